@@ -1,0 +1,28 @@
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin
+
+.PHONY: run test tables lint
+
+run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
+	@$(RUN)/lineage unlock
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake
+
+test: $(READY)
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest
+
+tables: $(READY) ## from Parquet alone
+	@$(RUN)/lineage tables $(or $(RESULTS),results)
+
+lint: $(READY)
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+	@$(RUN)/snakefmt --check Snakefile workflow
+	@$(RUN)/snakemake --lint
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is Python %d.%d, expected 3.11 or newer; name another: make PYTHON=python3.11" % sys.version_info[:2])'
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV); this takes some minutes the first time"
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	@touch $(READY)

@@ -1,0 +1,25 @@
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/similarity.smk"
+include: "workflow/rules/detector.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+    localrule: True
+
+
+onsuccess:
+    print_summary(Path("results"), config["experiments"])

@@ -1,0 +1,18 @@
+"""neural-lineage: tells which network another network was fine-tuned from.
+
+Public names are imported when first used, so `import lineage` costs nothing.
+"""
+
+
+def __getattr__(name: str) -> object:
+    """Finds a public name in its module."""
+    from importlib import import_module
+
+    homes = {
+        "LineageDetector": "lineage.detector",
+        "UserError": "lineage.errors",
+        "score_pair": "lineage.scoring",
+    }
+    if name not in homes:
+        raise AttributeError(f"module 'lineage' has no attribute {name!r}; it offers {', '.join(homes)}")
+    return getattr(import_module(homes[name]), name)

@@ -1,0 +1,91 @@
+"""Reads a run's configuration: checked against the closed schema, defaults filled in.
+
+Imported at every parse of the Snakefile, so nothing heavy is imported here.
+"""
+
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import ValidationError, best_match
+
+from lineage.errors import UserError
+
+SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def _filling_defaults(validator_class):
+    """A validator class that also writes each missing key's default into the instance."""
+    check_properties = validator_class.VALIDATORS["properties"]
+
+    def fill_then_check(validator, properties, instance, schema):
+        if isinstance(instance, dict):
+            for key, subschema in properties.items():
+                if "default" in subschema:
+                    default = subschema["default"]
+                    instance.setdefault(key, default.copy() if hasattr(default, "copy") else default)
+        yield from check_properties(validator, properties, instance, schema)
+
+    return validators.extend(validator_class, {"properties": fill_then_check})
+
+
+def _told(error: ValidationError) -> str:
+    """Says in one line what the schema expected at which key, and what came."""
+    expected = {
+        "additionalProperties": lambda: f"one of the keys {', '.join(error.schema.get('properties', {}))}",
+        "required": lambda: f"the keys {', '.join(error.validator_value)}",
+        "type": lambda: f"a value of type {error.validator_value}",
+        "enum": lambda: f"one of {', '.join(map(str, error.validator_value))}",
+        "pattern": lambda: f"text of the form {error.validator_value}",
+        "minItems": lambda: f"at least {error.validator_value} item",
+        "minProperties": lambda: f"at least {error.validator_value} entry",
+        "anyOf": lambda: "a whole number above 0, or {default: number, <parent>: number}",
+    }.get(error.validator, lambda: f"{error.validator} {error.validator_value}")
+    return f"expected {expected()}, but {error.message}"
+
+
+def checked(config: dict, *, origin: str = "the configuration") -> dict:
+    """The configuration with every default filled in.
+
+    Args:
+        config: what the YAML files and the command line gave; it is completed in place.
+        origin: the files' names, for messages.
+
+    Raises:
+        UserError: naming the key, what was expected and what came.
+    """
+    validator = _filling_defaults(Draft202012Validator)(yaml.safe_load(SCHEMA.read_text()))
+    if error := best_match(validator.iter_errors(config)):
+        key = ".".join(map(str, error.absolute_path)) or "top level"
+        raise UserError(f"{origin}: {key}: {_told(error)}; config/README.md explains every key")
+    for name, experiment in config["experiments"].items():
+        _check_experiment(experiment, f"{origin}: experiments.{name}")
+    return config
+
+
+def _check_experiment(experiment: dict, where: str) -> None:
+    """What a schema cannot say: references between keys, and numbers that must fit together."""
+    settings = experiment["settings"]
+    for name, setting in settings.items():
+        seen, ancestor = [name], setting["parents"]
+        while ancestor != "roots":
+            if ancestor not in settings:
+                known = ", ".join(["roots", *settings])
+                raise UserError(
+                    f"{where}.settings.{name}.parents: expected one of {known}, but got {ancestor!r}"
+                )
+            if ancestor in seen:
+                raise UserError(
+                    f"{where}.settings.{name}.parents: expected a chain that ends at roots, "
+                    f"but {' -> '.join([*seen, ancestor])} is a circle"
+                )
+            seen.append(ancestor)
+            ancestor = settings[ancestor]["parents"]
+        counts = setting["children"]
+        fewest = min(counts.values()) if isinstance(counts, dict) else counts
+        if fewest < 3:
+            raise UserError(
+                f"{where}.settings.{name}.children: expected at least 3 a parent, one each to train on, "
+                f"to choose on and to test on, but got {fewest}"
+            )
+    experiment["similarity"]["alphas"] = sorted(map(float, experiment["similarity"]["alphas"]))

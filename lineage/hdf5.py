@@ -1,0 +1,145 @@
+"""Weights and features in HDF5. n samples, d features."""
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from lineage.errors import UserError
+from lineage.writing import written_whole
+
+FORMAT = 1
+"""The version of these layouts."""
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path, kind: str) -> Iterator[h5py.File]:
+    """An HDF5 file of ours, opened to read after a look at what it is."""
+    remedy = "remove it and run again"
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: expected a file of {kind}, but there is none; run the workflow first"
+        ) from None
+    except OSError as error:
+        reason = str(error).replace("\n", " ")
+        raise UserError(
+            f"{path}: expected a file of {kind}, but it cannot be read ({reason}); {remedy}"
+        ) from None
+    with file:
+        found = file.attrs.get("kind")
+        if found != kind:
+            raise UserError(f"{path}: expected a file of {kind}, but its `kind` is {found!r}; {remedy}")
+        if file.attrs["format"] != FORMAT:
+            raise UserError(f"{path}: expected format {FORMAT}, but got {file.attrs['format']}; {remedy}")
+        yield file
+
+
+def _start(file: h5py.File, kind: str, attributes: dict) -> None:
+    file.attrs.update({"kind": kind, "format": FORMAT, "torch": str(torch.__version__), **attributes})
+
+
+def write_weights(path: str | Path, models: Iterable[tuple[dict, dict[str, Tensor]]], **attributes) -> None:
+    """Writes models one by one as they come: `/models/<id>/<tensor's name>`.
+
+    Args:
+        path: the HDF5 file.
+        models: (attributes with `id`, state dict) of each; the attributes' values are str or numbers.
+        attributes: of the whole file (code digest, device, ...).
+    """
+    with written_whole(path) as part, h5py.File(part, "w") as file:
+        _start(file, "weights", attributes)
+        for described, state in models:
+            group = file.create_group(f"models/{described['id']}")
+            group.attrs.update({key: value for key, value in described.items() if value is not None})
+            for name, tensor in state.items():
+                group[name] = tensor.detach().cpu().numpy()
+
+
+class Weights:
+    """The models of one or more weight files, read when asked for."""
+
+    def __init__(self, paths: Iterable[str | Path]):
+        self._path_of = {}
+        for path in paths:
+            with _opened(path, "weights") as file:
+                self._path_of |= dict.fromkeys(file["models"], path)
+
+    def __call__(self, model_id: str) -> dict[str, Tensor]:
+        """The state dict of one model, on the CPU.
+
+        Raises:
+            UserError: if no file holds it.
+        """
+        with _opened(_file_of(model_id, self._path_of), "weights") as file:
+            group = file["models"][model_id]
+            return {name: torch.tensor(dataset[()]) for name, dataset in group.items()}
+
+
+def write_features(
+    path: str | Path,
+    sample_ids: list[str],
+    models: Iterable[tuple[str, dict[str, Tensor]]],
+    **attributes,
+) -> None:
+    """Writes models' features one by one as they come: `/features/<layer>/<id>`, each [n, d].
+
+    Args:
+        path: the HDF5 file.
+        sample_ids: of the n samples of the probe.
+        models: (id, features of each layer) of each.
+        attributes: of the whole file.
+    """
+    with written_whole(path) as part, h5py.File(part, "w") as file:
+        _start(file, "features", attributes)
+        file["samples"] = sample_ids
+        for model_id, features in models:
+            for layer, values in features.items():
+                file[f"features/{layer}/{model_id}"] = values.cpu().numpy()
+            file.attrs["layers"] = json.dumps(list(features))
+
+
+class Features:
+    """The features of the models of one or more feature files, read when asked for."""
+
+    def __init__(self, paths: Iterable[str | Path]):
+        self._path_of = {}
+        samples = None
+        for path in paths:
+            with _opened(path, "features") as file:
+                self.layers = json.loads(file.attrs["layers"])
+                self._path_of |= dict.fromkeys(file["features"][self.layers[0]], path)
+                if samples is not None and not np.array_equal(samples, file["samples"][()]):
+                    raise UserError(
+                        f"{path}: expected the same probe as in the other files, but its samples differ; "
+                        "remove it and run again"
+                    )
+                samples = file["samples"][()]
+
+    def __call__(self, model_id: str, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """The features of one model, of all layers or of those named: each [n, d], on the CPU.
+
+        Raises:
+            UserError: if no file holds the model or the layer.
+        """
+        path = _file_of(model_id, self._path_of)
+        layers = self.layers if layers is None else layers
+        if unknown := sorted(set(layers) - set(self.layers)):
+            raise UserError(
+                f"{path}: expected one of the layers {', '.join(self.layers)}, but got {unknown[0]!r}"
+            )
+        with _opened(path, "features") as file:
+            return {layer: torch.tensor(file["features"][layer][model_id][()]) for layer in layers}
+
+
+def _file_of(model_id: str, path_of: dict[str, str | Path]) -> str | Path:
+    if model_id not in path_of:
+        held = f"{min(path_of)} … {max(path_of)}" if path_of else "nothing"
+        raise UserError(f"{model_id}: expected in one of the files given, but they hold {held}")
+    return path_of[model_id]

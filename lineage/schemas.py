@@ -1,0 +1,105 @@
+"""The columns of every Parquet table, and the order of its rows."""
+
+import pyarrow as pa
+
+MODELS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("model", pa.string()),
+        ("parent", pa.string()),
+        ("generation", pa.int32()),
+        ("index", pa.int32()),
+        ("seed", pa.int64()),
+        ("learning_rate", pa.float64()),
+        ("epochs", pa.int32()),
+        ("images", pa.int32()),
+        ("loss", pa.float64()),
+        ("accuracy", pa.float64()),
+    ]
+)
+"""One row a trained model; loss and accuracy of its last epoch of training."""
+
+SCORES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("child", pa.string()),
+        ("candidate", pa.string()),
+        ("layer", pa.string()),
+        ("similarity", pa.string()),
+        ("approximation", pa.string()),
+        ("alpha", pa.float64()),
+        ("score", pa.float64()),
+    ]
+)
+"""One row a score of a pair; `direct` and the weight similarities have alpha 0."""
+
+PREDICTIONS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("seed", pa.int32()),
+        ("part", pa.string()),
+        ("child", pa.string()),
+        ("candidate", pa.string()),
+        ("logit", pa.float64()),
+        ("probability", pa.float64()),
+    ]
+)
+"""One row a candidate of a validation or test child, by one lineage detector."""
+
+HISTORY = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("seed", pa.int32()),
+        ("epoch", pa.int32()),
+        ("learning_rate", pa.float64()),
+        ("loss", pa.float64()),
+        ("validation_loss", pa.float64()),
+        ("validation_accuracy", pa.float64()),
+    ]
+)
+"""One row an epoch of a lineage detector's training."""
+
+OUTCOMES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("child", pa.string()),
+        ("parent", pa.string()),
+        ("predicted", pa.string()),
+        ("tied", pa.int32()),
+        ("credit", pa.float64()),
+        ("layer", pa.string()),
+        ("alpha", pa.float64()),
+    ]
+)
+"""One row a verdict on a test child; credit is 1 if right, 1/k if the parent is among k tied candidates."""
+
+RESULTS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("metric", pa.string()),
+        ("value", pa.float64()),
+        ("n", pa.int32()),
+    ]
+)
+"""The tidy table of results: one row a number; seed is null where all seeds are pooled."""
+
+PUBLISHED = pa.schema(
+    [
+        ("ancestor", pa.string()),
+        ("descendant", pa.string()),
+        ("method", pa.string()),
+        ("mean", pa.float64()),
+        ("std", pa.float64()),
+    ]
+)
+"""Accuracy in per cent from Yu & Wang 2024, poster, Tab. 1 (ResNet18, ImageNet root)."""

@@ -1,0 +1,190 @@
+"""Scores of a pair: every similarity of a candidate and a child, at every layer. Larger = more alike."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lineage.approximation import APPROXIMATIONS, approximated, change
+from lineage.backbone import Backbone, state_of
+from lineage.errors import UserError
+from lineage.hdf5 import Features, Weights
+from lineage.progress import Tracked
+from lineage.similarity import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
+from lineage.training import restored
+
+ALPHAS = (0.1, 0.25, 0.5, 1.0)
+WHOLE = "all"
+"""The layer's name in scores over all the backbone's weights."""
+COLUMNS = ("layer", "similarity", "approximation", "alpha", "score")
+
+State = dict[str, Tensor]
+
+
+def score_pair(
+    parent: nn.Module,
+    child: nn.Module,
+    probe: Tensor,
+    *,
+    layers: Iterable[str] | None = None,
+    approximations: Iterable[str] = APPROXIMATIONS,
+    alphas: Sequence[float] = ALPHAS,
+    similarities: Iterable[str] | None = None,
+    pool: str = "mean",
+) -> pd.DataFrame:
+    """All scores of a candidate parent and a child of one architecture; heads may differ.
+
+    Args:
+        parent: the candidate.
+        child: the network whose parent is sought.
+        probe: inputs [n, ...] for both, on their device.
+        layers: modules to tap; by default the network's stages, without the last, the head.
+        approximations: some of direct, path, linear.
+        alphas: how far from the parent to the child, in (0, 1].
+        similarities: names from SIMILARITIES and WEIGHT_SIMILARITIES; by default all.
+        pool: how features with more than two axes become [n, d]: mean or flatten.
+
+    Returns:
+        Columns layer, similarity, approximation, alpha, score; `direct` has alpha 0.
+
+    Raises:
+        UserError: for an unknown name, an alpha out of range, or networks of different backbones.
+    """
+    names = [*SIMILARITIES, *WEIGHT_SIMILARITIES] if similarities is None else list(similarities)
+    check_choice(names, alphas)
+    backbone = Backbone(parent, probe, layers=layers, pool=pool)
+    theta_p, theta_c = state_of(parent), state_of(child)
+    delta = change(backbone, theta_p, theta_c)
+    with torch.no_grad():
+        child_features = backbone(theta_p | _fitting(theta_p, theta_c), probe)
+    rows = pair_scores(
+        backbone,
+        theta_p,
+        theta_c,
+        delta,
+        probe,
+        {layer: Representation(value) for layer, value in child_features.items()},
+        names=names,
+        approximations=approximations,
+        alphas=alphas,
+    )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def check_choice(similarities: Iterable[str], alphas: Sequence[float]) -> None:
+    """Raises a UserError for an unknown similarity or an alpha outside (0, 1]."""
+    known = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
+    if unknown := [name for name in similarities if name not in known]:
+        raise UserError(f"similarities: expected some of {', '.join(known)}, but got {unknown[0]!r}")
+    if outside := [alpha for alpha in alphas if not 0 < alpha <= 1]:
+        raise UserError(f"alphas: expected numbers in (0, 1], but got {outside[0]}")
+
+
+def pair_scores(
+    backbone: Backbone,
+    theta_p: State,
+    theta_c: State,
+    delta: State,
+    probe: Tensor,
+    child: dict[str, Representation],
+    *,
+    names: Sequence[str],
+    approximations: Iterable[str],
+    alphas: Sequence[float],
+    parent_features: dict[str, Tensor] | None = None,
+) -> Iterator[tuple[str, str, str, float, float]]:
+    """Rows (layer, similarity, approximation, alpha, score) of one pair; see `score_pair`.
+
+    Args:
+        backbone: of the parent's structure.
+        theta_p: the candidate's parameters and buffers; theta_c: the child's.
+        delta: their difference over the backbone.
+        probe: inputs.
+        child: the child's features of each layer.
+        names: similarities of features and of weights.
+        approximations: which.
+        alphas: which.
+        parent_features: the candidate's features where they are known already.
+    """
+    of_features = [name for name in names if name in SIMILARITIES]
+    if of_features:
+        for approximation, steps, features in approximated(
+            backbone, theta_p, delta, probe, approximations, alphas, parent_features=parent_features
+        ):
+            for layer, values in features.items():
+                for similarity, scores in compare(values, child[layer], of_features).items():
+                    for alpha, score in zip(steps, scores.tolist(), strict=True):
+                        yield layer, similarity, approximation, alpha, score
+    groups = backbone.parameters | {WHOLE: backbone.parameter_names}
+    for similarity in (name for name in names if name in WEIGHT_SIMILARITIES):
+        for layer, keys in groups.items():
+            if keys:
+                p, c = ({key: theta[key] for key in keys} for theta in (theta_p, theta_c))
+                yield layer, similarity, "direct", 0.0, WEIGHT_SIMILARITIES[similarity](p, c).item()
+
+
+def block_scores(
+    children: Sequence[str],
+    candidates: Sequence[str],
+    weights: Weights,
+    features: Features,
+    probe: Tensor,
+    network: dict,
+    config: dict,
+    *,
+    device: torch.device,
+    tracked: Tracked,
+) -> Iterator[dict]:
+    """Rows of SCORES of children against candidates, from files of their weights and features.
+
+    The children's weights and what their features alone give are held; candidates come and go.
+
+    Args:
+        children: ids; candidates: ids.
+        weights: files of all of them; features: likewise.
+        probe: inputs that the features were made of.
+        network: the experiment's network.
+        config: similarities, approximations, alphas, layers, pool.
+        device: where to compute.
+        tracked: says how far it is.
+    """
+    check_choice(config["similarities"], config["alphas"])
+    probe = probe.to(device)
+    thetas = {child: _on(device, weights(child)) for child in children}
+    represented = {
+        child: {layer: Representation(value.to(device)) for layer, value in features(child).items()}
+        for child in children
+    }
+    for candidate in tracked(candidates, f"candidates x {len(children)} children"):
+        parent = restored(network, weights(candidate)).to(device)
+        backbone = Backbone(parent, probe, layers=features.layers, pool=config["pool"])
+        theta_p, parent_features = state_of(parent), _on(device, features(candidate))
+        for child in children:
+            rows = pair_scores(
+                backbone,
+                theta_p,
+                thetas[child],
+                change(backbone, theta_p, thetas[child]),
+                probe,
+                represented[child],
+                names=config["similarities"],
+                approximations=config["approximations"],
+                alphas=config["alphas"],
+                parent_features=parent_features,
+            )
+            for row in rows:
+                yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))
+
+
+def _on(device: torch.device, tensors: State) -> State:
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _fitting(theta_p: State, theta_c: State) -> State:
+    """The child's tensors that fit the parent's structure; its head may not."""
+    return {
+        name: theta_c[name]
+        for name, tensor in theta_p.items()
+        if name in theta_c and theta_c[name].shape == tensor.shape
+    }

@@ -1,0 +1,124 @@
+"""Result tables as Markdown, CSV and LaTeX, from Parquet alone; no torch is imported."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lineage.parquet import read_table
+from lineage.schemas import PUBLISHED, RESULTS
+from lineage.writing import written_whole
+
+ORDER = ("detector", "weight_", "/direct", "/path", "/linear")
+"""Families of methods, in the order of the tables; within one, by name."""
+PUBLISHED_COLUMN = "published % (ResNet18 G1→G2)"
+
+
+def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """One row a method: accuracy over the seeds, its interval, and what is needed to read it.
+
+    Args:
+        results: RESULTS of any experiments.
+        published: PUBLISHED; its column holds the paper's ResNet18 from G1 to G2, where it has the method.
+
+    Returns:
+        experiment, setting, method, mean, std, seeds, low, high, n, chance, ties, published; shares in per cent.
+    """
+    keys = ["experiment", "setting", "method"]
+    by_seed = results[results["metric"] == "accuracy"].groupby(keys)["value"]
+    table = pd.DataFrame({"mean": by_seed.mean(), "std": by_seed.std(ddof=1), "seeds": by_seed.count()})
+    pooled = results[results["seed"].isna()].pivot(index=keys, columns="metric", values=["value", "n"])
+    for column, metric in {"low": "interval_low", "high": "interval_high", "chance": "chance"}.items():
+        table[column] = pooled["value"][metric]
+    table["n"] = pooled["n"]["chance"].astype(int)
+    table["ties"] = results[results["metric"] == "ties"].groupby(keys)["value"].sum().astype(int)
+    shares = ["mean", "std", "low", "high", "chance"]
+    table[shares] *= 100
+    paper = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")].set_index("method")
+    table = table.reset_index()
+    table["published"] = table["method"].map(paper["mean"])
+    family = table["method"].map(
+        lambda method: next(place for place, mark in enumerate(ORDER) if mark in method)
+    )
+    return table.assign(family=family).sort_values(["experiment", "setting", "family", "method"])
+
+
+def displayed(table: pd.DataFrame) -> pd.DataFrame:
+    """The accuracy table as text cells under readable headings."""
+    return pd.DataFrame(
+        {
+            "experiment": table["experiment"],
+            "setting": table["setting"],
+            "method": table["method"],
+            "accuracy %": [
+                f"{mean:.1f}" + (f" ± {std:.1f}" if np.isfinite(std) else "")
+                for mean, std in zip(table["mean"], table["std"], strict=True)
+            ],
+            "95 % interval": [
+                f"{low:.1f} … {high:.1f}" for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+            "n": table["n"].astype(str),
+            "seeds": table["seeds"].astype(str),
+            "chance %": [f"{chance:.1f}" for chance in table["chance"]],
+            "ties": table["ties"].astype(str),
+            PUBLISHED_COLUMN: [f"{value:.2f}" if np.isfinite(value) else "" for value in table["published"]],
+        }
+    ).reset_index(drop=True)
+
+
+def best_rows(table: pd.DataFrame) -> np.ndarray:
+    """Which rows have the best accuracy of their experiment and setting, as far as the rounding shows."""
+    shown = table["mean"].round(1)
+    return (shown == shown.groupby([table["experiment"], table["setting"]]).transform("max")).to_numpy()
+
+
+def write_tables(results: Iterable[str | Path], published: str | Path, folder: str | Path) -> list[Path]:
+    """Writes accuracy.md, accuracy.csv and accuracy.tex, the best of each setting in bold.
+
+    Args:
+        results: files of RESULTS.
+        published: the file of PUBLISHED.
+        folder: where to.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: if a file is missing or foreign.
+    """
+    folder = Path(folder)
+    frame = pd.concat([read_table(path, RESULTS) for path in sorted(map(str, results))])
+    table = accuracy_table(frame, read_table(published, PUBLISHED))
+    cells, best = displayed(table), best_rows(table)
+    texts = {
+        "accuracy.md": _markdown(cells, best),
+        "accuracy.csv": table.drop(columns="family").round(6).to_csv(index=False),
+        "accuracy.tex": _latex(cells, best),
+    }
+    for name, text in texts.items():
+        with written_whole(folder / name) as part:
+            part.write_text(text)
+    return [folder / name for name in texts]
+
+
+def _markdown(cells: pd.DataFrame, best: np.ndarray) -> str:
+    cells = cells.copy()
+    cells["accuracy %"] = [
+        f"**{text}**" if bold else text for text, bold in zip(cells["accuracy %"], best, strict=True)
+    ]
+    return cells.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _latex(cells: pd.DataFrame, best: np.ndarray) -> str:
+    """A booktabs table, made by `make tables`."""
+    escaped = cells.rename(columns=lambda name: name.replace("%", r"\%").replace("→", r" to "))
+    signs = {"_": r"\_", "±": r"$\pm$", "…": "--"}
+    for column in escaped:
+        for sign, latex in signs.items():
+            escaped[column] = escaped[column].str.replace(sign, latex)
+    bold = np.zeros(escaped.shape, dtype=bool)
+    bold[:, list(cells.columns).index("accuracy %")] = best
+    style = escaped.style.hide(axis="index")
+    style = style.apply(lambda _: np.where(bold, "textbf:--rwrap", ""), axis=None)
+    return "% made by: make tables\n" + style.to_latex(hrules=True, column_format="lllrlrrrrr")

@@ -1,0 +1,165 @@
+"""The models of an experiment: a pure function of its configuration.
+
+A child's index never changes, and its block is index // block_size, so appended children only add
+blocks. A model's seed comes from its id, so no result depends on batching or order.
+Imported at every parse of the Snakefile, so nothing heavy is imported here.
+"""
+
+import hashlib
+import itertools
+from dataclasses import dataclass
+
+from lineage.errors import UserError
+
+ROOTS = "roots"
+
+
+def seed_of(text: str) -> int:
+    """A 63-bit seed from a text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One network of an experiment."""
+
+    id: str
+    """`p3` for a root, `<parent>.<setting>.<index>` for a child."""
+    setting: str
+    """The fine-tuning setting, or `roots`."""
+    parent: str | None
+    """The parent's id; None for a root."""
+    index: int
+    """Its number among its parent's children; a root's number."""
+    generation: int
+    """1 for a root, its parent's plus 1 for a child."""
+    seed: int
+    """Where all its random numbers start."""
+    recipe: dict
+    """How it is trained: data, learning_rate, epochs, images, batch_size, momentum, weight_decay."""
+
+
+class Zoo:
+    """All models of one experiment.
+
+    Args:
+        experiment: the experiment's part of a checked configuration.
+    """
+
+    def __init__(self, experiment: dict):
+        self._experiment = experiment
+        self.roots = [self._root(index) for index in range(experiment["roots"]["count"])]
+        self._of_setting: dict[str, list[Model]] = {ROOTS: self.roots}
+        for setting in experiment["settings"]:
+            self._add(setting)
+        self._by_id = {model.id: model for models in self._of_setting.values() for model in models}
+
+    @property
+    def settings(self) -> list[str]:
+        """The fine-tuning settings, in the configuration's order."""
+        return list(self._experiment["settings"])
+
+    def model(self, model_id: str) -> Model:
+        """The model of that id.
+
+        Raises:
+            UserError: if there is none.
+        """
+        if model_id not in self._by_id:
+            raise UserError(f"no model {model_id!r} in this experiment; expected ids like {self.roots[0].id}")
+        return self._by_id[model_id]
+
+    def children(self, setting: str, parent: str | None = None, block: int | None = None) -> list[Model]:
+        """The setting's children, of one parent and of one block if these are given."""
+        size = self._experiment["block_size"]
+        return [
+            child
+            for child in self._of_setting[setting]
+            if parent in (None, child.parent) and block in (None, child.index // size)
+        ]
+
+    def blocks(self, setting: str) -> list[tuple[str, int]]:
+        """Every (parent, block) of a setting: one job each."""
+        size = self._experiment["block_size"]
+        return list(dict.fromkeys((child.parent, child.index // size) for child in self._of_setting[setting]))
+
+    def block_of(self, model: Model) -> int:
+        """The block that a child is trained in."""
+        return model.index // self._experiment["block_size"]
+
+    def candidates(self, setting: str) -> list[str]:
+        """Ids of the possible parents of a setting's children."""
+        return [model.id for model in self._of_setting[self._experiment["settings"][setting]["parents"]]]
+
+    def split(self, setting: str, seed: int) -> dict[str, str]:
+        """Each child's part: `train`, `validation` or `test`, stratified by parent.
+
+        The parts are dealt in a circle that starts `seed` test parts further on, so the test parts of
+        successive seeds are disjoint until all children have been tested.
+        """
+        shares = self._experiment["split"]
+        total = sum(shares.values())
+        parts = {}
+        for parent in self.candidates(setting):
+            children = self.children(setting, parent)
+            test = max(1, round(len(children) * shares["test"] / total))
+            validation = max(1, round(len(children) * shares["validation"] / total))
+            for child in children:
+                place = (child.index - seed * test) % len(children)
+                is_held_out = place < test + validation
+                parts[child.id] = "test" if place < test else "validation" if is_held_out else "train"
+        return parts
+
+    def _root(self, index: int) -> Model:
+        recipe = {key: value for key, value in self._experiment["roots"].items() if key != "count"}
+        return Model(
+            id=f"p{index}",
+            setting=ROOTS,
+            parent=None,
+            index=index,
+            generation=1,
+            seed=self._seed(f"p{index}"),
+            recipe=recipe,
+        )
+
+    def _add(self, setting: str) -> None:
+        """Adds a setting's children, after those of the setting that its parents come from."""
+        if setting in self._of_setting:
+            return
+        config = self._experiment["settings"][setting]
+        self._add(config["parents"])
+        counts = config["children"]
+        if not isinstance(counts, dict):
+            counts = {"default": counts}
+        parents = self._of_setting[config["parents"]]
+        if unknown := sorted(set(counts) - {"default"} - {parent.id for parent in parents}):
+            raise UserError(
+                f"settings.{setting}.children: expected a parent's id ({parents[0].id} … {parents[-1].id}) "
+                f"or default, but got {unknown[0]!r}"
+            )
+        self._of_setting[setting] = [
+            self._child(setting, parent, index)
+            for parent in parents
+            for index in range(counts.get(parent.id, counts["default"]))
+        ]
+
+    def _child(self, setting: str, parent: Model, index: int) -> Model:
+        """A child; its cell of the grid shifts with the parent, so that each part of a split has many."""
+        config = self._experiment["settings"][setting]
+        grid = config["grid"]
+        cells = list(itertools.product(*grid.values()))
+        cell = dict(zip(grid, cells[(index + parent.index) % len(cells)], strict=True))
+        common = {key: config[key] for key in ("data", "batch_size", "momentum", "weight_decay")}
+        child_id = f"{parent.id}.{setting}.{index:03d}"
+        return Model(
+            id=child_id,
+            setting=setting,
+            parent=parent.id,
+            index=index,
+            generation=parent.generation + 1,
+            seed=self._seed(child_id),
+            recipe=common | cell,
+        )
+
+    def _seed(self, model_id: str) -> int:
+        return seed_of(f"{self._experiment['seed']}/{model_id}")

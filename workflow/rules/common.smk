@@ -1,0 +1,151 @@
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from lineage.config import checked
+from lineage.data import source_files
+from lineage.errors import UserError
+from lineage.provenance import code_of as digest_of
+from lineage.summary import print_summary
+from lineage.zoo import Zoo
+
+
+def stopping_on_mistakes(function, *args, **kwargs):
+    """Ends the run with one line where the user made a mistake."""
+    try:
+        return function(*args, **kwargs)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+stopping_on_mistakes(
+    checked, config, origin=" + ".join(map(os.path.relpath, workflow.configfiles))
+)
+ZOOS = {
+    name: stopping_on_mistakes(Zoo, experiment)
+    for name, experiment in config["experiments"].items()
+}
+GPUS = int(
+    config["device"] == "cuda"
+    or config["device"] == "auto"
+    and Path("/dev/nvidia0").exists()
+)
+
+
+wildcard_constraints:
+    experiment="|".join(ZOOS),
+    setting="|".join(
+        sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
+    ),
+    parent=r"p\d+(\.[a-z0-9_-]+\.\d+)*",
+    root=r"p\d+",
+    block=r"\d+",
+    seed=r"\d+",
+
+
+def code_of(script):
+    """Digest of the code that a stage script runs."""
+    return stopping_on_mistakes(
+        digest_of, Path(workflow.basedir, "workflow", "scripts", script)
+    )
+
+
+def data_files(data):
+    """Files of a data source that are tracked as inputs."""
+    return stopping_on_mistakes(source_files, data["source"], data["split"])
+
+
+def experiment_of(wildcards):
+    """The experiment's part of the configuration."""
+    return config["experiments"][wildcards.experiment]
+
+
+def network_of(wildcards):
+    """The experiment's network."""
+    return experiment_of(wildcards)["network"]
+
+
+def probe_of(wildcards):
+    """The experiment's probe."""
+    return experiment_of(wildcards)["probe"]
+
+
+def root_of(wildcards):
+    """The root model, as a dict."""
+    return asdict(ZOOS[wildcards.experiment].model(wildcards.root))
+
+
+def block_of(wildcards):
+    """The models of a block."""
+    return ZOOS[wildcards.experiment].children(
+        wildcards.setting, wildcards.parent, int(wildcards.block)
+    )
+
+
+def ids_of(models):
+    """The models' ids, sorted."""
+    return sorted(model.id for model in models)
+
+
+def files_of(artifact, experiment, model_ids):
+    """The files of weights or features that hold these models, each once."""
+    zoo = ZOOS[experiment]
+    files = []
+    for model_id in model_ids:
+        model = zoo.model(model_id)
+        of_root, of_child = FILES[artifact]
+        where = {
+            "experiment": experiment,
+            "root": model.id,
+            "setting": model.setting,
+            "parent": model.parent,
+        }
+        pattern = of_root if model.parent is None else of_child
+        files.append(pattern.format(**where, block=zoo.block_of(model)))
+    return list(dict.fromkeys(files))
+
+
+def blocks_of(pattern, experiment, setting):
+    """The files of all blocks of a setting."""
+    blocks = ZOOS[experiment].blocks(setting)
+    return [
+        pattern.format(
+            experiment=experiment, setting=setting, parent=parent, block=block
+        )
+        for parent, block in blocks
+    ]
+
+
+def models_of(wildcards):
+    """Ids of a setting's candidates and children."""
+    zoo = ZOOS[wildcards.experiment]
+    return [
+        *zoo.candidates(wildcards.setting),
+        *ids_of(zoo.children(wildcards.setting)),
+    ]
+
+
+def zoo_of(experiment):
+    """What the evaluation knows of an experiment's settings: parents, candidates, splits."""
+    zoo, seeds = ZOOS[experiment], config["experiments"][experiment]["seeds"]
+    return {
+        setting: {
+            "parents": {child.id: child.parent for child in zoo.children(setting)},
+            "candidates": zoo.candidates(setting),
+            "splits": [zoo.split(setting, seed) for seed in range(seeds)],
+        }
+        for setting in zoo.settings
+    }
+
+
+FILES = {
+    "weights": (
+        "results/{experiment}/pretrain/{root}/weights.h5",
+        "results/{experiment}/finetune/{setting}/{parent}/{block}/weights.h5",
+    ),
+    "features": (
+        "results/{experiment}/features/roots/features.h5",
+        "results/{experiment}/features/{setting}/{parent}/{block}/features.h5",
+    ),
+}

@@ -1,0 +1,57 @@
+rule features:
+    input:
+        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        weights=lambda wildcards: files_of("weights", wildcards.experiment, ids_of(block_of(wildcards))),
+    output:
+        features="results/{experiment}/features/{setting}/{parent}/{block}/features.h5",
+    log:
+        text="results/logs/{experiment}/features/{setting}/{parent}/{block}.log",
+        time="results/logs/{experiment}/features/{setting}/{parent}/{block}.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/features/{setting}/{parent}/{block}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=GPUS,
+    params:
+        code=code_of("features.py"),
+        device=config["device"],
+        threads=config["threads"],
+        network=network_of,
+        probe=probe_of,
+        layers=lambda wildcards: experiment_of(wildcards)["similarity"].get(
+            "layers", []
+        ),
+        pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
+        models=lambda wildcards: ids_of(block_of(wildcards)),
+    script:
+        "../scripts/features.py"
+
+
+use rule features as root_features with:
+    input:
+        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        weights=lambda wildcards: files_of(
+            "weights", wildcards.experiment, ids_of(ZOOS[wildcards.experiment].roots)
+        ),
+    output:
+        features="results/{experiment}/features/roots/features.h5",
+    log:
+        text="results/logs/{experiment}/features/roots.log",
+        time="results/logs/{experiment}/features/roots.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/features/roots.jsonl"
+    params:
+        code=code_of("features.py"),
+        device=config["device"],
+        threads=config["threads"],
+        network=network_of,
+        probe=probe_of,
+        layers=lambda wildcards: experiment_of(wildcards)["similarity"].get(
+            "layers", []
+        ),
+        pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
+        models=lambda wildcards: ids_of(ZOOS[wildcards.experiment].roots),

@@ -1,0 +1,62 @@
+rule evaluate:
+    input:
+        scores=lambda wildcards: [
+            path
+            for setting in ZOOS[wildcards.experiment].settings
+            for path in blocks_of(
+                rules.similarity.output.scores, wildcards.experiment, setting
+            )
+        ],
+        predictions=lambda wildcards: expand(
+            rules.detector.output.predictions,
+            experiment=wildcards.experiment,
+            setting=ZOOS[wildcards.experiment].settings,
+            seed=range(experiment_of(wildcards)["seeds"]),
+        ),
+    output:
+        outcomes="results/{experiment}/outcomes.parquet",
+        results="results/{experiment}/results.parquet",
+    log:
+        text="results/logs/{experiment}/evaluate.log",
+        time="results/logs/{experiment}/evaluate.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/evaluate.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_of("evaluate.py"),
+        settings=lambda wildcards: zoo_of(wildcards.experiment),
+    script:
+        "../scripts/evaluate.py"
+
+
+rule tables:
+    input:
+        results=expand(rules.evaluate.output.results, experiment=ZOOS),
+        published=os.path.relpath(
+            Path(workflow.basedir, "results", "reference", "published.parquet")
+        ),
+    output:
+        markdown="results/tables/accuracy.md",
+        csv="results/tables/accuracy.csv",
+        latex="results/tables/accuracy.tex",
+    log:
+        text="results/logs/tables.log",
+        time="results/logs/tables.time.json",
+    benchmark:
+        "results/benchmarks/tables.jsonl"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("tables.py"),
+    script:
+        "../scripts/tables.py"

@@ -1,0 +1,22 @@
+"""Turns an experiment's scores and predictions into verdicts and results."""
+
+import pandas as pd
+
+from lineage.evaluation import evaluated
+from lineage.parquet import read_table, write_table
+from lineage.schemas import OUTCOMES, PREDICTIONS, RESULTS, SCORES
+from lineage.stage import stage
+
+with stage(snakemake) as run:
+    scores = pd.concat(read_table(path, SCORES) for path in snakemake.input.scores)
+    predictions = pd.concat(read_table(path, PREDICTIONS) for path in snakemake.input.predictions)
+    settings = run.tracked(
+        snakemake.params.settings.items(), "settings", total=len(snakemake.params.settings)
+    )
+    outcomes, results = evaluated(scores, predictions, dict(settings))
+    experiment = snakemake.wildcards.experiment
+    order = ["setting", "method", "seed"]
+    write_table(
+        snakemake.output.outcomes, outcomes.assign(experiment=experiment), OUTCOMES, [*order, "child"]
+    )
+    write_table(snakemake.output.results, results.assign(experiment=experiment), RESULTS, [*order, "metric"])

@@ -1,0 +1,25 @@
+"""Extracts the features of models on the probe, at every tapped layer."""
+
+import torch
+
+from lineage.backbone import Backbone, state_of
+from lineage.hdf5 import Weights, write_features
+from lineage.probe import load_probe
+from lineage.stage import stage
+from lineage.training import restored
+
+with stage(snakemake) as run:
+    params = snakemake.params
+    weights = Weights(snakemake.input.weights)
+    samples, probe = load_probe(params.probe, params.network)
+    probe = probe.to(run.device)
+
+    def features():
+        """Extracts each model's features when the file asks for them."""
+        for model in run.tracked(params.models, "models"):
+            network = restored(params.network, weights(model)).to(run.device)
+            backbone = Backbone(network, probe, layers=params.layers or None, pool=params.pool)
+            with torch.no_grad():
+                yield model, backbone(state_of(network), probe)
+
+    write_features(snakemake.output.features, samples, features(), **run.provenance)

@@ -1,0 +1,20 @@
+"""Scores one block of children against every candidate."""
+
+from lineage.hdf5 import Features, Weights
+from lineage.parquet import write_table
+from lineage.probe import load_probe
+from lineage.schemas import SCORES
+from lineage.scoring import block_scores
+from lineage.stage import stage
+
+with stage(snakemake) as run:
+    params, wildcards = snakemake.params, snakemake.wildcards
+    weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
+    features = Features([snakemake.input.child_features, *snakemake.input.candidate_features])
+    _, probe = load_probe(params.probe, params.network)
+    rows = block_scores(
+        params.children, params.candidates, weights, features, probe, params.network, params.similarity,
+        device=run.device, tracked=run.tracked,
+    )  # fmt: skip
+    scores = [{"experiment": wildcards.experiment, "setting": wildcards.setting} | row for row in rows]
+    write_table(snakemake.output.scores, scores, SCORES, SCORES.names[:-1])
