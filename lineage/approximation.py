@@ -4,12 +4,14 @@ theta_p and theta_c are the weights of a candidate and of the child, Delta = the
 Jacobian of the features F at theta_p. n samples, d features, A alphas.
 
 - direct: F(theta_p)
-- path:   F(theta_p + alpha Delta), the real features on the straight line; one forward pass an alpha
+- path:   F(theta_p + alpha Delta), the real features on the straight line; one forward pass an alpha.
+          Alpha 1 is left out: there the features are the child's own, whoever the candidate
 - linear: F(theta_p) + alpha J Delta, exact by forward-mode differentiation; one jvp for all alphas
 
 Source of the idea: Yu & Wang, Neural Lineage, CVPR 2024, section 3 (arXiv:2406.11129).
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -77,7 +79,7 @@ def approximated(
             features = backbone(parent, probe) if parent_features is None else parent_features
             yield "direct", (0.0,), {layer: value.unsqueeze(0) for layer, value in features.items()}
         if "path" in chosen:
-            for alpha in alphas:
+            for alpha in (alpha for alpha in alphas if alpha < 1):
                 moved = parent | {name: parent[name] + alpha * step for name, step in delta.items()}
                 yield "path", (alpha,), {layer: f.unsqueeze(0) for layer, f in backbone(moved, probe).items()}
         if "linear" in chosen:
@@ -94,7 +96,8 @@ def _linearised(
     backbone: Backbone, parent: Features, delta: Features, probe: Tensor
 ) -> tuple[Features, Features]:
     """F(theta_p) and J Delta of every layer. Fused attention has no forward-mode rule, hence plain maths."""
-    with sdpa_kernel(SDPBackend.MATH):
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
         return jvp(
             lambda moving: backbone(parent | moving, probe), ({n: parent[n] for n in delta},), (delta,)
         )

@@ -52,7 +52,8 @@ def score_pair(
         UserError: for an unknown name, an alpha out of range, or networks of different backbones.
     """
     names = [*SIMILARITIES, *WEIGHT_SIMILARITIES] if similarities is None else list(similarities)
-    check_choice(names, alphas)
+    approximations = list(approximations)
+    check_choice(names, approximations, alphas)
     backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
     delta = change(backbone, theta_p, theta_c)
@@ -72,13 +73,17 @@ def score_pair(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def check_choice(similarities: Iterable[str], alphas: Sequence[float]) -> None:
-    """Raises a UserError for an unknown similarity or an alpha outside (0, 1]."""
+def check_choice(similarities: Iterable[str], approximations: Iterable[str], alphas: Sequence[float]) -> None:
+    """Raises a UserError for an unknown similarity, an alpha outside (0, 1], or `path` with no alpha below 1."""
     known = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
     if unknown := [name for name in similarities if name not in known]:
         raise UserError(f"similarities: expected some of {', '.join(known)}, but got {unknown[0]!r}")
     if outside := [alpha for alpha in alphas if not 0 < alpha <= 1]:
         raise UserError(f"alphas: expected numbers in (0, 1], but got {outside[0]}")
+    if "path" in approximations and not any(alpha < 1 for alpha in alphas):
+        raise UserError(
+            "alphas: expected one below 1 for path: at 1 every candidate has the child's own features"
+        )
 
 
 def pair_scores(
@@ -149,7 +154,7 @@ def block_scores(
         device: where to compute.
         tracked: says how far it is.
     """
-    check_choice(config["similarities"], config["alphas"])
+    check_choice(config["similarities"], config["approximations"], config["alphas"])
     probe = probe.to(device)
     thetas = {child: _on(device, weights(child)) for child in children}
     represented = {

@@ -1,4 +1,5 @@
 import os
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -29,7 +30,7 @@ ZOOS = {
 GPUS = int(
     config["device"] == "cuda"
     or config["device"] == "auto"
-    and Path("/dev/nvidia0").exists()
+    and shutil.which("nvidia-smi") is not None
 )
 
 

@@ -1,7 +1,9 @@
 rule features:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        weights=lambda wildcards: files_of("weights", wildcards.experiment, ids_of(block_of(wildcards))),
+        weights=lambda wildcards: files_of(
+            "weights", wildcards.experiment, ids_of(block_of(wildcards))
+        ),
     output:
         features="results/{experiment}/features/{setting}/{parent}/{block}/features.h5",
     log:
@@ -45,13 +47,4 @@ use rule features as root_features with:
     benchmark:
         "results/benchmarks/{experiment}/features/roots.jsonl"
     params:
-        code=code_of("features.py"),
-        device=config["device"],
-        threads=config["threads"],
-        network=network_of,
-        probe=probe_of,
-        layers=lambda wildcards: experiment_of(wildcards)["similarity"].get(
-            "layers", []
-        ),
-        pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
         models=lambda wildcards: ids_of(ZOOS[wildcards.experiment].roots),

@@ -10,10 +10,8 @@ from lineage.stage import stage
 with stage(snakemake) as run:
     scores = pd.concat(read_table(path, SCORES) for path in snakemake.input.scores)
     predictions = pd.concat(read_table(path, PREDICTIONS) for path in snakemake.input.predictions)
-    settings = run.tracked(
-        snakemake.params.settings.items(), "settings", total=len(snakemake.params.settings)
-    )
-    outcomes, results = evaluated(scores, predictions, dict(settings))
+    outcomes, results = evaluated(scores, predictions, snakemake.params.settings)
+    run.say(f"{len(outcomes)} verdicts")
     experiment = snakemake.wildcards.experiment
     order = ["setting", "method", "seed"]
     write_table(
