@@ -1,16 +1,20 @@
-"""Features half-way to the child: what fine-tuning would have made of a candidate's features.
+"""Where fine-tuning would have moved a candidate's features on the way to the child.
 
 theta_p and theta_c are the weights of a candidate and of the child, Delta = theta_c - theta_p, J the
-Jacobian of the features F at theta_p. n samples, d features, A alphas.
+Jacobian of the features F at theta_p, s a similarity. n samples, d features, A alphas.
 
-- direct: F(theta_p)
-- path:   F(theta_p + alpha Delta), the real features on the straight line; one forward pass an alpha.
+- direct: s(F(theta_p)); alpha 0
+- path:   s(F(theta_p + alpha Delta)), the real features on the straight line; one forward pass an alpha.
           Alpha 1 is left out: there the features are the child's own, whoever the candidate
-- linear: F(theta_p) + alpha J Delta, exact by forward-mode differentiation; one jvp for all alphas
+- linear: s(F(theta_p) + alpha J Delta)
+- taylor: s(F(theta_p)) + alpha <ds/dF, J Delta>, the paper's; unbounded, so it can overshoot
 
-Source of the idea: Yu & Wang, Neural Lineage, CVPR 2024, section 3 (arXiv:2406.11129).
+J Delta comes from one jvp (forward-mode differentiation) for `linear` and `taylor` together, at all alphas.
+
+Source: Yu & Wang, Neural Lineage, CVPR 2024, section 3 (arXiv:2406.11129).
 """
 
+import contextlib
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,13 +25,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lineage.backbone import Backbone
 from lineage.errors import UserError
+from lineage.similarity import Representation, compare
 
-APPROXIMATIONS = ("direct", "path", "linear")
+APPROXIMATIONS = ("direct", "path", "linear", "taylor")
 
-Features = dict[str, Tensor]
+State = dict[str, Tensor]
+
+POWERS = {"l2": 2, "lp": 4}
+"""Similarities that the paper expands before it takes the root: s = -m^(1/power), m a mean power."""
 
 
-def change(backbone: Backbone, parent: Features, child: Features) -> Features:
+def change(backbone: Backbone, parent: State, child: State) -> State:
     """Delta over the backbone's parameters.
 
     Raises:
@@ -45,59 +53,77 @@ def change(backbone: Backbone, parent: Features, child: Features) -> Features:
     return delta
 
 
-def approximated(
-    backbone: Backbone,
-    parent: Features,
-    delta: Features,
-    probe: Tensor,
-    approximations: Iterable[str],
-    alphas: Sequence[float],
-    *,
-    parent_features: Features | None = None,
-) -> Iterator[tuple[str, tuple[float, ...], Features]]:
-    """Approximated features of every layer, one approximation after the other.
+@torch.no_grad()
+def on_path(
+    backbone: Backbone, parent: State, child: State, delta: State, probe: Tensor, alpha: float
+) -> State:
+    """Features of every layer at theta_p + alpha Delta; BatchNorm's running statistics move along."""
+    moved = {name: torch.add(parent[name], step, alpha=alpha) for name, step in delta.items()}
+    statistics = {name: parent[name].lerp(child[name], alpha) for name in backbone.statistics}
+    return backbone(parent | moved | statistics, probe)
 
-    Args:
-        backbone: F.
-        parent: theta_p, with the buffers.
-        delta: Delta.
-        probe: inputs.
-        approximations: some of APPROXIMATIONS.
-        alphas: how far along Delta, in (0, 1].
-        parent_features: F(theta_p) where it is known already.
 
-    Yields:
-        (approximation, its alphas, features [A, n, d] of each layer); `direct` has the one alpha 0.
+@torch.no_grad()
+def linearised(backbone: Backbone, parent: State, delta: State, probe: Tensor) -> tuple[State, State]:
+    """F(theta_p) and J Delta of every layer; running statistics stay the candidate's.
+
+    Fused attention has no forward-mode rule, hence plain maths.
     """
-    chosen = set(approximations)
-    if unknown := sorted(chosen - set(APPROXIMATIONS)):
-        raise UserError(
-            f"approximation: expected some of {', '.join(APPROXIMATIONS)}, but got {unknown[0]!r}"
-        )
-    with torch.no_grad():
-        if "direct" in chosen:
-            features = backbone(parent, probe) if parent_features is None else parent_features
-            yield "direct", (0.0,), {layer: value.unsqueeze(0) for layer, value in features.items()}
-        if "path" in chosen:
-            for alpha in (alpha for alpha in alphas if alpha < 1):
-                moved = parent | {name: parent[name] + alpha * step for name, step in delta.items()}
-                yield "path", (alpha,), {layer: f.unsqueeze(0) for layer, f in backbone(moved, probe).items()}
-        if "linear" in chosen:
-            features, slope = _linearised(backbone, parent, delta, probe)
-            steps = torch.tensor(alphas, dtype=probe.dtype, device=probe.device)[:, None, None]
-            yield (
-                "linear",
-                tuple(alphas),
-                {layer: features[layer] + steps * slope[layer] for layer in features},
-            )
-
-
-def _linearised(
-    backbone: Backbone, parent: Features, delta: Features, probe: Tensor
-) -> tuple[Features, Features]:
-    """F(theta_p) and J Delta of every layer. Fused attention has no forward-mode rule, hence plain maths."""
-    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+    with _plain_attention(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
         return jvp(
-            lambda moving: backbone(parent | moving, probe), ({n: parent[n] for n in delta},), (delta,)
+            lambda moving: backbone(parent | moving, probe),
+            ({name: parent[name] for name in delta},),
+            (delta,),
+        )
+
+
+@contextlib.contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Makes attention compute step by step."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+@torch.no_grad()
+def taylor(
+    features: Tensor, slope: Tensor, child: Representation, names: Sequence[str], alphas: Sequence[float]
+) -> dict[str, Tensor]:
+    """Scores [A] of each similarity by its first-order expansion at F(theta_p) along J Delta.
+
+    A score above what the similarity can reach is an overshoot and is given as it is: where the paper clips l2
+    and lp at 0 before the root, the root here keeps the sign.
+
+    Args:
+        features: F(theta_p) [n, d]; slope: J Delta [n, d].
+        child: the child's features.
+        names: similarities of features.
+        alphas: the paper's grad scales.
+    """
+    values, rates = jvp(lambda moving: compare(moving, child, names), (features,), (slope,))
+    steps = torch.tensor(alphas, dtype=features.dtype, device=features.device)
+    scores = {}
+    for name in names:
+        power = POWERS.get(name, 1)
+        mean_power = (-values[name]) ** power - steps * power * (-values[name]) ** (power - 1) * rates[name]
+        scores[name] = -mean_power.sign() * mean_power.abs() ** (1 / power)
+    return scores
+
+
+def check_approximations(approximations: Iterable[str], alphas: Sequence[float]) -> None:
+    """Raises a UserError for an unknown approximation, an alpha outside (0, 1], or none below 1 for `path`."""
+    if unknown := sorted(set(approximations) - set(APPROXIMATIONS)):
+        raise UserError(
+            f"approximations: expected some of {', '.join(APPROXIMATIONS)}, but got {unknown[0]!r}"
+        )
+    if outside := [alpha for alpha in alphas if not 0 < alpha <= 1]:
+        raise UserError(f"alphas: expected numbers in (0, 1], but got {outside[0]}")
+    if "path" in approximations and not any(alpha < 1 for alpha in alphas):
+        raise UserError(
+            "alphas: expected one below 1 for path: at 1 every candidate has the child's own features"
         )

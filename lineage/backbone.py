@@ -15,6 +15,7 @@ from torch.func import functional_call
 from lineage.errors import UserError
 
 POOLS = ("mean", "flatten")
+STATISTICS = ("running_mean", "running_var")
 
 
 class _LastLayerReached(Exception):  # noqa: N818
@@ -52,6 +53,11 @@ class Backbone:
             raise UserError(f"layer {unused[0]!r}: the forward pass does not call it; tap another layer")
         self.layers = tuple(sorted(wanted, key=last_exit.get))
         self.parameters = self._parameters_by_layer(calls, last_exit)
+        self.statistics = [
+            name
+            for name, buffer in network.named_buffers()
+            if name.endswith(STATISTICS) and buffer.is_floating_point()
+        ]
 
     def _parameters_by_layer(
         self, calls: list[tuple[str, str]], last_exit: dict[str, int]
@@ -75,6 +81,12 @@ class Backbone:
     def parameter_names(self) -> list[str]:
         """Names of all the backbone's parameters."""
         return [name for names in self.parameters.values() for name in names]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the network's parameters that are no part of the backbone: its head's."""
+        known = set(self.parameter_names)
+        return [name for name, _ in self._network.named_parameters() if name not in known]
 
     def __call__(self, state: dict[str, Tensor], probe: Tensor) -> dict[str, Tensor]:
         """Features [n, d] of every tapped layer, under these parameters and buffers."""
@@ -117,7 +129,8 @@ def default_layers(
 ) -> list[str]:
     """The network's stages: each direct child with parameters, to the end of what follows it without any.
 
-    The last stage is taken as the head and left out. A lone child is looked into.
+    The last stage is taken as the head and left out. A lone child is looked into, and so is a sequence of
+    blocks that holds most of the parameters, as in a transformer.
 
     Raises:
         UserError: if fewer than two stages are found.
@@ -127,15 +140,14 @@ def default_layers(
     while len(with_parameters := [name for name, part in parts.items() if _has_parameters(part)]) == 1:
         prefix = f"{prefix}{with_parameters[0]}."
         parts = dict(parts[with_parameters[0]].named_children())
+    parts = _with_main_container_opened(parts)
     ends = [name.removeprefix(prefix) for event, name in calls if event == "exit" and name.startswith(prefix)]
     stages: list[str] = []
     for name in (name for name in ends if name in parts):
-        if _has_parameters(parts[name]) or not stages:
+        if _has_parameters(parts[name]):
             stages.append(name)
-        else:
+        elif stages:
             stages[-1] = name
-    while stages and not _has_parameters(parts[stages[0]]) and len(stages) > 1:
-        stages.pop(0)
     if len(stages) < 2:
         raise UserError("layers: found no stages before a head in this network; name the layers to tap")
     return [f"{prefix}{name}" for name in stages[:-1]]
@@ -155,6 +167,25 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 def _has_parameters(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None
+
+
+def _with_main_container_opened(parts: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """The parts, with one that is a sequence of blocks and holds most parameters replaced by its blocks."""
+    sizes = {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}
+    main = max(sizes, key=sizes.get)
+    blocks = {f"{main}.{name}": block for name, block in parts[main].named_children()}
+    is_sequence = isinstance(parts[main], nn.Sequential | nn.ModuleList)
+    if (
+        not is_sequence
+        or sizes[main] <= sum(sizes.values()) / 2
+        or sum(map(_has_parameters, blocks.values())) < 2
+    ):
+        return parts
+    return {
+        name: part
+        for whole, its in parts.items()
+        for name, part in (blocks if whole == main else {whole: its}).items()
+    }
 
 
 def _calls(network: nn.Module, probe: Tensor) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from lineage.detector import LineageDetector
 from lineage.episodes import Episodes
+from lineage.errors import UserError
 from lineage.progress import Tracked
 
 TEST_CROPS = 4
@@ -52,6 +53,9 @@ def train_detector(
 
     Returns:
         One row an epoch: epoch, learning_rate, loss, validation_loss, validation_accuracy.
+
+    Raises:
+        UserError: if the validation loss was never finite.
     """
     training = sorted(child for child, part in parts.items() if part == "train")
     validation = sorted(child for child, part in parts.items() if part == "validation")
@@ -88,6 +92,11 @@ def train_detector(
         )
         if validation_loss < best:
             best, best_state = validation_loss, copy.deepcopy(detector.state_dict())
+    if best_state is None:
+        raise UserError(
+            f"detector: training diverged (validation loss {validation_loss}) at learning_rate "
+            f"{config.learning_rate}; lower it"
+        )
     detector.load_state_dict(best_state)
     return history
 

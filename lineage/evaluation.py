@@ -5,7 +5,7 @@ chosen on validation children, anew for each seed's split. A tie for the best sc
 position: it earns 1/k if the parent is among the k tied.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,27 @@ Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
 DIGITS = 12
 """Scores that agree in this many significant digits are tied."""
+TOLERANCE = 1e-6
+"""A score may exceed the best possible one by this much of rounding before it counts as an overshoot."""
+BEST_POSSIBLE = dict.fromkeys(("l1", "l2", "lp", "linf"), 0.0) | dict.fromkeys(
+    ("cka", "cka_unbiased", "cka_rbf", "dc", "cosine", "procrustes"), 1.0
+)
+"""The score of equal features, where it does not depend on their size."""
 PAIR = ["child", "candidate"]
 CHOICE = ["layer", "alpha"]
 
 
-def verdicts(scores: pd.DataFrame, parent_of: dict[str, str]) -> pd.DataFrame:
+def verdicts(scores: pd.DataFrame, parent_of: dict[str, str], best_possible: float = np.inf) -> pd.DataFrame:
     """One verdict a child: who has the best score, how many tie, what that earns, and by what margin.
 
     Args:
         scores: columns child, candidate, score; one row a pair.
         parent_of: each child's parent.
+        best_possible: what no exact score exceeds.
 
     Returns:
-        Indexed by child: parent, predicted (the tied joined by `|`), tied, credit, margin. The margin is the
+        Indexed by child: parent, predicted (the tied joined by `|`), tied, overshoot (how many candidates' scores
+        exceed the best possible), credit, margin. The margin is the
         parent's score less the best other, over the standard deviation of the child's scores.
     """
     table = scores.pivot(index="child", columns="candidate", values="score")
@@ -46,6 +54,7 @@ def verdicts(scores: pd.DataFrame, parent_of: dict[str, str]) -> pd.DataFrame:
             "parent": parents,
             "predicted": ["|".join(table.columns[row]) for row in is_best],
             "tied": is_best.sum(axis=1),
+            "overshoot": (values > best_possible + TOLERANCE).sum(axis=1),
             "credit": is_best[rows, truth] / is_best.sum(axis=1),
             "margin": margin,
         },
@@ -83,7 +92,8 @@ def learning_free_outcomes(
             & (of_method["child"].map(parts) == "test")
         ]
         method = similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
-        yield verdicts(picked, parent_of).assign(method=method, seed=seed, layer=layer, alpha=alpha)
+        verdict = verdicts(picked, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
+        yield verdict.assign(method=method, seed=seed, layer=layer, alpha=alpha)
 
 
 def detector_outcomes(predictions: pd.DataFrame, parent_of: dict[str, str]) -> Iterable[pd.DataFrame]:
@@ -122,42 +132,29 @@ def evaluated(
     return pd.concat(outcomes), pd.DataFrame(results)
 
 
-def summarised(outcomes: pd.DataFrame, candidates: int) -> list[dict]:
-    """Rows of results of one setting: accuracy and ties of each seed; chance and a 95 % interval over all.
+def summarised(outcomes: pd.DataFrame, candidates: int) -> Iterator[dict]:
+    """Rows of results of one setting.
+
+    Of each seed: accuracy, and on how many children the best score is tied or any score overshoots. Over all
+    seeds: chance, and a 95 % interval of the accuracy, for which a child tested in several seeds counts once.
 
     Args:
-        outcomes: verdicts with method, seed, child, credit, tied.
+        outcomes: verdicts with method, seed, child.
         candidates: how many each child has.
     """
-    rows = []
     for method, of_method in outcomes.groupby("method"):
         for seed, of_seed in of_method.groupby("seed"):
-            n = len(of_seed)
-            rows.append(
-                {
-                    "method": method,
-                    "seed": seed,
-                    "metric": "accuracy",
-                    "value": of_seed["credit"].mean(),
-                    "n": n,
-                }
-            )
-            rows.append(
-                {
-                    "method": method,
-                    "seed": seed,
-                    "metric": "ties",
-                    "value": (of_seed["tied"] > 1).sum(),
-                    "n": n,
-                }
-            )
+            numbers = {
+                "accuracy": of_seed["credit"].mean(),
+                "ties": (of_seed["tied"] > 1).sum(),
+                "overshoots": (of_seed["overshoot"] > 0).sum(),
+            }
+            for metric, value in numbers.items():
+                yield {"method": method, "seed": seed, "metric": metric, "value": value, "n": len(of_seed)}
         by_child = of_method.groupby("child")["credit"].mean()
         low, high = wilson_interval(by_child.mean(), len(by_child))
         for metric, value in {"chance": 1 / candidates, "interval_low": low, "interval_high": high}.items():
-            rows.append(
-                {"method": method, "seed": None, "metric": metric, "value": value, "n": len(by_child)}
-            )
-    return rows
+            yield {"method": method, "seed": None, "metric": metric, "value": value, "n": len(by_child)}
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:

@@ -1,8 +1,9 @@
 """Weights and features in HDF5. n samples, d features."""
 
 import contextlib
+import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import h5py
@@ -41,8 +42,43 @@ def _opened(path: str | Path, kind: str) -> Iterator[h5py.File]:
         yield file
 
 
-def _start(file: h5py.File, kind: str, attributes: dict) -> None:
-    file.attrs.update({"kind": kind, "format": FORMAT, "torch": str(torch.__version__), **attributes})
+class _Unfailing(io.FileIO):
+    """A file that keeps its first error instead of raising it: HDF5 can crash when a write fails (a full disk)."""
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        """Writes all of the data, or notes why not."""
+        left = memoryview(data).cast("B")
+        try:
+            while left:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.error = self.error or error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Sets the size, or notes why not."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+    def check(self) -> None:
+        """Raises the error that was kept."""
+        if self.error:
+            raise self.error
+
+
+@contextlib.contextmanager
+def _created(path: str | Path, kind: str, attributes: dict) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """A new HDF5 file of ours, and a function that raises if a write has failed by now."""
+    with written_whole(path) as part, _Unfailing(part, "w+") as raw:
+        with h5py.File(raw, "w") as file:
+            file.attrs.update({"kind": kind, "format": FORMAT, "torch": str(torch.__version__), **attributes})
+            yield file, raw.check
+        raw.check()
 
 
 def write_weights(path: str | Path, models: Iterable[tuple[dict, dict[str, Tensor]]], **attributes) -> None:
@@ -53,13 +89,13 @@ def write_weights(path: str | Path, models: Iterable[tuple[dict, dict[str, Tenso
         models: (attributes with `id`, state dict) of each; the attributes' values are str or numbers.
         attributes: of the whole file (code digest, device, ...).
     """
-    with written_whole(path) as part, h5py.File(part, "w") as file:
-        _start(file, "weights", attributes)
+    with _created(path, "weights", attributes) as (file, check):
         for described, state in models:
             group = file.create_group(f"models/{described['id']}")
             group.attrs.update({key: value for key, value in described.items() if value is not None})
             for name, tensor in state.items():
                 group[name] = tensor.detach().cpu().numpy()
+            check()
 
 
 class Weights:
@@ -96,13 +132,13 @@ def write_features(
         models: (id, features of each layer) of each.
         attributes: of the whole file.
     """
-    with written_whole(path) as part, h5py.File(part, "w") as file:
-        _start(file, "features", attributes)
+    with _created(path, "features", attributes) as (file, check):
         file["samples"] = sample_ids
         for model_id, features in models:
             for layer, values in features.items():
                 file[f"features/{layer}/{model_id}"] = values.cpu().numpy()
             file.attrs["layers"] = json.dumps(list(features))
+            check()
 
 
 class Features:

@@ -1,5 +1,7 @@
 """The architectures that the workflow trains, by name; adding one takes one entry in ARCHITECTURES.
 
+Names like `timm:resnet18` and `torchvision:resnet18` give those libraries' networks.
+
 A network's head is the module that fine-tuning replaces; everything before it is the backbone.
 """
 
@@ -13,9 +15,6 @@ from torch import Tensor, nn
 
 from lineage.errors import UserError
 
-HEAD = "head"
-"""The name of the head in our own architectures."""
-
 
 def fc(*, classes: int, channels: int, image_size: int) -> nn.Module:
     """A fully connected network, widths 1024-256-128 (Yu & Wang 2024, FcNet)."""
@@ -23,11 +22,39 @@ def fc(*, classes: int, channels: int, image_size: int) -> nn.Module:
     layers = OrderedDict(flatten=nn.Flatten())
     for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
         layers[f"layer{number}"] = nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU())
-    layers[HEAD] = nn.Linear(widths[-1], classes)
+    layers["head"] = nn.Linear(widths[-1], classes)
     return nn.Sequential(layers)
 
 
+def timm_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
+    """A network of timm, with random weights."""
+    import timm
+
+    try:
+        fixed = timm.get_pretrained_cfg(name).fixed_input_size
+        size = {"img_size": image_size} if fixed else {}
+        return timm.create_model(name, num_classes=classes, in_chans=channels, **size)
+    except (RuntimeError, AttributeError) as error:
+        raise UserError(f"network.name: timm:{name}: timm says: {error}; see timm.list_models()") from None
+
+
+def torchvision_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
+    """A classifier of torchvision, with random weights; it takes RGB images."""
+    from torchvision.models import get_model
+
+    if channels != 3:
+        raise UserError(f"network.channels: expected 3 for torchvision:{name}, but got {channels}")
+    size = {"image_size": image_size} if name.startswith("vit_") else {}
+    try:
+        return get_model(name, weights=None, num_classes=classes, **size)
+    except ValueError as error:
+        raise UserError(
+            f"network.name: torchvision:{name}: torchvision says: {error}; see torchvision.models.list_models()"
+        ) from None
+
+
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"fc": fc}
+FAMILIES: dict[str, Callable[..., nn.Module]] = {"timm": timm_network, "torchvision": torchvision_network}
 
 
 @contextlib.contextmanager
@@ -44,17 +71,31 @@ def build(name: str, *, classes: int, channels: int, image_size: int, seed: int)
     Raises:
         UserError: for an unknown name.
     """
-    if name not in ARCHITECTURES:
-        raise UserError(f"network.name: expected one of {', '.join(ARCHITECTURES)}, but got {name!r}")
+    size = {"classes": classes, "channels": channels, "image_size": image_size}
+    family, _, member = name.partition(":")
     with seeded(seed):
-        return ARCHITECTURES[name](classes=classes, channels=channels, image_size=image_size)
+        if member and family in FAMILIES:
+            return FAMILIES[family](member, **size)
+        if name in ARCHITECTURES:
+            return ARCHITECTURES[name](**size)
+    known = [*ARCHITECTURES, *(f"{family}:<name>" for family in FAMILIES)]
+    raise UserError(f"network.name: expected one of {', '.join(known)}, but got {name!r}")
 
 
-def backbone_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict without the head's entries."""
-    return {key: value for key, value in state.items() if key.split(".")[0] != HEAD}
+def head_of(network: nn.Module) -> str:
+    """The name of the head: the module that owns the last parameter."""
+    *_, (last, _) = network.named_parameters()
+    return last.rpartition(".")[0]
 
 
-def classes_of(state: dict[str, Tensor]) -> int:
+def backbone_state(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict of such a network without the head's entries."""
+    head = f"{head_of(network)}."
+    return {key: value for key, value in state.items() if not key.startswith(head)}
+
+
+def classes_of(name: str, state: dict[str, Tensor], *, channels: int, image_size: int) -> int:
     """How many classes the head of a state dict tells apart."""
-    return len(state[f"{HEAD}.weight"])
+    with torch.device("meta"):
+        skeleton = build(name, classes=2, channels=channels, image_size=image_size, seed=0)
+    return len(state[f"{head_of(skeleton)}.weight"])

@@ -24,6 +24,7 @@ def tracked(
     if total is None:
         total = len(items) if isinstance(items, Sized) else 0
     start = last = time.monotonic()
+    done = 0
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
@@ -31,7 +32,7 @@ def tracked(
             left = (now - start) / done * (total - done)
             say(f"{done} of {total} {what}, {left:.0f} s left")
             last = now
-    say(f"{total} {what} in {time.monotonic() - start:.1f} s")
+    say(f"{done} {what} in {time.monotonic() - start:.1f} s")
 
 
 def untracked(items: Iterable[T], what: str) -> Iterable[T]:

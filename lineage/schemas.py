@@ -73,6 +73,7 @@ OUTCOMES = pa.schema(
         ("parent", pa.string()),
         ("predicted", pa.string()),
         ("tied", pa.int32()),
+        ("overshoot", pa.int32()),
         ("credit", pa.float64()),
         ("layer", pa.string()),
         ("alpha", pa.float64()),

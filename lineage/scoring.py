@@ -6,7 +6,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lineage.approximation import APPROXIMATIONS, approximated, change
+from lineage.approximation import (
+    APPROXIMATIONS,
+    change,
+    check_approximations,
+    linearised,
+    on_path,
+    taylor,
+)
 from lineage.backbone import Backbone, state_of
 from lineage.errors import UserError
 from lineage.hdf5 import Features, Weights
@@ -19,6 +26,7 @@ WHOLE = "all"
 """The layer's name in scores over all the backbone's weights."""
 COLUMNS = ("layer", "similarity", "approximation", "alpha", "score")
 
+Row = tuple[str, str, str, float, float]
 State = dict[str, Tensor]
 
 
@@ -40,7 +48,7 @@ def score_pair(
         child: the network whose parent is sought.
         probe: inputs [n, ...] for both, on their device.
         layers: modules to tap; by default the network's stages, without the last, the head.
-        approximations: some of direct, path, linear.
+        approximations: some of direct, path, linear, taylor.
         alphas: how far from the parent to the child, in (0, 1].
         similarities: names from SIMILARITIES and WEIGHT_SIMILARITIES; by default all.
         pool: how features with more than two axes become [n, d]: mean or flatten.
@@ -53,7 +61,8 @@ def score_pair(
     """
     names = [*SIMILARITIES, *WEIGHT_SIMILARITIES] if similarities is None else list(similarities)
     approximations = list(approximations)
-    check_choice(names, approximations, alphas)
+    check_similarities(names)
+    check_approximations(approximations, alphas)
     backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
     delta = change(backbone, theta_p, theta_c)
@@ -73,17 +82,11 @@ def score_pair(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def check_choice(similarities: Iterable[str], approximations: Iterable[str], alphas: Sequence[float]) -> None:
-    """Raises a UserError for an unknown similarity, an alpha outside (0, 1], or `path` with no alpha below 1."""
+def check_similarities(names: Iterable[str]) -> None:
+    """Raises a UserError for an unknown similarity."""
     known = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
-    if unknown := [name for name in similarities if name not in known]:
+    if unknown := [name for name in names if name not in known]:
         raise UserError(f"similarities: expected some of {', '.join(known)}, but got {unknown[0]!r}")
-    if outside := [alpha for alpha in alphas if not 0 < alpha <= 1]:
-        raise UserError(f"alphas: expected numbers in (0, 1], but got {outside[0]}")
-    if "path" in approximations and not any(alpha < 1 for alpha in alphas):
-        raise UserError(
-            "alphas: expected one below 1 for path: at 1 every candidate has the child's own features"
-        )
 
 
 def pair_scores(
@@ -98,7 +101,7 @@ def pair_scores(
     approximations: Iterable[str],
     alphas: Sequence[float],
     parent_features: dict[str, Tensor] | None = None,
-) -> Iterator[tuple[str, str, str, float, float]]:
+) -> Iterator[Row]:
     """Rows (layer, similarity, approximation, alpha, score) of one pair; see `score_pair`.
 
     Args:
@@ -113,14 +116,35 @@ def pair_scores(
         parent_features: the candidate's features where they are known already.
     """
     of_features = [name for name in names if name in SIMILARITIES]
-    if of_features:
-        for approximation, steps, features in approximated(
-            backbone, theta_p, delta, probe, approximations, alphas, parent_features=parent_features
-        ):
-            for layer, values in features.items():
-                for similarity, scores in compare(values, child[layer], of_features).items():
-                    for alpha, score in zip(steps, scores.tolist(), strict=True):
-                        yield layer, similarity, approximation, alpha, score
+
+    def rows(
+        approximation: str, layer: str, steps: Sequence[float], scores: dict[str, Tensor]
+    ) -> Iterator[Row]:
+        for similarity, values in scores.items():
+            for alpha, score in zip(steps, values.reshape(-1).tolist(), strict=True):
+                yield layer, similarity, approximation, alpha, score
+
+    if not of_features:
+        approximations = ()
+    if "direct" in approximations:
+        with torch.no_grad():
+            features = backbone(theta_p, probe) if parent_features is None else parent_features
+        for layer, values in features.items():
+            yield from rows("direct", layer, (0.0,), compare(values, child[layer], of_features))
+    if "path" in approximations:
+        for alpha in (alpha for alpha in alphas if alpha < 1):
+            for layer, values in on_path(backbone, theta_p, theta_c, delta, probe, alpha).items():
+                yield from rows("path", layer, (alpha,), compare(values, child[layer], of_features))
+    if not {"linear", "taylor"}.isdisjoint(approximations):
+        features, slope = linearised(backbone, theta_p, delta, probe)
+        for layer, values in features.items():
+            if "linear" in approximations:
+                steps = torch.tensor(alphas, dtype=values.dtype, device=values.device)[:, None, None]
+                moved = values + steps * slope[layer]
+                yield from rows("linear", layer, alphas, compare(moved, child[layer], of_features))
+            if "taylor" in approximations:
+                scores = taylor(values, slope[layer], child[layer], of_features, alphas)
+                yield from rows("taylor", layer, alphas, scores)
     groups = backbone.parameters | {WHOLE: backbone.parameter_names}
     for similarity in (name for name in names if name in WEIGHT_SIMILARITIES):
         for layer, keys in groups.items():
@@ -154,7 +178,8 @@ def block_scores(
         device: where to compute.
         tracked: says how far it is.
     """
-    check_choice(config["similarities"], config["approximations"], config["alphas"])
+    check_similarities(config["similarities"])
+    check_approximations(config["approximations"], config["alphas"])
     probe = probe.to(device)
     thetas = {child: _on(device, weights(child)) for child in children}
     represented = {

@@ -10,7 +10,7 @@ from lineage.parquet import read_table
 from lineage.schemas import PUBLISHED, RESULTS
 from lineage.writing import written_whole
 
-ORDER = ("detector", "weight_", "/direct", "/path", "/linear")
+ORDER = ("detector", "weight_", "/direct", "/path", "/linear", "/taylor")
 """Families of methods, in the order of the tables; within one, by name."""
 PUBLISHED_COLUMN = "published % (ResNet18 G1→G2)"
 
@@ -23,7 +23,8 @@ def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
         published: PUBLISHED; its column holds the paper's ResNet18 from G1 to G2, where it has the method.
 
     Returns:
-        experiment, setting, method, mean, std, seeds, low, high, n, chance, ties, published; shares in per cent.
+        experiment, setting, method, mean, std, seeds, low, high, n, chance, ties, overshoots,
+        published; shares in per cent.
     """
     keys = ["experiment", "setting", "method"]
     by_seed = results[results["metric"] == "accuracy"].groupby(keys)["value"]
@@ -32,7 +33,8 @@ def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     for column, metric in {"low": "interval_low", "high": "interval_high", "chance": "chance"}.items():
         table[column] = pooled["value"][metric]
     table["n"] = pooled["n"]["chance"].astype(int)
-    table["ties"] = results[results["metric"] == "ties"].groupby(keys)["value"].sum().astype(int)
+    for metric in ("ties", "overshoots"):
+        table[metric] = results[results["metric"] == metric].groupby(keys)["value"].sum().astype(int)
     shares = ["mean", "std", "low", "high", "chance"]
     table[shares] *= 100
     paper = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")].set_index("method")
@@ -62,6 +64,7 @@ def displayed(table: pd.DataFrame) -> pd.DataFrame:
             "seeds": table["seeds"].astype(str),
             "chance %": [f"{chance:.1f}" for chance in table["chance"]],
             "ties": table["ties"].astype(str),
+            "overshoots": table["overshoots"].astype(str),
             PUBLISHED_COLUMN: [f"{value:.2f}" if np.isfinite(value) else "" for value in table["published"]],
         }
     ).reset_index(drop=True)
@@ -69,7 +72,7 @@ def displayed(table: pd.DataFrame) -> pd.DataFrame:
 
 def best_rows(table: pd.DataFrame) -> np.ndarray:
     """Which rows have the best accuracy of their experiment and setting, as far as the rounding shows."""
-    shown = table["mean"].round(1)
+    shown = table["mean"].map("{:.1f}".format).astype(float)
     return (shown == shown.groupby([table["experiment"], table["setting"]]).transform("max")).to_numpy()
 
 
@@ -121,4 +124,4 @@ def _latex(cells: pd.DataFrame, best: np.ndarray) -> str:
     bold[:, list(cells.columns).index("accuracy %")] = best
     style = escaped.style.hide(axis="index")
     style = style.apply(lambda _: np.where(bold, "textbf:--rwrap", ""), axis=None)
-    return "% made by: make tables\n" + style.to_latex(hrules=True, column_format="lllrlrrrrr")
+    return "% made by: make tables\n" + style.to_latex(hrules=True, column_format="lllrlrrrrrr")

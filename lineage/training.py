@@ -42,9 +42,9 @@ def trained(
     net = build(network["name"], classes=len(images.class_names), channels=network["channels"],
                 image_size=network["image_size"], seed=model.seed)  # fmt: skip
     if parent is not None:
-        inherited = backbone_state(parent)
+        inherited = backbone_state(net, parent)
         missing = net.load_state_dict(inherited, strict=False).missing_keys
-        if extra := sorted(set(missing) & set(backbone_state(net.state_dict()))):
+        if extra := sorted(set(missing) & set(backbone_state(net, net.state_dict()))):
             raise UserError(
                 f"{model.parent}: expected the weights of a {network['name']}, but it has no {extra[0]}"
             )
@@ -117,8 +117,9 @@ def fit(
 
 def restored(network: dict, state: dict[str, Tensor]) -> nn.Module:
     """A network with the weights of a state dict."""
-    net = build(network["name"], classes=classes_of(state), channels=network["channels"],
-                image_size=network["image_size"], seed=0)  # fmt: skip
+    size = {"channels": network["channels"], "image_size": network["image_size"]}
+    classes = classes_of(network["name"], state, **size)
+    net = build(network["name"], classes=classes, **size, seed=0)
     net.load_state_dict(state)
     return net
 

@@ -36,4 +36,5 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         }.get(error.errno, "check the disk")
         raise UserError(f"{path}: could not be written: {reason}; {advice} and run again") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -102,8 +102,11 @@ class Zoo:
         parts = {}
         for parent in self.candidates(setting):
             children = self.children(setting, parent)
-            test = max(1, round(len(children) * shares["test"] / total))
-            validation = max(1, round(len(children) * shares["validation"] / total))
+            test, validation = (
+                max(1, round(len(children) * shares[part] / total)) for part in ("test", "validation")
+            )
+            test = min(test, len(children) - 2)
+            validation = min(validation, len(children) - test - 1)
             for child in children:
                 place = (child.index - seed * test) % len(children)
                 is_held_out = place < test + validation

@@ -19,6 +19,8 @@ with stage(snakemake) as run:
         for model in run.tracked(params.models, "models"):
             network = restored(params.network, weights(model)).to(run.device)
             backbone = Backbone(network, probe, layers=params.layers or None, pool=params.pool)
+            if model == params.models[0]:
+                run.say(f"layers {', '.join(backbone.layers)}; left out {', '.join(backbone.left_out)}")
             with torch.no_grad():
                 yield model, backbone(state_of(network), probe)
 
