@@ -3,6 +3,7 @@
 Imported at every parse of the Snakefile, so nothing heavy is imported here.
 """
 
+import math
 from pathlib import Path
 
 import yaml
@@ -10,8 +11,17 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from lineage.errors import UserError
+from lineage.zoo import Zoo
 
 SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
+
+TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {
+        "integer": lambda _, value: type(value) is int,
+        "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+    }
+)
+"""JSON Schema's own would take 2.0 for an integer, and NaN for a number."""
 
 
 def _filling_defaults(validator_class):
@@ -26,7 +36,7 @@ def _filling_defaults(validator_class):
                     instance.setdefault(key, default.copy() if hasattr(default, "copy") else default)
         yield from check_properties(validator, properties, instance, schema)
 
-    return validators.extend(validator_class, {"properties": fill_then_check})
+    return validators.extend(validator_class, {"properties": fill_then_check}, type_checker=TYPES)
 
 
 def _told(error: ValidationError) -> str:
@@ -37,6 +47,10 @@ def _told(error: ValidationError) -> str:
         "type": lambda: f"a value of type {error.validator_value}",
         "enum": lambda: f"one of {', '.join(map(str, error.validator_value))}",
         "pattern": lambda: f"text of the form {error.validator_value}",
+        "minimum": lambda: f"at least {error.validator_value}",
+        "exclusiveMinimum": lambda: f"more than {error.validator_value}",
+        "maximum": lambda: f"at most {error.validator_value}",
+        "exclusiveMaximum": lambda: f"less than {error.validator_value}",
         "minItems": lambda: f"at least {error.validator_value} item",
         "minProperties": lambda: f"at least {error.validator_value} entry",
         "anyOf": lambda: "a whole number above 0, or {default: number, <parent>: number}",
@@ -88,4 +102,21 @@ def _check_experiment(experiment: dict, where: str) -> None:
                 f"{where}.settings.{name}.children: expected at least 3 a parent, one each to train on, "
                 f"to choose on and to test on, but got {fewest}"
             )
-    experiment["similarity"]["alphas"] = sorted(map(float, experiment["similarity"]["alphas"]))
+    try:
+        Zoo(experiment)
+    except UserError as error:
+        raise UserError(f"{where}.{error}") from None
+    similarity = experiment["similarity"]
+    similarity["alphas"] = sorted(map(float, similarity["alphas"]))
+    if "path" in similarity["approximations"] and similarity["alphas"][0] == 1:
+        raise UserError(
+            f"{where}.similarity.alphas: expected one below 1 for the approximation path, but got 1.0 alone: "
+            "there every candidate has the child's own features"
+        )
+    wanted = experiment["detector"].get("layers", [])
+    tapped = similarity.get("layers", wanted)
+    if untapped := [layer for layer in wanted if layer not in tapped]:
+        raise UserError(
+            f"{where}.detector.layers: expected some of similarity.layers, {', '.join(tapped)}, "
+            f"but got {untapped[0]!r}"
+        )

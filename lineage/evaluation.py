@@ -2,7 +2,7 @@
 
 A method is a similarity with an approximation (`cka/path`), or `detector`. Layer and alpha of each method are
 chosen on validation children, anew for each seed's split. A tie for the best score is never settled by
-position: it earns 1/k if the parent is among the k tied.
+position: it earns 1/k if the parent is among the k tied. A score that is NaN is worse than any number.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,16 +39,19 @@ def verdicts(scores: pd.DataFrame, parent_of: dict[str, str], best_possible: flo
         parent's score less the best other, over the standard deviation of the child's scores.
     """
     table = scores.pivot(index="child", columns="candidate", values="score")
-    values = table.to_numpy()
+    values = table.fillna(-np.inf).to_numpy()
+    finite = np.isfinite(values)
     parents = [parent_of[child] for child in table.index]
     truth = table.columns.get_indexer(parents)
-    best = np.nanmax(values, axis=1, keepdims=True)
+    best = values.max(axis=1, keepdims=True)
     is_best = np.isclose(values, best, rtol=10.0**-DIGITS, atol=0) | (values == best)
     rows = np.arange(len(table))
     others = values.copy()
     others[rows, truth] = -np.inf
-    spread = np.nanstd(values, axis=1)
-    margin = (values[rows, truth] - others.max(axis=1)) / np.where(spread > 0, spread, 1)
+    spread = np.ma.array(values, mask=~finite).std(axis=1).filled(0)
+    with np.errstate(invalid="ignore"):
+        gap = values[rows, truth] - others.max(axis=1)
+    margin = np.where(np.isfinite(gap), gap, 0) / np.where(spread > 0, spread, 1)
     return pd.DataFrame(
         {
             "parent": parents,

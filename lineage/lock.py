@@ -36,7 +36,12 @@ def _runs_in(folder: Path) -> list[int]:
     own = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if process.pid not in own and process.info["cwd"] == str(folder) and "snakemake" in command:
+        is_run = any(map(_is_run, process.info["cmdline"] or []))
+        if process.pid not in own and process.info["cwd"] == str(folder) and is_run:
             found.append(process.pid)
     return found
+
+
+def _is_run(argument: str) -> bool:
+    """Whether an argument is that of Snakemake or of one of its jobs, not of a reader of its logs."""
+    return Path(argument).name == "snakemake" or ".snakemake/scripts/" in argument

@@ -71,15 +71,16 @@ class Representation:
 
     @cached_property
     def squared_distances(self) -> Tensor:
-        """‖x_i - x_j‖² [..., n, n], exactly 0 on the diagonal and between equal samples."""
+        """‖x_i - x_j‖² [..., n, n] in the features' dtype, exactly 0 on the diagonal and between equal samples."""
         k = self.gram.diagonal(dim1=-2, dim2=-1)
-        squares = (k.unsqueeze(-1) + k.unsqueeze(-2)).sub_(self.gram, alpha=2)
-        return squares.masked_fill_(squares <= SAME_ROW * k.amax(-1)[..., None, None], 0)
+        squares = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), self.gram, alpha=-2)
+        squares = torch.where(squares <= SAME_ROW * k.amax(-1)[..., None, None], 0, squares)
+        return squares.to(self.features.dtype)
 
     @cached_property
     def distance_kernel(self) -> Tensor:
         """Doubly centred distances ‖x_i - x_j‖ of norm one; a floor keeps the root's derivative finite."""
-        return _unit(_doubly_centred(self.squared_distances.clamp_min(1e-300).sqrt_()))
+        return _unit(_doubly_centred(_floored(self.squared_distances).sqrt_()))
 
     @cached_property
     def rbf_kernel(self) -> Tensor:
@@ -274,6 +275,11 @@ def _inner(A: Tensor, B: Tensor) -> Tensor:
     return vecdot(A.flatten(-2), B.flatten(-2))
 
 
+def _floored(x: Tensor) -> Tensor:
+    """x, at least the dtype's smallest normal number."""
+    return x.clamp_min(torch.finfo(x.dtype).tiny)
+
+
 def _doubly_centred(A: Tensor) -> Tensor:
     """Symmetric A less its row and column means, plus its mean."""
     means = A.mean(-1, keepdim=True)
@@ -295,14 +301,22 @@ def _debias(hsic: Tensor, k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
 
 
 def _median_above_diagonal(A: Tensor) -> Tensor:
-    """Median (the mean of the two middle ones) of the entries above the diagonal of A [..., n, n], or 0."""
+    """Median (the mean of the two middle ones) of the entries above the diagonal of symmetric A [..., n, n], or 0.
+
+    A has zeros on its diagonal and nothing below 0: sorted, it is n zeros and then every entry twice.
+    """
     n = A.shape[-1]
-    rows, columns = torch.triu_indices(n, n, 1, device=A.device)
-    count = len(rows)
+    count = n * (n - 1) // 2
     if count == 0:
         return A.new_zeros(A.shape[:-2])
-    entries = A[..., rows, columns]
-    return (entries.kthvalue((count + 1) // 2).values + entries.kthvalue(count // 2 + 1).values) / 2
+    entries = A.flatten(-2)
+    lower = entries.kthvalue(n + 2 * ((count + 1) // 2)).values
+    if count % 2:
+        return lower
+    is_above = entries > lower.unsqueeze(-1)
+    next_above = torch.where(is_above, entries, torch.inf).amin(-1)
+    repeats = (~is_above).sum(-1) > n + count
+    return (lower + torch.where(repeats, lower, next_above)) / 2
 
 
 def _matched(theta_p: dict[str, Tensor], theta_c: dict[str, Tensor]) -> Iterable[tuple[Tensor, Tensor]]:

@@ -1,0 +1,157 @@
+"""What a configuration becomes, and what its mistakes are told as."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lineage.config import checked
+from lineage.errors import UserError
+from lineage.zoo import Zoo
+
+REPOSITORY = Path(__file__).parents[2]
+DATA = {"source": "sklearn:digits"}
+SMALLEST = {
+    "experiments": {
+        "toy": {
+            "network": {"name": "fc", "image_size": 8, "channels": 1},
+            "roots": {"count": 2, "data": DATA, "learning_rate": 0.1, "epochs": 1},
+            "settings": {
+                "full": {
+                    "children": 4,
+                    "data": DATA,
+                    "grid": {"learning_rate": [0.1], "epochs": [1], "images": [10]},
+                }
+            },
+            "probe": {"data": DATA, "images": 8},
+        }
+    }
+}
+TOY = "experiments.toy"
+
+
+def with_value(path: str, value: object) -> dict:
+    """The smallest configuration with one value set, at keys joined by dots."""
+    config = copy.deepcopy(SMALLEST)
+    *keys, last = path.split(".")
+    place = config
+    for key in keys:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return config
+
+
+def complaint(config: dict) -> str:
+    with pytest.raises(UserError) as caught:
+        for experiment in checked(config, origin="mine.yaml")["experiments"].values():
+            Zoo(experiment)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_keys_get_the_documented_defaults():
+    config = checked(copy.deepcopy(SMALLEST))
+    toy = config["experiments"]["toy"]
+    assert (config["device"], config["threads"]) == ("auto", 1)
+    assert (toy["seed"], toy["seeds"], toy["block_size"]) == (0, 3, 8)
+    assert toy["split"] == {"train": 7, "validation": 1, "test": 2}
+    assert toy["settings"]["full"]["parents"] == "roots"
+    assert toy["similarity"]["alphas"] == [0.1, 0.25, 0.5, 1.0]
+    for trained in (toy["roots"], toy["settings"]["full"]):
+        assert (trained["batch_size"], trained["momentum"], trained["weight_decay"]) == (64, 0.9, 0)
+
+
+def test_given_keys_win_over_defaults():
+    config = checked(with_value(f"{TOY}.split.test", 5))
+    assert config["experiments"]["toy"]["split"] == {"train": 7, "validation": 1, "test": 5}
+
+
+def test_experiments_do_not_share_their_defaults():
+    config = copy.deepcopy(SMALLEST)
+    config["experiments"]["other"] = copy.deepcopy(SMALLEST["experiments"]["toy"])
+    toy, other = checked(config)["experiments"].values()
+    toy["similarity"]["alphas"].clear()
+    toy["split"]["test"] = 99
+    assert other["similarity"]["alphas"]
+    assert other["split"]["test"] == 2
+
+
+def test_checking_twice_changes_nothing():
+    once = checked(copy.deepcopy(SMALLEST))
+    assert checked(copy.deepcopy(once)) == once
+
+
+def test_alphas_are_sorted():
+    config = checked(with_value(f"{TOY}.similarity.alphas", [1, 0.5, 0.25]))
+    assert config["experiments"]["toy"]["similarity"]["alphas"] == [0.25, 0.5, 1.0]
+
+
+def test_the_committed_default_is_valid():
+    config = checked(yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text()))
+    for experiment in config["experiments"].values():
+        assert Zoo(experiment).roots
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        TOY,
+        *(f"{TOY}.{part}" for part in ("network", "roots", "roots.data", "settings.full", "probe")),
+        *(f"{TOY}.{part}" for part in ("settings.full.grid", "similarity", "detector", "split")),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_place(where):
+    told = complaint(with_value(f"{where}.colour".removeprefix("."), "red"))
+    assert told.startswith(f"mine.yaml: {where or 'top level'}: ")
+    assert "'colour'" in told
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("device", "tpu"),
+        ("threads", 0),
+        (f"{TOY}.network.channels", 2),
+        (f"{TOY}.network.image_size", 7.5),
+        (f"{TOY}.roots.count", 0),
+        (f"{TOY}.roots.epochs", 2.0),
+        (f"{TOY}.roots.epochs", True),
+        (f"{TOY}.roots.learning_rate", "fast"),
+        (f"{TOY}.roots.learning_rate", 0),
+        (f"{TOY}.roots.learning_rate", float("nan")),
+        (f"{TOY}.roots.momentum", 1),
+        (f"{TOY}.roots.data.source", "digits"),
+        (f"{TOY}.settings.full.children", 0),
+        (f"{TOY}.settings.full.children", 2),
+        (f"{TOY}.settings.full.children", {"p0": 5}),
+        (f"{TOY}.settings.full.children", {"default": 5, "p0": 1}),
+        (f"{TOY}.settings.full.children", {"default": 5, "p7": 5}),
+        (f"{TOY}.settings.full.grid.images", []),
+        (f"{TOY}.settings.full.parents", "nowhere"),
+        (f"{TOY}.settings.full.parents", "full"),
+        (f"{TOY}.similarity.alphas", [0.5, 1.5]),
+        (f"{TOY}.similarity.alphas", [0]),
+        (f"{TOY}.similarity.approximations", ["straight"]),
+        (f"{TOY}.detector.width", 6),
+        (f"{TOY}.split.test", -1),
+    ],
+)
+def test_a_bad_value_is_told_with_its_key(key, value):
+    assert key.removeprefix("experiments.toy.") in complaint(with_value(key, value))
+
+
+def test_a_missing_key_is_named():
+    config = copy.deepcopy(SMALLEST)
+    del config["experiments"]["toy"]["probe"]
+    told = complaint(config)
+    assert TOY in told
+    assert "'probe'" in told
+
+
+def test_a_circle_of_settings_is_shown():
+    config = with_value(f"{TOY}.settings.full.parents", "other")
+    settings = config["experiments"]["toy"]["settings"]
+    settings["other"] = settings["full"] | {"parents": "full"}
+    assert "full -> other -> full" in complaint(config)

@@ -1,0 +1,230 @@
+"""Verdicts, choices and intervals against slow direct counts and against SciPy."""
+
+import math
+import random
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lineage.evaluation import chosen, evaluated, verdicts, wilson_interval
+
+CANDIDATES = ["p0", "p1", "p2"]
+CHILDREN = [f"c{number}" for number in range(8)]
+PARENT_OF = {child: CANDIDATES[number % 3] for number, child in enumerate(CHILDREN)}
+PARTS = dict(zip(CHILDREN, ["train", "train", *["validation"] * 3, *["test"] * 3], strict=True))
+LAYERS, ALPHAS = ["a", "b"], [0.1, 0.5]
+FEW_VALUES = st.integers(0, 3).map(float)
+"""Few enough for many ties."""
+
+
+def table(values: np.ndarray, children: list[str] = CHILDREN) -> pd.DataFrame:
+    """Scores [children, candidates] as rows."""
+    return pd.DataFrame(
+        {"child": child, "candidate": candidate, "score": values[row, column]}
+        for row, child in enumerate(children)
+        for column, candidate in enumerate(CANDIDATES)
+    )
+
+
+def method_table(values: np.ndarray, **columns) -> pd.DataFrame:
+    """Scores [layers, alphas, children, candidates] of one method as rows."""
+    frames = [
+        table(values[i, j]).assign(layer=layer, alpha=alpha)
+        for i, layer in enumerate(LAYERS)
+        for j, alpha in enumerate(ALPHAS)
+    ]
+    return pd.concat(frames, ignore_index=True).assign(**columns)
+
+
+def scores_of(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 4, shape).astype(float)
+
+
+def direct_credit(scores: dict[str, float], parent: str) -> float:
+    """What a verdict earns, counted one by one; NaN counts as the worst."""
+    scores = {name: -math.inf if math.isnan(score) else score for name, score in scores.items()}
+    best = max(scores.values())
+    winners = [name for name, score in scores.items() if score == best]
+    return 1 / len(winners) if parent in winners else 0.0
+
+
+def direct_accuracy(frame: pd.DataFrame, parent_of: dict[str, str], children: list[str]) -> float:
+    credits = []
+    for child in children:
+        rows = frame[frame["child"] == child]
+        scores = dict(zip(rows["candidate"], rows["score"], strict=True))
+        credits.append(direct_credit(scores, parent_of[child]))
+    return sum(credits) / len(credits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(*[FEW_VALUES | st.just(math.nan) | st.just(-math.inf)] * 3), min_size=8, max_size=8
+    ),
+    order=st.randoms(use_true_random=False),
+)
+def test_credits_are_those_of_a_direct_count_whatever_the_order_of_rows(rows, order: random.Random):
+    frame = table(np.array(rows))
+    shuffled = frame.sample(frac=1, random_state=order.randrange(2**32))
+    found = verdicts(shuffled, PARENT_OF)
+    for child in CHILDREN:
+        scores = dict(zip(CANDIDATES, rows[CHILDREN.index(child)], strict=True))
+        assert found.loc[child, "credit"] == pytest.approx(direct_credit(scores, PARENT_OF[child]))
+
+
+def test_a_tie_earns_its_share_and_names_all_winners():
+    found = verdicts(table(np.array([[2.0, 2.0, 1.0]]), ["c0"]), PARENT_OF).loc["c0"]
+    assert (found["predicted"], found["tied"], found["credit"]) == ("p0|p1", 2, 0.5)
+
+
+@given(names=st.permutations(CANDIDATES), rows=st.lists(st.tuples(*[FEW_VALUES] * 3), min_size=8, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_renaming_the_candidates_changes_no_credit(names, rows):
+    renamed = dict(zip(CANDIDATES, names, strict=True))
+    frame = table(np.array(rows))
+    before = verdicts(frame, PARENT_OF)["credit"]
+    other = frame.assign(candidate=frame["candidate"].map(renamed))
+    after = verdicts(other, {child: renamed[parent] for child, parent in PARENT_OF.items()})["credit"]
+    assert before.equals(after)
+
+
+@pytest.mark.parametrize(("gap", "credit"), [(1e-14, 0.5), (1e-9, 0.0)])
+def test_only_rounding_errors_count_as_ties(gap, credit):
+    found = verdicts(table(np.array([[0.7, 0.7 * (1 + gap), 0.1]]), ["c0"]), PARENT_OF)
+    assert found.loc["c0", "credit"] == credit
+
+
+def test_a_nan_score_never_wins_and_no_score_at_all_earns_what_guessing_would():
+    nan = math.nan
+    found = verdicts(table(np.array([[nan, 1.0, 0.0], [nan, 1.0, nan], [nan] * 3]), CHILDREN[:3]), PARENT_OF)
+    assert list(found["credit"]) == pytest.approx([0, 1, 1 / 3])
+    assert list(found["predicted"]) == ["p1", "p1", "p0|p1|p2"]
+
+
+def test_the_margin_is_the_lead_in_standard_deviations():
+    values = np.array([[5.0, 1.0, 3.0], [1.0, 2.0, 6.0]])
+    found = verdicts(table(values, CHILDREN[:2]), PARENT_OF)["margin"]
+    assert list(found) == pytest.approx([(5 - 3) / np.std(values[0]), (2 - 6) / np.std(values[1])])
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), poison=st.sampled_from([0.0, 99.0, -99.0, math.nan, math.inf]))
+def test_the_choice_does_not_see_test_and_training_children(seed, poison):
+    values = scores_of((2, 2, 8, 3), seed)
+    frame = method_table(values)
+    other = frame.copy()
+    other.loc[other["child"].map(PARTS) != "validation", "score"] = poison
+    assert chosen(frame, PARENT_OF, PARTS) == chosen(other, PARENT_OF, PARTS)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_choice_has_the_best_accuracy_on_validation_children(seed):
+    frame = method_table(scores_of((2, 2, 8, 3), seed))
+    validation = [child for child, part in PARTS.items() if part == "validation"]
+    accuracy = {
+        choice: direct_accuracy(rows, PARENT_OF, validation)
+        for choice, rows in frame.groupby(["layer", "alpha"])
+    }
+    assert accuracy[chosen(frame, PARENT_OF, PARTS)] == pytest.approx(max(accuracy.values()))
+
+
+def test_of_two_choices_equally_right_the_one_with_the_larger_margin_is_taken():
+    values = np.zeros((2, 2, 8, 3))
+    for row, child in enumerate(CHILDREN):
+        truth = CANDIDATES.index(PARENT_OF[child])
+        values[..., row, :] = [0.0, 0.9, 1.0]
+        values[..., row, truth] = 1.1
+        values[1, 0, row, truth] = 5.0
+    assert chosen(method_table(values), PARENT_OF, PARTS) == ("b", 0.1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(n=st.integers(1, 300), data=st.data())
+def test_the_interval_is_wilsons(n, data):
+    k = data.draw(st.integers(0, n))
+    expected = scipy.stats.binomtest(k, n).proportion_ci(confidence_level=0.95, method="wilson")
+    assert wilson_interval(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    """Three seeds, two learning-free methods and a detector, with everything that a direct count needs."""
+    splits = [
+        {child: ["train", "validation", "test", "test"][(number + seed) % 4] for number, child in enumerate(CHILDREN)}
+        for seed in range(3)
+    ]
+    methods = {("l1", "path"): 5, ("weight_l2", "direct"): 6}
+    frames = {
+        names: method_table(
+            scores_of((2, 2, 8, 3), seed), similarity=names[0], approximation=names[1], setting="full"
+        )
+        for names, seed in methods.items()
+    }
+    logits = pd.concat(
+        table(scores_of((8, 3), 10 + seed)).assign(seed=seed, part=lambda t, s=seed: t["child"].map(splits[s]))
+        for seed in range(3)
+    )
+    logits = logits[logits["part"] != "train"].rename(columns={"score": "logit"}).assign(setting="full")
+    zoo = {"full": {"parents": PARENT_OF, "candidates": CANDIDATES, "splits": splits}}
+    outcomes, results = evaluated(pd.concat(frames.values()), logits, zoo)
+    return splits, frames, logits, outcomes, results
+
+
+def value_of(results: pd.DataFrame, method: str, metric: str, seed: int | None) -> pd.Series:
+    in_seed = results["seed"].isna() if seed is None else results["seed"] == seed
+    rows = results[(results["method"] == method) & (results["metric"] == metric) & in_seed]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_accuracy_of_each_seed_is_that_of_a_direct_count_over_its_test_children(evaluation):
+    splits, frames, logits, _, results = evaluation
+    for seed, parts in enumerate(splits):
+        tested = [child for child, part in parts.items() if part == "test"]
+        for method, frame in {"l1/path": frames["l1", "path"], "weight_l2": frames["weight_l2", "direct"]}.items():
+            layer, alpha = chosen(frame, PARENT_OF, parts)
+            picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
+            row = value_of(results, method, "accuracy", seed)
+            assert row["value"] == pytest.approx(direct_accuracy(picked, PARENT_OF, tested))
+            assert row["n"] == len(tested)
+        of_seed = logits[logits["seed"] == seed].rename(columns={"logit": "score"})
+        row = value_of(results, "detector", "accuracy", seed)
+        assert row["value"] == pytest.approx(direct_accuracy(of_seed, PARENT_OF, tested))
+
+
+def test_methods_are_named_with_their_approximation_where_there_is_a_choice(evaluation):
+    assert set(evaluation[-1]["method"]) == {"l1/path", "weight_l2", "detector"}
+
+
+def test_ties_are_counted_and_chance_is_one_over_the_candidates(evaluation):
+    *_, outcomes, results = evaluation
+    for method, rows in outcomes.groupby("method"):
+        assert value_of(results, method, "chance", None)["value"] == pytest.approx(1 / 3)
+        for seed, of_seed in rows.groupby("seed"):
+            tied = sum("|" in predicted for predicted in of_seed["predicted"])
+            assert value_of(results, method, "ties", seed)["value"] == tied
+
+
+def test_the_pooled_interval_counts_a_child_tested_in_several_seeds_once(evaluation):
+    *_, outcomes, results = evaluation
+    for method, rows in outcomes.groupby("method"):
+        assert max(Counter(rows["child"]).values()) > 1
+        by_child = [of_child["credit"].mean() for _, of_child in rows.groupby("child")]
+        low, high = (value_of(results, method, f"interval_{end}", None) for end in ("low", "high"))
+        assert low["n"] == high["n"] == len(by_child)
+        assert low["value"] < np.mean(by_child) < high["value"]
+
+
+def test_only_test_children_get_verdicts(evaluation):
+    splits, _, _, outcomes, _ = evaluation
+    for seed, parts in enumerate(splits):
+        tested = sorted(child for child, part in parts.items() if part == "test")
+        for _, rows in outcomes[outcomes["seed"] == seed].groupby("method"):
+            assert sorted(rows["child"]) == tested

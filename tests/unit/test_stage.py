@@ -1,0 +1,179 @@
+"""What a stage tells, writes and returns when it ends well and when it does not; progress; the stale lock."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from lineage import cli
+from lineage.device import chosen_device
+from lineage.errors import UserError
+from lineage.lock import remove_stale_lock
+from lineage.progress import tracked
+from lineage.stage import stage
+
+
+@pytest.fixture
+def snakemake(tmp_path):
+    """What Snakemake hands to a script, as far as stages use it."""
+    return SimpleNamespace(
+        rule="finetune",
+        wildcards=["toy", "full", "p0"],
+        threads=2,
+        params=SimpleNamespace(device="cpu", threads=1, code="abc"),
+        log=SimpleNamespace(text=str(tmp_path / "job.log"), time=str(tmp_path / "job.time.json")),
+    )
+
+
+@pytest.fixture
+def torch_settings():
+    """Puts back what a stage sets in torch."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+def test_a_stage_that_ends_well_writes_its_lines_and_its_time(snakemake, tmp_path, capsys):
+    with stage(snakemake) as run:
+        run.say("hello")
+        assert list(run.tracked([1, 2], "models")) == [1, 2]
+    lines = (tmp_path / "job.log").read_text().splitlines()
+    assert lines[0] == "finetune toy/full/p0: hello"
+    assert lines[1].startswith("finetune toy/full/p0: 2 models in ")
+    assert capsys.readouterr().err.splitlines() == lines
+    spent = json.loads((tmp_path / "job.time.json").read_text())
+    assert spent["rule"] == "finetune"
+    assert spent["import"] > 0
+    assert 0 <= spent["compute"] < 60
+
+
+def test_a_users_mistake_ends_as_one_line_and_exit_code_1(snakemake, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended, stage(snakemake):
+        raise UserError("file.h5: expected this, but got that; do so")
+    assert ended.value.code == 1
+    expected = "error: file.h5: expected this, but got that; do so\n"
+    assert capsys.readouterr().err == (tmp_path / "job.log").read_text() == expected
+    assert not (tmp_path / "job.time.json").exists()
+
+
+def test_any_other_error_goes_on_and_leaves_its_traceback_in_the_log(snakemake, tmp_path):
+    with pytest.raises(ZeroDivisionError), stage(snakemake):
+        print(1 / 0)
+    assert "ZeroDivisionError" in (tmp_path / "job.log").read_text()
+    assert not (tmp_path / "job.time.json").exists()
+
+
+def test_the_device_is_named_and_the_threads_are_those_of_the_configuration(snakemake, torch_settings, capsys):
+    with stage(snakemake) as run:
+        assert run.device == torch.device("cpu")
+        assert run.provenance == {"code": "abc", "device": "cpu"}
+    assert torch.get_num_threads() == 1
+    assert torch.are_deterministic_algorithms_enabled()
+    assert "finetune toy/full/p0: on cpu, 1 thread\n" in capsys.readouterr().err
+
+
+def test_too_few_cores_for_the_configured_threads_are_told(snakemake, capsys):
+    snakemake.params.threads = 4
+    with pytest.raises(SystemExit), stage(snakemake) as run:
+        print(run.device)
+    told = capsys.readouterr().err
+    assert told.startswith("error: threads: 4 in the configuration, but this run gives a job 2")
+    assert len(told.splitlines()) == 1
+
+
+def test_a_bad_device_name_is_told():
+    with pytest.raises(UserError, match="expected auto, cpu or cuda, but got 'gpu'"):
+        chosen_device("gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_without_a_gpu_auto_means_cpu_and_cuda_is_an_error():
+    assert chosen_device("auto") == torch.device("cpu")
+    with pytest.raises(UserError, match="no GPU"):
+        chosen_device("cuda")
+
+
+class Clock:
+    """Time that passes only where told."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+
+
+def test_progress_names_what_is_done_and_the_time_left(monkeypatch):
+    clock, lines = Clock(monkeypatch), []
+    for _ in tracked(range(4), "children", lines.append, every=5):
+        clock.now += 6
+    assert lines == [
+        "1 of 4 children, 18 s left",
+        "2 of 4 children, 12 s left",
+        "3 of 4 children, 6 s left",
+        "4 children in 24.0 s",
+    ]
+
+
+def test_progress_is_silent_between_its_intervals(monkeypatch):
+    clock, lines = Clock(monkeypatch), []
+    for _ in tracked(range(100), "pairs", lines.append, every=5):
+        clock.now += 0.1
+    assert [line.split(" pairs")[0] for line in lines] in (["50 of 100", "100"], ["51 of 100", "100"])
+
+
+def test_progress_counts_what_has_no_length():
+    lines = []
+    assert list(tracked(iter("abc"), "files", lines.append)) == list("abc")
+    assert [line.split(" in ")[0] for line in lines] == ["3 files"]
+
+
+def lock_of(folder):
+    path = folder / ".snakemake" / "locks" / "0.output.lock"
+    path.parent.mkdir(parents=True)
+    path.write_text("results/x\n")
+    return path
+
+
+def test_a_lock_that_nobody_holds_is_removed(tmp_path):
+    path = lock_of(tmp_path)
+    assert remove_stale_lock(tmp_path) == [path]
+    assert not path.exists()
+    assert remove_stale_lock(tmp_path) == []
+
+
+def test_a_lock_is_kept_while_a_run_in_its_folder_lives_and_only_there(tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    path, other = lock_of(here), lock_of(elsewhere)
+    code = "print(flush=True); input()"
+    command = [sys.executable, "-c", code, "snakemake"]
+    with subprocess.Popen(command, cwd=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        run.stdout.readline()
+        with pytest.raises(UserError, match=rf"still alive here \(process {run.pid}\)"):
+            remove_stale_lock(here)
+        assert path.exists()
+        assert remove_stale_lock(elsewhere) == [other]
+        run.communicate(b"\n")
+    assert remove_stale_lock(here) == [path]
+
+
+def test_the_command_tells_a_mistake_in_one_line_with_exit_code_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["lineage", "tables", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {tmp_path}: expected results.parquet files")
+    assert len(told.splitlines()) == 1
+
+
+def test_the_command_unlocks_the_current_folder(tmp_path, monkeypatch):
+    path = lock_of(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["lineage", "unlock"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    assert not path.exists()
