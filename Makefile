@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run test tables lint
+.PHONY: run test tables bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -14,6 +14,9 @@ test: $(READY)
 
 tables: $(READY) ## from Parquet alone
 	@$(RUN)/lineage tables $(or $(RESULTS),results)
+
+bench: $(READY) ## ratios to a plain forward pass; minutes
+	@$(RUN)/python tests/bench/pair_cost.py
 
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .

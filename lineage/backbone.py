@@ -52,6 +52,7 @@ class Backbone:
         if unused := [layer for layer in wanted if layer not in last_exit]:
             raise UserError(f"layer {unused[0]!r}: the forward pass does not call it; tap another layer")
         self.layers = tuple(sorted(wanted, key=last_exit.get))
+        self._calls_of_last = calls.count(("exit", self.layers[-1]))
         self.parameters = self._parameters_by_layer(calls, last_exit)
         self.statistics = [
             name
@@ -91,13 +92,19 @@ class Backbone:
     def __call__(self, state: dict[str, Tensor], probe: Tensor) -> dict[str, Tensor]:
         """Features [n, d] of every tapped layer, under these parameters and buffers."""
         features = {}
+        calls_left = self._calls_of_last
         modules = dict(self._network.named_modules())
 
         def keep(layer: str):
             def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-                features[layer] = self._pooled(output, layer)
-                if layer == self.layers[-1]:
+                nonlocal calls_left
+                pooled = self._pooled(output, layer)
+                calls_left -= layer == self.layers[-1]
+                if not calls_left:
+                    features[layer] = pooled
                     raise _LastLayerReached
+                is_view = output.ndim == 2 or self._pool == "flatten"
+                features[layer] = pooled.clone() if is_view else pooled
 
             return hook
 
@@ -140,7 +147,7 @@ def default_layers(
     while len(with_parameters := [name for name, part in parts.items() if _has_parameters(part)]) == 1:
         prefix = f"{prefix}{with_parameters[0]}."
         parts = dict(parts[with_parameters[0]].named_children())
-    parts = _with_main_container_opened(parts)
+    parts = _with_main_container_opened(parts) if parts else parts
     ends = [name.removeprefix(prefix) for event, name in calls if event == "exit" and name.startswith(prefix)]
     stages: list[str] = []
     for name in (name for name in ends if name in parts):
@@ -150,7 +157,7 @@ def default_layers(
             stages[-1] = name
     if len(stages) < 2:
         raise UserError("layers: found no stages before a head in this network; name the layers to tap")
-    return [f"{prefix}{name}" for name in stages[:-1]]
+    return [f"{prefix}{name}" for name in dict.fromkeys(stages[:-1])]
 
 
 @contextlib.contextmanager

@@ -10,16 +10,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lineage.errors import UserError
 from lineage.hdf5 import Features, Weights
 from lineage.training import traced
 
 EPSILON = 1e-12
 
 
-def weight_image(state: dict[str, Tensor], parameters: Sequence[str]) -> Tensor:
-    """The largest of a layer's weight matrices, as [rows, columns]."""
-    matrices = [state[name].flatten(1) for name in parameters if state[name].ndim > 1]
-    return max(matrices, key=lambda matrix: matrix.numel())
+def weight_image(state: dict[str, Tensor], layer: str, parameters: Sequence[str]) -> Tensor:
+    """The largest of a layer's weight matrices, as [rows, columns].
+
+    Args:
+        state: a state dict.
+        layer: the layer; its own weights are taken, or if it has none, those that lead to it.
+        parameters: names of the layer's parameters and of those before it.
+
+    Raises:
+        UserError: if none of them is a matrix.
+    """
+    matrices = {name: state[name].flatten(1) for name in parameters if state[name].ndim > 1}
+    own = [matrix for name, matrix in matrices.items() if name.startswith(f"{layer}.")]
+    if not matrices:
+        raise UserError(
+            f"detector.layers: {layer}: expected a layer with weights, but it has none; name another"
+        )
+    return max(own or matrices.values(), key=lambda matrix: matrix.numel())
 
 
 class Episodes:
@@ -101,7 +116,7 @@ def load_episodes(
     of_models = {model: features(model, layers) for model in models}
     return Episodes(
         [
-            {model: weight_image(states[model], backbone.parameters[layer]) for model in models}
+            {model: weight_image(states[model], layer, backbone.parameters[layer]) for model in models}
             for layer in backbone.layers
         ],
         [{model: of_models[model][layer] for model in models} for layer in backbone.layers],

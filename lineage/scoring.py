@@ -66,6 +66,7 @@ def score_pair(
     backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
     delta = change(backbone, theta_p, theta_c)
+    _refuse_added_layers(backbone, theta_p, theta_c)
     with torch.no_grad():
         child_features = backbone(theta_p | _fitting(theta_p, theta_c), probe)
     rows = pair_scores(
@@ -218,3 +219,14 @@ def _fitting(theta_p: State, theta_c: State) -> State:
         for name, tensor in theta_p.items()
         if name in theta_c and theta_c[name].shape == tensor.shape
     }
+
+
+def _refuse_added_layers(backbone: Backbone, theta_p: State, theta_c: State) -> None:
+    """Raises a UserError if the child has weights among the tapped layers that the candidate lacks."""
+    inside = {prefix for layer in backbone.layers for prefix in (layer, layer.rpartition(".")[0]) if prefix}
+    for name in theta_c:
+        if name not in theta_p and any(name.startswith(f"{prefix}.") for prefix in inside):
+            raise UserError(
+                f"{name}: expected it in the candidate as in the child, but the candidate has none; "
+                "compare networks of one architecture"
+            )

@@ -157,7 +157,10 @@ def test_the_interval_is_wilsons(n, data):
 def evaluation():
     """Three seeds, two learning-free methods and a detector, with everything that a direct count needs."""
     splits = [
-        {child: ["train", "validation", "test", "test"][(number + seed) % 4] for number, child in enumerate(CHILDREN)}
+        {
+            child: ["train", "validation", "test", "test"][(number + seed) % 4]
+            for number, child in enumerate(CHILDREN)
+        }
         for seed in range(3)
     ]
     methods = {("l1", "path"): 5, ("weight_l2", "direct"): 6}
@@ -168,7 +171,9 @@ def evaluation():
         for names, seed in methods.items()
     }
     logits = pd.concat(
-        table(scores_of((8, 3), 10 + seed)).assign(seed=seed, part=lambda t, s=seed: t["child"].map(splits[s]))
+        table(scores_of((8, 3), 10 + seed)).assign(
+            seed=seed, part=lambda t, s=seed: t["child"].map(splits[s])
+        )
         for seed in range(3)
     )
     logits = logits[logits["part"] != "train"].rename(columns={"score": "logit"}).assign(setting="full")
@@ -188,7 +193,10 @@ def test_accuracy_of_each_seed_is_that_of_a_direct_count_over_its_test_children(
     splits, frames, logits, _, results = evaluation
     for seed, parts in enumerate(splits):
         tested = [child for child, part in parts.items() if part == "test"]
-        for method, frame in {"l1/path": frames["l1", "path"], "weight_l2": frames["weight_l2", "direct"]}.items():
+        for method, frame in {
+            "l1/path": frames["l1", "path"],
+            "weight_l2": frames["weight_l2", "direct"],
+        }.items():
             layer, alpha = chosen(frame, PARENT_OF, parts)
             picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
             row = value_of(results, method, "accuracy", seed)

@@ -67,7 +67,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[str], tuple[int, ...]]] 
 
 def made(name: str, seed: int) -> nn.Module:
     """A network in float64 whose every parameter and running statistic is random."""
-    build, _, shape = NETWORKS[name]
+    build, _, _shape = NETWORKS[name]
     torch.manual_seed(seed)
     network = build().double()
     for key, buffer in network.named_buffers():
@@ -215,7 +215,13 @@ def test_path_scores_are_those_of_a_network_interpolated_by_hand(name):
     parent, child, probe = made(name, 0), made(name, 1), probe_of(name)
     layers = NETWORKS[name][1]
     frame = score_pair(
-        parent, child, probe, layers=layers, approximations=["path"], alphas=[0.25, 0.9], similarities=list(FORMULAS)
+        parent,
+        child,
+        probe,
+        layers=layers,
+        approximations=["path"],
+        alphas=[0.25, 0.9],
+        similarities=list(FORMULAS),
     )
     for layer in layers:
         G = hooked(child, layer, probe)
@@ -230,7 +236,9 @@ def test_path_scores_are_those_of_a_network_interpolated_by_hand(name):
 def test_direct_scores_are_those_of_the_two_networks_own_features(name):
     parent, child, probe = made(name, 0), made(name, 1), probe_of(name)
     layers = NETWORKS[name][1]
-    frame = score_pair(parent, child, probe, layers=layers, approximations=["direct"], similarities=list(FORMULAS))
+    frame = score_pair(
+        parent, child, probe, layers=layers, approximations=["direct"], similarities=list(FORMULAS)
+    )
     for layer in layers:
         F, G = (hooked(network, layer, probe) for network in (parent, child))
         for similarity, formula in FORMULAS.items():
@@ -248,13 +256,17 @@ def test_weight_scores_are_over_each_layers_weights_and_over_all():
             np.concatenate([value.detach().numpy().ravel() for value in part.parameters()])
             for part in (group, of_child[layer])
         )
-        assert score(frame, layer=layer, similarity="weight_l2") == pytest.approx(-np.sqrt(((p - c) ** 2).mean()))
+        assert score(frame, layer=layer, similarity="weight_l2") == pytest.approx(
+            -np.sqrt(((p - c) ** 2).mean())
+        )
         expected = p @ c / np.sqrt(p @ p * (c @ c))
         assert score(frame, layer=layer, similarity="weight_cosine") == pytest.approx(expected)
 
 
 def test_the_frame_has_one_row_each_and_path_leaves_alpha_1_out():
-    frame = score_pair(made("fc", 0), made("fc", 1), probe_of("fc"), alphas=[0.5, 1.0], similarities=["l1", "weight_l2"])
+    frame = score_pair(
+        made("fc", 0), made("fc", 1), probe_of("fc"), alphas=[0.5, 1.0], similarities=["l1", "weight_l2"]
+    )
     assert list(frame.columns) == ["layer", "similarity", "approximation", "alpha", "score"]
     assert not frame.duplicated(["layer", "similarity", "approximation", "alpha"]).any()
     of_features = frame[frame["similarity"] == "l1"]
@@ -267,7 +279,9 @@ def test_the_frame_has_one_row_each_and_path_leaves_alpha_1_out():
 
 def test_a_network_scored_with_itself_is_as_alike_as_can_be():
     network = made("conv", 0)
-    frame = score_pair(network, copy.deepcopy(network), probe_of("conv"), alphas=[0.5], similarities=["l2", "cka"])
+    frame = score_pair(
+        network, copy.deepcopy(network), probe_of("conv"), alphas=[0.5], similarities=["l2", "cka"]
+    )
     best = frame["similarity"].map({"l2": 0.0, "cka": 1.0})
     np.testing.assert_allclose(frame["score"], best, atol=1e-12)
 
@@ -280,7 +294,9 @@ def test_the_childs_head_changes_no_score(name, classes):
     last = "head" if name == "vit" else str(len(child) - 1)
     inputs = other.get_submodule(last).in_features
     setattr(other, last, nn.Linear(inputs, classes).double())
-    frames = [score_pair(parent, each, probe, similarities=["l2", "cka", "weight_l2"]) for each in (child, other)]
+    frames = [
+        score_pair(parent, each, probe, similarities=["l2", "cka", "weight_l2"]) for each in (child, other)
+    ]
     pd.testing.assert_frame_equal(*frames)
 
 
@@ -326,7 +342,8 @@ def test_the_true_parent_scores_above_unrelated_networks(approximation):
     torch.manual_seed(1)
     inputs = torch.randn(200, 7)
     networks = [
-        nn.Sequential(nn.Linear(7, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2)) for _ in range(4)
+        nn.Sequential(nn.Linear(7, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 2))
+        for _ in range(4)
     ]
     parents = [fitted(network, inputs, (inputs[:, 0] > 0).long(), 50) for network in networks]
     child = copy.deepcopy(parents[2])
@@ -400,7 +417,9 @@ def test_whole_numbers_as_inputs_are_scored_at_every_alpha():
 
     torch.manual_seed(0)
     parent, child, probe = Embedded(), Embedded(), torch.randint(0, 9, (6, 5))
-    frame = score_pair(parent, child, probe, alphas=[0.25, 0.5], similarities=["l2"], approximations=["linear"])
+    frame = score_pair(
+        parent, child, probe, alphas=[0.25, 0.5], similarities=["l2"], approximations=["linear"]
+    )
     assert frame[frame["layer"] == "body"]["score"].nunique() == 2
 
 

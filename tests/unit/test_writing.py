@@ -83,7 +83,6 @@ def test_a_real_limit_of_the_file_system_is_told_and_leaves_the_earlier_file(tar
 
 
 def test_a_file_in_the_place_of_a_folder_is_told(target):
-    with pytest.raises(UserError, match=r"inner\.txt: could not be written"):
-        with written_whole(target / "inner.txt"):
-            pass
+    with pytest.raises(UserError, match=r"inner\.txt: could not be written"), written_whole(target / "inner.txt"):
+        pass
     assert target.read_text() == "earlier"

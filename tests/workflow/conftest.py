@@ -98,11 +98,15 @@ class Checkout:
         """Exit code and output of Snakemake."""
         return self.python("-m", "snakemake", *arguments, timeout=timeout, **options)
 
+    def unlock(self) -> None:
+        """Removes the lock of a killed run."""
+        code, output = self.python("-m", "lineage", "unlock")
+        assert code == 0, output
+
     def run_to_the_end(self, *arguments: str, timeout: float = 300) -> float:
         """Runs the workflow as `make run` does; gives the seconds it took."""
         began = time.monotonic()
-        code, output = self.python("-m", "lineage", "unlock")
-        assert code == 0, output
+        self.unlock()
         code, output = self.snakemake(*arguments, timeout=timeout)
         assert code == 0, output
         return time.monotonic() - began
@@ -165,7 +169,7 @@ def kill_group(process: subprocess.Popen) -> None:
     """Ends a process and all that it started, as `kill -9` of the group does."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.communicate(timeout=60)
 
 
 def copy_repository(folder: Path) -> Checkout:

@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import copy_repository, kill_group
@@ -24,41 +25,68 @@ LIMIT = 1800 if DEFAULT else 300
 
 @pytest.fixture
 def reference(request, tmp_path):
-    """What an uninterrupted run reports, the seconds it took, and the same experiment before its run."""
+    """An uninterrupted run, the seconds it took, and the same experiment before its run."""
     if not DEFAULT:
-        checkout, seconds = request.getfixturevalue("uninterrupted")
-        yield checkout.reported(), seconds, request.getfixturevalue("unstarted")
+        yield *request.getfixturevalue("uninterrupted"), request.getfixturevalue("unstarted")
         return
     checkout, unstarted = (copy_repository(tmp_path / name) for name in ("uninterrupted", "killed"))
-    seconds = checkout.run_to_the_end(timeout=LIMIT)
-    yield checkout.reported(), seconds, unstarted
+    yield checkout, checkout.run_to_the_end(timeout=LIMIT), unstarted
     shutil.rmtree(tmp_path)
 
 
+def killed(run: subprocess.Popen, jobs: int, delay: float) -> tuple[bool, int]:
+    """Kills a run some seconds after it has finished so many jobs.
+
+    Returns whether it still lived then, and how many jobs it had finished.
+    """
+    finished = 0
+    limit = threading.Timer(LIMIT, kill_group, [run])
+    limit.start()
+    try:
+        while finished < jobs and (line := run.stdout.readline()):
+            finished += line.startswith("Finished jobid")
+        run.wait(delay)
+    except subprocess.TimeoutExpired:
+        return True, finished
+    finally:
+        limit.cancel()
+        kill_group(run)
+    return False, finished
+
+
 def test_run_killed_at_random_moments_ends_with_the_same_bytes(reference):
-    """The run goes on after each kill; should it end before one, the next begins from nothing."""
-    expected, seconds, checkout = reference
-    moments = random.Random(SEED)
-    longest = 3 * seconds / (KILLS + 1)  # so that the kills together spread over a run's length
-    for number in range(KILLS):
-        checkout.python("-m", "lineage", "unlock")
+    """The run goes on after each kill; should it end before one, it begins again from nothing."""
+    uninterrupted, seconds, checkout = reference
+    expected = uninterrupted.reported()
+    jobs = len(list(uninterrupted.results.glob("logs/**/*.time.json")))
+    chance = random.Random(SEED)
+    moments = sorted(chance.randrange(jobs - 2) for _ in range(KILLS))  # two jobs must be left to be killed
+    finished, too_late = 0, 0
+    while moments:
+        checkout.unlock()
         run = checkout.start(sys.executable, "-m", "snakemake", "--cores", "2")
-        moment = moments.uniform(1, longest)
-        try:
-            output, _ = run.communicate(timeout=moment)
-        except subprocess.TimeoutExpired:
-            kill_group(run)
-            print(f"kill {number + 1} of {KILLS} after {moment:.1f} s, {len(checkout.artifacts())} artifacts")
+        delay = chance.uniform(0, 2 * seconds / jobs)
+        was_alive, seen = killed(run, moments[0] - finished, delay)
+        finished += seen
+        if was_alive:
+            print(
+                f"killed {delay:.1f} s after job {finished} of {jobs}, {len(checkout.artifacts())} artifacts"
+            )
+            moments.pop(0)
             continue
-        assert run.returncode == 0, output
+        assert run.returncode == 0
         assert checkout.reported() == expected
         checkout.forget_the_run()
+        finished, too_late = 0, too_late + 1
+        assert too_late < 5
     checkout.run_to_the_end("--cores", "2", timeout=LIMIT)
     assert checkout.reported() == expected
 
 
-def test_batching_and_number_of_cores_change_no_byte_of_the_results(uninterrupted, unstarted):
-    unstarted.configure(lambda experiment: experiment.update(block_size=2))
-    unstarted.run_to_the_end("--cores", "1")
-    assert len(list(unstarted.results.glob("tiny/finetune/full/*/*/weights.h5"))) == 4
-    assert unstarted.reported() == uninterrupted[0].reported()
+def test_batching_and_number_of_cores_change_no_byte_of_the_results(uninterrupted, finished):
+    """A run on two cores, with p1's four children in one block, against one core and blocks of 3 and 1."""
+    finished.configure(lambda experiment: experiment.update(block_size=3))
+    finished.run_to_the_end("--cores", "1")
+    blocks = {path.parent.name for path in finished.results.glob("tiny/finetune/full/p1/*/weights.h5")}
+    assert blocks == {"0", "1"}
+    assert finished.reported() == uninterrupted[0].reported()
