@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from lineage.data import load_data, stratified_subset
+from lineage.errors import UserError
 from lineage.zoo import seed_of
 
 
@@ -14,5 +15,10 @@ def load_probe(probe: dict, network: dict) -> tuple[list[str], Tensor]:
         network: gives image_size and channels.
     """
     images = load_data(probe["data"], network)
+    if probe["images"] > len(images):
+        raise UserError(
+            f"probe.images: expected at most {len(images)}, all there are in {probe['data']['source']}, "
+            f"but got {probe['images']}"
+        )
     chosen = stratified_subset(images.labels, probe["images"], seed_of("probe"))
     return [images.ids[index] for index in chosen], images.tensor(chosen)

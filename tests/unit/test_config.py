@@ -42,10 +42,13 @@ def with_value(path: str, value: object) -> dict:
     return config
 
 
+def zoos(config: dict) -> list[Zoo]:
+    return [Zoo(experiment) for experiment in checked(config, origin="mine.yaml")["experiments"].values()]
+
+
 def complaint(config: dict) -> str:
     with pytest.raises(UserError) as caught:
-        for experiment in checked(config, origin="mine.yaml")["experiments"].values():
-            Zoo(experiment)
+        zoos(config)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

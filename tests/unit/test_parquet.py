@@ -109,7 +109,7 @@ def test_a_table_of_other_columns_is_told_with_both(table):
 
 def test_rows_that_do_not_fit_the_schema_leave_the_earlier_table(table):
     before = table.read_bytes()
-    with pytest.raises(Exception, match="number|int|convert"):
+    with pytest.raises(Exception, match=r"number|int|convert"):
         write_table(table, [row(1) | {"number": "many"}], SCHEMA, KEYS)
     assert table.read_bytes() == before
     assert [path.name for path in table.parent.iterdir()] == ["table.parquet"]

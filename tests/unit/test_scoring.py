@@ -67,9 +67,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], list[str], tuple[int, ...]]] 
 
 def made(name: str, seed: int) -> nn.Module:
     """A network in float64 whose every parameter and running statistic is random."""
-    build, _, _shape = NETWORKS[name]
     torch.manual_seed(seed)
-    network = build().double()
+    network = NETWORKS[name][0]().double()
     for key, buffer in network.named_buffers():
         if key.endswith(BATCH_STATISTICS):
             buffer.copy_(torch.rand_like(buffer) + 0.5)

@@ -49,9 +49,13 @@ def test_missing_folders_are_made(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, UserError])
 def test_a_body_that_raises_leaves_the_earlier_file_and_no_litter(target, error):
-    with pytest.raises(error), written_whole(target) as part:
-        part.write_text("half")
-        raise error
+    def write_half():
+        with written_whole(target) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert target.read_text() == "earlier"
     assert listing(target) == ["file.txt"]
 
@@ -83,6 +87,9 @@ def test_a_real_limit_of_the_file_system_is_told_and_leaves_the_earlier_file(tar
 
 
 def test_a_file_in_the_place_of_a_folder_is_told(target):
-    with pytest.raises(UserError, match=r"inner\.txt: could not be written"), written_whole(target / "inner.txt"):
+    with (
+        pytest.raises(UserError, match=r"inner\.txt: could not be written"),
+        written_whole(target / "inner.txt"),
+    ):
         pass
     assert target.read_text() == "earlier"

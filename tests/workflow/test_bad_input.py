@@ -52,7 +52,7 @@ MISTAKES = {
     "layer of the detector that is not tapped": ("detector.layers", ["layer1"], ["layer2", "'layer1'"]),
     "parents of an unknown setting": ("settings.full.parents", "nope", ["roots", "'nope'"]),
     "parents in a circle": ("settings.full.parents", "full", ["roots", "full -> full"]),
-    "unknown kind of data": ("probe.data.source", "web:images", ["embedded:", "'web:images'"]),
+    "unknown kind of data": ("probe.data.source", "web:images", ["embedded", "'web:images'"]),
 }
 
 
