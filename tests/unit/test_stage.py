@@ -70,6 +70,7 @@ def test_any_other_error_goes_on_and_leaves_its_traceback_in_the_log(snakemake, 
 def test_the_device_is_named_and_the_threads_are_those_of_the_configuration(
     snakemake, torch_settings, capsys
 ):
+    torch.set_num_threads(2)
     with stage(snakemake) as run:
         assert run.device == torch.device("cpu")
         assert run.provenance == {"code": "abc", "device": "cpu"}

@@ -97,11 +97,11 @@ def test_the_best_of_each_experiment_are_bold_with_all_that_tie(write):
     assert bold(folder) == {("run_0", "detector"), ("run_0", "cka/path"), ("run_1", "l1/direct")}
 
 
-@pytest.mark.parametrize("other", [0.9932, 0.99345])
-def test_methods_that_show_the_same_number_are_bold_together(write, other):
-    folder = write({"detector": [0.9935], "l1/direct": [other]})
-    shown = set(markdown(folder)["accuracy %"].str.strip("*"))
-    assert len(bold(folder)) == (2 if len(shown) == 1 else 1)
+@pytest.mark.parametrize(("other", "both"), [(0.505, True), (0.5054, True), (0.504, False)])
+def test_methods_that_show_the_same_number_are_bold_together(write, other, both):
+    folder = write({"detector": [0.5055], "l1/direct": [other]})  # 50.55, which shows as 50.5
+    assert (len(bold(folder)) == 2) == both
+    assert (markdown(folder)["accuracy %"].nunique() == 1) == both
 
 
 def test_each_method_has_its_interval_n_chance_ties_and_the_published_number(write):

@@ -37,7 +37,9 @@ def test_the_file_appears_when_the_body_has_ended(target):
     with written_whole(target) as part:
         part.write_text("new")
         assert target.read_text() == "earlier"
+        number = part.stat().st_ino
     assert target.read_text() == "new"
+    assert target.stat().st_ino == number, "copied, so that a reader may see a part of it"
     assert listing(target) == ["file.txt"]
 
 

@@ -23,6 +23,12 @@ def stopping_on_mistakes(function, *args, **kwargs):
 stopping_on_mistakes(
     checked, config, origin=" + ".join(map(os.path.relpath, workflow.configfiles))
 )
+CORES = workflow.resource_settings.cores
+if workflow.local_exec and CORES and CORES < config["threads"]:
+    sys.exit(
+        f"error: threads: {config['threads']} in the configuration, but this run has {CORES} cores; "
+        "give more --cores or set threads lower"
+    )
 ZOOS = {
     name: stopping_on_mistakes(Zoo, experiment)
     for name, experiment in config["experiments"].items()
