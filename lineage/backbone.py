@@ -44,6 +44,10 @@ class Backbone:
         self._pool = pool
         calls = _calls(network, probe[:1])
         wanted = default_layers(network, calls) if layers is None else list(layers)
+        if not wanted:
+            raise UserError(
+                "layers: expected at least one, but got none; leave layers out to tap every stage"
+            )
         modules = dict(network.named_modules())
         if unknown := [layer for layer in wanted if layer not in modules]:
             known = ", ".join(name for name in modules if name)

@@ -23,7 +23,7 @@ def tables(results: Results = Path("results")) -> None:
     """Makes the result tables anew from a folder's results.parquet files, into its folder tables."""
     from lineage.tables import write_tables
 
-    found = sorted(results.glob("**/results.parquet"))
+    found = sorted(results.glob("*/results.parquet"))
     if not found:
         raise UserError(
             f"{results}: expected results.parquet files, but there are none; "

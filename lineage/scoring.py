@@ -43,6 +43,8 @@ def score_pair(
 ) -> pd.DataFrame:
     """All scores of a candidate parent and a child of one architecture; heads may differ.
 
+    The child's weights are run in the candidate's structure, so both must compute alike.
+
     Args:
         parent: the candidate.
         child: the network whose parent is sought.
