@@ -8,11 +8,11 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-CONSTRAINTS = set((ROOT / "constraints.txt").read_text().split())
+CONSTRAINTS = set((ROOT / "constraints.txt").read_text().lower().split())
 
 
 def test_constraints_hold_names_and_versions_only():
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in CONSTRAINTS)
+    assert all(re.fullmatch(r"[a-z0-9._-]+==[a-z0-9.+!]+", line) for line in CONSTRAINTS)
 
 
 def test_the_conda_environment_pins_each_dependency_as_the_constraints_do():
