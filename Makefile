@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run test tables bench lint
+.PHONY: run test tables figures bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -14,6 +14,9 @@ test: $(READY)
 
 tables: $(READY) ## from Parquet alone
 	@$(RUN)/lineage tables $(or $(RESULTS),results)
+
+figures: $(READY) ## accuracy against alpha
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake figures
 
 bench: $(READY) ## ratios to a plain forward pass; minutes
 	@$(RUN)/python tests/bench/pair_cost.py

@@ -31,6 +31,9 @@ APPROXIMATIONS = ("direct", "path", "linear", "taylor")
 
 State = dict[str, Tensor]
 
+BATCH_NORM = ("moves", "stays")
+"""What running statistics do along the path."""
+
 POWERS = {"l2": 2, "lp": 4}
 """Similarities that the paper expands before it takes the root: s = -m^(1/power), m a mean power."""
 
@@ -55,11 +58,18 @@ def change(backbone: Backbone, parent: State, child: State) -> State:
 
 @torch.no_grad()
 def on_path(
-    backbone: Backbone, parent: State, child: State, delta: State, probe: Tensor, alpha: float
+    backbone: Backbone,
+    parent: State,
+    child: State,
+    delta: State,
+    probe: Tensor,
+    alpha: float,
+    batch_norm: str = "moves",
 ) -> State:
-    """Features of every layer at theta_p + alpha Delta; BatchNorm's running statistics move along."""
+    """Features of every layer at theta_p + alpha Delta; BatchNorm's running statistics move along, or stay."""
     moved = {name: torch.add(parent[name], step, alpha=alpha) for name, step in delta.items()}
-    statistics = {name: parent[name].lerp(child[name], alpha) for name in backbone.statistics}
+    moving = backbone.statistics if batch_norm == "moves" else ()
+    statistics = {name: parent[name].lerp(child[name], alpha) for name in moving}
     return backbone(parent | moved | statistics, probe)
 
 

@@ -99,6 +99,14 @@ def learning_free_outcomes(
         yield verdict.assign(method=method, seed=seed, layer=layer, alpha=alpha)
 
 
+def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[dict]:
+    """Rows of CURVES of one setting, without its experiment and setting: what every alpha would have given."""
+    keys = ["similarity", "approximation", *CHOICE]
+    for key, of_choice in scores.groupby(keys):
+        credit = verdicts(of_choice, parent_of)["credit"]
+        yield dict(zip(keys, key, strict=True)) | {"accuracy": credit.mean(), "n": len(credit)}
+
+
 def detector_outcomes(predictions: pd.DataFrame, parent_of: dict[str, str]) -> Iterable[pd.DataFrame]:
     """Verdicts of the lineage detector on each seed's test children."""
     for seed, of_seed in predictions[predictions["part"] == "test"].groupby("seed"):

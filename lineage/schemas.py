@@ -94,6 +94,20 @@ RESULTS = pa.schema(
 )
 """The tidy table of results: one row a number; seed is null where all seeds are pooled."""
 
+CURVES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("similarity", pa.string()),
+        ("approximation", pa.string()),
+        ("layer", pa.string()),
+        ("alpha", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("n", pa.int32()),
+    ]
+)
+"""Accuracy over all n children at every layer and alpha; to look at, never to choose by."""
+
 PUBLISHED = pa.schema(
     [
         ("ancestor", pa.string()),

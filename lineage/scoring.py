@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lineage.approximation import (
     APPROXIMATIONS,
+    BATCH_NORM,
     change,
     check_approximations,
     linearised,
@@ -40,6 +41,7 @@ def score_pair(
     alphas: Sequence[float] = ALPHAS,
     similarities: Iterable[str] | None = None,
     pool: str = "mean",
+    batch_norm: str = "moves",
 ) -> pd.DataFrame:
     """All scores of a candidate parent and a child of one architecture; heads may differ.
 
@@ -54,6 +56,7 @@ def score_pair(
         alphas: how far from the parent to the child, in (0, 1].
         similarities: names from SIMILARITIES and WEIGHT_SIMILARITIES; by default all.
         pool: how features with more than two axes become [n, d]: mean or flatten.
+        batch_norm: whether running statistics go along the path with the weights: moves or stays.
 
     Returns:
         Columns layer, similarity, approximation, alpha, score; `direct` has alpha 0.
@@ -65,6 +68,8 @@ def score_pair(
     approximations = list(approximations)
     check_similarities(names)
     check_approximations(approximations, alphas)
+    if batch_norm not in BATCH_NORM:
+        raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM)}, but got {batch_norm!r}")
     backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
     delta = change(backbone, theta_p, theta_c)
@@ -81,6 +86,7 @@ def score_pair(
         names=names,
         approximations=approximations,
         alphas=alphas,
+        batch_norm=batch_norm,
     )
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -104,6 +110,7 @@ def pair_scores(
     approximations: Iterable[str],
     alphas: Sequence[float],
     parent_features: dict[str, Tensor] | None = None,
+    batch_norm: str = "moves",
 ) -> Iterator[Row]:
     """Rows (layer, similarity, approximation, alpha, score) of one pair; see `score_pair`.
 
@@ -117,6 +124,7 @@ def pair_scores(
         approximations: which.
         alphas: which.
         parent_features: the candidate's features where they are known already.
+        batch_norm: what running statistics do along the path.
     """
     of_features = [name for name in names if name in SIMILARITIES]
 
@@ -136,7 +144,7 @@ def pair_scores(
             yield from rows("direct", layer, (0.0,), compare(values, child[layer], of_features))
     if "path" in approximations:
         for alpha in (alpha for alpha in alphas if alpha < 1):
-            for layer, values in on_path(backbone, theta_p, theta_c, delta, probe, alpha).items():
+            for layer, values in on_path(backbone, theta_p, theta_c, delta, probe, alpha, batch_norm).items():
                 yield from rows("path", layer, (alpha,), compare(values, child[layer], of_features))
     if not {"linear", "taylor"}.isdisjoint(approximations):
         features, slope = linearised(backbone, theta_p, delta, probe)
@@ -205,6 +213,7 @@ def block_scores(
                 approximations=config["approximations"],
                 alphas=config["alphas"],
                 parent_features=parent_features,
+                batch_norm=config["batch_norm"],
             )
             for row in rows:
                 yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))

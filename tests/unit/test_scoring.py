@@ -433,3 +433,20 @@ def test_public_names_are_found_when_asked_for():
     assert lineage.UserError is UserError
     with pytest.raises(AttributeError, match="score_pair"):
         print(lineage.score_pairs)
+
+
+def test_running_statistics_go_along_the_path_or_stay_as_asked():
+    parent, child, probe = made("conv", 0), made("conv", 0), probe_of("conv")
+    statistics = [module for module in child.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert statistics
+    for module in statistics:
+        module.running_mean += 1
+    choice = {"approximations": ["direct", "path"], "alphas": [0.5], "similarities": ["l1"]}
+    moved, stayed = (
+        score_pair(parent, child, probe, batch_norm=batch_norm, **choice)
+        .groupby("approximation")["score"]
+        .mean()
+        for batch_norm in ("moves", "stays")
+    )
+    assert stayed["path"] == stayed["direct"] < moved["path"] < 0
+    assert "'drifts'" in refused(parent, child, probe, batch_norm="drifts")

@@ -16,6 +16,7 @@ rule evaluate:
     output:
         outcomes="results/{experiment}/outcomes.parquet",
         results="results/{experiment}/results.parquet",
+        curves="results/{experiment}/curves.parquet",
     log:
         text="results/logs/{experiment}/evaluate.log",
         time="results/logs/{experiment}/evaluate.time.json",
@@ -60,3 +61,36 @@ rule tables:
         code=code_of("tables.py"),
     script:
         "../scripts/tables.py"
+
+
+rule alpha_figure:
+    input:
+        curves="results/{experiment}/curves.parquet",
+    output:
+        figure="results/figures/{experiment}/{setting}/alpha.svg",
+    log:
+        text="results/logs/{experiment}/figures/{setting}/alpha.log",
+        time="results/logs/{experiment}/figures/{setting}/alpha.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/figures/{setting}/alpha.jsonl"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("alpha_figure.py"),
+    script:
+        "../scripts/alpha_figure.py"
+
+
+rule figures:
+    input:
+        [
+            f"results/figures/{experiment}/{setting}/alpha.svg"
+            for experiment, zoo in ZOOS.items()
+            for setting in zoo.settings
+        ],
+    localrule: True

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from lineage.evaluation import evaluated
+from lineage.evaluation import alpha_curves, evaluated
 from lineage.parquet import read_table, write_table
-from lineage.schemas import OUTCOMES, PREDICTIONS, RESULTS, SCORES
+from lineage.schemas import CURVES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
 from lineage.stage import stage
 
 with stage(snakemake) as run:
@@ -18,3 +18,9 @@ with stage(snakemake) as run:
         snakemake.output.outcomes, outcomes.assign(experiment=experiment), OUTCOMES, [*order, "child"]
     )
     write_table(snakemake.output.results, results.assign(experiment=experiment), RESULTS, [*order, "metric"])
+    curves = [
+        {"experiment": experiment, "setting": setting} | row
+        for setting, zoo in snakemake.params.settings.items()
+        for row in alpha_curves(scores[scores["setting"] == setting], zoo["parents"])
+    ]
+    write_table(snakemake.output.curves, curves, CURVES, CURVES.names[:-2])
