@@ -1,12 +1,10 @@
 """Weights and features that read back as written, and files that are not ours."""
 
-import contextlib
-import resource
-
 import h5py
 import numpy as np
 import pytest
 import torch
+from limits import files_at_most
 
 from lineage.errors import UserError
 from lineage.hdf5 import Features, Weights, write_features, write_weights
@@ -145,17 +143,6 @@ def test_a_writer_that_fails_midway_leaves_the_earlier_file_and_no_litter(weight
     assert told(lambda: write_weights(weights_file, models())) == "p1: training diverged"
     assert weights_file.read_bytes() == before
     assert [path.name for path in weights_file.parent.iterdir()] == ["weights.h5"]
-
-
-@contextlib.contextmanager
-def files_at_most(size: int):
-    """A limit on the size of files stands in for a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(("entries", "limit"), [(0, 100), (10, 4_000), (2_000, 4_000), (200_000, 4_000)])

@@ -1,10 +1,9 @@
 """A file is there whole or not at all."""
 
-import contextlib
 import errno
-import resource
 
 import pytest
+from limits import files_at_most
 
 from lineage.errors import UserError
 from lineage.writing import written_whole
@@ -20,17 +19,6 @@ def target(tmp_path):
 
 def listing(path):
     return sorted(entry.name for entry in path.parent.iterdir())
-
-
-@contextlib.contextmanager
-def files_at_most(size: int):
-    """A limit on the size of files stands in for a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_the_file_appears_when_the_body_has_ended(target):

@@ -2,6 +2,7 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from lineage.config import checked
@@ -29,10 +30,7 @@ if workflow.local_exec and CORES and CORES < config["threads"]:
         f"error: threads: {config['threads']} in the configuration, but this run has {CORES} cores; "
         "give more --cores or set threads lower"
     )
-ZOOS = {
-    name: stopping_on_mistakes(Zoo, experiment)
-    for name, experiment in config["experiments"].items()
-}
+ZOOS = {name: Zoo(experiment) for name, experiment in config["experiments"].items()}
 GPUS = int(
     config["device"] == "cuda"
     or config["device"] == "auto"
@@ -133,6 +131,7 @@ def models_of(wildcards):
     ]
 
 
+@cache
 def zoo_of(experiment):
     """What the evaluation knows of an experiment's settings: parents, candidates, splits."""
     zoo, seeds = ZOOS[experiment], config["experiments"][experiment]["seeds"]
