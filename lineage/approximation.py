@@ -104,19 +104,20 @@ def _plain_attention() -> Iterator[None]:
 def taylor(
     features: Tensor, slope: Tensor, child: Representation, names: Sequence[str], alphas: Sequence[float]
 ) -> dict[str, Tensor]:
-    """Scores [A] of each similarity by its first-order expansion at F(theta_p) along J Delta.
+    """Scores [A, ...] of each similarity by its first-order expansion at F(theta_p) along J Delta.
 
     A score above what the similarity can reach is an overshoot and is given as it is: where the paper clips l2
     and lp at 0 before the root, the root here keeps the sign.
 
     Args:
-        features: F(theta_p) [n, d]; slope: J Delta [n, d].
+        features: F(theta_p) [..., n, d]; slope: J Delta, likewise.
         child: the child's features.
         names: similarities of features.
         alphas: the paper's grad scales.
     """
     values, rates = jvp(lambda moving: compare(moving, child, names), (features,), (slope,))
     steps = torch.tensor(alphas, dtype=features.dtype, device=features.device)
+    steps = steps.reshape(-1, *[1] * (features.ndim - 2))
     scores = {}
     for name in names:
         power = POWERS.get(name, 1)

@@ -29,6 +29,7 @@ COLUMNS = ("layer", "similarity", "approximation", "alpha", "score")
 
 Row = tuple[str, str, str, float, float]
 State = dict[str, Tensor]
+Stacks = list[tuple[list[str], Representation]]
 
 
 def score_pair(
@@ -82,7 +83,7 @@ def score_pair(
         theta_c,
         delta,
         probe,
-        {layer: Representation(value) for layer, value in child_features.items()},
+        stacked(child_features),
         names=names,
         approximations=approximations,
         alphas=alphas,
@@ -98,13 +99,21 @@ def check_similarities(names: Iterable[str]) -> None:
         raise UserError(f"similarities: expected some of {', '.join(known)}, but got {unknown[0]!r}")
 
 
+def stacked(features: State) -> Stacks:
+    """Layers whose features have one shape, each group with its features [L, n, d]: compared in one go."""
+    groups: dict[torch.Size, list[str]] = {}
+    for layer, values in features.items():
+        groups.setdefault(values.shape, []).append(layer)
+    return [(layers, Representation(_stack(features, layers))) for layers in groups.values()]
+
+
 def pair_scores(
     backbone: Backbone,
     theta_p: State,
     theta_c: State,
     delta: State,
     probe: Tensor,
-    child: dict[str, Representation],
+    child: Stacks,
     *,
     names: Sequence[str],
     approximations: Iterable[str],
@@ -119,7 +128,7 @@ def pair_scores(
         theta_p: the candidate's parameters and buffers; theta_c: the child's.
         delta: their difference over the backbone.
         probe: inputs.
-        child: the child's features of each layer.
+        child: the child's features, stacked.
         names: similarities of features and of weights.
         approximations: which.
         alphas: which.
@@ -129,33 +138,35 @@ def pair_scores(
     of_features = [name for name in names if name in SIMILARITIES]
 
     def rows(
-        approximation: str, layer: str, steps: Sequence[float], scores: dict[str, Tensor]
+        approximation: str, layers: list[str], steps: Sequence[float], scores: dict[str, Tensor]
     ) -> Iterator[Row]:
         for similarity, values in scores.items():
-            for alpha, score in zip(steps, values.reshape(-1).tolist(), strict=True):
-                yield layer, similarity, approximation, alpha, score
+            by_step = values.reshape(len(steps), len(layers)).tolist()
+            for alpha, of_layers in zip(steps, by_step, strict=True):
+                for layer, score in zip(layers, of_layers, strict=True):
+                    yield layer, similarity, approximation, alpha, score
 
     if not of_features:
         approximations = ()
     if "direct" in approximations:
         with torch.no_grad():
             features = backbone(theta_p, probe) if parent_features is None else parent_features
-        for layer, values in features.items():
-            yield from rows("direct", layer, (0.0,), compare(values, child[layer], of_features))
+        for layers, G in child:
+            yield from rows("direct", layers, (0.0,), compare(_stack(features, layers), G, of_features))
     if "path" in approximations:
         for alpha in (alpha for alpha in alphas if alpha < 1):
-            for layer, values in on_path(backbone, theta_p, theta_c, delta, probe, alpha, batch_norm).items():
-                yield from rows("path", layer, (alpha,), compare(values, child[layer], of_features))
+            features = on_path(backbone, theta_p, theta_c, delta, probe, alpha, batch_norm)
+            for layers, G in child:
+                yield from rows("path", layers, (alpha,), compare(_stack(features, layers), G, of_features))
     if not {"linear", "taylor"}.isdisjoint(approximations):
-        features, slope = linearised(backbone, theta_p, delta, probe)
-        for layer, values in features.items():
+        features, slopes = linearised(backbone, theta_p, delta, probe)
+        for layers, G in child:
+            F, slope = _stack(features, layers), _stack(slopes, layers)
             if "linear" in approximations:
-                steps = torch.tensor(alphas, dtype=values.dtype, device=values.device)[:, None, None]
-                moved = values + steps * slope[layer]
-                yield from rows("linear", layer, alphas, compare(moved, child[layer], of_features))
+                steps = torch.tensor(alphas, dtype=F.dtype, device=F.device).reshape(-1, 1, 1, 1)
+                yield from rows("linear", layers, alphas, compare(F + steps * slope, G, of_features))
             if "taylor" in approximations:
-                scores = taylor(values, slope[layer], child[layer], of_features, alphas)
-                yield from rows("taylor", layer, alphas, scores)
+                yield from rows("taylor", layers, alphas, taylor(F, slope, G, of_features, alphas))
     groups = backbone.parameters | {WHOLE: backbone.parameter_names}
     for similarity in (name for name in names if name in WEIGHT_SIMILARITIES):
         for layer, keys in groups.items():
@@ -193,10 +204,7 @@ def block_scores(
     check_approximations(config["approximations"], config["alphas"])
     probe = probe.to(device)
     thetas = {child: _on(device, weights(child)) for child in children}
-    represented = {
-        child: {layer: Representation(value.to(device)) for layer, value in features(child).items()}
-        for child in children
-    }
+    represented = {child: stacked(_on(device, features(child))) for child in children}
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
         parent = restored(network, weights(candidate)).to(device)
         backbone = Backbone(parent, probe, layers=features.layers, pool=config["pool"])
@@ -217,6 +225,10 @@ def block_scores(
             )
             for row in rows:
                 yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))
+
+
+def _stack(features: State, layers: list[str]) -> Tensor:
+    return torch.stack([features[layer] for layer in layers])
 
 
 def _on(device: torch.device, tensors: State) -> State:

@@ -1,8 +1,9 @@
 """How alike two networks are, from their features or from their weights; larger means more alike.
 
-Letters: n samples, d features; F [..., n, d] holds a candidate's features, with any leading axes (the alphas
-of an approximation); G [n, d] holds the child's. Scores come back as [...] in F's dtype. D = F - G is their
-gap. X and Y are F and G centred over the samples and scaled to Frobenius norm one; K = X Xᵀ and L = Y Yᵀ.
+Letters: n samples, d features; F [..., n, d] holds a candidate's features, with any leading axes (alphas of an
+approximation, layers); G holds the child's, and its leading axes broadcast to F's. Scores come back as [...] in
+F's dtype. D = F - G is their gap. X and Y are F and G centred over the samples and scaled to Frobenius norm
+one; K = X Xᵀ and L = Y Yᵀ.
 
 `SIMILARITIES` names every score of features, `compare` evaluates several at once, and `Representation` keeps
 what depends on one network alone: wrap the child's features once, then compare all candidates with it.
@@ -73,9 +74,8 @@ class Representation:
     def squared_distances(self) -> Tensor:
         """‖x_i - x_j‖² [..., n, n] in the features' dtype, exactly 0 on the diagonal and between equal samples."""
         k = self.gram.diagonal(dim1=-2, dim2=-1)
-        squares = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), self.gram, alpha=-2)
-        squares = torch.where(squares <= SAME_ROW * k.amax(-1)[..., None, None], 0, squares)
-        return squares.to(self.features.dtype)
+        squares = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), self.gram, alpha=-2).to(self.features.dtype)
+        return torch.where(squares <= (SAME_ROW * k.amax(-1)[..., None, None]).to(squares.dtype), 0, squares)
 
     @cached_property
     def distance_kernel(self) -> Tensor:
@@ -140,7 +140,7 @@ def _similarity(formula: Callable[[Pair], Tensor]) -> Callable[..., Tensor]:
 def compare(
     F: Tensor | Representation, G: Tensor | Representation, names: Iterable[str] | None = None
 ) -> dict[str, Tensor]:
-    """Scores F [..., n, d] against G [n, d] by each similarity named, or by all, sharing common work."""
+    """Scores F [..., n, d] against G by each similarity named, or by all, sharing common work."""
     names = list(SIMILARITIES) if names is None else list(names)
     if unknown := [name for name in names if name not in SIMILARITIES]:
         raise UserError(f"unknown similarity {unknown[0]!r}: expected one of {', '.join(SIMILARITIES)}")
@@ -301,21 +301,19 @@ def _debias(hsic: Tensor, k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
 
 
 def _median_above_diagonal(A: Tensor) -> Tensor:
-    """Median (the mean of the two middle ones) of the entries above the diagonal of symmetric A [..., n, n], or 0.
-
-    A has zeros on its diagonal and nothing below 0: sorted, it is n zeros and then every entry twice.
-    """
+    """Median (the mean of the two middle ones) of the entries above the diagonal of A [..., n, n], or 0."""
     n = A.shape[-1]
     count = n * (n - 1) // 2
     if count == 0:
         return A.new_zeros(A.shape[:-2])
-    entries = A.flatten(-2)
-    lower = entries.kthvalue(n + 2 * ((count + 1) // 2)).values
+    rows, columns = torch.triu_indices(n, n, 1, device=A.device)
+    entries = A.flatten(-2).index_select(-1, rows * n + columns)
+    lower = entries.median(-1).values
     if count % 2:
         return lower
     is_above = entries > lower.unsqueeze(-1)
     next_above = torch.where(is_above, entries, torch.inf).amin(-1)
-    repeats = (~is_above).sum(-1) > n + count
+    repeats = (~is_above).sum(-1) > count // 2
     return (lower + torch.where(repeats, lower, next_above)) / 2
 
 

@@ -22,8 +22,8 @@ from lineage.approximation import change
 from lineage.backbone import Backbone, state_of
 from lineage.networks import build
 from lineage.parquet import write_table
-from lineage.scoring import pair_scores
-from lineage.similarity import SIMILARITIES, Representation
+from lineage.scoring import pair_scores, stacked
+from lineage.similarity import SIMILARITIES
 from lineage.writing import written_whole
 
 BENCH = pa.schema(
@@ -91,7 +91,8 @@ def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
     delta = change(backbone, theta_p, theta_c)
     with torch.no_grad():
         features = backbone(theta_p, probe)
-        child = {layer: Representation(value) for layer, value in backbone(theta_c, probe).items()}
+        child_features = backbone(theta_c, probe)
+        child = stacked(child_features)
         forward = median_seconds(lambda: backbone(theta_p, probe), repeats)
 
     def pair(names: tuple, approximations: tuple) -> float:
@@ -107,7 +108,8 @@ def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
 
     every = tuple(SIMILARITIES)
     paper = median_seconds(
-        lambda: papers_way(backbone, theta_p, delta, probe, child, backbone.layers[-1]), max(1, repeats // 3)
+        lambda: papers_way(backbone, theta_p, delta, probe, child_features, backbone.layers[-1]),
+        max(1, repeats // 3),
     )
     six = pair(PAPER, ("taylor",))
     costs = {
@@ -143,7 +145,7 @@ def score_children(children: int) -> int:
     for seed in range(children):
         theta_c = state_of(build("fc", seed=seed + 1, **size))
         with torch.no_grad():
-            child = {layer: Representation(value) for layer, value in backbone(theta_c, probe).items()}
+            child = stacked(backbone(theta_c, probe))
         delta = change(backbone, theta_p, theta_c)
         list(pair_scores(backbone, theta_p, theta_c, delta, probe, child, names=("l1", "cka"),
                          approximations=("path",), alphas=[0.5]))  # fmt: skip
