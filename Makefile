@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
-	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake $(if $(CONFIG),--configfile $(CONFIG))
 
 test: $(READY)
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest

@@ -31,46 +31,8 @@ APPROXIMATIONS = ("direct", "path", "linear", "taylor")
 
 State = dict[str, Tensor]
 
-BATCH_NORM = ("moves", "stays")
-"""What running statistics do along the path."""
-
 POWERS = {"l2": 2, "lp": 4}
 """Similarities that the paper expands before it takes the root: s = -m^(1/power), m a mean power."""
-
-
-def change(backbone: Backbone, parent: State, child: State) -> State:
-    """Delta over the backbone's parameters.
-
-    Raises:
-        UserError: if the child lacks one of them or has it in another shape.
-    """
-    delta = {}
-    for name in backbone.parameter_names:
-        if name not in child or child[name].shape != parent[name].shape:
-            came = f"shape {tuple(child[name].shape)}" if name in child else "none"
-            raise UserError(
-                f"{name}: expected the child's to have the shape {tuple(parent[name].shape)} of the parent's, "
-                f"but got {came}; compare networks of one architecture, or name layers before it"
-            )
-        delta[name] = child[name] - parent[name]
-    return delta
-
-
-@torch.no_grad()
-def on_path(
-    backbone: Backbone,
-    parent: State,
-    child: State,
-    delta: State,
-    probe: Tensor,
-    alpha: float,
-    batch_norm: str = "moves",
-) -> State:
-    """Features of every layer at theta_p + alpha Delta; BatchNorm's running statistics move along, or stay."""
-    moved = {name: torch.add(parent[name], step, alpha=alpha) for name, step in delta.items()}
-    moving = backbone.statistics if batch_norm == "moves" else ()
-    statistics = {name: parent[name].lerp(child[name], alpha) for name in moving}
-    return backbone(parent | moved | statistics, probe)
 
 
 @torch.no_grad()

@@ -103,7 +103,7 @@ def _check_experiment(experiment: dict, where: str) -> None:
                 f"to choose on and to test on, but got {fewest}"
             )
     try:
-        Zoo(experiment)
+        zoo = Zoo(experiment)
     except UserError as error:
         raise UserError(f"{where}.{error}") from None
     similarity = experiment["similarity"]
@@ -113,10 +113,40 @@ def _check_experiment(experiment: dict, where: str) -> None:
             f"{where}.similarity.alphas: expected one below 1 for the approximation path, but got 1.0 alone: "
             "there every candidate has the child's own features"
         )
+    _check_detector(experiment, zoo, where)
     wanted = experiment["detector"].get("layers", [])
     tapped = similarity.get("layers", wanted)
     if untapped := [layer for layer in wanted if layer not in tapped]:
         raise UserError(
             f"{where}.detector.layers: expected some of similarity.layers, {', '.join(tapped)}, "
             f"but got {untapped[0]!r}"
+        )
+
+
+def _check_detector(experiment: dict, zoo: Zoo, where: str) -> None:
+    """That there are as many candidates as the detector's conditions need."""
+    detector = experiment["detector"]
+    needed = max([2 if detector["no_parent"] else 1, 4 if detector["unseen_parents"] else 1])
+    for setting in zoo.settings:
+        there = len(zoo.candidates(setting))
+        if there < needed:
+            key = "unseen_parents" if detector["unseen_parents"] else "no_parent"
+            raise UserError(
+                f"{where}.detector.{key}: expected at least {needed} candidates, but settings.{setting} "
+                f"has {there}; give more or turn it off"
+            )
+        if more := [count for count in detector["candidates"] if count > there]:
+            raise UserError(
+                f"{where}.detector.candidates: expected at most {there}, all that settings.{setting} has, "
+                f"but got {more[0]}"
+            )
+    if detector["transfer"] and "both" not in detector["inputs"]:
+        raise UserError(
+            f"{where}.detector.transfer: expected both among inputs, whose detectors are transferred, "
+            f"but got {', '.join(detector['inputs'])}"
+        )
+    if detector["transfer"] and not zoo.transfers:
+        raise UserError(
+            f"{where}.detector.transfer: expected two settings with the same parents, but there are none; "
+            "add one or turn it off"
         )

@@ -15,7 +15,7 @@ Letters: N images, H height, W width, C channels.
 import inspect
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,14 +115,35 @@ def load_images(
 
 
 def load_data(data: dict, network: dict) -> Images:
-    """The images that a configuration's `data` names, in the size and channels that its `network` takes."""
-    return load_images(
+    """The images that a configuration's `data` names, in the size and channels that its `network` takes.
+
+    Raises:
+        UserError: for a class that the data lack.
+    """
+    images = load_images(
         data["source"],
         split=data["split"],
         size=network["image_size"],
         channels=network["channels"],
         root=data["root"],
         download=data["download"],
+    )
+    return of_classes(images, data["classes"], data["source"]) if "classes" in data else images
+
+
+def of_classes(images: Images, classes: Sequence[int], where: str) -> Images:
+    """The images of some classes alone, renumbered in the order given; UserError for an unknown one."""
+    if unknown := [label for label in classes if label >= len(images.class_names)]:
+        raise UserError(
+            f"{where}: classes: expected numbers below {len(images.class_names)}, but got {unknown[0]}"
+        )
+    kept = np.flatnonzero(np.isin(images.labels, classes))
+    place = {label: number for number, label in enumerate(classes)}
+    return Images(
+        pixels=images.pixels[kept],
+        labels=np.array([place[label] for label in images.labels[kept]], dtype=np.int64),
+        ids=[images.ids[number] for number in kept],
+        class_names=[images.class_names[label] for label in classes],
     )
 
 

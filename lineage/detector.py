@@ -2,16 +2,30 @@
 
 Letters: B children, P candidates, L layers, E width; an image is [2, rows, columns], channel 0 the
 candidate's and channel 1 the child's. Each layer gives one token of its weights and one of its features;
-a transformer reads them behind a [CLS] token whose output, standardised over the child's candidates,
-becomes the candidate's logit. Nothing depends on P or on the order of the candidates.
+a transformer reads them behind a [CLS] token, whose output is the candidate's summary. Summaries, standardised
+over the child's candidates, become logits; their largest and mean values before that say whether any candidate is
+the parent. Nothing depends on P or on the order of the candidates.
 
 Source: Yu & Wang, Neural Lineage, CVPR 2024, section 4 (arXiv:2406.11129).
 """
 
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
 import torch
 from torch import Tensor, nn
 
+from lineage.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INPUTS = ("both", "weights", "features")
 EPSILON = 1e-5
+ARTIFACT = "detector"
+"""The model's id in its file."""
 
 
 class ImageEncoder(nn.Module):
@@ -39,18 +53,42 @@ class LineageDetector(nn.Module):
     """Logits over a child's candidates, from their weights and features.
 
     Args:
-        layers: how many layers are looked at.
+        layers: names of the tapped layers that it looks at.
+        inputs: `both`, `weights` or `features`.
+        no_parent: whether a last logit says that none of the candidates is the parent.
         width: E, of tokens.
         blocks: how many transformer blocks.
+        crop: rows and columns of the images that it is shown.
+        alpha: how far on the way to the child a candidate's features are taken; at 0 they are its own.
+        pool: how the features that it was trained on were pooled.
     """
 
-    def __init__(self, *, layers: int, width: int = 32, blocks: int = 1):
+    def __init__(
+        self,
+        *,
+        layers: Iterable[str],
+        inputs: str = "both",
+        no_parent: bool = False,
+        width: int = 32,
+        blocks: int = 1,
+        crop: int = 32,
+        alpha: float = 0.0,
+        pool: str = "mean",
+    ):
         super().__init__()
-        self.weight_encoder = ImageEncoder(width)
-        self.feature_encoder = ImageEncoder(width)
+        if inputs not in INPUTS:
+            raise UserError(f"detector.inputs: expected one of {', '.join(INPUTS)}, but got {inputs!r}")
+        self.layers = list(layers)
+        self.crop = crop
+        self.config = {
+            "layers": self.layers, "inputs": inputs, "no_parent": no_parent, "width": width,
+            "blocks": blocks, "crop": crop, "alpha": alpha, "pool": pool,
+        }  # fmt: skip
+        self.kinds = INPUTS[1:] if inputs == "both" else (inputs,)
+        self.encoders = nn.ModuleDict({kind: ImageEncoder(width) for kind in self.kinds})
         self.cls = nn.Parameter(torch.randn(width) * 0.02)
-        self.kind = nn.Parameter(torch.randn(2, width) * 0.02)
-        self.layer = nn.Parameter(torch.randn(layers, width) * 0.02)
+        self.kind = nn.ParameterDict({kind: torch.randn(width) * 0.02 for kind in self.kinds})
+        self.layer = nn.Parameter(torch.randn(len(self.layers), width) * 0.02)
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, nhead=4, dim_feedforward=2 * width, dropout=0.0, batch_first=True, norm_first=True
@@ -58,22 +96,75 @@ class LineageDetector(nn.Module):
             for _ in range(blocks)
         )
         self.logit = nn.Linear(width, 1)
+        self.no_parent = (
+            nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1)) if no_parent else None
+        )
 
     def forward(self, weights: list[Tensor], features: list[Tensor]) -> Tensor:
-        """Logits [B, P] from each layer's images of weights and of features, [B, P, 2, rows, columns]."""
-        B, P = weights[0].shape[:2]
-        of_weights = torch.stack([self.weight_encoder(images.flatten(0, 1)) for images in weights], 1)
-        of_features = torch.stack([self.feature_encoder(images.flatten(0, 1)) for images in features], 1)
-        tokens = torch.cat(
-            [
-                self.cls.expand(B * P, 1, -1),
-                of_weights + self.layer + self.kind[0],
-                of_features + self.layer + self.kind[1],
-            ],
-            dim=1,
-        )
+        """Logits [B, P], or [B, P + 1] with no-parent's last; see `summaries` and `logits`."""
+        return self.logits(self.summaries(weights, features))
+
+    def summaries(self, weights: list[Tensor], features: list[Tensor]) -> Tensor:
+        """Summaries [B, P, E] from each layer's images [B, P, 2, rows, columns] of the kinds looked at."""
+        images = {"weights": weights, "features": features}
+        B, P = images[self.kinds[0]][0].shape[:2]
+        tokens = [self.cls.expand(B * P, 1, -1)]
+        for kind in self.kinds:
+            encoded = torch.stack([self.encoders[kind](layer.flatten(0, 1)) for layer in images[kind]], 1)
+            tokens.append(encoded + self.layer + self.kind[kind])
+        sequence = torch.cat(tokens, dim=1)
         for block in self.blocks:
-            tokens = block(tokens)
-        summary = tokens[:, 0].unflatten(0, (B, P))
-        spread = summary.std(1, keepdim=True, correction=0)
-        return self.logit((summary - summary.mean(1, keepdim=True)) / (spread + EPSILON)).squeeze(-1)
+            sequence = block(sequence)
+        return sequence[:, 0].unflatten(0, (B, P))
+
+    def logits(self, summaries: Tensor) -> Tensor:
+        """Logits of summaries [B, P, E] of all the candidates that there are."""
+        mean = summaries.mean(1, keepdim=True)
+        spread = summaries.std(1, keepdim=True, correction=0)
+        logits = self.logit((summaries - mean) / (spread + EPSILON)).squeeze(-1)
+        if self.no_parent is None:
+            return logits
+        overall = torch.cat([summaries.amax(1), mean.squeeze(1)], dim=1)
+        return torch.cat([logits, self.no_parent(overall)], dim=1)
+
+    def save(self, path: str | Path, **attributes) -> None:
+        """Writes weights and configuration to an HDF5 file, with attributes that say how it was made."""
+        from lineage.hdf5 import write_weights
+
+        described = {"id": ARTIFACT, "config": json.dumps(self.config)}
+        write_weights(path, [(described, self.state_dict())], **attributes)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The detector of a file that `save` or the workflow wrote, ready to answer.
+
+        Raises:
+            UserError: if the file is missing, or no detector's.
+        """
+        from lineage.hdf5 import Weights
+
+        weights = Weights([path])
+        if ARTIFACT not in weights.models:
+            raise UserError(
+                f"{path}: expected a detector's file, but it holds other models; give detector.h5"
+            )
+        detector = cls(**json.loads(weights.attributes(ARTIFACT)["config"]))
+        detector.load_state_dict(weights(ARTIFACT))
+        return detector.eval()
+
+    def probabilities(
+        self, child: nn.Module, candidates: Mapping[str, nn.Module], probe: Tensor
+    ) -> "pd.Series":
+        """The probability of each candidate, and of `no parent` if it was trained to say so.
+
+        Args:
+            child: the network whose parent is sought.
+            candidates: networks of the child's architecture by name, at least two; heads may differ.
+            probe: inputs [n, ...] for all of them, on their device.
+
+        Raises:
+            UserError: for too few candidates, or networks that lack its layers.
+        """
+        from lineage.prediction import probabilities
+
+        return probabilities(self, child, candidates, probe)

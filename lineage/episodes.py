@@ -1,125 +1,167 @@
-"""Episodes for the lineage detector: a child beside its candidates, as images of weights and features.
+"""Episodes for the lineage detector: children beside candidates, as images of weights and features.
 
 B children, P candidates, L layers. A layer's weights become an image by rows = outputs, columns = everything
-else (a convolution: out x in*k*k), divided by the child's root mean square, and so do its features [n, d].
-Crops are taken at one place for a child and all its candidates.
+else (a convolution: out x in*k*k); features [n, d] are one already. Both are divided by the root mean square of the
+child's. Crops are taken at one place for all the models of a batch, and only the crop's rows are read from a file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
+from math import prod
 
+import h5py
 import torch
 from torch import Tensor
 
 from lineage.errors import UserError
-from lineage.hdf5 import Features, Weights
+from lineage.hdf5 import Features, PathFeatures, Weights
 from lineage.training import traced
 
 EPSILON = 1e-12
 
+Image = Tensor | h5py.Dataset
+"""[rows, ...], read or still in its file; the axes after the first are the columns."""
 
-def weight_image(state: dict[str, Tensor], layer: str, parameters: Sequence[str]) -> Tensor:
-    """The largest of a layer's weight matrices, as [rows, columns].
+
+def weight_matrix(shapes: Mapping[str, Sequence[int]], layer: str, parameters: Iterable[str]) -> str:
+    """The name of the largest of a layer's weight matrices.
 
     Args:
-        state: a state dict.
+        shapes: of a model's tensors.
         layer: the layer; its own weights are taken, or if it has none, those that lead to it.
         parameters: names of the layer's parameters and of those before it.
 
     Raises:
         UserError: if none of them is a matrix.
     """
-    matrices = {name: state[name].flatten(1) for name in parameters if state[name].ndim > 1}
-    own = [matrix for name, matrix in matrices.items() if name.startswith(f"{layer}.")]
+    matrices = [name for name in parameters if len(shapes[name]) > 1]
+    own = [name for name in matrices if name.startswith(f"{layer}.")]
     if not matrices:
         raise UserError(
             f"detector.layers: {layer}: expected a layer with weights, but it has none; name another"
         )
-    return max(own or matrices.values(), key=lambda matrix: matrix.numel())
+    return max(own or matrices, key=lambda name: prod(shapes[name]))
 
 
 class Episodes:
     """The models' images, and crops of them for a batch of children.
 
     Args:
-        weights: for each layer, the image of each model by id.
+        weights: for each layer, the image of each model by id; empty if they are not looked at.
         features: likewise.
         candidates: ids of the P candidates.
         parent_of: each child's parent.
+        on_path: for each layer, a candidate's features on the way to a child, by (child, candidate); without it,
+            its own features are shown.
     """
 
     def __init__(
         self,
-        weights: list[dict[str, Tensor]],
-        features: list[dict[str, Tensor]],
-        candidates: list[str],
-        parent_of: dict[str, str],
+        weights: list[Mapping[str, Image]],
+        features: list[Mapping[str, Image]],
+        candidates: Sequence[str],
+        parent_of: Mapping[str, str],
+        on_path: list[Callable[[str, str], Image]] | None = None,
     ):
-        self._stacks = [
-            [torch.stack([images[candidate] for candidate in candidates]) for images in kind]
-            for kind in (weights, features)
-        ]
-        self._images = [weights, features]
-        self.candidates = candidates
+        self._kinds = [weights, features]
+        self._on_path = on_path
+        self.candidates = list(candidates)
         self._parent_of = parent_of
+        self._scale = cache(self._scale)
 
-    def targets(self, children: Sequence[str]) -> Tensor:
-        """The place of each child's parent among the candidates [B]."""
-        return torch.tensor([self.candidates.index(self._parent_of[child]) for child in children])
+    def targets(self, children: Sequence[str], candidates: Sequence[str] | None = None) -> Tensor:
+        """The place of each child's parent among the candidates [B]; their number where it is not among them."""
+        candidates = self.candidates if candidates is None else candidates
+        places = {candidate: place for place, candidate in enumerate(candidates)}
+        return torch.tensor([places.get(self._parent_of[child], len(candidates)) for child in children])
 
     def batch(
-        self, children: Sequence[str], crop: int, generator: torch.Generator
+        self,
+        children: Sequence[str],
+        crop: int,
+        generator: torch.Generator,
+        candidates: Sequence[str] | None = None,
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Images of weights and of features, each layer's [B, P, 2, crop, crop] or smaller."""
+        candidates = self.candidates if candidates is None else candidates
         weights, features = (
             [
-                torch.stack([self._cropped(stack, images[child], crop, generator) for child in children])
-                for stack, images in zip(stacks, kind, strict=True)
+                self._cropped(kind, layer, children, candidates, crop, generator)
+                for layer in range(len(self._kinds[kind]))
             ]
-            for stacks, kind in zip(self._stacks, self._images, strict=True)
+            for kind in range(2)
         )
         return weights, features
 
-    @staticmethod
-    def _cropped(candidates: Tensor, child: Tensor, crop: int, generator: torch.Generator) -> Tensor:
-        """One child's images [P, 2, crop, crop], at a random place."""
+    def _cropped(
+        self,
+        kind: int,
+        layer: int,
+        children: Sequence[str],
+        candidates: Sequence[str],
+        crop: int,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """One layer's images, at a random place."""
+        images = self._kinds[kind][layer]
+        shape = images[children[0]].shape
         window = []
-        for size in child.shape:
+        for size in (shape[0], prod(shape[1:])):
             length = min(crop, size)
             start = int(torch.randint(size - length + 1, (), generator=generator))
             window.append(slice(start, start + length))
-        rows, columns = window
-        scale = child.square().mean().sqrt() + EPSILON
-        ours = child[rows, columns].expand(len(candidates), -1, -1)
-        return torch.stack([candidates[:, rows, columns], ours], dim=1) / scale
+        ours = torch.stack([_seen(images[child], *window) for child in children])
+        if self._on_path and kind == 1:
+            moved = self._on_path[layer]
+            theirs = torch.stack([_seen(moved(c, p), *window) for c in children for p in candidates])
+            theirs = theirs.unflatten(0, (len(children), len(candidates)))
+        else:
+            theirs = torch.stack([_seen(images[candidate], *window) for candidate in candidates])
+            theirs = theirs.expand(len(children), *theirs.shape)
+        scales = torch.stack([self._scale(kind, layer, child) for child in children])
+        both = torch.stack([theirs, ours[:, None].expand_as(theirs)], dim=2)
+        return both / scales[:, None, None, None, None]
+
+    def _scale(self, kind: int, layer: int, child: str) -> Tensor:
+        return torch.as_tensor(self._kinds[kind][layer][child][()]).square().mean().sqrt() + EPSILON
+
+
+def _seen(image: Image, rows: slice, columns: slice) -> Tensor:
+    return torch.as_tensor(image[rows]).flatten(1)[:, columns]
 
 
 def load_episodes(
     weights: Weights,
     features: Features,
     layers: Sequence[str],
-    candidates: list[str],
-    parent_of: dict[str, str],
+    candidates: Sequence[str],
+    parent_of: Mapping[str, str],
     network: dict,
+    kinds: Sequence[str],
+    on_path: PathFeatures | None = None,
 ) -> Episodes:
-    """Episodes of the children in `parent_of`, from files of weights and features.
+    """Episodes of the children in `parent_of`, from files of weights and features that are read as needed.
 
     Args:
         weights: files of the children's and candidates' weights; features: of their features.
-        layers: tapped layers to look at.
+        layers: tapped layers to look at, in the order of the forward pass.
         candidates: ids.
         parent_of: each child's parent.
         network: the experiment's network.
+        kinds: which of `weights` and `features` are looked at.
+        on_path: files of the candidates' features on the way to each child, to show instead of their own.
     """
-    backbone = traced(network, weights(candidates[0]), layers)
     models = [*candidates, *parent_of]
-    states = {model: weights(model) for model in models}
-    of_models = {model: features(model, layers) for model in models}
-    return Episodes(
-        [
-            {model: weight_image(states[model], layer, backbone.parameters[layer]) for model in models}
-            for layer in backbone.layers
-        ],
-        [{model: of_models[model][layer] for model in models} for layer in backbone.layers],
-        candidates,
-        parent_of,
-    )
+    of_weights: list[Mapping[str, Image]] = []
+    if "weights" in kinds:
+        state = weights(candidates[0])
+        backbone = traced(network, state, layers)
+        shapes = {name: tensor.shape for name, tensor in state.items()}
+        for layer in layers:
+            name = weight_matrix(shapes, layer, backbone.parameters[layer])
+            of_weights.append({model: weights.dataset(model, name) for model in models})
+    if "features" not in kinds:
+        return Episodes(of_weights, [], candidates, parent_of)
+    of_features = [{model: features.dataset(model, layer) for model in models} for layer in layers]
+    moved = on_path and [partial(on_path.dataset, layer=layer) for layer in layers]
+    return Episodes(of_weights, of_features, candidates, parent_of, moved)

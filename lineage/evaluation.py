@@ -1,16 +1,19 @@
 """From scores and predictions to results: verdicts on test children, accuracy, intervals.
 
-A method is a similarity with an approximation (`cka/path`), or `detector`. Layer and alpha of each method are
-chosen on validation children, anew for each seed's split. A tie for the best score is never settled by
-position: it earns 1/k if the parent is among the k tied. A score that is NaN is worse than any number.
+A method is a similarity with an approximation (`cka/path`), or `detector`; `detector/weights` and
+`detector/features` look at one of the two alone. Layer and alpha of each similarity are chosen on validation
+children, anew for each seed's split. A tie for the best score is never settled by position: it earns 1/k if the
+parent is among the k tied. A score that is NaN is worse than any number.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
-DETECTOR = "detector"
+from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
+
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
 DIGITS = 12
@@ -34,9 +37,9 @@ def verdicts(scores: pd.DataFrame, parent_of: dict[str, str], best_possible: flo
         best_possible: what no exact score exceeds.
 
     Returns:
-        Indexed by child: parent, predicted (the tied joined by `|`), tied, overshoot (how many candidates' scores
-        exceed the best possible), credit, margin. The margin is the
-        parent's score less the best other, over the standard deviation of the child's scores.
+        Indexed by child: candidates (how many), parent, predicted (the tied joined by `|`), tied, overshoot (how many
+        candidates' scores exceed the best possible), credit, margin. The margin is the parent's score less the
+        best other, over the standard deviation of the child's scores.
     """
     table = scores.pivot(index="child", columns="candidate", values="score")
     values = table.fillna(-np.inf).to_numpy()
@@ -54,6 +57,7 @@ def verdicts(scores: pd.DataFrame, parent_of: dict[str, str], best_possible: flo
     margin = np.where(np.isfinite(gap), gap, 0) / np.where(spread > 0, spread, 1)
     return pd.DataFrame(
         {
+            "candidates": scores.groupby("child").size().loc[table.index],
             "parent": parents,
             "predicted": ["|".join(table.columns[row]) for row in is_best],
             "tied": is_best.sum(axis=1),
@@ -84,9 +88,17 @@ def chosen(scores: pd.DataFrame, parent_of: dict[str, str], parts: dict[str, str
 
 
 def learning_free_outcomes(
-    scores: pd.DataFrame, parent_of: dict[str, str], parts: dict[str, str], seed: int
-) -> Iterable[pd.DataFrame]:
-    """Verdicts of every learning-free method on the test children of one split."""
+    scores: pd.DataFrame, parent_of: dict[str, str], parts: dict[str, str], seed: int, asked: pd.DataFrame
+) -> Iterator[pd.DataFrame]:
+    """Verdicts of every learning-free method on the test children of one split.
+
+    Args:
+        scores: child, candidate, layer, similarity, approximation, alpha, score.
+        parent_of: each child's parent.
+        parts: each child's part.
+        seed: of the split.
+        asked: condition, child, candidate: who the candidates are where they are not all.
+    """
     for (similarity, approximation), of_method in scores.groupby(["similarity", "approximation"]):
         layer, alpha = chosen(of_method, parent_of, parts)
         picked = of_method[
@@ -95,8 +107,13 @@ def learning_free_outcomes(
             & (of_method["child"].map(parts) == "test")
         ]
         method = similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
-        verdict = verdicts(picked, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
-        yield verdict.assign(method=method, seed=seed, layer=layer, alpha=alpha)
+        conditions = {STANDARD: picked} | {
+            condition: picked.merge(of_condition[PAIR])
+            for condition, of_condition in asked.groupby("condition")
+        }
+        for condition, of_condition in conditions.items():
+            verdict = verdicts(of_condition, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
+            yield verdict.assign(method=method, condition=condition, seed=seed, layer=layer, alpha=alpha)
 
 
 def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[dict]:
@@ -107,11 +124,62 @@ def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[di
         yield dict(zip(keys, key, strict=True)) | {"accuracy": credit.mean(), "n": len(credit)}
 
 
-def detector_outcomes(predictions: pd.DataFrame, parent_of: dict[str, str]) -> Iterable[pd.DataFrame]:
-    """Verdicts of the lineage detector on each seed's test children."""
-    for seed, of_seed in predictions[predictions["part"] == "test"].groupby("seed"):
-        scores = of_seed.rename(columns={"logit": "score"})[[*PAIR, "score"]]
-        yield verdicts(scores, parent_of).assign(method=DETECTOR, seed=seed, layer=None, alpha=np.nan)
+def detector_outcomes(predictions: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[pd.DataFrame]:
+    """Verdicts of the lineage detectors on each seed's test children, where the parent is a candidate."""
+    wanted = predictions[
+        (predictions["part"] == "test")
+        & (predictions["candidate"] != NO_PARENT)
+        & ~predictions["condition"].isin([ABSENT, PRESENT])
+    ]
+    for (method, condition, seed), rows in wanted.groupby(["method", "condition", "seed"]):
+        verdict = verdicts(rows.rename(columns={"logit": "score"})[[*PAIR, "score"]], parent_of)
+        yield verdict.assign(method=method, condition=condition, seed=seed, layer=None, alpha=np.nan)
+
+
+def absence(predictions: pd.DataFrame) -> Iterator[dict]:
+    """Rows of results: how well each detector tells that the parent is not among the candidates.
+
+    Every test child is asked about twice, with its parent among the candidates and without, equally many. Of each
+    seed: the area under the ROC curve of the probability of `no parent`, and the accuracy at the threshold that is
+    best on the validation children. Over all seeds: chance and a 95 % interval of that accuracy.
+    """
+    answers = predictions[
+        (predictions["candidate"] == NO_PARENT) & predictions["condition"].isin([PRESENT, ABSENT])
+    ]
+    for method, of_method in answers.groupby("method"):
+        right = []
+        for seed, of_seed in of_method.groupby("seed"):
+            parts = dict(list(of_seed.groupby("part")))
+            threshold = best_threshold(parts["validation"])
+            test = parts["test"]
+            is_absent = test["condition"] == ABSENT
+            is_right = (test["probability"] > threshold) == is_absent
+            right.append(test[["child"]].assign(right=is_right))
+            numbers = {
+                "auroc": roc_auc_score(is_absent, test["probability"]),
+                "accuracy": is_right.mean(),
+                "threshold": threshold,
+            }
+            for metric, value in numbers.items():
+                yield {"method": method, "condition": ABSENT, "seed": seed, "metric": metric, "value": value,
+                       "n": len(test)}  # fmt: skip
+        by_child = pd.concat(right).groupby("child")["right"].mean()
+        yield from _pooled(method, ABSENT, by_child, 0.5)
+
+
+def best_threshold(answers: pd.DataFrame) -> float:
+    """The probability of `no parent` above which it is the answer: right most often, in the middle of its range.
+
+    Args:
+        answers: condition and probability of validation children, with the parent and without.
+    """
+    is_absent = (answers["condition"] == ABSENT).to_numpy()
+    values = answers["probability"].to_numpy()
+    edges = np.concatenate([[0.0], np.unique(values), [1.0]])
+    middles = (edges[1:] + edges[:-1]) / 2
+    right = [((values > middle) == is_absent).mean() for middle in middles]
+    best = np.flatnonzero(np.isclose(right, max(right)))
+    return float(middles[best[np.argmax((edges[1:] - edges[:-1])[best])]])
 
 
 def evaluated(
@@ -131,41 +199,53 @@ def evaluated(
     outcomes, results = [], []
     for setting, zoo in settings.items():
         of_setting = scores[scores["setting"] == setting]
+        predicted = predictions[predictions["setting"] == setting]
+        some = predicted[predicted["condition"].str.match(r"\d+ candidates")].drop_duplicates(
+            ["seed", "condition", *PAIR]
+        )
         frames = [
             frame
             for seed, parts in enumerate(zoo["splits"])
-            for frame in learning_free_outcomes(of_setting, zoo["parents"], parts, seed)
+            for frame in learning_free_outcomes(
+                of_setting, zoo["parents"], parts, seed, some[some["seed"] == seed]
+            )
         ]
-        frames += detector_outcomes(predictions[predictions["setting"] == setting], zoo["parents"])
+        frames += detector_outcomes(predicted, zoo["parents"])
         verdict = pd.concat(frames).reset_index().assign(setting=setting)
         outcomes.append(verdict)
-        results += [{"setting": setting} | row for row in summarised(verdict, len(zoo["candidates"]))]
+        results += [{"setting": setting} | row for row in (*summarised(verdict), *absence(predicted))]
     return pd.concat(outcomes), pd.DataFrame(results)
 
 
-def summarised(outcomes: pd.DataFrame, candidates: int) -> Iterator[dict]:
+def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:
     """Rows of results of one setting.
 
     Of each seed: accuracy, and on how many children the best score is tied or any score overshoots. Over all
     seeds: chance, and a 95 % interval of the accuracy, for which a child tested in several seeds counts once.
 
     Args:
-        outcomes: verdicts with method, seed, child.
-        candidates: how many each child has.
+        outcomes: verdicts with method, condition, seed, child.
     """
-    for method, of_method in outcomes.groupby("method"):
-        for seed, of_seed in of_method.groupby("seed"):
+    for (method, condition), rows in outcomes.groupby(["method", "condition"]):
+        for seed, of_seed in rows.groupby("seed"):
             numbers = {
                 "accuracy": of_seed["credit"].mean(),
                 "ties": (of_seed["tied"] > 1).sum(),
                 "overshoots": (of_seed["overshoot"] > 0).sum(),
             }
             for metric, value in numbers.items():
-                yield {"method": method, "seed": seed, "metric": metric, "value": value, "n": len(of_seed)}
-        by_child = of_method.groupby("child")["credit"].mean()
-        low, high = wilson_interval(by_child.mean(), len(by_child))
-        for metric, value in {"chance": 1 / candidates, "interval_low": low, "interval_high": high}.items():
-            yield {"method": method, "seed": None, "metric": metric, "value": value, "n": len(by_child)}
+                yield {"method": method, "condition": condition, "seed": seed, "metric": metric, "value": value,
+                       "n": len(of_seed)}  # fmt: skip
+        chance = (1 / rows["candidates"]).mean()
+        yield from _pooled(method, condition, rows.groupby("child")["credit"].mean(), chance)
+
+
+def _pooled(method: str, condition: str, by_child: pd.Series, chance: float) -> Iterator[dict]:
+    """Rows over all seeds: chance, and the interval of an accuracy."""
+    low, high = wilson_interval(by_child.mean(), len(by_child))
+    for metric, value in {"chance": chance, "interval_low": low, "interval_high": high}.items():
+        yield {"method": method, "condition": condition, "seed": None, "metric": metric, "value": value,
+               "n": len(by_child)}  # fmt: skip
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:

@@ -18,8 +18,7 @@ FORMAT = 1
 """The version of these layouts."""
 
 
-@contextlib.contextmanager
-def _opened(path: str | Path, kind: str) -> Iterator[h5py.File]:
+def _opened(path: str | Path, kind: str) -> h5py.File:
     """An HDF5 file of ours, opened to read after a look at what it is."""
     remedy = "remove it and run again"
     try:
@@ -33,13 +32,12 @@ def _opened(path: str | Path, kind: str) -> Iterator[h5py.File]:
         raise UserError(
             f"{path}: expected a file of {kind}, but it cannot be read ({reason}); {remedy}"
         ) from None
-    with file:
-        found = file.attrs.get("kind")
-        if found != kind:
-            raise UserError(f"{path}: expected a file of {kind}, but its `kind` is {found!r}; {remedy}")
-        if file.attrs["format"] != FORMAT:
-            raise UserError(f"{path}: expected format {FORMAT}, but got {file.attrs['format']}; {remedy}")
-        yield file
+    found = file.attrs.get("kind")
+    if found != kind:
+        raise UserError(f"{path}: expected a file of {kind}, but its `kind` is {found!r}; {remedy}")
+    if file.attrs["format"] != FORMAT:
+        raise UserError(f"{path}: expected format {FORMAT}, but got {file.attrs['format']}; {remedy}")
+    return file
 
 
 class _Unfailing(io.FileIO):
@@ -98,14 +96,45 @@ def write_weights(path: str | Path, models: Iterable[tuple[dict, dict[str, Tenso
             check()
 
 
-class Weights:
+class _Files:
+    """Files of one kind, opened when asked for and then kept open."""
+
+    kind: str
+
+    def __init__(self):
+        self._files: dict[str | Path, h5py.File] = {}
+
+    def _kept_open(self, path: str | Path) -> h5py.File:
+        if path not in self._files:
+            self._files[path] = _opened(path, self.kind)
+        return self._files[path]
+
+
+class Weights(_Files):
     """The models of one or more weight files, read when asked for."""
 
+    kind = "weights"
+
     def __init__(self, paths: Iterable[str | Path]):
+        super().__init__()
         self._path_of = {}
         for path in paths:
             with _opened(path, "weights") as file:
                 self._path_of |= dict.fromkeys(file["models"], path)
+
+    @property
+    def models(self) -> list[str]:
+        """Ids of the models."""
+        return list(self._path_of)
+
+    def attributes(self, model_id: str) -> dict:
+        """What the file says of one model."""
+        with _opened(_file_of(model_id, self._path_of), "weights") as file:
+            return dict(file["models"][model_id].attrs)
+
+    def dataset(self, model_id: str, name: str) -> h5py.Dataset:
+        """One tensor of one model, still in its file, which stays open for it."""
+        return self._kept_open(_file_of(model_id, self._path_of))["models"][model_id][name]
 
     def __call__(self, model_id: str) -> dict[str, Tensor]:
         """The state dict of one model, on the CPU.
@@ -141,10 +170,13 @@ def write_features(
             check()
 
 
-class Features:
+class Features(_Files):
     """The features of the models of one or more feature files, read when asked for."""
 
+    kind = "features"
+
     def __init__(self, paths: Iterable[str | Path]):
+        super().__init__()
         self._path_of = {}
         samples = None
         for path in paths:
@@ -165,13 +197,56 @@ class Features:
             UserError: if no file holds the model or the layer.
         """
         path = _file_of(model_id, self._path_of)
-        layers = self.layers if layers is None else layers
+        layers = self.layers if layers is None else list(layers)
+        self._require(layers, path)
+        with _opened(path, "features") as file:
+            return {layer: torch.tensor(file["features"][layer][model_id][()]) for layer in layers}
+
+    def dataset(self, model_id: str, layer: str) -> h5py.Dataset:
+        """The features of one model at one layer, still in their file, which stays open for them."""
+        path = _file_of(model_id, self._path_of)
+        self._require([layer], path)
+        return self._kept_open(path)["features"][layer][model_id]
+
+    def _require(self, layers: Iterable[str], path: str | Path) -> None:
         if unknown := sorted(set(layers) - set(self.layers)):
             raise UserError(
                 f"{path}: expected one of the layers {', '.join(self.layers)}, but got {unknown[0]!r}"
             )
-        with _opened(path, "features") as file:
-            return {layer: torch.tensor(file["features"][layer][model_id][()]) for layer in layers}
+
+
+def write_path_features(
+    path: str | Path, pairs: Iterable[tuple[str, str, dict[str, Tensor]]], **attributes
+) -> None:
+    """Writes candidates' features on the way to children: `/features/<layer>/<child>/<candidate>`, each [n, d].
+
+    Args:
+        path: the HDF5 file.
+        pairs: (child's id, candidate's id, features of each layer) of each pair.
+        attributes: of the whole file.
+    """
+    with _created(path, "path features", attributes) as (file, check):
+        for child, candidate, features in pairs:
+            for layer, values in features.items():
+                file[f"features/{layer}/{child}/{candidate}"] = values.cpu().numpy()
+            check()
+
+
+class PathFeatures(_Files):
+    """Candidates' features on the way to children, of one or more files, read when asked for."""
+
+    kind = "path features"
+
+    def __init__(self, paths: Iterable[str | Path]):
+        super().__init__()
+        self._path_of = {}
+        for path in paths:
+            with _opened(path, self.kind) as file:
+                self._path_of |= dict.fromkeys(next(iter(file["features"].values())), path)
+
+    def dataset(self, child: str, candidate: str, layer: str) -> h5py.Dataset:
+        """The features of a candidate on the way to a child, still in their file."""
+        return self._kept_open(_file_of(child, self._path_of))["features"][layer][child][candidate]
 
 
 def _file_of(model_id: str, path_of: dict[str, str | Path]) -> str | Path:

@@ -39,20 +39,23 @@ PREDICTIONS = pa.schema(
     [
         ("experiment", pa.string()),
         ("setting", pa.string()),
+        ("method", pa.string()),
         ("seed", pa.int32()),
         ("part", pa.string()),
+        ("condition", pa.string()),
         ("child", pa.string()),
         ("candidate", pa.string()),
         ("logit", pa.float64()),
         ("probability", pa.float64()),
     ]
 )
-"""One row a candidate of a validation or test child, by one lineage detector."""
+"""One row a candidate of a validation or test child under a condition, by one lineage detector."""
 
 HISTORY = pa.schema(
     [
         ("experiment", pa.string()),
         ("setting", pa.string()),
+        ("method", pa.string()),
         ("seed", pa.int32()),
         ("epoch", pa.int32()),
         ("learning_rate", pa.float64()),
@@ -68,8 +71,10 @@ OUTCOMES = pa.schema(
         ("experiment", pa.string()),
         ("setting", pa.string()),
         ("method", pa.string()),
+        ("condition", pa.string()),
         ("seed", pa.int32()),
         ("child", pa.string()),
+        ("candidates", pa.int32()),
         ("parent", pa.string()),
         ("predicted", pa.string()),
         ("tied", pa.int32()),
@@ -86,6 +91,7 @@ RESULTS = pa.schema(
         ("experiment", pa.string()),
         ("setting", pa.string()),
         ("method", pa.string()),
+        ("condition", pa.string()),
         ("seed", pa.int32()),
         ("metric", pa.string()),
         ("value", pa.float64()),

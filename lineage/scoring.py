@@ -6,18 +6,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lineage.approximation import (
-    APPROXIMATIONS,
-    BATCH_NORM,
-    change,
-    check_approximations,
-    linearised,
-    on_path,
-    taylor,
-)
+from lineage.approximation import APPROXIMATIONS, check_approximations, linearised, taylor
 from lineage.backbone import Backbone, state_of
 from lineage.errors import UserError
 from lineage.hdf5 import Features, Weights
+from lineage.path import BATCH_NORM, change, on, on_path
 from lineage.progress import Tracked
 from lineage.similarity import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
 from lineage.training import restored
@@ -203,12 +196,12 @@ def block_scores(
     check_similarities(config["similarities"])
     check_approximations(config["approximations"], config["alphas"])
     probe = probe.to(device)
-    thetas = {child: _on(device, weights(child)) for child in children}
-    represented = {child: stacked(_on(device, features(child))) for child in children}
+    thetas = {child: on(device, weights(child)) for child in children}
+    represented = {child: stacked(on(device, features(child))) for child in children}
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
         parent = restored(network, weights(candidate)).to(device)
         backbone = Backbone(parent, probe, layers=features.layers, pool=config["pool"])
-        theta_p, parent_features = state_of(parent), _on(device, features(candidate))
+        theta_p, parent_features = state_of(parent), on(device, features(candidate))
         for child in children:
             rows = pair_scores(
                 backbone,
@@ -229,10 +222,6 @@ def block_scores(
 
 def _stack(features: State, layers: list[str]) -> Tensor:
     return torch.stack([features[layer] for layer in layers])
-
-
-def _on(device: torch.device, tensors: State) -> State:
-    return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def _fitting(theta_p: State, theta_c: State) -> State:

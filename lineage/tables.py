@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lineage.conditions import STANDARD
 from lineage.parquet import read_table
 from lineage.schemas import PUBLISHED, RESULTS
 from lineage.writing import written_whole
@@ -26,24 +27,56 @@ def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
         experiment, setting, method, mean, std, seeds, low, high, n, chance, ties, overshoots,
         published; shares in per cent.
     """
+    results = results[results["condition"] == STANDARD]
     keys = ["experiment", "setting", "method"]
-    by_seed = results[results["metric"] == "accuracy"].groupby(keys)["value"]
-    table = pd.DataFrame({"mean": by_seed.mean(), "std": by_seed.std(ddof=1), "seeds": by_seed.count()})
-    pooled = results[results["seed"].isna()].pivot(index=keys, columns="metric", values=["value", "n"])
-    for column, metric in {"low": "interval_low", "high": "interval_high", "chance": "chance"}.items():
-        table[column] = pooled["value"][metric]
-    table["n"] = pooled["n"]["chance"].astype(int)
+    table = _accuracies(results, keys)
     for metric in ("ties", "overshoots"):
         table[metric] = results[results["metric"] == metric].groupby(keys)["value"].sum().astype(int)
-    shares = ["mean", "std", "low", "high", "chance"]
-    table[shares] *= 100
     paper = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")].set_index("method")
     table = table.reset_index()
     table["published"] = table["method"].map(paper["mean"])
+    return _in_order(table, ["experiment", "setting", "family", "method"])
+
+
+def conditions_table(results: pd.DataFrame) -> pd.DataFrame:
+    """One row a method and condition other than the standard one: fewer candidates, unseen parents, no parent.
+
+    Args:
+        results: RESULTS of any experiments.
+
+    Returns:
+        experiment, setting, condition, method, mean, std, seeds, low, high, n, chance, standard (the accuracy with
+        all candidates), auroc (of telling that the parent is absent); shares in per cent. Where the parent is
+        absent, accuracy is that of telling so.
+    """
+    keys = ["experiment", "setting", "condition", "method"]
+    table = _accuracies(results[results["condition"] != STANDARD], keys)
+    standard = results[(results["condition"] == STANDARD) & (results["metric"] == "accuracy")]
+    standard = standard.groupby([key for key in keys if key != "condition"])["value"].mean() * 100
+    auroc = results[results["metric"] == "auroc"].groupby(keys)["value"].mean()
+    table = table.join(standard.rename("standard")).join(auroc.rename("auroc"))
+    table.loc[table["auroc"].notna(), "standard"] = np.nan
+    return _in_order(table.reset_index(), ["experiment", "setting", "condition", "family", "method"])
+
+
+def _accuracies(results: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Mean and deviation over the seeds, interval, n and chance, in per cent."""
+    by_seed = results[results["metric"] == "accuracy"].groupby(keys)["value"]
+    table = pd.DataFrame({"mean": by_seed.mean(), "std": by_seed.std(ddof=1), "seeds": by_seed.count()})
+    pooled = results[results["seed"].isna()].pivot(index=keys, columns="metric", values=["value", "n"])
+    columns = {"low": "interval_low", "high": "interval_high", "chance": "chance"}
+    for column, metric in columns.items():
+        table[column] = pooled["value"][metric] if len(pooled) else np.nan
+    table["n"] = pooled["n"]["chance"].astype(int) if len(pooled) else 0
+    table[["mean", "std", *columns]] *= 100
+    return table
+
+
+def _in_order(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     family = table["method"].map(
         lambda method: next(place for place, mark in enumerate(ORDER) if mark in method)
     )
-    return table.assign(family=family).sort_values(["experiment", "setting", "family", "method"])
+    return table.assign(family=family).sort_values(columns)
 
 
 def displayed(table: pd.DataFrame) -> pd.DataFrame:
@@ -53,21 +86,47 @@ def displayed(table: pd.DataFrame) -> pd.DataFrame:
             "experiment": table["experiment"],
             "setting": table["setting"],
             "method": table["method"],
-            "accuracy %": [
-                f"{mean:.1f}" + (f" ± {std:.1f}" if np.isfinite(std) else "")
-                for mean, std in zip(table["mean"], table["std"], strict=True)
-            ],
-            "95 % interval": [
-                f"{low:.1f} … {high:.1f}" for low, high in zip(table["low"], table["high"], strict=True)
-            ],
-            "n": table["n"].astype(str),
-            "seeds": table["seeds"].astype(str),
-            "chance %": [f"{chance:.1f}" for chance in table["chance"]],
+            **_numbers(table),
             "ties": table["ties"].astype(str),
             "overshoots": table["overshoots"].astype(str),
-            PUBLISHED_COLUMN: [f"{value:.2f}" if np.isfinite(value) else "" for value in table["published"]],
+            PUBLISHED_COLUMN: _cells(table["published"], ".2f"),
         }
     ).reset_index(drop=True)
+
+
+def displayed_conditions(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of conditions as text cells under readable headings."""
+    return pd.DataFrame(
+        {
+            "experiment": table["experiment"],
+            "setting": table["setting"],
+            "condition": table["condition"],
+            "method": table["method"],
+            **_numbers(table),
+            "with all candidates %": _cells(table["standard"], ".1f"),
+            "AUROC": _cells(table["auroc"], ".3f"),
+        }
+    ).reset_index(drop=True)
+
+
+def _numbers(table: pd.DataFrame) -> dict:
+    """The columns that all tables share."""
+    return {
+        "accuracy %": [
+            f"{mean:.1f}" + (f" ± {std:.1f}" if np.isfinite(std) else "")
+            for mean, std in zip(table["mean"], table["std"], strict=True)
+        ],
+        "95 % interval": [
+            f"{low:.1f} … {high:.1f}" for low, high in zip(table["low"], table["high"], strict=True)
+        ],
+        "n": table["n"].astype(str),
+        "seeds": table["seeds"].astype(str),
+        "chance %": [f"{chance:.1f}" for chance in table["chance"]],
+    }
+
+
+def _cells(values: pd.Series, form: str) -> list[str]:
+    return [format(value, form) if np.isfinite(value) else "" for value in values]
 
 
 def best_rows(table: pd.DataFrame) -> np.ndarray:
@@ -77,7 +136,7 @@ def best_rows(table: pd.DataFrame) -> np.ndarray:
 
 
 def write_tables(results: Iterable[str | Path], published: str | Path, folder: str | Path) -> list[Path]:
-    """Writes accuracy.md, accuracy.csv and accuracy.tex, the best of each setting in bold.
+    """Writes accuracy.{md,csv,tex}, the best of each setting in bold, and conditions.{md,csv,tex}.
 
     Args:
         results: files of RESULTS.
@@ -93,12 +152,16 @@ def write_tables(results: Iterable[str | Path], published: str | Path, folder: s
     folder = Path(folder)
     frame = pd.concat([read_table(path, RESULTS) for path in sorted(map(str, results))])
     table = accuracy_table(frame, read_table(published, PUBLISHED))
-    cells, best = displayed(table), best_rows(table)
-    texts = {
-        "accuracy.md": _markdown(cells, best),
-        "accuracy.csv": table.drop(columns="family").round(6).to_csv(index=False),
-        "accuracy.tex": _latex(cells, best),
+    conditions = conditions_table(frame)
+    shown = {
+        "accuracy": (table, displayed(table), best_rows(table)),
+        "conditions": (conditions, displayed_conditions(conditions), np.zeros(len(conditions), dtype=bool)),
     }
+    texts = {}
+    for name, (numbers, cells, best) in shown.items():
+        texts[f"{name}.md"] = _markdown(cells, best)
+        texts[f"{name}.csv"] = numbers.drop(columns="family").round(6).to_csv(index=False)
+        texts[f"{name}.tex"] = _latex(cells, best)
     for name, text in texts.items():
         with written_whole(folder / name) as part:
             part.write_text(text)
@@ -106,7 +169,7 @@ def write_tables(results: Iterable[str | Path], published: str | Path, folder: s
 
 
 def _markdown(cells: pd.DataFrame, best: np.ndarray) -> str:
-    cells = cells.copy()
+    cells = cells.astype(str)
     cells["accuracy %"] = [
         f"**{text}**" if bold else text for text, bold in zip(cells["accuracy %"], best, strict=True)
     ]
@@ -115,7 +178,7 @@ def _markdown(cells: pd.DataFrame, best: np.ndarray) -> str:
 
 def _latex(cells: pd.DataFrame, best: np.ndarray) -> str:
     """A booktabs table, made by `make tables`."""
-    escaped = cells.rename(columns=lambda name: name.replace("%", r"\%").replace("→", r" to "))
+    escaped = cells.astype(str).rename(columns=lambda name: name.replace("%", r"\%").replace("→", r" to "))
     signs = {"_": r"\_", "±": r"$\pm$", "…": "--"}
     for column in escaped:
         for sign, latex in signs.items():
@@ -124,4 +187,6 @@ def _latex(cells: pd.DataFrame, best: np.ndarray) -> str:
     bold[:, list(cells.columns).index("accuracy %")] = best
     style = escaped.style.hide(axis="index")
     style = style.apply(lambda _: np.where(bold, "textbf:--rwrap", ""), axis=None)
-    return "% made by: make tables\n" + style.to_latex(hrules=True, column_format="lllrlrrrrrr")
+    return "% made by: make tables\n" + style.to_latex(
+        hrules=True, column_format="l" * 3 + "r" * (len(cells.columns) - 3)
+    )

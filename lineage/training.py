@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
 from lineage.backbone import Backbone
 from lineage.data import Images, stratified_subset
@@ -86,7 +87,8 @@ def fit(
     Args:
         net: trained in place.
         pixels: [N, C, H, W], on the network's device; labels: [N].
-        recipe: learning_rate, epochs, batch_size, momentum, weight_decay.
+        recipe: learning_rate, epochs, batch_size, momentum, weight_decay; clip, a bound on the gradient's norm, if
+            there is one.
         seed: of the order of the images.
         tracked: says how many epochs are done.
 
@@ -109,6 +111,8 @@ def fit(
             loss = cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
             loss.backward()
+            if "clip" in recipe:
+                clip_grad_norm_(net.parameters(), recipe["clip"])
             optimizer.step()
             total_loss += loss.item() * len(batch)
             right += (logits.argmax(1) == labels[batch]).sum().item()

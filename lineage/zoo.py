@@ -7,6 +7,7 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 
 import hashlib
 import itertools
+import random
 from dataclasses import dataclass
 
 from lineage.errors import UserError
@@ -58,6 +59,12 @@ class Zoo:
     def settings(self) -> list[str]:
         """The fine-tuning settings, in the configuration's order."""
         return list(self._experiment["settings"])
+
+    @property
+    def transfers(self) -> list[tuple[str, str]]:
+        """(trained on, asked about): every two settings whose children have the same parents."""
+        pairs = itertools.permutations(self.settings, 2)
+        return [(one, other) for one, other in pairs if self.candidates(one) == self.candidates(other)]
 
     def model(self, model_id: str) -> Model:
         """The model of that id.
@@ -113,6 +120,22 @@ class Zoo:
                 parts[child.id] = "test" if place < test else "validation" if is_held_out else "train"
         return parts
 
+    def split_parents(self, setting: str, seed: int) -> tuple[list[str], list[str], dict[str, str]]:
+        """Half of the candidates to train on and half never to be seen in training, drawn from the seed.
+
+        Returns:
+            The candidates of training, the unseen ones, and each child's part: those of unseen candidates are
+            `test`, those that `split` holds out to validate on stay `validation`, the rest are `train`.
+        """
+        candidates = self.candidates(setting)
+        unseen = set(random.Random(seed).sample(candidates, len(candidates) // 2))
+        parts = {
+            child: "test" if self.model(child).parent in unseen else "train" if part == "test" else part
+            for child, part in self.split(setting, seed).items()
+        }
+        of_training = [candidate for candidate in candidates if candidate not in unseen]
+        return of_training, sorted(unseen, key=candidates.index), parts
+
     def _root(self, index: int) -> Model:
         recipe = {key: value for key, value in self._experiment["roots"].items() if key != "count"}
         return Model(
@@ -152,7 +175,8 @@ class Zoo:
         grid = config["grid"]
         cells = list(itertools.product(*grid.values()))
         cell = dict(zip(grid, cells[(index + parent.index) % len(cells)], strict=True))
-        common = {key: config[key] for key in ("data", "batch_size", "momentum", "weight_decay")}
+        shared = ("data", "batch_size", "momentum", "weight_decay", "clip")
+        common = {key: config[key] for key in shared if key in config}
         child_id = f"{parent.id}.{setting}.{index:03d}"
         return Model(
             id=child_id,

@@ -18,10 +18,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from lineage.approximation import change
 from lineage.backbone import Backbone, state_of
 from lineage.networks import build
 from lineage.parquet import write_table
+from lineage.path import change
 from lineage.scoring import pair_scores, stacked
 from lineage.similarity import SIMILARITIES
 from lineage.writing import written_whole

@@ -11,22 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lineage.conditions import NO_PARENT
 from lineage.detector import ImageEncoder, LineageDetector
-from lineage.detector_training import TrainingConfig, predicted_logits, predictions, train_detector
-from lineage.episodes import Episodes, load_episodes, weight_image
+from lineage.detector_training import TrainingConfig, train_detector
+from lineage.episodes import Episodes, load_episodes, weight_matrix
 from lineage.errors import UserError
 from lineage.hdf5 import Features, Weights, write_features, write_weights
 from lineage.networks import build
+from lineage.prediction import predicted_logits, predictions
 from lineage.progress import untracked
 
 CPU = torch.device("cpu")
 CANDIDATES = [f"p{number}" for number in range(4)]
-CONFIG = TrainingConfig(epochs=12, learning_rate=0.01, batch_size=8, crop=8, seed=0)
+CONFIG = TrainingConfig(epochs=12, patience=12, learning_rate=0.01, batch_size=8, seed=0)
 
 
-def detector(layers: int = 1, *, seed: int = 0, width: int = 8, blocks: int = 1) -> LineageDetector:
+def detector(number: int = 1, *, seed: int = 0, **options) -> LineageDetector:
     torch.manual_seed(seed)
-    return LineageDetector(layers=layers, width=width, blocks=blocks)
+    return LineageDetector(**{"layers": list(map(str, range(number))), "width": 8, "crop": 8} | options)
 
 
 def images(*shapes: tuple[int, int], B: int = 2, P: int = 3, seed: int = 0) -> list[Tensor]:
@@ -104,17 +106,27 @@ STATE = {
 }
 
 
-def test_the_largest_of_a_layers_own_weights_becomes_an_image_by_output():
-    image = weight_image(STATE, "a", list(STATE))
-    assert image.shape == (4, 12)
-    assert torch.equal(image[1], STATE["a.0.weight"][1].reshape(-1))
-    assert torch.equal(weight_image(STATE, "b", list(STATE)), STATE["b.weight"])
+SHAPES = {name: tensor.shape for name, tensor in STATE.items()}
+KINDS = ("weights", "features")
+
+
+def test_the_largest_of_a_layers_own_weights_is_shown():
+    assert weight_matrix(SHAPES, "a", list(STATE)) == "a.0.weight"
+    assert weight_matrix(SHAPES, "b", list(STATE)) == "b.weight"
 
 
 def test_a_layer_without_weights_shows_those_that_lead_to_it():
-    assert torch.equal(weight_image(STATE, "pool", ["a.1.weight", "b.weight"]), STATE["a.1.weight"])
+    assert weight_matrix(SHAPES, "pool", ["a.1.weight", "b.weight"]) == "a.1.weight"
     with pytest.raises(UserError, match=r"detector\.layers: norm"):
-        weight_image(STATE, "norm", ["norm.weight"])
+        weight_matrix(SHAPES, "norm", ["norm.weight"])
+
+
+def test_a_convolution_is_an_image_of_outputs_by_everything_else():
+    kernels = {name: torch.randn(4, 3, 2, 2) for name in ("p0", "c")}
+    weights, _ = Episodes([kernels], [], ["p0"], {"c": "p0"}).batch(["c"], 99, torch.Generator())
+    assert weights[0].shape == (1, 1, 2, 4, 12)
+    scale = kernels["c"].square().mean().sqrt()
+    torch.testing.assert_close(weights[0][0, 0, 0, 1], kernels["p0"][1].reshape(-1) / scale)
 
 
 @settings(max_examples=25, deadline=None)
@@ -168,7 +180,7 @@ def files(tmp_path):
 def loaded(files, crop: int = 10_000) -> tuple[Tensor, Tensor]:
     _, weights, features = files
     network = {"name": "fc", "channels": 1, "image_size": 28}
-    episodes = load_episodes(weights, features, ["layer2"], ["p0", "p1"], {"c": "p1"}, network)
+    episodes = load_episodes(weights, features, ["layer2"], ["p0", "p1"], {"c": "p1"}, network, KINDS)
     assert episodes.targets(["c"]).tolist() == [1]
     (of_weights,), (of_features,) = episodes.batch(["c"], crop, torch.Generator().manual_seed(0))
     return of_weights, of_features
@@ -222,7 +234,7 @@ def run(
 
 def accuracy(net: LineageDetector, episodes: Episodes, kinds: dict[str, str], part: str = "test") -> float:
     children = [child for child, kind in kinds.items() if kind == part]
-    logits = predicted_logits(net, episodes, children, CONFIG, CPU)
+    logits = predicted_logits(net, episodes, children, CPU)
     return (logits.argmax(1) == episodes.targets(children)).float().mean().item()
 
 
@@ -296,7 +308,7 @@ def test_the_state_of_the_lowest_validation_loss_is_kept():
     losses = [row["validation_loss"] for row in history]
     assert losses[-1] > min(losses), "the last epoch is the best: this test shows nothing"
     children = sorted(child for child, kind in kinds.items() if kind == "validation")
-    logits = predicted_logits(net, episodes, children, CONFIG, CPU).double().numpy()
+    logits = predicted_logits(net, episodes, children, CPU).double().numpy()
     logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     loss = -np.mean([logs[row, CANDIDATES.index(parent_of[child])] for row, child in enumerate(children)])
     assert loss == pytest.approx(min(losses), rel=1e-5)
@@ -312,24 +324,32 @@ def test_the_history_has_one_row_an_epoch(learnt):
 def test_a_prediction_does_not_depend_on_the_other_children(learnt):
     _, _, kinds, episodes, net, _ = learnt
     children = [child for child, kind in kinds.items() if kind == "test"]
-    together = predicted_logits(net, episodes, children, CONFIG, CPU)
-    alone = torch.cat([predicted_logits(net, episodes, [child], CONFIG, CPU) for child in reversed(children)])
+    together = predicted_logits(net, episodes, children, CPU)
+    alone = torch.cat([predicted_logits(net, episodes, [child], CPU) for child in reversed(children)])
     assert torch.equal(together, alone.flip(0))
 
 
-def test_predictions_have_a_row_for_each_candidate_of_each_held_out_child(learnt):
+def test_predictions_have_a_row_for_each_candidate_of_each_condition(learnt):
     _, _, kinds, episodes, net, _ = learnt
-    rows = predictions(net, episodes, kinds, CONFIG, CPU)
-    held_out = {child: kind for child, kind in kinds.items() if kind != "train"}
-    assert {(row["child"], row["candidate"]) for row in rows} == {
-        (c, p) for c in held_out for p in CANDIDATES
+    conditions = {
+        child: {"all": CANDIDATES, "two": CANDIDATES[1:3]} for child, kind in kinds.items() if kind != "train"
     }
-    assert len(rows) == len(held_out) * len(CANDIDATES)
-    for child, kind in held_out.items():
-        of_child = [row for row in rows if row["child"] == child]
-        assert {row["part"] for row in of_child} == {kind}
-        powers = np.exp([row["logit"] for row in of_child])
-        np.testing.assert_allclose([row["probability"] for row in of_child], powers / powers.sum(), rtol=1e-6)
+    rows = list(predictions(net, episodes, conditions, CPU))
+    assert [(row["child"], row["condition"], row["candidate"]) for row in rows] == [
+        (child, condition, candidate)
+        for child, of_child in conditions.items()
+        for condition, candidates in of_child.items()
+        for candidate in candidates
+    ]
+    for child, of_child in conditions.items():
+        for condition, candidates in of_child.items():
+            asked = [row for row in rows if row["child"] == child and row["condition"] == condition]
+            powers = np.exp([row["logit"] for row in asked])
+            np.testing.assert_allclose(
+                [row["probability"] for row in asked], powers / powers.sum(), rtol=1e-6
+            )
+            alone = predicted_logits(net, episodes, [child], CPU, candidates)[0]
+            torch.testing.assert_close(torch.tensor([row["logit"] for row in asked]), alone)
 
 
 def test_a_training_that_diverges_is_told(learnt):
@@ -344,3 +364,130 @@ def test_a_trained_detector_takes_any_number_of_candidates(learnt, candidates):
     net = copy.deepcopy(learnt[4]).eval()
     weights, features = images((6, 6), P=candidates), images((6, 6), P=candidates, seed=1)
     assert net([weights[0].float()], [features[0].float()]).shape == (2, candidates)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_image_has_an_encoder_of_its_own(kind):
+    net = detector().double().eval()
+    images_of = {"weights": images((5, 6)), "features": images((4, 4), seed=1)}
+    before = net(**images_of)
+    with torch.no_grad():
+        net.encoders[kind].pattern[0].weight.zero_()
+    assert not torch.allclose(net(**images_of), before)
+    silenced = net(**images_of)
+    other = {name: images((5, 6), seed=7) if name == kind else values for name, values in images_of.items()}
+    torch.testing.assert_close(net(**other), silenced)
+    (rest,) = set(KINDS) - {kind}
+    other = {name: images((5, 6), seed=7) if name == rest else values for name, values in images_of.items()}
+    assert not torch.allclose(net(**other), silenced)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ablated_detector_needs_the_one_kind_alone(kind):
+    only = {name: images((5, 6)) if name == kind else [] for name in KINDS}
+    assert detector(inputs=kind).double()(**only).shape == (2, 3)
+
+
+def test_whether_there_is_a_parent_does_not_depend_on_the_order_of_the_candidates():
+    net = detector(no_parent=True).double().eval()
+    weights, features = images((5, 6), P=4), images((4, 4), P=4, seed=1)
+    logits = net(weights, features)
+    order = [2, 0, 3, 1]
+    reordered = net([weights[0][:, order]], [features[0][:, order]])
+    torch.testing.assert_close(reordered, logits[:, [*order, 4]], rtol=1e-9, atol=1e-9)
+
+
+def test_a_parent_taken_out_is_missed_and_one_that_is_there_is_not():
+    parts, parent_of, kinds = toy()
+    episodes = episodes_of(parts, parent_of)
+    net = detector(no_parent=True)
+    config = dataclasses.replace(CONFIG, epochs=60, patience=60)
+    train_detector(net, episodes, kinds, config, CPU, untracked)
+    asked = {
+        child: {
+            "without": [p for p in CANDIDATES if p != parent],
+            "with": [p for p in CANDIDATES if p != CANDIDATES[CANDIDATES.index(parent) - 1]],
+        }
+        for child, parent in parent_of.items()
+        if kinds[child] == "test"
+    }
+    missed = {"without": [], "with": []}
+    for row in predictions(net, episodes, asked, CPU):
+        if row["candidate"] == NO_PARENT:
+            missed[row["condition"]].append(row["probability"])
+    assert min(missed["without"]) > max(missed["with"])
+
+
+def test_training_stops_when_the_validation_loss_stays():
+    parts, parent_of, kinds = toy(related=False)
+    config = dataclasses.replace(CONFIG, epochs=60, patience=4, learning_rate=0.05)
+    _, history = run(episodes_of(parts, parent_of), kinds, config)
+    losses = [row["validation_loss"] for row in history]
+    assert len(history) < 60
+    assert losses.index(min(losses)) == len(losses) - 1 - 4
+
+
+def test_a_saved_detector_gives_the_same_logits(learnt, tmp_path):
+    _, _, kinds, episodes, net, _ = learnt
+    net.save(tmp_path / "d.h5", device="cpu")
+    again = LineageDetector.load(tmp_path / "d.h5")
+    children = [child for child, kind in kinds.items() if kind == "test"]
+    assert torch.equal(
+        predicted_logits(again, episodes, children, CPU), predicted_logits(net, episodes, children, CPU)
+    )
+    assert again.config == net.config
+
+
+def test_a_file_of_other_models_is_no_detectors(tmp_path):
+    write_weights(tmp_path / "w.h5", [({"id": "p0"}, {"a": torch.ones(2)})])
+    with pytest.raises(UserError, match=r"w\.h5: expected a detector's file"):
+        LineageDetector.load(tmp_path / "w.h5")
+
+
+def networks(count: int) -> dict[str, torch.nn.Module]:
+    return {
+        f"p{seed}": build("fc", classes=10, channels=1, image_size=28, seed=seed) for seed in range(count)
+    }
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize("inputs", ["both", "weights", "features"])
+def test_modules_get_a_probability_each_and_one_that_none_is_the_parent(inputs, alpha):
+    net = detector(layers=["layer2"], inputs=inputs, no_parent=True, alpha=alpha).eval()
+    candidates = networks(3)
+    child = build("fc", classes=4, channels=1, image_size=28, seed=9)
+    probe = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    answer = net.probabilities(child, candidates, probe)
+    assert list(answer.index) == [*candidates, NO_PARENT]
+    assert answer.sum() == pytest.approx(1)
+    turned = net.probabilities(child, dict(reversed(candidates.items())), probe)
+    np.testing.assert_allclose(turned[answer.index], answer, rtol=1e-4)
+
+
+def test_modules_are_shown_as_the_models_of_files_are(files):
+    models, weights, _ = files
+    probe = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    sizes = {"p0": 10, "p1": 10, "c": 3}
+    modules = {name: build("fc", classes=sizes[name], channels=1, image_size=28, seed=0) for name in models}
+    for name, module in modules.items():
+        module.load_state_dict(models[name])
+    with torch.no_grad():
+        features = {name: module.layer2(module.layer1(probe.flatten(1))) for name, module in modules.items()}
+    matrices = {name: weights.dataset(name, "layer2.0.weight") for name in models}
+    episodes = Episodes([matrices], [features], ["p0", "p1"], {"c": "p0"})
+    net = detector(layers=["layer2"]).eval()
+    (logits,) = predicted_logits(net, episodes, ["c"], CPU)
+    answer = net.probabilities(modules["c"], {name: modules[name] for name in ("p0", "p1")}, probe)
+    np.testing.assert_allclose(answer, logits.softmax(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("candidates", "told"), [(1, "at least two"), (2, r"candidate 'odd'.*layer1")])
+def test_candidates_that_cannot_be_compared_are_named(candidates, told):
+    net = detector(layers=["layer2"])
+    models = networks(candidates)
+    if candidates == 2:
+        models["odd"] = build("fc", classes=10, channels=1, image_size=14, seed=0)
+        models["odd"].layer2 = models["p0"].layer2
+        models["odd"].layer1 = torch.nn.Linear(784, 1024)
+    with pytest.raises(UserError, match=told):
+        net.probabilities(models["p0"], models, torch.rand(2, 1, 28, 28))

@@ -11,7 +11,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.evaluation import chosen, evaluated, verdicts, wilson_interval
+from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
+from lineage.evaluation import absence, best_threshold, chosen, evaluated, verdicts, wilson_interval
 
 CANDIDATES = ["p0", "p1", "p2"]
 CHILDREN = [f"c{number}" for number in range(8)]
@@ -176,21 +177,34 @@ def evaluation():
         )
         for seed in range(3)
     )
-    logits = logits[logits["part"] != "train"].rename(columns={"score": "logit"}).assign(setting="full")
+    logits = logits[logits["part"] != "train"].rename(columns={"score": "logit"})
+    logits = logits.assign(setting="full", method="detector", condition=STANDARD)
+    two = {
+        child: some_candidates(child, parent, CANDIDATES, count=2, seed=0)
+        for child, parent in PARENT_OF.items()
+    }
+    is_asked = [row.candidate in two[row.child] for row in logits.itertuples()]
+    few = logits[is_asked].assign(condition=with_count(2))
+    absent = logits.groupby(["seed", "child"]).head(1).assign(candidate=NO_PARENT)
+    absent = pd.concat([absent.assign(condition=ABSENT), absent.assign(condition=PRESENT)])
+    absent["probability"] = np.random.default_rng(5).integers(0, 5, len(absent)) / 5
     zoo = {"full": {"parents": PARENT_OF, "candidates": CANDIDATES, "splits": splits}}
-    outcomes, results = evaluated(pd.concat(frames.values()), logits, zoo)
-    return splits, frames, logits, outcomes, results
+    outcomes, results = evaluated(pd.concat(frames.values()), pd.concat([logits, few, absent]), zoo)
+    return splits, frames, logits, few, absent, outcomes, results
 
 
-def value_of(results: pd.DataFrame, method: str, metric: str, seed: int | None) -> pd.Series:
+def value_of(
+    results: pd.DataFrame, method: str, metric: str, seed: int | None, condition: str = STANDARD
+) -> pd.Series:
     in_seed = results["seed"].isna() if seed is None else results["seed"] == seed
-    rows = results[(results["method"] == method) & (results["metric"] == metric) & in_seed]
+    wanted = (results["method"] == method) & (results["condition"] == condition)
+    rows = results[wanted & (results["metric"] == metric) & in_seed]
     assert len(rows) == 1
     return rows.iloc[0]
 
 
 def test_accuracy_of_each_seed_is_that_of_a_direct_count_over_its_test_children(evaluation):
-    splits, frames, logits, _, results = evaluation
+    splits, frames, logits, *_, results = evaluation
     for seed, parts in enumerate(splits):
         tested = [child for child, part in parts.items() if part == "test"]
         for method, frame in {
@@ -213,7 +227,7 @@ def test_methods_are_named_with_their_approximation_where_there_is_a_choice(eval
 
 def test_ties_are_counted_and_chance_is_one_over_the_candidates(evaluation):
     *_, outcomes, results = evaluation
-    for method, rows in outcomes.groupby("method"):
+    for method, rows in outcomes[outcomes["condition"] == STANDARD].groupby("method"):
         assert value_of(results, method, "chance", None)["value"] == pytest.approx(1 / 3)
         for seed, of_seed in rows.groupby("seed"):
             tied = sum("|" in predicted for predicted in of_seed["predicted"])
@@ -222,7 +236,7 @@ def test_ties_are_counted_and_chance_is_one_over_the_candidates(evaluation):
 
 def test_the_pooled_interval_counts_a_child_tested_in_several_seeds_once(evaluation):
     *_, outcomes, results = evaluation
-    for method, rows in outcomes.groupby("method"):
+    for method, rows in outcomes[outcomes["condition"] == STANDARD].groupby("method"):
         assert max(Counter(rows["child"]).values()) > 1
         by_child = [of_child["credit"].mean() for _, of_child in rows.groupby("child")]
         low, high = (value_of(results, method, f"interval_{end}", None) for end in ("low", "high"))
@@ -231,8 +245,79 @@ def test_the_pooled_interval_counts_a_child_tested_in_several_seeds_once(evaluat
 
 
 def test_only_test_children_get_verdicts(evaluation):
-    splits, _, _, outcomes, _ = evaluation
+    splits, *_, outcomes, _ = evaluation
     for seed, parts in enumerate(splits):
         tested = sorted(child for child, part in parts.items() if part == "test")
-        for _, rows in outcomes[outcomes["seed"] == seed].groupby("method"):
+        for _, rows in outcomes[outcomes["seed"] == seed].groupby(["method", "condition"]):
             assert sorted(rows["child"]) == tested
+
+
+def test_fewer_candidates_are_counted_as_they_are_for_every_method(evaluation):
+    splits, frames, _, few, _, _, results = evaluation
+    for seed, parts in enumerate(splits):
+        tested = [child for child, part in parts.items() if part == "test"]
+        frame = frames["l1", "path"]
+        layer, alpha = chosen(frame, PARENT_OF, parts)
+        picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
+        asked = few[few["seed"] == seed]
+        pairs = set(zip(asked["child"], asked["candidate"], strict=True))
+        kept = picked[[pair in pairs for pair in zip(picked["child"], picked["candidate"], strict=True)]]
+        row = value_of(results, "l1/path", "accuracy", seed, with_count(2))
+        assert row["value"] == pytest.approx(direct_accuracy(kept, PARENT_OF, tested))
+        of_detector = asked.rename(columns={"logit": "score"})
+        row = value_of(results, "detector", "accuracy", seed, with_count(2))
+        assert row["value"] == pytest.approx(direct_accuracy(of_detector, PARENT_OF, tested))
+        assert value_of(results, "l1/path", "chance", None, with_count(2))["value"] == 0.5
+
+
+def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order(evaluation):
+    *_, absent, _, results = evaluation
+    for seed, of_seed in absent[absent["part"] == "test"].groupby("seed"):
+        without = of_seed[of_seed["condition"] == ABSENT]["probability"]
+        present = of_seed[of_seed["condition"] == PRESENT]["probability"]
+        order = [(a > b) + (a == b) / 2 for a in without for b in present]
+        row = value_of(results, "detector", "auroc", seed, ABSENT)
+        assert row["value"] == pytest.approx(np.mean(order))
+        threshold = value_of(results, "detector", "threshold", seed, ABSENT)["value"]
+        right = [*(without > threshold), *(present <= threshold)]
+        assert value_of(results, "detector", "accuracy", seed, ABSENT)["value"] == pytest.approx(
+            np.mean(right)
+        )
+
+
+def test_the_threshold_does_not_see_test_children(evaluation):
+    *_, absent, _, results = evaluation
+    poisoned = absent.copy()
+    is_test = poisoned["part"] == "test"
+    poisoned.loc[is_test, "probability"] = 1 - poisoned.loc[is_test, "probability"]
+    for row in absence(poisoned):
+        if row["metric"] == "threshold":
+            assert row["value"] == value_of(results, "detector", "threshold", row["seed"], ABSENT)["value"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=1, max_size=12))
+def test_no_threshold_is_right_more_often_on_validation_children(rows):
+    answers = pd.DataFrame(rows, columns=["absent", "probability"])
+    answers["probability"] = (answers["probability"] + 0.5) / 10
+    answers["condition"] = np.where(answers["absent"], ABSENT, PRESENT)
+
+    def right(threshold: float) -> int:
+        return sum(((value + 0.5) / 10 > threshold) == is_absent for is_absent, value in rows)
+
+    assert right(best_threshold(answers)) == max(map(right, np.arange(0, 1.05, 0.1)))
+
+
+def test_threshold_lies_in_the_middle_of_its_range():
+    answers = pd.DataFrame({"condition": [PRESENT, ABSENT], "probability": [0.2, 0.6]})
+    assert best_threshold(answers) == pytest.approx(0.4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(1, 6), seed=st.integers(0, 9), parent=st.sampled_from("abcdef"))
+def test_some_candidates_hold_the_parent_and_depend_on_child_and_seed_alone(count, seed, parent):
+    drawn = some_candidates("c", parent, "abcdef", count=count, seed=seed)
+    assert parent in drawn
+    assert len(set(drawn)) == count
+    assert sorted(drawn) == drawn
+    assert drawn == some_candidates("c", parent, list("abcdef"), count=count, seed=seed)

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 import lineage
 from lineage import score_pair
-from lineage.approximation import change, linearised
+from lineage.approximation import linearised
 from lineage.backbone import Backbone, state_of
 from lineage.errors import UserError
+from lineage.path import change
 
 BATCH_STATISTICS = ("running_mean", "running_var")
 

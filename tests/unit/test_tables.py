@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lineage.conditions import ABSENT, STANDARD, with_count
 from lineage.errors import UserError
 from lineage.parquet import write_table
 from lineage.schemas import PUBLISHED, RESULTS
@@ -26,7 +27,7 @@ ACCURACY = {
 def results_of(experiment: str, accuracy: dict[str, list[float]]) -> list[dict]:
     rows = []
     for method, values in accuracy.items():
-        common = {"experiment": experiment, "setting": "full", "method": method}
+        common = {"experiment": experiment, "setting": "full", "method": method, "condition": STANDARD}
         for seed, value in enumerate(values):
             of_seed = {"accuracy": value, "ties": seed, "overshoots": 0}
             rows += [
@@ -158,3 +159,22 @@ def test_tables_need_no_torch():
     code = "import sys, lineage.tables, lineage.summary, lineage.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_other_conditions_have_a_table_of_their_own_beside_the_standard_accuracy(tmp_path):
+    rows = results_of("run", ACCURACY)
+    other = {"detector": [0.7, 0.9, 0.8]}
+    rows += [row | {"condition": with_count(5)} for row in results_of("run", other)]
+    rows += [row | {"condition": ABSENT} for row in results_of("run", other)]
+    common = {"experiment": "run", "setting": "full", "method": "detector", "condition": ABSENT, "n": 20}
+    rows += [common | {"seed": seed, "metric": "auroc", "value": 0.9 + seed / 100} for seed in range(3)]
+    write_table(tmp_path / "r.parquet", rows, RESULTS, ["condition", "method", "metric", "seed"])
+    write_table(tmp_path / "p.parquet", [], PUBLISHED, ["method"])
+    write_tables([tmp_path / "r.parquet"], tmp_path / "p.parquet", tmp_path)
+    table = pd.read_csv(tmp_path / "conditions.csv").set_index("condition")
+    assert list(table.index) == [with_count(5), ABSENT]
+    assert table["mean"].tolist() == pytest.approx([80, 80])
+    assert table.loc[with_count(5), "standard"] == pytest.approx(90)
+    assert table.loc[ABSENT, "auroc"] == pytest.approx(0.91)
+    assert "5 candidates" not in (tmp_path / "accuracy.md").read_text()
+    assert r"AUROC" in (tmp_path / "conditions.tex").read_text()

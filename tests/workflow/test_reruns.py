@@ -7,7 +7,7 @@ import pytest
 
 TABLES = {"evaluate", "tables"}
 SIMILARITIES = {"similarity full/p0/0", "similarity full/p1/0"}
-DETECTOR = {"detector full/0"}
+DETECTOR = {"detector full/both/0"}
 
 
 def of_block(parent: str, block: int) -> set[str]:
@@ -60,7 +60,7 @@ CONFIGURATION_EDITS = {
     ),
     "one more seed": (
         lambda experiment: experiment.update(seeds=2),
-        {"detector full/1"} | TABLES,
+        {"detector full/both/1"} | TABLES,
     ),
 }
 

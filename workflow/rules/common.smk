@@ -47,6 +47,10 @@ wildcard_constraints:
     root=r"p\d+",
     block=r"\d+",
     seed=r"\d+",
+    other="|".join(
+        sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
+    ),
+    form="both|weights|features|unseen-parents",
 
 
 def code_of(script):
@@ -145,6 +149,71 @@ def zoo_of(experiment):
     }
 
 
+def detector_of(wildcards):
+    """How a detector is built and trained."""
+    settings = {"layers": []} | experiment_of(wildcards)["detector"]
+    inputs = wildcards.form if wildcards.form in settings["inputs"] else "both"
+    unused = ("unseen_parents", "transfer")
+    return {key: value for key, value in settings.items() if key not in unused} | {
+        "inputs": inputs
+    }
+
+
+def path_features_of(wildcards):
+    """The files of a setting's features on the path, where its detectors look at them."""
+    if not experiment_of(wildcards)["detector"]["alpha"]:
+        return []
+    return blocks_of(
+        rules.path_features.output.features, wildcards.experiment, wildcards.setting
+    )
+
+
+def detectors_zoo(wildcards):
+    """What one detector's training knows of the models."""
+    zoo = ZOOS[wildcards.experiment]
+    of_setting = zoo_of(wildcards.experiment)[wildcards.setting]
+    if wildcards.form == "unseen-parents":
+        candidates, unseen, parts = zoo.split_parents(
+            wildcards.setting, int(wildcards.seed)
+        )
+    else:
+        candidates, unseen = of_setting["candidates"], []
+        parts = of_setting["splits"][int(wildcards.seed)]
+    return {
+        "candidates": candidates,
+        "unseen": unseen,
+        "parts": parts,
+        "parents": of_setting["parents"],
+    }
+
+
+def predictions_of(experiment):
+    """The files of all that an experiment's detectors predict."""
+    zoo, of_experiment = ZOOS[experiment], config["experiments"][experiment]
+    settings, seeds = of_experiment["detector"], range(of_experiment["seeds"])
+    forms = settings["inputs"] + ["unseen-parents"] * settings["unseen_parents"]
+    transfers = zoo.transfers if settings["transfer"] else []
+    return expand(
+        rules.detector.output.predictions,
+        experiment=experiment,
+        setting=zoo.settings,
+        form=forms,
+        seed=seeds,
+    ) + [
+        rules.transfer.output.predictions.format(
+            experiment=experiment, setting=asked, other=trained, seed=seed
+        )
+        for trained, asked in transfers
+        for seed in seeds
+    ]
+
+
+METHODS = {
+    "both": "detector",
+    "weights": "detector/weights",
+    "features": "detector/features",
+    "unseen-parents": "detector",
+}
 FILES = {
     "weights": (
         "results/{experiment}/pretrain/{root}/weights.h5",

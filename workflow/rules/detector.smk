@@ -6,15 +6,16 @@ rule detector:
         features=lambda wildcards: files_of(
             "features", wildcards.experiment, models_of(wildcards)
         ),
+        on_path=lambda wildcards: path_features_of(wildcards),
     output:
-        detector="results/{experiment}/detector/{setting}/{seed}/detector.h5",
-        history="results/{experiment}/detector/{setting}/{seed}/history.parquet",
-        predictions="results/{experiment}/detector/{setting}/{seed}/predictions.parquet",
+        detector="results/{experiment}/detector/{setting}/{form}/{seed}/detector.h5",
+        history="results/{experiment}/detector/{setting}/{form}/{seed}/history.parquet",
+        predictions="results/{experiment}/detector/{setting}/{form}/{seed}/predictions.parquet",
     log:
-        text="results/logs/{experiment}/detector/{setting}/{seed}.log",
-        time="results/logs/{experiment}/detector/{setting}/{seed}.time.json",
+        text="results/logs/{experiment}/detector/{setting}/{form}/{seed}.log",
+        time="results/logs/{experiment}/detector/{setting}/{form}/{seed}.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/detector/{setting}/{seed}.jsonl"
+        "results/benchmarks/{experiment}/detector/{setting}/{form}/{seed}.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -27,16 +28,53 @@ rule detector:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        detector=lambda wildcards: {"layers": []} | experiment_of(wildcards)["detector"],
+        pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
+        detector=lambda wildcards: detector_of(wildcards),
+        method=lambda wildcards: METHODS[wildcards.form],
+        zoo=lambda wildcards: detectors_zoo(wildcards),
+    script:
+        "../scripts/detector.py"
+
+
+rule transfer:
+    input:
+        detector=lambda wildcards: rules.detector.output.detector.format(
+            experiment=wildcards.experiment,
+            setting=wildcards.other,
+            form="both",
+            seed=wildcards.seed,
+        ),
+        weights=lambda wildcards: files_of(
+            "weights", wildcards.experiment, models_of(wildcards)
+        ),
+        features=lambda wildcards: files_of(
+            "features", wildcards.experiment, models_of(wildcards)
+        ),
+        on_path=lambda wildcards: path_features_of(wildcards),
+    output:
+        predictions="results/{experiment}/transfer/{setting}/{other}/{seed}/predictions.parquet",
+    log:
+        text="results/logs/{experiment}/transfer/{setting}/{other}/{seed}.log",
+        time="results/logs/{experiment}/transfer/{setting}/{other}/{seed}.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/transfer/{setting}/{other}/{seed}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        code=code_of("transfer.py"),
+        device=config["device"],
+        threads=config["threads"],
+        network=network_of,
+        parents=lambda wildcards: zoo_of(wildcards.experiment)[wildcards.setting][
+            "parents"
+        ],
         candidates=lambda wildcards: ZOOS[wildcards.experiment].candidates(
             wildcards.setting
         ),
-        parent_of=lambda wildcards: zoo_of(wildcards.experiment)[wildcards.setting][
-            "parents"
-        ],
-        parts=lambda wildcards: zoo_of(wildcards.experiment)[wildcards.setting][
-            "splits"
-        ][int(wildcards.seed)],
-        seed=lambda wildcards: int(wildcards.seed),
     script:
-        "../scripts/detector.py"
+        "../scripts/transfer.py"

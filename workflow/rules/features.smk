@@ -48,3 +48,49 @@ use rule features as root_features with:
         "results/benchmarks/{experiment}/features/roots.jsonl"
     params:
         models=lambda wildcards: ids_of(ZOOS[wildcards.experiment].roots),
+
+
+rule path_features:
+    input:
+        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        weights=lambda wildcards: files_of(
+            "weights",
+            wildcards.experiment,
+            [
+                *ids_of(block_of(wildcards)),
+                *ZOOS[wildcards.experiment].candidates(wildcards.setting),
+            ],
+        ),
+    output:
+        features="results/{experiment}/path_features/{setting}/{parent}/{block}/features.h5",
+    log:
+        text="results/logs/{experiment}/path_features/{setting}/{parent}/{block}.log",
+        time="results/logs/{experiment}/path_features/{setting}/{parent}/{block}.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/path_features/{setting}/{parent}/{block}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=GPUS,
+    params:
+        code=code_of("path_features.py"),
+        device=config["device"],
+        threads=config["threads"],
+        network=network_of,
+        probe=probe_of,
+        features=lambda wildcards: {"layers": None}
+        | {
+            key: value
+            for key, value in experiment_of(wildcards)["similarity"].items()
+            if key in ("layers", "pool", "batch_norm")
+        },
+        alpha=lambda wildcards: experiment_of(wildcards)["detector"]["alpha"],
+        children=lambda wildcards: ids_of(block_of(wildcards)),
+        candidates=lambda wildcards: ZOOS[wildcards.experiment].candidates(
+            wildcards.setting
+        ),
+    script:
+        "../scripts/path_features.py"

@@ -7,12 +7,7 @@ rule evaluate:
                 rules.similarity.output.scores, wildcards.experiment, setting
             )
         ],
-        predictions=lambda wildcards: expand(
-            rules.detector.output.predictions,
-            experiment=wildcards.experiment,
-            setting=ZOOS[wildcards.experiment].settings,
-            seed=range(experiment_of(wildcards)["seeds"]),
-        ),
+        predictions=lambda wildcards: predictions_of(wildcards.experiment),
     output:
         outcomes="results/{experiment}/outcomes.parquet",
         results="results/{experiment}/results.parquet",
@@ -45,6 +40,7 @@ rule tables:
         markdown="results/tables/accuracy.md",
         csv="results/tables/accuracy.csv",
         latex="results/tables/accuracy.tex",
+        conditions=multiext("results/tables/conditions", ".md", ".csv", ".tex"),
     log:
         text="results/logs/tables.log",
         time="results/logs/tables.time.json",

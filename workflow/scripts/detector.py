@@ -1,32 +1,50 @@
 """Trains one lineage detector and predicts the parents of its validation and test children."""
 
-import json
-
+from lineage.conditions import UNSEEN, asked_of
 from lineage.detector import LineageDetector
-from lineage.detector_training import TrainingConfig, predictions, train_detector
+from lineage.detector_training import TrainingConfig, train_detector
 from lineage.episodes import load_episodes
-from lineage.hdf5 import Features, Weights, write_weights
+from lineage.hdf5 import Features, PathFeatures, Weights
 from lineage.networks import seeded
 from lineage.parquet import write_table
+from lineage.prediction import predictions
 from lineage.schemas import HISTORY, PREDICTIONS
 from lineage.stage import stage
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
+    zoo, settings, seed = params.zoo, params.detector, int(wildcards.seed)
     weights, features = Weights(snakemake.input.weights), Features(snakemake.input.features)
-    layers = params.detector["layers"] or features.layers[-1:]
-    episodes = load_episodes(weights, features, layers, params.candidates, params.parent_of, params.network)
-    of_network = {"layers": len(layers)} | {key: params.detector[key] for key in ("width", "blocks")}
-    keys = ("epochs", "learning_rate", "batch_size", "crop")
-    config = TrainingConfig(seed=params.seed, **{key: params.detector[key] for key in keys})
-    with seeded(params.seed):
-        detector = LineageDetector(**of_network).to(run.device)
-    history = train_detector(detector, episodes, params.parts, config, run.device, run.tracked)
-    described = {"id": "detector", "config": json.dumps(of_network | {"tapped": layers})}
-    write_weights(snakemake.output.detector, [(described, detector.state_dict())], **run.provenance)
-    common = {"experiment": wildcards.experiment, "setting": wildcards.setting, "seed": int(wildcards.seed)}
-    write_table(snakemake.output.history, [common | row for row in history], HISTORY, ["epoch"])
-    rows = predictions(detector, episodes, params.parts, config, run.device)
-    write_table(
-        snakemake.output.predictions, [common | row for row in rows], PREDICTIONS, ["child", "candidate"]
+    on_path = PathFeatures(snakemake.input.on_path) if snakemake.input.on_path else None
+    layers = [layer for layer in features.layers if layer in (settings["layers"] or features.layers[-1:])]
+    of_network = {key: settings[key] for key in ("inputs", "no_parent", "width", "blocks", "crop", "alpha")}
+    with seeded(seed):
+        detector = LineageDetector(layers=layers, pool=params.pool, **of_network).to(run.device)
+    candidates = [*zoo["candidates"], *zoo["unseen"]]
+    episodes = load_episodes(
+        weights, features, layers, candidates, zoo["parents"], params.network, detector.kinds, on_path
     )
+    config = TrainingConfig(
+        seed=seed, **{key: settings[key] for key in ("epochs", "patience", "learning_rate", "batch_size")}
+    )
+    history = train_detector(
+        detector, episodes, zoo["parts"], config, run.device, run.tracked, zoo["candidates"]
+    )
+    detector.save(snakemake.output.detector, **run.provenance)
+    common = {"experiment": wildcards.experiment, "setting": wildcards.setting, "seed": seed}
+    common["method"] = params.method
+    write_table(snakemake.output.history, [common | row for row in history], HISTORY, ["epoch"])
+    if zoo["unseen"]:
+        tested = [child for child, part in zoo["parts"].items() if part == "test"]
+        conditions = {child: {UNSEEN: zoo["unseen"]} for child in tested}
+    else:
+        conditions = {
+            child: asked_of(child, parent, candidates, counts=settings["candidates"], seed=seed)
+            for child, parent in zoo["parents"].items()
+            if zoo["parts"][child] != "train"
+        }
+    rows = [
+        common | row | {"part": zoo["parts"][row["child"]]}
+        for row in predictions(detector, episodes, conditions, run.device)
+    ]
+    write_table(snakemake.output.predictions, rows, PREDICTIONS, ["condition", "child", "candidate"])

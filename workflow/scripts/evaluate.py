@@ -13,7 +13,7 @@ with stage(snakemake) as run:
     outcomes, results = evaluated(scores, predictions, snakemake.params.settings)
     run.say(f"{len(outcomes)} verdicts")
     experiment = snakemake.wildcards.experiment
-    order = ["setting", "method", "seed"]
+    order = ["setting", "method", "condition", "seed"]
     write_table(
         snakemake.output.outcomes, outcomes.assign(experiment=experiment), OUTCOMES, [*order, "child"]
     )

@@ -1,0 +1,15 @@
+"""Extracts candidates' features on the way to each child of a block, for the lineage detector."""
+
+from lineage.hdf5 import Weights, write_path_features
+from lineage.path import path_features
+from lineage.probe import load_probe
+from lineage.stage import stage
+
+with stage(snakemake) as run:
+    params = snakemake.params
+    _, probe = load_probe(params.probe, params.network)
+    pairs = path_features(
+        params.children, params.candidates, Weights(snakemake.input.weights), probe, params.network,
+        params.features, params.alpha, device=run.device, tracked=run.tracked,
+    )  # fmt: skip
+    write_path_features(snakemake.output.features, pairs, **run.provenance)

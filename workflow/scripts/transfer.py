@@ -1,0 +1,32 @@
+"""Lets a detector that was trained on one fine-tuning setting answer for the children of another."""
+
+from lineage.conditions import trained_on
+from lineage.detector import LineageDetector
+from lineage.episodes import load_episodes
+from lineage.hdf5 import Features, PathFeatures, Weights
+from lineage.parquet import write_table
+from lineage.prediction import predictions
+from lineage.schemas import PREDICTIONS
+from lineage.stage import stage
+
+with stage(snakemake) as run:
+    params, wildcards = snakemake.params, snakemake.wildcards
+    detector = LineageDetector.load(snakemake.input.detector).to(run.device)
+    episodes = load_episodes(
+        Weights(snakemake.input.weights),
+        Features(snakemake.input.features),
+        detector.layers,
+        params.candidates,
+        params.parents,
+        params.network,
+        detector.kinds,
+        PathFeatures(snakemake.input.on_path) if snakemake.input.on_path else None,
+    )
+    condition = trained_on(wildcards.other)
+    conditions = {child: {condition: params.candidates} for child in params.parents}
+    common = {"experiment": wildcards.experiment, "setting": wildcards.setting, "seed": int(wildcards.seed)}
+    common |= {"method": "detector", "part": "test"}
+    rows = predictions(detector, episodes, conditions, run.device)
+    write_table(
+        snakemake.output.predictions, [common | row for row in rows], PREDICTIONS, ["child", "candidate"]
+    )
