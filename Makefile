@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run test tables figures bench lint
+.PHONY: run test tables figures bench bench-detector lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -20,6 +20,9 @@ figures: $(READY) ## accuracy against alpha
 
 bench: $(READY) ## ratios to a plain forward pass; minutes
 	@$(RUN)/python tests/bench/pair_cost.py
+
+bench-detector: $(READY) ## time and memory of training a lineage detector; minutes
+	@$(RUN)/python tests/bench/detector_cost.py
 
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
