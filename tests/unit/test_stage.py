@@ -23,6 +23,7 @@ def snakemake(tmp_path):
         rule="finetune",
         wildcards=["toy", "full", "p0"],
         threads=2,
+        resources={},
         params=SimpleNamespace(device="cpu", threads=1, code="abc"),
         log=SimpleNamespace(text=str(tmp_path / "job.log"), time=str(tmp_path / "job.time.json")),
     )
@@ -77,6 +78,29 @@ def test_the_device_is_named_and_the_threads_are_those_of_the_configuration(
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
     assert "finetune toy/full/p0: on cpu, 1 thread\n" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize(("device", "gpu", "lines"), [("auto", 1, 2), ("auto", 0, 1), ("cpu", 1, 1)])
+def test_a_job_that_asked_for_a_gpu_and_got_none_says_so_in_one_line(
+    snakemake, torch_settings, tmp_path, device, gpu, lines
+):
+    snakemake.params.device, snakemake.resources["gpu"] = device, gpu
+    with stage(snakemake) as run:
+        assert run.device == torch.device("cpu")
+    told = (tmp_path / "job.log").read_text().splitlines()
+    assert len(told) == lines
+    assert ("asked for a GPU" in told[-1]) == (lines == 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_job_that_must_have_a_gpu_fails_without_one(snakemake, torch_settings, capsys):
+    snakemake.params.device, snakemake.resources["gpu"] = "cuda", 1
+    with pytest.raises(SystemExit), stage(snakemake) as run:
+        print(run.device)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("error: device: cuda was asked for, but PyTorch sees no GPU")
 
 
 def test_too_few_cores_for_the_configured_threads_are_told(snakemake, capsys):

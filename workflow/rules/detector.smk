@@ -19,8 +19,8 @@ rule detector:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=asked("mem_mb", detection_work),
+        runtime=asked("runtime", detection_work),
         gpu=GPUS,
     params:
         code=code_of("detector.py"),

@@ -15,8 +15,8 @@ rule features:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=asked("mem_mb", extraction_work),
+        runtime=asked("runtime", extraction_work),
         gpu=GPUS,
     params:
         code=code_of("features.py"),

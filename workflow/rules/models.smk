@@ -13,8 +13,8 @@ rule pretrain:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=asked("mem_mb", pretraining_work),
+        runtime=asked("runtime", pretraining_work),
         gpu=GPUS,
     params:
         code=code_of("pretrain.py"),
@@ -46,8 +46,8 @@ rule finetune:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=asked("mem_mb", finetuning_work),
+        runtime=asked("runtime", finetuning_work),
         gpu=GPUS,
     params:
         code=code_of("finetune.py"),

@@ -24,8 +24,8 @@ rule similarity:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=asked("mem_mb", scoring_work),
+        runtime=asked("runtime", scoring_work),
         gpu=GPUS,
     params:
         code=code_of("similarity.py"),
