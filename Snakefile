@@ -22,5 +22,9 @@ rule all:
     localrule: True
 
 
+onstart:
+    stopping_on_mistakes(check_no_slurm_jobs, Path.cwd())
+
+
 onsuccess:
-    print_summary(Path("results"), config["experiments"])
+    print_summary(Path("results"))

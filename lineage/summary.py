@@ -26,16 +26,15 @@ def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
     )
 
 
-def print_summary(results: Path, experiments: Iterable[str]) -> None:
-    """Prints the closing screen of a run.
+def print_summary(results: Path) -> None:
+    """Prints the closing screen of a run: of every experiment that has results.
 
     Args:
         results: the folder of results.
-        experiments: the names of those that were run.
     """
     console = Console(stderr=True, highlight=False)
-    for experiment in experiments:
-        frame = read_table(results / experiment / "results.parquet", RESULTS)
+    for path in sorted(results.glob("*/results.parquet")):
+        experiment, frame = path.parent.name, read_table(path, RESULTS)
         table = accuracy_table(frame, read_table(results / "reference" / "published.parquet", PUBLISHED))
         for setting, rows in table[best_rows(table)].groupby("setting", sort=False):
             first = rows.iloc[0]

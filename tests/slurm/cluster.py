@@ -100,7 +100,7 @@ def said(*command: str, timeout: float = 20) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=timeout).stdout
 
 
-def eventually(is_so: Callable[[], object], what: str, timeout: float = 30) -> object:
+def eventually(is_so: Callable[[], object], what: str, timeout: float = 30, every: float = 0.1) -> object:
     """Waits until a function gives something true, and gives that."""
     limit, trouble = time.monotonic() + timeout, ""
     while time.monotonic() < limit:
@@ -109,7 +109,7 @@ def eventually(is_so: Callable[[], object], what: str, timeout: float = 30) -> o
                 return it
         except subprocess.CalledProcessError as error:
             trouble = error.stderr
-        time.sleep(0.1)
+        time.sleep(every)
     raise TimeoutError(f"{what}: not within {timeout:.0f} s; {trouble}")
 
 

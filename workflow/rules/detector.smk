@@ -21,7 +21,7 @@ rule detector:
     resources:
         mem_mb=asked("mem_mb", detection_work),
         runtime=asked("runtime", detection_work),
-        gpu=GPUS,
+        gpu=gpus,
     params:
         code=code_of("detector.py"),
         device=config["device"],

@@ -17,7 +17,7 @@ rule features:
     resources:
         mem_mb=asked("mem_mb", extraction_work),
         runtime=asked("runtime", extraction_work),
-        gpu=GPUS,
+        gpu=gpus,
     params:
         code=code_of("features.py"),
         device=config["device"],

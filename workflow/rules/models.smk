@@ -15,7 +15,7 @@ rule pretrain:
     resources:
         mem_mb=asked("mem_mb", pretraining_work),
         runtime=asked("runtime", pretraining_work),
-        gpu=GPUS,
+        gpu=gpus,
     params:
         code=code_of("pretrain.py"),
         device=config["device"],
@@ -48,7 +48,7 @@ rule finetune:
     resources:
         mem_mb=asked("mem_mb", finetuning_work),
         runtime=asked("runtime", finetuning_work),
-        gpu=GPUS,
+        gpu=gpus,
     params:
         code=code_of("finetune.py"),
         device=config["device"],

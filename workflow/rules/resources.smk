@@ -7,6 +7,17 @@ def asked(what, work):
     return amount
 
 
+def gpus(wildcards):
+    """1 if a computing job asks for a GPU; `auto` asks on a cluster, and where this machine has one.
+
+    A function, because Snakemake names the executor only after parsing.
+    """
+    if config["device"] != "auto":
+        return int(config["device"] == "cuda")
+    on_cluster = workflow.remote_exec or not workflow.local_exec
+    return int(on_cluster or shutil.which("nvidia-smi") is not None)
+
+
 def pretraining_work(wildcards, input):
     """Of one root."""
     return training(network_of(wildcards), [experiment_of(wildcards)["roots"]])

@@ -26,7 +26,7 @@ rule similarity:
     resources:
         mem_mb=asked("mem_mb", scoring_work),
         runtime=asked("runtime", scoring_work),
-        gpu=GPUS,
+        gpu=gpus,
     params:
         code=code_of("similarity.py"),
         device=config["device"],

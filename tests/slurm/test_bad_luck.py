@@ -1,0 +1,101 @@
+"""Whatever befalls the jobs of a run, it ends, or goes on when started again, with the laptop's bytes."""
+
+import pytest
+from checkout import kill_group
+
+from .cluster import eventually, said
+from .runs import (
+    FEATURES,
+    WEIGHTS,
+    again,
+    assert_as_on_the_laptop,
+    halted_script,
+    halted_while_writing,
+    jobs_of,
+    kill,
+    output_of,
+    run_to_the_end,
+    started,
+)
+
+FINETUNE = again("finetune", WEIGHTS)
+
+
+def requests(job: dict[str, str]) -> tuple[int, int]:
+    """Megabytes and minutes that a job asked for."""
+    hours, minutes, _ = job["TimeLimit"].split(":")
+    return int(job["MinMemoryNode"].rstrip("M")), 60 * int(hours) + int(minutes)
+
+
+def assert_tried_again_with_twice_as_much(first: dict[str, str], second: dict[str, str]) -> None:
+    memory, minutes = requests(first)
+    assert requests(second) == (2 * memory, 2 * minutes)
+
+
+def test_a_cancelled_job_is_tried_again(cluster, laptop, finished):
+    with started(finished, *FINETUNE) as run:
+        halted_script(finished)
+        [job] = jobs_of(finished, "RUNNING")
+        said("scancel", job["JobId"])
+        output_of(run)
+    first, second = jobs_of(finished)
+    assert (first["JobState"], second["JobState"]) == ("CANCELLED", "COMPLETED")
+    assert_tried_again_with_twice_as_much(first, second)
+    assert_as_on_the_laptop(finished, laptop)
+
+
+def test_a_job_killed_while_it_writes_is_tried_again_and_leaves_nothing_half_written(
+    cluster, laptop, finished
+):
+    with started(finished, *FINETUNE) as run:
+        kill(halted_while_writing(finished, WEIGHTS))
+        output_of(run)
+    assert [job["JobState"] for job in jobs_of(finished)] == ["FAILED", "COMPLETED"]
+    assert not list(finished.results.rglob("*.part"))
+    assert_as_on_the_laptop(finished, laptop)
+
+
+def test_a_run_killed_while_its_jobs_run_is_started_again_once_they_have_ended(cluster, laptop, finished):
+    with started(finished, *FINETUNE) as run:
+        script = halted_script(finished)
+        [job] = jobs_of(finished, "RUNNING")
+        kill_group(run)
+    code, told = finished.python("-m", "lineage", "unlock")
+    assert code == 2
+    assert f"still in the queue: {job['JobId']}; wait" in told
+    code, told = finished.snakemake("--unlock")
+    assert code == 0, told
+    told = run_to_the_end(finished, code=1)
+    assert f"error: {finished.folder}: SLURM jobs of an earlier run" in told
+    assert len(jobs_of(finished)) == 1
+    script.resume()
+    eventually(lambda: not jobs_of(finished, "RUNNING", "COMPLETING"), "the end of the job", timeout=60)
+    finished.unlock()
+    run_to_the_end(finished)
+    assert_as_on_the_laptop(finished, laptop)
+
+
+def test_a_run_outlives_a_restart_of_the_controller(cluster, laptop, finished):
+    with started(finished, *FINETUNE) as run:
+        script = halted_script(finished)
+        cluster.stop_controller()
+        script.resume()
+        with pytest.raises(TimeoutError):
+            eventually(lambda: run.poll() is not None, "the end of the run", timeout=5)
+        cluster.start_controller()
+        output_of(run)
+    assert [job["JobState"] for job in jobs_of(finished)] == ["COMPLETED"]
+    assert_as_on_the_laptop(finished, laptop)
+
+
+def test_a_job_that_must_have_a_gpu_fails_on_a_node_without_one_and_goes_on_without_that_demand(
+    cluster, laptop, finished
+):
+    finished.configure(lambda config: config.update(device="cuda"), experiment=None)
+    told = run_to_the_end(finished, "--retries", "0", *again("root_features", FEATURES), code=1)
+    lines = [line for line in told.splitlines() if "error: device" in line]
+    assert lines
+    assert all("cuda was asked for, but PyTorch sees no GPU" in line for line in lines)
+    finished.configure(lambda config: config.update(device="auto"), experiment=None)
+    run_to_the_end(finished, "--", FEATURES)
+    assert_as_on_the_laptop(finished, laptop)
