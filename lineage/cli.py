@@ -35,6 +35,17 @@ def tables(results: Results = Path("results")) -> None:
 
 
 @app.command()
+def resources(results: Results = Path("results")) -> None:
+    """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
+    from lineage.usage import usage
+
+    table = usage(sorted(results.glob("benchmarks/**/*.jsonl")))
+    typer.echo(
+        table.to_markdown(index=False, floatfmt=["", "", ".0f", ".0f", ".0f", ".0f", ".1f", ".0f", ".0f"])
+    )
+
+
+@app.command()
 def unlock() -> None:
     """Removes the lock that a killed run left in this folder; refuses while one of its processes lives."""
     from lineage.lock import remove_stale_lock

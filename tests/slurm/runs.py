@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from .cluster import eventually, said
 
 PROFILE = ("--workflow-profile", "profiles/slurm")
 QUICKLY = ("--slurm-init-seconds-before-status-checks", "2")
-LIMIT = 240
+DEFAULT = os.environ.get("LINEAGE_SLURM_CONFIG") == "default"
+"""Whether whole runs are of the experiment in config/config.yaml instead of the tiny one; half an hour."""
+LIMIT = 1800 if DEFAULT else 300
 """Seconds that a run may take."""
 WEIGHTS = "results/tiny/finetune/full/p0/0/weights.h5"
 FEATURES = "results/tiny/features/roots/features.h5"
 
 
-def command(*arguments: str) -> list[str]:
+def command_line(*arguments: str) -> list[str]:
     """Snakemake as a user starts it for SLURM, but for how often it asks for states."""
     return [sys.executable, "-m", "snakemake", *PROFILE, *QUICKLY, *arguments]
 
@@ -33,9 +35,9 @@ def again(rule: str, target: str) -> list[str]:
 
 
 @contextmanager
-def started(checkout: Checkout, *arguments: str) -> Iterator[subprocess.Popen]:
-    """A run on SLURM, killed if it takes too long."""
-    run = checkout.start(*command(*arguments))
+def started(checkout: Checkout, *arguments: str, prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen]:
+    """A run on SLURM, by way of another command if a prefix is given; killed if it takes too long."""
+    run = checkout.start(*prefix, *command_line(*arguments))
     limit = threading.Timer(LIMIT, kill_group, [run])
     limit.start()
     try:

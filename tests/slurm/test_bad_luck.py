@@ -1,10 +1,15 @@
 """Whatever befalls the jobs of a run, it ends, or goes on when started again, with the laptop's bytes."""
 
+import os
+import shutil
+import sys
+
 import pytest
-from checkout import kill_group
+from checkout import Checkout, kill_group
 
 from .cluster import eventually, said
 from .runs import (
+    DEFAULT,
     FEATURES,
     WEIGHTS,
     again,
@@ -18,7 +23,25 @@ from .runs import (
     started,
 )
 
+pytestmark = pytest.mark.skipif(DEFAULT, reason="of the tiny experiment")
+
 FINETUNE = again("finetune", WEIGHTS)
+PRETRAINED = "results/tiny/pretrain/p0/weights.h5"
+STRANGER = 65534
+"""The user `nobody`."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def overdue(cluster, laptop, shared):
+    """A run whose job is over its time limit before long; it begins first, because SLURM looks once a minute."""
+    folder = shared / "overdue"
+    shutil.copytree(laptop.folder, folder, symlinks=True)
+    checkout = Checkout(folder)
+    with started(checkout, *FINETUNE) as run:
+        halted_script(checkout)
+        [job] = jobs_of(checkout, "RUNNING")
+        said("scontrol", "update", f"JobId={job['JobId']}", "TimeLimit=1")
+        yield checkout, run, job
 
 
 def requests(job: dict[str, str]) -> tuple[int, int]:
@@ -99,3 +122,43 @@ def test_a_job_that_must_have_a_gpu_fails_on_a_node_without_one_and_goes_on_with
     finished.configure(lambda config: config.update(device="auto"), experiment=None)
     run_to_the_end(finished, "--", FEATURES)
     assert_as_on_the_laptop(finished, laptop)
+
+
+def test_two_users_run_at_once_one_from_a_read_only_checkout_into_a_folder_of_his_own(
+    cluster, laptop, finished, shared
+):
+    home = shared / "of nobody"
+    home.mkdir()
+    os.chown(home, STRANGER, STRANGER)
+    as_stranger = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups"]
+    as_stranger += ["env", f"HOME={home}", f"XDG_CACHE_HOME={home}"]
+    with started(finished, *FINETUNE) as run:
+        theirs = started(laptop, "--directory", str(home), "--", PRETRAINED, prefix=as_stranger)
+        with theirs as other:
+            output_of(other)
+        output_of(run)
+    [job] = jobs_of(Checkout(home))
+    assert (job["JobState"], job["UserId"]) == ("COMPLETED", f"nobody({STRANGER})")
+    assert (home / PRETRAINED).read_bytes() == laptop.path(PRETRAINED).read_bytes()
+    code, told = laptop.execute(
+        *as_stranger,
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--directory",
+        str(home),
+        "--dry-run",
+        "--",
+        PRETRAINED,
+    )
+    assert (code, "Nothing to be done" in told) == (0, True), told
+    assert_as_on_the_laptop(finished, laptop)
+
+
+def test_a_job_over_its_time_limit_is_tried_again_with_twice_as_much(cluster, laptop, overdue):
+    checkout, run, asked = overdue
+    output_of(run)
+    first, second = jobs_of(checkout)
+    assert (first["JobState"], second["JobState"]) == ("TIMEOUT", "COMPLETED")
+    assert_tried_again_with_twice_as_much(asked, second)
+    assert_as_on_the_laptop(checkout, laptop)
