@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -43,7 +43,8 @@ def started(checkout: Checkout, *arguments: str, prefix: Sequence[str] = ()) -> 
     try:
         yield run
     except BaseException:
-        os.killpg(run.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
         print(run.communicate(timeout=60)[0])
         for log in sorted(checkout.folder.glob(".snakemake/slurm_logs/**/*.log")):
             print(log.name, log.read_text())

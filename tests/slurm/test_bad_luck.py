@@ -10,7 +10,6 @@ from checkout import Checkout, kill_group
 from .cluster import eventually, said
 from .runs import (
     DEFAULT,
-    FEATURES,
     WEIGHTS,
     again,
     assert_as_on_the_laptop,
@@ -88,13 +87,13 @@ def test_a_run_killed_while_its_jobs_run_is_started_again_once_they_have_ended(c
     assert f"still in the queue: {job['JobId']}; wait" in told
     code, told = finished.snakemake("--unlock")
     assert code == 0, told
-    told = run_to_the_end(finished, code=1)
+    told = run_to_the_end(finished, *FINETUNE, code=1)
     assert f"error: {finished.folder}: SLURM jobs of an earlier run" in told
     assert len(jobs_of(finished)) == 1
     script.resume()
     eventually(lambda: not jobs_of(finished, "RUNNING", "COMPLETING"), "the end of the job", timeout=60)
     finished.unlock()
-    run_to_the_end(finished)
+    run_to_the_end(finished, *FINETUNE)
     assert_as_on_the_laptop(finished, laptop)
 
 
@@ -115,12 +114,12 @@ def test_a_job_that_must_have_a_gpu_fails_on_a_node_without_one_and_goes_on_with
     cluster, laptop, finished
 ):
     finished.configure(lambda config: config.update(device="cuda"), experiment=None)
-    told = run_to_the_end(finished, "--retries", "0", *again("root_features", FEATURES), code=1)
-    lines = [line for line in told.splitlines() if "error: device" in line]
-    assert lines
-    assert all("cuda was asked for, but PyTorch sees no GPU" in line for line in lines)
+    told = run_to_the_end(finished, "--retries", "0", "--", PRETRAINED, code=1)
+    lines = [line for line in told.splitlines() if line.startswith("error: ")]
+    assert lines == ["error: device: cuda was asked for, but PyTorch sees no GPU; set device to auto or cpu"]
+    assert not finished.folder.joinpath(PRETRAINED).exists()
     finished.configure(lambda config: config.update(device="auto"), experiment=None)
-    run_to_the_end(finished, "--", FEATURES)
+    run_to_the_end(finished, "--", PRETRAINED)
     assert_as_on_the_laptop(finished, laptop)
 
 
