@@ -204,3 +204,42 @@ def test_the_command_unlocks_the_current_folder(tmp_path, monkeypatch):
         cli.main()
     assert ended.value.code == 0
     assert not path.exists()
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Lets `squeue` print lines or fail, and gives the folder of a run on SLURM."""
+    folder = tmp_path / "a run"
+    (folder / ".snakemake" / "slurm_logs").mkdir(parents=True)
+    command = tmp_path / "squeue"
+
+    def prints(*lines: str, code: int = 0):
+        text = "\n".join(lines)
+        command.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\necho 'no controller' >&2\nexit {code}\n")
+        command.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+        return folder
+
+    return prints
+
+
+def test_a_run_is_not_unlocked_beside_its_own_jobs_in_the_queue(squeue, tmp_path):
+    here = tmp_path / "a run"
+    folder = squeue(f"12|{here}|rule_finetune_wildcards_a|b", f"13|{here}|rule_evaluate")
+    with pytest.raises(UserError, match=r"still in the queue: 12 13; wait for them or `scancel 12 13`"):
+        remove_stale_lock(folder)
+
+
+def test_jobs_of_other_folders_and_of_other_kinds_are_no_hindrance(squeue, tmp_path):
+    folder = squeue(f"12|{tmp_path}/another|rule_finetune", f"13|{tmp_path}/a run|my own job")
+    assert remove_stale_lock(folder) == []
+
+
+def test_a_queue_that_does_not_answer_is_told(squeue):
+    with pytest.raises(UserError, match=r"squeue does not say whether its jobs are alive \(no controller\)"):
+        remove_stale_lock(squeue(code=1))
+
+
+def test_a_folder_where_no_run_used_slurm_asks_no_queue(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert remove_stale_lock(tmp_path) == []
