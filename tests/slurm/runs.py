@@ -15,7 +15,7 @@ from checkout import Checkout, kill_group
 from .cluster import eventually, said
 
 PROFILE = ("--workflow-profile", "profiles/slurm")
-QUICKLY = ("--slurm-init-seconds-before-status-checks", "2")
+QUICKLY = ("--slurm-init-seconds-before-status-checks", "3")
 DEFAULT = os.environ.get("LINEAGE_SLURM_CONFIG") == "default"
 """Whether whole runs are of the experiment in config/config.yaml instead of the tiny one; half an hour."""
 LIMIT = 1800 if DEFAULT else 300
