@@ -1,9 +1,12 @@
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
+CONFIG = "config/config.yaml"  # of the working folder, or else of the checkout
 
 
-configfile: "config/config.yaml"
+configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir, CONFIG))
 
 
 include: "workflow/rules/common.smk"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.skipif(DEFAULT, reason="of the tiny experiment")
 
 FINETUNE = again("finetune", WEIGHTS)
 PRETRAINED = "results/tiny/pretrain/p0/weights.h5"
-STRANGER = 65534
+STRANGER = "65534"
 """The user `nobody`."""
 
 
@@ -123,33 +124,50 @@ def test_a_job_that_must_have_a_gpu_fails_on_a_node_without_one_and_goes_on_with
     assert_as_on_the_laptop(finished, laptop)
 
 
-def test_two_users_run_at_once_one_from_a_read_only_checkout_into_a_folder_of_his_own(
-    cluster, laptop, finished, shared
-):
-    home = shared / "of nobody"
+@pytest.fixture
+def as_stranger(shared):
+    """What comes before a command to run it as another user; nothing if only root may enter this Python's folder."""
+    home = shared / "home of another"
     home.mkdir()
-    os.chown(home, STRANGER, STRANGER)
-    as_stranger = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups"]
-    as_stranger += ["env", f"HOME={home}", f"XDG_CACHE_HOME={home}"]
-    with started(finished, *FINETUNE) as run:
-        theirs = started(laptop, "--directory", str(home), "--", PRETRAINED, prefix=as_stranger)
-        with theirs as other:
-            output_of(other)
+    os.chown(home, int(STRANGER), int(STRANGER))
+    become = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups"]
+    become += ["env", f"HOME={home}", f"XDG_CACHE_HOME={home}"]
+    reached = subprocess.run([*become, sys.executable, "-c", ""], capture_output=True, timeout=60)
+    return become if reached.returncode == 0 else []
+
+
+@pytest.fixture
+def read_only(laptop, shared):
+    """The laptop's checkout where nobody can write, not even root."""
+    folder = shared / "read only"
+    folder.mkdir()
+    said("mount", "--bind", str(laptop.folder), str(folder))
+    try:
+        said("mount", "-o", "remount,bind,ro", str(folder))
+        with pytest.raises(OSError, match="Read-only"):
+            folder.joinpath("x").touch()
+        yield Checkout(folder)
+    finally:
+        said("umount", "--lazy", str(folder))
+
+
+def test_two_users_run_at_once_one_from_a_read_only_checkout_into_a_folder_of_their_own(
+    cluster, laptop, finished, shared, read_only, as_stranger
+):
+    """The other user is root too where only root may enter the folder of this Python."""
+    elsewhere = shared / "elsewhere"
+    elsewhere.mkdir()
+    user = STRANGER if as_stranger else "0"
+    os.chown(elsewhere, int(user), int(user))
+    target = ["--directory", str(elsewhere), "--", PRETRAINED]
+    with started(finished, *FINETUNE) as run, started(read_only, *target, prefix=as_stranger) as other:
+        output_of(other)
         output_of(run)
-    [job] = jobs_of(Checkout(home))
-    assert (job["JobState"], job["UserId"]) == ("COMPLETED", f"nobody({STRANGER})")
-    assert (home / PRETRAINED).read_bytes() == laptop.path(PRETRAINED).read_bytes()
-    code, told = laptop.execute(
-        *as_stranger,
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--directory",
-        str(home),
-        "--dry-run",
-        "--",
-        PRETRAINED,
-    )
+    [job] = jobs_of(Checkout(elsewhere))
+    assert job["JobState"] == "COMPLETED"
+    assert job["UserId"].endswith(f"({user})")
+    assert (elsewhere / PRETRAINED).read_bytes() == laptop.path(PRETRAINED).read_bytes()
+    code, told = read_only.execute(*as_stranger, sys.executable, "-m", "snakemake", "--dry-run", *target)
     assert (code, "Nothing to be done" in told) == (0, True), told
     assert_as_on_the_laptop(finished, laptop)
 
