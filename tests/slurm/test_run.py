@@ -29,12 +29,15 @@ def completed(cluster, laptop, shared):
 @pytest.fixture(scope="module")
 def asked(completed):
     """What SLURM was asked for, beside what the job's own record says that its rule asked for."""
+
+    def words(*texts: str) -> tuple[str, ...]:
+        return tuple(sorted("_".join(texts).split("_")))
+
     records = {}
     for path in completed.results.glob("benchmarks/**/*.jsonl"):
         record = json.loads(path.read_text())
-        name = "_".join([record["rule_name"], "wildcards", *record["wildcards"].values()])
-        records[f"rule_{name}"] = record
-    return [(job, records[job["Comment"]]) for job in jobs_of(completed)]
+        records[words("rule", record["rule_name"], "wildcards", *record["wildcards"].values())] = record
+    return [(job, records[words(job["Comment"])]) for job in jobs_of(completed)]
 
 
 def test_every_artifact_equals_the_laptops_and_nothing_is_left_to_do(completed, laptop):
