@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run test tables figures bench bench-detector lint
+.PHONY: run test tables figures resources bench bench-detector lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -17,6 +17,9 @@ tables: $(READY) ## from Parquet alone
 
 figures: $(READY) ## accuracy against alpha
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake figures
+
+resources: $(READY) ## memory and time of the last run's jobs: asked for, and used
+	@$(RUN)/lineage resources $(or $(RESULTS),results)
 
 bench: $(READY) ## ratios to a plain forward pass; minutes
 	@$(RUN)/python tests/bench/pair_cost.py

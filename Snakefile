@@ -1,14 +1,18 @@
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
+CONFIG = "config/config.yaml"  # of the working folder, or else of the checkout
 
 
 if not workflow.overwrite_configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir, CONFIG))
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/similarity.smk"
@@ -23,5 +27,9 @@ rule all:
     localrule: True
 
 
+onstart:
+    stopping_on_mistakes(check_no_slurm_jobs, Path.cwd())
+
+
 onsuccess:
-    print_summary(Path("results"), config["experiments"])
+    print_summary(Path("results"))

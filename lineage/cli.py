@@ -21,7 +21,7 @@ def lineage() -> None:
 @app.command()
 def tables(results: Results = Path("results")) -> None:
     """Makes the result tables anew from a folder's results.parquet files, into its folder tables."""
-    from lineage.tables import write_tables
+    from lineage.tables import PUBLISHED_NUMBERS, write_tables
 
     found = sorted(results.glob("*/results.parquet"))
     if not found:
@@ -29,9 +29,19 @@ def tables(results: Results = Path("results")) -> None:
             f"{results}: expected results.parquet files, but there are none; "
             "run `make run`, or `lineage tables results/reference` for the committed ones"
         )
-    published = Path(__file__).parent.parent / "results" / "reference" / "published.parquet"
-    for path in write_tables(found, published, results / "tables"):
+    for path in write_tables(found, PUBLISHED_NUMBERS, results / "tables"):
         typer.echo(path)
+
+
+@app.command()
+def resources(results: Results = Path("results")) -> None:
+    """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
+    from lineage.usage import usage
+
+    table = usage(sorted(results.glob("benchmarks/**/*.jsonl")))
+    typer.echo(
+        table.to_markdown(index=False, floatfmt=["", "", ".0f", ".0f", ".0f", ".0f", ".1f", ".0f", ".0f"])
+    )
 
 
 @app.command()

@@ -22,7 +22,7 @@ def _opened(path: str | Path, kind: str) -> h5py.File:
     """An HDF5 file of ours, opened to read after a look at what it is."""
     remedy = "remove it and run again"
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", locking=False)  # of finished files; NFS and Lustre may have no locks
     except FileNotFoundError:
         raise UserError(
             f"{path}: expected a file of {kind}, but there is none; run the workflow first"

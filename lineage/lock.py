@@ -1,6 +1,7 @@
-"""Snakemake's lock after a killed run: removed if nothing that could hold it is alive."""
+"""What a killed run leaves: its lock, removed if nothing that could hold it is alive, and its SLURM jobs."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -18,8 +19,9 @@ def remove_stale_lock(folder: Path) -> list[Path]:
         The files removed.
 
     Raises:
-        UserError: if a process of a run in that folder is still alive.
+        UserError: if a process or a SLURM job of a run in that folder is still alive.
     """
+    check_no_slurm_jobs(folder)
     locks = sorted((folder / ".snakemake" / "locks").glob("*"))
     if locks and (alive := _runs_in(folder)):
         raise UserError(
@@ -29,6 +31,34 @@ def remove_stale_lock(folder: Path) -> list[Path]:
     for path in locks:
         path.unlink()
     return locks
+
+
+def check_no_slurm_jobs(folder: Path) -> None:
+    """Refuses to go on beside SLURM jobs of an earlier run, which would write the same files.
+
+    Only a folder where a run used SLURM is asked about.
+
+    Raises:
+        UserError: if there are such jobs, or SLURM does not answer.
+    """
+    if not (folder / ".snakemake" / "slurm_logs").is_dir():
+        return
+    command = ["squeue", "--me", "--noheader", "--format=%i|%Z|%k"]
+    try:
+        queue = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[0]
+        raise UserError(
+            f"{folder}: a run here used SLURM, but squeue does not say whether its jobs are alive ({reason}); "
+            f"run where SLURM answers, or remove {folder / '.snakemake' / 'slurm_logs'} if they have all ended"
+        ) from None
+    jobs = [line.split("|", 2) for line in queue.splitlines()]
+    left = [job for job, where, comment in jobs if where == str(folder) and comment.startswith("rule_")]
+    if left:
+        raise UserError(
+            f"{folder}: SLURM jobs of an earlier run are still in the queue: {' '.join(left)}; "
+            f"wait for them or `scancel {' '.join(left)}`, and run again"
+        )
 
 
 def _runs_in(folder: Path) -> list[int]:

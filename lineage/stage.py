@@ -57,6 +57,12 @@ class Stage:
         make_deterministic(threads)
         device = chosen_device(self._snakemake.params.device)
         self.say(f"on {device}, {threads} thread{'s' * (threads > 1)}")
+        if (
+            self._snakemake.resources.get("gpu")
+            and self._snakemake.params.device == "auto"
+            and device.type == "cpu"
+        ):
+            self.say("asked for a GPU, but PyTorch sees none here; `device: cuda` fails instead of going on")
         return device
 
     @property

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lineage.parquet import read_table
 from lineage.schemas import PUBLISHED, RESULTS
-from lineage.tables import accuracy_table, best_rows
+from lineage.tables import PUBLISHED_NUMBERS, accuracy_table, best_rows
 
 
 def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
@@ -26,17 +26,16 @@ def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
     )
 
 
-def print_summary(results: Path, experiments: Iterable[str]) -> None:
-    """Prints the closing screen of a run.
+def print_summary(results: Path) -> None:
+    """Prints the closing screen of a run: of every experiment that has results.
 
     Args:
         results: the folder of results.
-        experiments: the names of those that were run.
     """
     console = Console(stderr=True, highlight=False)
-    for experiment in experiments:
-        frame = read_table(results / experiment / "results.parquet", RESULTS)
-        table = accuracy_table(frame, read_table(results / "reference" / "published.parquet", PUBLISHED))
+    for path in sorted(results.glob("*/results.parquet")):
+        experiment, frame = path.parent.name, read_table(path, RESULTS)
+        table = accuracy_table(frame, read_table(PUBLISHED_NUMBERS, PUBLISHED))
         for setting, rows in table[best_rows(table)].groupby("setting", sort=False):
             first = rows.iloc[0]
             console.print(

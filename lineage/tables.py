@@ -13,6 +13,7 @@ from lineage.writing import written_whole
 
 ORDER = ("detector", "weight_", "/direct", "/path", "/linear", "/taylor")
 """Families of methods, in the order of the tables; within one, by name."""
+PUBLISHED_NUMBERS = Path(__file__).parent.parent / "results" / "reference" / "published.parquet"
 PUBLISHED_COLUMN = "published % (ResNet18 G1→G2)"
 
 

@@ -1,15 +1,19 @@
 """Writes a file beside its place and then renames it: a reader sees a whole file or none.
 
-A killed job leaves what was there before.
+A killed job leaves what was there before. A file has one writer at a time, on whatever node of a cluster.
 """
 
 import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from lineage.errors import UserError
+
+WITHOUT_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What file systems answer that have no locks, as some mounts of Lustre and NFS."""
 
 
 @contextlib.contextmanager
@@ -17,14 +21,16 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`; renames it into place if the body ends well.
 
     Raises:
-        UserError: if the disk is full or the folder cannot be written; `path` is then as before.
+        UserError: if the disk is full, the folder cannot be written, or another process is writing the file;
+            `path` is then as before.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        with _held(part, path):
+            yield part
+            part.replace(path)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         advice = {
@@ -35,6 +41,25 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             errno.EROFS: "choose a folder that can be written (snakemake --directory)",
         }.get(error.errno, "check the disk")
         raise UserError(f"{path}: could not be written: {reason}; {advice} and run again") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+
+
+@contextlib.contextmanager
+def _held(part: Path, path: Path) -> Iterator[None]:
+    """Creates and locks the temporary file, where the file system has locks; removes it if the body raises."""
+    with part.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{path}: another process is writing it; wait for that process or end it, and run again"
+            ) from None
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                raise
+        file.truncate(0)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise

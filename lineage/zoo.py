@@ -51,6 +51,7 @@ class Zoo:
         self._experiment = experiment
         self.roots = [self._root(index) for index in range(experiment["roots"]["count"])]
         self._of_setting: dict[str, list[Model]] = {ROOTS: self.roots}
+        self._of_parent: dict[tuple[str, str], list[Model]] = {}
         for setting in experiment["settings"]:
             self._add(setting)
         self._by_id = {model.id: model for models in self._of_setting.values() for model in models}
@@ -77,13 +78,12 @@ class Zoo:
         return self._by_id[model_id]
 
     def children(self, setting: str, parent: str | None = None, block: int | None = None) -> list[Model]:
-        """The setting's children, of one parent and of one block if these are given."""
+        """The setting's children, of one parent and of one of its blocks if these are given."""
+        if parent is None:
+            return list(self._of_setting[setting])
+        children = self._of_parent[setting, parent]
         size = self._experiment["block_size"]
-        return [
-            child
-            for child in self._of_setting[setting]
-            if parent in (None, child.parent) and block in (None, child.index // size)
-        ]
+        return children[:] if block is None else children[block * size : (block + 1) * size]
 
     def blocks(self, setting: str) -> list[tuple[str, int]]:
         """Every (parent, block) of a setting: one job each."""
@@ -163,10 +163,12 @@ class Zoo:
                 f"settings.{setting}.children: expected a parent's id ({parents[0].id} … {parents[-1].id}) "
                 f"or default, but got {unknown[0]!r}"
             )
+        for parent in parents:
+            count = counts.get(parent.id, counts["default"])
+            children = [self._child(setting, parent, index) for index in range(count)]
+            self._of_parent[setting, parent.id] = children
         self._of_setting[setting] = [
-            self._child(setting, parent, index)
-            for parent in parents
-            for index in range(counts.get(parent.id, counts["default"]))
+            child for parent in parents for child in self._of_parent[setting, parent.id]
         ]
 
     def _child(self, setting: str, parent: Model, index: int) -> Model:

@@ -23,6 +23,7 @@ def snakemake(tmp_path):
         rule="finetune",
         wildcards=["toy", "full", "p0"],
         threads=2,
+        resources={},
         params=SimpleNamespace(device="cpu", threads=1, code="abc"),
         log=SimpleNamespace(text=str(tmp_path / "job.log"), time=str(tmp_path / "job.time.json")),
     )
@@ -77,6 +78,29 @@ def test_the_device_is_named_and_the_threads_are_those_of_the_configuration(
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
     assert "finetune toy/full/p0: on cpu, 1 thread\n" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize(("device", "gpu", "lines"), [("auto", 1, 2), ("auto", 0, 1), ("cpu", 1, 1)])
+def test_a_job_that_asked_for_a_gpu_and_got_none_says_so_in_one_line(
+    snakemake, torch_settings, tmp_path, device, gpu, lines
+):
+    snakemake.params.device, snakemake.resources["gpu"] = device, gpu
+    with stage(snakemake) as run:
+        assert run.device == torch.device("cpu")
+    told = (tmp_path / "job.log").read_text().splitlines()
+    assert len(told) == lines
+    assert ("asked for a GPU" in told[-1]) == (lines == 2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_job_that_must_have_a_gpu_fails_without_one(snakemake, torch_settings, capsys):
+    snakemake.params.device, snakemake.resources["gpu"] = "cuda", 1
+    with pytest.raises(SystemExit), stage(snakemake) as run:
+        print(run.device)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].startswith("error: device: cuda was asked for, but PyTorch sees no GPU")
 
 
 def test_too_few_cores_for_the_configured_threads_are_told(snakemake, capsys):
@@ -180,3 +204,42 @@ def test_the_command_unlocks_the_current_folder(tmp_path, monkeypatch):
         cli.main()
     assert ended.value.code == 0
     assert not path.exists()
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """Lets `squeue` print lines or fail, and gives the folder of a run on SLURM."""
+    folder = tmp_path / "a run"
+    (folder / ".snakemake" / "slurm_logs").mkdir(parents=True)
+    command = tmp_path / "squeue"
+
+    def prints(*lines: str, code: int = 0):
+        text = "\n".join(lines)
+        command.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\necho 'no controller' >&2\nexit {code}\n")
+        command.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+        return folder
+
+    return prints
+
+
+def test_a_run_is_not_unlocked_beside_its_own_jobs_in_the_queue(squeue, tmp_path):
+    here = tmp_path / "a run"
+    folder = squeue(f"12|{here}|rule_finetune_wildcards_a|b", f"13|{here}|rule_evaluate")
+    with pytest.raises(UserError, match=r"still in the queue: 12 13; wait for them or `scancel 12 13`"):
+        remove_stale_lock(folder)
+
+
+def test_jobs_of_other_folders_and_of_other_kinds_are_no_hindrance(squeue, tmp_path):
+    folder = squeue(f"12|{tmp_path}/another|rule_finetune", f"13|{tmp_path}/a run|my own job")
+    assert remove_stale_lock(folder) == []
+
+
+def test_a_queue_that_does_not_answer_is_told(squeue):
+    with pytest.raises(UserError, match=r"squeue does not say whether its jobs are alive \(no controller\)"):
+        remove_stale_lock(squeue(code=1))
+
+
+def test_a_folder_where_no_run_used_slurm_asks_no_queue(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert remove_stale_lock(tmp_path) == []

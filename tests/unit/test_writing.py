@@ -1,11 +1,17 @@
 """A file is there whole or not at all."""
 
 import errno
+import fcntl
+import subprocess
+import sys
 
+import h5py
 import pytest
+import torch
 from limits import files_at_most
 
 from lineage.errors import UserError
+from lineage.hdf5 import Weights, write_weights
 from lineage.writing import written_whole
 
 
@@ -59,6 +65,41 @@ def test_a_leftover_of_a_killed_writer_is_overwritten(target):
         part.write_text("new")
     assert target.read_text() == "new"
     assert listing(target) == ["file.txt"]
+
+
+def test_a_second_writer_is_refused_and_leaves_the_first_ones_half_alone(target):
+    other = (
+        f"from lineage.writing import written_whole\nwith written_whole({str(target)!r}) as part:\n"
+        "    part.write_text('b')"
+    )
+    with written_whole(target) as part:
+        part.write_text("a" * 1000)
+        ended = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1
+        assert "another process is writing it" in ended.stderr.splitlines()[-1]
+        assert part.read_text() == "a" * 1000
+    assert target.read_text() == "a" * 1000
+
+
+@pytest.mark.parametrize("answer", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_will_do(target, monkeypatch, answer):
+    def refuse(*_):
+        raise OSError(answer, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with written_whole(target) as part:
+        part.write_text("new")
+    assert target.read_text() == "new"
+
+
+def test_hdf5_is_read_although_the_file_system_would_refuse_a_lock(tmp_path):
+    path = tmp_path / "weights.h5"
+    write_weights(path, [({"id": "a"}, {"x": torch.ones(2)})])
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # HDF5's own lock on opening now fails, as on a mount without locks
+        with pytest.raises(OSError, match="lock"):
+            h5py.File(path, "r", locking=True)
+        assert Weights([path])("a")["x"].tolist() == [1, 1]
 
 
 def test_a_full_disk_is_told_in_one_line(target):

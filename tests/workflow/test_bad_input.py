@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Checkout, kill_group
+from checkout import Checkout, kill_group
 
 CONFIG = "config/config.yaml"
 

@@ -14,7 +14,7 @@ import sys
 import threading
 
 import pytest
-from conftest import copy_repository, kill_group
+from checkout import copy_repository, kill_group
 
 KILLS = int(os.environ.get("LINEAGE_KILLS", "2"))
 SEED = int(os.environ.get("LINEAGE_KILL_SEED", "0"))

@@ -16,7 +16,7 @@ def test_style_is_clean(repository, command):
     assert code == 0, output
 
 
-PARSED = "config data errors lock provenance summary tables zoo"
+PARSED = "config data errors lock provenance resources summary tables usage zoo"
 
 
 def test_importing_the_package_imports_no_torch(repository):

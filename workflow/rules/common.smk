@@ -8,7 +8,17 @@ from pathlib import Path
 from lineage.config import checked
 from lineage.data import source_files
 from lineage.errors import UserError
+from lineage.lock import check_no_slurm_jobs
 from lineage.provenance import code_of as digest_of
+from lineage.resources import (
+    detection,
+    evaluation,
+    extraction,
+    parameters_in,
+    requested,
+    scoring,
+    training,
+)
 from lineage.summary import print_summary
 from lineage.zoo import Zoo
 
@@ -31,11 +41,6 @@ if workflow.local_exec and CORES and CORES < config["threads"]:
         "give more --cores or set threads lower"
     )
 ZOOS = {name: Zoo(experiment) for name, experiment in config["experiments"].items()}
-GPUS = int(
-    config["device"] == "cuda"
-    or config["device"] == "auto"
-    and shutil.which("nvidia-smi") is not None
-)
 
 
 wildcard_constraints:

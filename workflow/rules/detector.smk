@@ -20,9 +20,9 @@ rule detector:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=4000,
-        runtime=120,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", detection_work),
+        runtime=asked("runtime", detection_work),
+        gpu=gpus,
     params:
         code=code_of("detector.py"),
         device=config["device"],
@@ -62,9 +62,9 @@ rule transfer:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", transfer_work),
+        runtime=asked("runtime", transfer_work),
+        gpu=gpus,
     params:
         code=code_of("transfer.py"),
         device=config["device"],

@@ -15,9 +15,9 @@ rule features:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", extraction_work),
+        runtime=asked("runtime", extraction_work),
+        gpu=gpus,
     params:
         code=code_of("features.py"),
         device=config["device"],
@@ -72,9 +72,9 @@ rule path_features:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", path_work),
+        runtime=asked("runtime", path_work),
+        gpu=gpus,
     params:
         code=code_of("path_features.py"),
         device=config["device"],

@@ -13,9 +13,9 @@ rule pretrain:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", pretraining_work),
+        runtime=asked("runtime", pretraining_work),
+        gpu=gpus,
     params:
         code=code_of("pretrain.py"),
         device=config["device"],
@@ -46,9 +46,9 @@ rule finetune:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=2000,
-        runtime=120,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", finetuning_work),
+        runtime=asked("runtime", finetuning_work),
+        gpu=gpus,
     params:
         code=code_of("finetune.py"),
         device=config["device"],

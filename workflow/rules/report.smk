@@ -21,8 +21,8 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=asked("mem_mb", evaluation_work),
+        runtime=asked("runtime", evaluation_work),
     params:
         code=code_of("evaluate.py"),
         settings=lambda wildcards: zoo_of(wildcards.experiment),

@@ -24,9 +24,9 @@ rule similarity:
         "../../environment.yml"
     threads: config["threads"]
     resources:
-        mem_mb=3000,
-        runtime=60,
-        gpu=GPUS,
+        mem_mb=asked("mem_mb", scoring_work),
+        runtime=asked("runtime", scoring_work),
+        gpu=gpus,
     params:
         code=code_of("similarity.py"),
         device=config["device"],

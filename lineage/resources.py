@@ -1,0 +1,138 @@
+"""What a job asks a scheduler for: memory and minutes, from its networks and images.
+
+Upper bounds for one core of an ordinary CPU. A job that still needs more is tried again with twice as much, and
+`make resources` compares what was asked for with what was used.
+Imported at every parse of the Snakefile, so nothing heavy is imported here.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+BASE_MB = 1500
+"""An interpreter with torch, torchvision and timm (0.85 GB measured), and Snakemake's own two (0.3 GB)."""
+BYTES = 4
+"""Of a parameter, a pixel's value, a feature: float32."""
+NUMBERS_A_PIXEL = 500
+"""Activations and their gradients: ResNet50 at 224 pixels keeps about 25 million numbers an image."""
+PIXELS_A_USE = 256
+"""A parameter works once for so many pixels: ViT-B/16 has 196 patches of 16 x 16, ResNet50 is much the same."""
+MULTIPLICATIONS_A_SECOND = 1e10
+START_SECONDS, SECONDS_A_PAIR = 60, 0.5
+PAIRS_AT_ONCE = 100
+"""Crops of so many pairs go through a detector while one pair is scored."""
+MARGIN, LEAST_MINUTES = 2, 10
+UNKNOWN_PARAMETERS = 100_000_000
+"""A root's size is known once it is trained; ViT-B has 86 million."""
+UNKNOWN_IMAGES = 60_000
+"""Of a recipe that uses all there are; Fashion-MNIST has so many."""
+ROW_BYTES = 1000
+"""Of a row of scores in memory, most of it text, while rows are sorted and grouped."""
+STORED_ROW_BYTES = 5
+"""Of such a row in a Parquet file, at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a job computes, all its models together."""
+
+    parameters: int = 0
+    """Of one network."""
+    networks: int = 0
+    """Networks, or their gradients, held at once."""
+    pixels: int = 0
+    """Of an image, height x width."""
+    values: int = 0
+    """Of all images held at once: pixels x channels x images."""
+    at_once: int = 0
+    """Images of one pass."""
+    passes: int = 0
+    """Images through a network; forward and backward count three."""
+    pairs: int = 0
+    """Children x candidates that are compared."""
+    rows: int = 0
+    """Of the tables held."""
+
+
+def requested(work: Work, attempt: int = 1) -> dict[str, int]:
+    """Megabytes of memory (`mem_mb`) and minutes (`runtime`) to ask for; each attempt doubles both."""
+    numbers = work.parameters * work.networks + 2 * work.values + work.at_once * work.pixels * NUMBERS_A_PIXEL
+    multiplications = work.passes * work.parameters * max(1, work.pixels / PIXELS_A_USE)
+    seconds = START_SECONDS + multiplications / MULTIPLICATIONS_A_SECOND + work.pairs * SECONDS_A_PAIR
+    doubled = 2 ** (attempt - 1)
+    return {
+        "mem_mb": doubled * math.ceil(BASE_MB + (numbers * BYTES + work.rows * ROW_BYTES) / 1e6),
+        "runtime": doubled * max(LEAST_MINUTES, math.ceil(MARGIN * seconds / 60)),
+    }
+
+
+def parameters_in(weights: str | Path, models: int = 1) -> int:
+    """Parameters of one network, by the size of a file of weights; raises FileNotFoundError if there is none."""
+    return Path(weights).stat().st_size // BYTES // models
+
+
+def _of_images(network: dict, images: int) -> dict[str, int]:
+    pixels = network["image_size"] ** 2
+    return {"pixels": pixels, "values": images * pixels * network["channels"]}
+
+
+def training(network: dict, recipes: Iterable[dict], parameters: int = UNKNOWN_PARAMETERS) -> Work:
+    """Work of training models one after another.
+
+    Args:
+        network: the experiment's network; its images' size.
+        recipes: of the models: `epochs`, `batch_size`, and `images` where not all are used.
+        parameters: of one network.
+    """
+    recipes = list(recipes)
+    counts = [recipe.get("images", UNKNOWN_IMAGES) for recipe in recipes]
+    return Work(
+        parameters=parameters,
+        networks=5,  # the parent, the weights, their gradients, the momentum, a copy to write
+        **_of_images(network, max(counts)),
+        at_once=max(recipe["batch_size"] for recipe in recipes),
+        passes=3 * sum(recipe["epochs"] * count for recipe, count in zip(recipes, counts, strict=True)),
+    )
+
+
+def extraction(network: dict, probe: dict, parameters: int, models: int) -> Work:
+    """Work of extracting the features of models on a probe, one network after another."""
+    return Work(
+        parameters=parameters,
+        networks=3,
+        **_of_images(network, probe["images"]),
+        at_once=probe["images"],
+        passes=models * probe["images"],
+    )
+
+
+def scoring(
+    network: dict, probe: dict, similarity: dict, parameters: int, children: int, candidates: int
+) -> Work:
+    """Work of scoring a block of children, which are all held, against candidates one by one."""
+    on_path = sum(alpha < 1 for alpha in similarity["alphas"]) * ("path" in similarity["approximations"])
+    derived = 3 * bool({"linear", "taylor"} & set(similarity["approximations"]))
+    pairs = children * candidates
+    return Work(
+        parameters=parameters,
+        networks=children + 4,  # the candidate, the difference, a point on the path, a derivative
+        **_of_images(network, probe["images"]),
+        at_once=probe["images"],
+        passes=pairs * probe["images"] * (on_path + derived),
+        pairs=pairs,
+    )
+
+
+def detection(epochs: int, parameters: int, children: int, candidates: int) -> Work:
+    """Work of training a detector: crops of each pair, read as needed, go through it once an epoch."""
+    return Work(
+        parameters=parameters,
+        networks=3,  # one is built to see its layers, one read to see its shapes, one matrix at a time to scale by
+        pairs=epochs * children * candidates // PAIRS_AT_ONCE,
+    )
+
+
+def evaluation(scores: Iterable[str | Path]) -> Work:
+    """Work of reading all scores; raises FileNotFoundError if there are none yet."""
+    return Work(rows=sum(Path(path).stat().st_size for path in scores) // STORED_ROW_BYTES)

@@ -1,0 +1,96 @@
+def asked(what, work):
+    """A rule's memory or minutes: a function of its inputs, once they are there, and of the attempt."""
+
+    def amount(wildcards, input, attempt):
+        return requested(work(wildcards, input), attempt)[what]
+
+    return amount
+
+
+def gpus(wildcards):
+    """1 if a computing job asks for a GPU; `auto` asks on a cluster, and where this machine has one.
+
+    A function, because Snakemake names the executor only after parsing.
+    """
+    if config["device"] != "auto":
+        return int(config["device"] == "cuda")
+    on_cluster = workflow.remote_exec or not workflow.local_exec
+    return int(on_cluster or shutil.which("nvidia-smi") is not None)
+
+
+def pretraining_work(wildcards, input):
+    """Of one root."""
+    return training(network_of(wildcards), [experiment_of(wildcards)["roots"]])
+
+
+def finetuning_work(wildcards, input):
+    """Of a block of children."""
+    recipes = [child.recipe for child in block_of(wildcards)]
+    parent = ZOOS[wildcards.experiment].model(wildcards.parent)
+    parameters = parameters_in(input.parent[0], files_models(wildcards, parent))
+    return training(network_of(wildcards), recipes, parameters)
+
+
+def files_models(wildcards, model):
+    """How many models the file of a model's weights holds."""
+    zoo = ZOOS[wildcards.experiment]
+    if model.parent is None:
+        return 1
+    return len(zoo.children(model.setting, model.parent, zoo.block_of(model)))
+
+
+def extraction_work(wildcards, input):
+    """Of the models whose features are extracted."""
+    zoo = ZOOS[wildcards.experiment]
+    models = block_of(wildcards) if "block" in wildcards.keys() else zoo.roots
+    parameters = parameters_in(input.weights[0], files_models(wildcards, models[0]))
+    return extraction(
+        network_of(wildcards), probe_of(wildcards), parameters, len(models)
+    )
+
+
+def scoring_work(wildcards, input):
+    """Of a block of children and all candidates."""
+    children = len(block_of(wildcards))
+    return scoring(
+        network_of(wildcards),
+        probe_of(wildcards),
+        experiment_of(wildcards)["similarity"],
+        parameters_in(input.child_weights, children),
+        children,
+        len(ZOOS[wildcards.experiment].candidates(wildcards.setting)),
+    )
+
+
+def path_work(wildcards, input):
+    """Of the features of all candidates on the way to a block of children."""
+    children = len(block_of(wildcards))
+    of_path = {"alphas": [0.5], "approximations": ["path"]}
+    return scoring(
+        network_of(wildcards),
+        probe_of(wildcards),
+        of_path,
+        parameters_in(input.weights[0], children),
+        children,
+        len(ZOOS[wildcards.experiment].candidates(wildcards.setting)),
+    )
+
+
+def transfer_work(wildcards, input):
+    """Of the answers of a trained detector, which cost less than one epoch of its training."""
+    return detection_work(wildcards, input, epochs=1)
+
+
+def detection_work(wildcards, input, epochs=None):
+    """Of one detector."""
+    zoo = ZOOS[wildcards.experiment]
+    children = len(zoo.children(wildcards.setting))
+    candidates = len(zoo.candidates(wildcards.setting))
+    parameters = sum(map(parameters_in, input.weights)) // (children + candidates)
+    epochs = epochs or experiment_of(wildcards)["detector"]["epochs"]
+    return detection(epochs, parameters, children, candidates)
+
+
+def evaluation_work(wildcards, input):
+    """Of an experiment's scores."""
+    return evaluation(input.scores)
