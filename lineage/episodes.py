@@ -1,12 +1,13 @@
 """Episodes for the lineage detector: children beside candidates, as images of weights and features.
 
 B children, P candidates, L layers. A layer's weights become an image by rows = outputs, columns = everything
-else (a convolution: out x in*k*k); features [n, d] are one already. Both are divided by the root mean square of the
-child's. Crops are taken at one place for all the models of a batch, and only the crop's rows are read from a file.
+else (a convolution: out x in*k*k); features [n, d] are one already. Crops are taken at one place for all the models
+of a batch, and only the crop's rows are read from a file. A child's crop and its candidates' are divided by their common
+root mean square: the child's alone would be nothing where fine-tuning killed its features.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from math import prod
 
 import h5py
@@ -67,7 +68,6 @@ class Episodes:
         self._on_path = on_path
         self.candidates = list(candidates)
         self._parent_of = parent_of
-        self._scale = cache(self._scale)
 
     def targets(self, children: Sequence[str], candidates: Sequence[str] | None = None) -> Tensor:
         """The place of each child's parent among the candidates [B]; their number where it is not among them."""
@@ -118,12 +118,8 @@ class Episodes:
         else:
             theirs = torch.stack([_seen(images[candidate], *window) for candidate in candidates])
             theirs = theirs.expand(len(children), *theirs.shape)
-        scales = torch.stack([self._scale(kind, layer, child) for child in children])
         both = torch.stack([theirs, ours[:, None].expand_as(theirs)], dim=2)
-        return both / scales[:, None, None, None, None]
-
-    def _scale(self, kind: int, layer: int, child: str) -> Tensor:
-        return torch.as_tensor(self._kinds[kind][layer][child][()]).square().mean().sqrt() + EPSILON
+        return both / (both.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + EPSILON)
 
 
 def _seen(image: Image, rows: slice, columns: slice) -> Tensor:

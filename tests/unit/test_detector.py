@@ -125,7 +125,7 @@ def test_a_convolution_is_an_image_of_outputs_by_everything_else():
     kernels = {name: torch.randn(4, 3, 2, 2) for name in ("p0", "c")}
     weights, _ = Episodes([kernels], [], ["p0"], {"c": "p0"}).batch(["c"], 99, torch.Generator())
     assert weights[0].shape == (1, 1, 2, 4, 12)
-    scale = kernels["c"].square().mean().sqrt()
+    scale = torch.stack(list(kernels.values())).square().mean().sqrt()
     torch.testing.assert_close(weights[0][0, 0, 0, 1], kernels["p0"][1].reshape(-1) / scale)
 
 
@@ -141,7 +141,8 @@ def test_child_and_candidates_are_cropped_at_one_place(rows, columns, crop, seed
         torch.testing.assert_close(batch[:, 0, 0], batch[:, 0, 1])
         torch.testing.assert_close(batch[:, 1, 0], 2 * batch[:, 1, 1])
         steps = batch[0, 0, 0].diff(dim=1)
-        torch.testing.assert_close(steps, torch.full_like(steps, 1 / places.square().mean().sqrt().item()))
+        torch.testing.assert_close(steps, steps.flatten()[:1].expand_as(steps) if steps.numel() else steps)
+        torch.testing.assert_close(batch.square().mean((1, 2, 3, 4)), torch.ones(2, dtype=torch.float64))
 
 
 def test_scaling_all_networks_alike_changes_no_episode():
@@ -189,15 +190,24 @@ def loaded(files, crop: int = 10_000) -> tuple[Tensor, Tensor]:
 def test_features_of_files_become_images_of_candidate_and_child(files):
     _, of_features = loaded(files)
     assert of_features.shape == (1, 2, 2, 5, 256)
-    torch.testing.assert_close(of_features[0, :, 0, 0, 0], torch.tensor([1 / 3, 2 / 3]))
-    torch.testing.assert_close(of_features[0, :, 1, 0, 0], torch.tensor([1.0, 1.0]))
+    scale = math.sqrt((1 + 4 + 9 + 9) / 4)
+    torch.testing.assert_close(of_features[0, :, 0, 0, 0] * scale, torch.tensor([1.0, 2.0]))
+    torch.testing.assert_close(of_features[0, :, 1, 0, 0] * scale, torch.tensor([3.0, 3.0]))
+
+
+def test_a_child_whose_features_died_leaves_its_candidates_of_ordinary_size():
+    parts = {"p0": torch.randn(6, 6), "p1": torch.randn(6, 6), "c": torch.zeros(6, 6)}
+    _, (features,) = Episodes([], [parts], ["p0", "p1"], {"c": "p0"}).batch(["c"], 4, torch.Generator())
+    assert (features[:, :, 1] == 0).all()
+    assert features.abs().max() < 10
 
 
 def test_the_image_of_a_layers_weights_is_of_that_layer_not_of_an_earlier_one(files):
     of_weights, _ = loaded(files)
     child = files[0]["c"]["layer2.0.weight"]
     assert of_weights.shape == (1, 2, 2, 256, 1024)
-    torch.testing.assert_close(of_weights[0, 0, 1], child / child.square().mean().sqrt())
+    seen = torch.stack([files[0][name]["layer2.0.weight"] for name in ("p0", "c", "p1", "c")])
+    torch.testing.assert_close(of_weights[0, 0, 1], child / seen.square().mean().sqrt())
 
 
 # Training
