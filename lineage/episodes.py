@@ -2,8 +2,8 @@
 
 B children, P candidates, L layers. A layer's weights become an image by rows = outputs, columns = everything
 else (a convolution: out x in*k*k); features [n, d] are one already. Crops are taken at one place for all the models
-of a batch, and only the crop's rows are read from a file. A child's crop and its candidates' are divided by their common
-root mean square: the child's alone would be nothing where fine-tuning killed its features.
+of a batch, and only the crop's rows are read from a file. A pair's two crops are divided by their common root
+mean square: no candidate depends on the others, and the child's alone would be nothing where its features died.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -119,7 +119,7 @@ class Episodes:
             theirs = torch.stack([_seen(images[candidate], *window) for candidate in candidates])
             theirs = theirs.expand(len(children), *theirs.shape)
         both = torch.stack([theirs, ours[:, None].expand_as(theirs)], dim=2)
-        return both / (both.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + EPSILON)
+        return both / (both.square().mean((2, 3, 4), keepdim=True).sqrt() + EPSILON)
 
 
 def _seen(image: Image, rows: slice, columns: slice) -> Tensor:
