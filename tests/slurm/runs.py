@@ -38,7 +38,7 @@ def again(rule: str, target: str) -> list[str]:
 def started(checkout: Checkout, *arguments: str, prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen]:
     """A run on SLURM, by way of another command if a prefix is given; killed if it takes too long."""
     run = checkout.start(*prefix, *command_line(*arguments))
-    limit = threading.Timer(LIMIT, kill_group, [run])
+    limit = threading.Timer(LIMIT, os.killpg, [run.pid, signal.SIGKILL])
     limit.start()
     try:
         yield run
