@@ -18,15 +18,17 @@ NUMBERS_A_PIXEL = 500
 """Activations and their gradients: ResNet50 at 224 pixels keeps about 25 million numbers an image."""
 PIXELS_A_USE = 256
 """A parameter works once for so many pixels: ViT-B/16 has 196 patches of 16 x 16, ResNet50 is much the same."""
-MULTIPLICATIONS_A_SECOND = 1e10
+MULTIPLICATIONS_A_SECOND = {"cpu": 1e10, "gpu": 1e12}
+"""Of one core, and of a GPU at a tenth of what it could."""
 START_SECONDS, SECONDS_A_PAIR = 60, 0.5
 PAIRS_AT_ONCE = 100
 """Crops of so many pairs go through a detector while one pair is scored."""
 MARGIN, LEAST_MINUTES = 2, 10
 UNKNOWN_PARAMETERS = 100_000_000
 """A root's size is known once it is trained; ViT-B has 86 million."""
+IMAGES = {"sklearn:digits": 1797, "embedded:fashion-mnist": 6000}
 UNKNOWN_IMAGES = 60_000
-"""Of a recipe that uses all there are; Fashion-MNIST has so many."""
+"""Of another source, where a recipe uses all there are; MNIST and CIFAR-10 have so many."""
 ROW_BYTES = 1000
 """Of a row of scores in memory, most of it text, while rows are sorted and grouped."""
 STORED_ROW_BYTES = 5
@@ -55,11 +57,18 @@ class Work:
     """Of the tables held."""
 
 
-def requested(work: Work, attempt: int = 1) -> dict[str, int]:
-    """Megabytes of memory (`mem_mb`) and minutes (`runtime`) to ask for; each attempt doubles both."""
+def requested(work: Work, attempt: int = 1, *, device: str = "cpu") -> dict[str, int]:
+    """Megabytes of memory (`mem_mb`) and minutes (`runtime`) to ask for; each attempt doubles both.
+
+    Args:
+        work: of the job.
+        attempt: 1 for the first.
+        device: `cpu` or `gpu`; it changes the minutes.
+    """
     numbers = work.parameters * work.networks + 2 * work.values + work.at_once * work.pixels * NUMBERS_A_PIXEL
     multiplications = work.passes * work.parameters * max(1, work.pixels / PIXELS_A_USE)
-    seconds = START_SECONDS + multiplications / MULTIPLICATIONS_A_SECOND + work.pairs * SECONDS_A_PAIR
+    computing = multiplications / MULTIPLICATIONS_A_SECOND[device] + work.pairs * SECONDS_A_PAIR
+    seconds = START_SECONDS + computing
     doubled = 2 ** (attempt - 1)
     return {
         "mem_mb": doubled * math.ceil(BASE_MB + (numbers * BYTES + work.rows * ROW_BYTES) / 1e6),
@@ -77,16 +86,25 @@ def _of_images(network: dict, images: int) -> dict[str, int]:
     return {"pixels": pixels, "values": images * pixels * network["channels"]}
 
 
-def training(network: dict, recipes: Iterable[dict], parameters: int = UNKNOWN_PARAMETERS) -> Work:
+def root_parameters(network: dict) -> int:
+    """Parameters of a network that is not trained yet: those of `fc`, up to ten classes, or the most expected."""
+    if network["name"] != "fc":
+        return UNKNOWN_PARAMETERS
+    return network["channels"] * network["image_size"] ** 2 * 1024 + 300_000
+
+
+def training(network: dict, recipes: Iterable[dict], parameters: int) -> Work:
     """Work of training models one after another.
 
     Args:
         network: the experiment's network; its images' size.
-        recipes: of the models: `epochs`, `batch_size`, and `images` where not all are used.
+        recipes: of the models: `data`, `epochs`, `batch_size`, and `images` where not all are used.
         parameters: of one network.
     """
     recipes = list(recipes)
-    counts = [recipe.get("images", UNKNOWN_IMAGES) for recipe in recipes]
+    counts = [
+        recipe.get("images", IMAGES.get(recipe["data"]["source"], UNKNOWN_IMAGES)) for recipe in recipes
+    ]
     return Work(
         parameters=parameters,
         networks=5,  # the parent, the weights, their gradients, the momentum, a copy to write

@@ -23,7 +23,7 @@ DAEMONS = ("munged", "slurmctld", "slurmd")
 OF_ACCOUNTING = ("slurmdbd", "mariadbd")
 ACCOUNT = "lineage"
 GPUS, CPUS, MEMORY_MB = 2, 4, 16_000
-LIFETIME = 1800
+LIFETIME = 7200
 """Seconds after which every daemon ends, whatever becomes of the tests."""
 
 SLURM_CONF = """{mark}

@@ -18,7 +18,7 @@ PROFILE = ("--workflow-profile", "profiles/slurm")
 QUICKLY = ("--slurm-init-seconds-before-status-checks", "3")
 DEFAULT = os.environ.get("LINEAGE_SLURM_CONFIG") == "default"
 """Whether whole runs are of the experiment in config/config.yaml instead of the tiny one; half an hour."""
-LIMIT = 1800 if DEFAULT else 300
+LIMIT = 3600 if DEFAULT else 600
 """Seconds that a run may take."""
 WEIGHTS = "results/tiny/finetune/full/p0/0/weights.h5"
 FEATURES = "results/tiny/features/roots/features.h5"
@@ -38,7 +38,7 @@ def again(rule: str, target: str) -> list[str]:
 def started(checkout: Checkout, *arguments: str, prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen]:
     """A run on SLURM, by way of another command if a prefix is given; killed if it takes too long."""
     run = checkout.start(*prefix, *command_line(*arguments))
-    limit = threading.Timer(LIMIT, kill_group, [run])
+    limit = threading.Timer(LIMIT, os.killpg, [run.pid, signal.SIGKILL])
     limit.start()
     try:
         yield run
@@ -90,7 +90,7 @@ def script_of(checkout: Checkout) -> psutil.Process | None:
 
 def halted_script(checkout: Checkout) -> psutil.Process:
     """The process of the next stage script of a checkout, stopped where it was met."""
-    process = eventually(lambda: script_of(checkout), "a job's script", timeout=90)
+    process = eventually(lambda: script_of(checkout), "a job's script", timeout=180)
     process.suspend()
     return process
 
@@ -98,8 +98,10 @@ def halted_script(checkout: Checkout) -> psutil.Process:
 def halted_while_writing(checkout: Checkout, target: str) -> psutil.Process:
     """The process that writes a file, stopped in the middle of that."""
     folder, name = (checkout.folder / target).parent, Path(target).name
-    process = eventually(lambda: script_of(checkout), "a job's script", timeout=90)
-    eventually(lambda: list(folder.glob(f".{name}*.part")), f"a half-written {name}", timeout=60, every=0.002)
+    process = eventually(lambda: script_of(checkout), "a job's script", timeout=180)
+    eventually(
+        lambda: list(folder.glob(f".{name}*.part")), f"a half-written {name}", timeout=120, every=0.002
+    )
     process.suspend()
     assert list(folder.glob(f".{name}*.part"))
     return process

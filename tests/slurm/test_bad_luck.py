@@ -92,7 +92,7 @@ def test_a_run_killed_while_its_jobs_run_is_started_again_once_they_have_ended(c
     assert f"error: {finished.folder}: SLURM jobs of an earlier run" in told
     assert len(jobs_of(finished)) == 1
     script.resume()
-    eventually(lambda: not jobs_of(finished, "RUNNING", "COMPLETING"), "the end of the job", timeout=60)
+    eventually(lambda: not jobs_of(finished, "RUNNING", "COMPLETING"), "the end of the job", timeout=180)
     finished.unlock()
     run_to_the_end(finished, *FINETUNE)
     assert_as_on_the_laptop(finished, laptop)

@@ -16,6 +16,7 @@ from lineage.resources import (
     extraction,
     parameters_in,
     requested,
+    root_parameters,
     scoring,
     training,
 )

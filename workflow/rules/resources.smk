@@ -2,7 +2,8 @@ def asked(what, work):
     """A rule's memory or minutes: a function of its inputs, once they are there, and of the attempt."""
 
     def amount(wildcards, input, attempt):
-        return requested(work(wildcards, input), attempt)[what]
+        device = "gpu" if gpus(wildcards) else "cpu"
+        return requested(work(wildcards, input), attempt, device=device)[what]
 
     return amount
 
@@ -20,7 +21,9 @@ def gpus(wildcards):
 
 def pretraining_work(wildcards, input):
     """Of one root."""
-    return training(network_of(wildcards), [experiment_of(wildcards)["roots"]])
+    network = network_of(wildcards)
+    recipe = experiment_of(wildcards)["roots"]
+    return training(network, [recipe], root_parameters(network))
 
 
 def finetuning_work(wildcards, input):
