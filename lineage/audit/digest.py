@@ -99,7 +99,7 @@ def sketch(values: np.ndarray) -> tuple[np.ndarray | None, str | None]:
         return None, f"only {values.shape[0]} rows"
     if (columns := values[0].size) < FEWEST_COLUMNS:
         return None, f"only {columns} columns"
-    rows = values[_chosen_rows(len(values))].reshape(-1, columns)
+    rows = values[chosen_rows(len(values))].reshape(-1, columns)
     centred = rows - rows.mean(0)
     norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
     scale = np.sqrt(np.einsum("ij,ij->i", rows, rows).mean())
@@ -112,11 +112,11 @@ def sketch(values: np.ndarray) -> tuple[np.ndarray | None, str | None]:
         return None, f"neighbouring rows are alike ({order:.0f} sd): their order is not free"
     if values.ndim >= 2 and values.shape[0] == values.shape[1] and _has_a_diagonal(values):
         return None, "its diagonal stands out: rows and columns are tied"
-    return folded.astype(np.float16), None
+    return np.ascontiguousarray(folded, np.float16), None
 
 
 @functools.lru_cache(maxsize=64)
-def _chosen_rows(count: int) -> np.ndarray:
+def chosen_rows(count: int) -> np.ndarray:
     """Indices of up to ROWS rows: all, or evenly spaced runs of CHUNK."""
     if count <= ROWS:
         return np.arange(count)

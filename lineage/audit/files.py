@@ -13,7 +13,9 @@ GIB = 2**30
 
 
 class Unsupported(UserError):  # noqa: N818
-    """A well-formed input of a kind that is not supported; exit code 5."""
+    """A well-formed input of a kind that is not supported."""
+
+    exit_code = 5
 
 
 @dataclass(frozen=True, kw_only=True)

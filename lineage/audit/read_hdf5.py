@@ -13,7 +13,7 @@ KNOWN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILT
 
 
 def read_hdf5(file: SafeFile) -> list[Checkpoint]:
-    """Every model of a file, named `<file>::<id>`, or `<file>` where there is one.
+    """Every model of a file, named `<file>::<id>`.
 
     Raises:
         UserError: for a broken file, one that points into others, or one that says more than it holds.
@@ -24,12 +24,12 @@ def read_hdf5(file: SafeFile) -> list[Checkpoint]:
             if opened.attrs.get("kind") != "weights" or "models" not in opened:
                 raise Unsupported(f"{file.path}: HDF5, but not of weights that `lineage` wrote")
             ids = list(_hard_links(file, opened["models"]))
-            return [_model(file, opened, model, alone=len(ids) == 1) for model in ids]
+            return [_model(file, opened, model) for model in ids]
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise UserError(f"{file.path}: broken HDF5 file: {one_line(error)}") from None
 
 
-def _model(file: SafeFile, opened: h5py.File, model: str, *, alone: bool) -> Checkpoint:
+def _model(file: SafeFile, opened: h5py.File, model: str) -> Checkpoint:
     entries, left_out = {}, {}
     for name, dataset in _datasets(file, opened["models"][model], ""):
         place = dataset.name
@@ -50,9 +50,7 @@ def _model(file: SafeFile, opened: h5py.File, model: str, *, alone: bool) -> Che
                 f"but {stored:,} are stored"
             )
         entries[name] = Entry(dataset.shape, str(dataset.dtype), lambda place=place: _values(file, place))
-    return Checkpoint(
-        file.path.name if alone else f"{file.path.name}::{model}", "hdf5", [file], entries, left_out
-    )
+    return Checkpoint(f"{file.path.name}::{model}", "hdf5", [file], entries, left_out)
 
 
 def _hard_links(file: SafeFile, group: h5py.Group) -> Iterator[str]:

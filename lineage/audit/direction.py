@@ -1,0 +1,117 @@
+"""Which of two relatives came first, from their weights alone.
+
+Training adds a few strong directions to a matrix and leaves the rest of its spectrum nearly as it was. Two
+quantities follow, both relative to b, the share of the candidate's middling directions that the child keeps (the
+median of uᵀCv/s), so that weight decay, rounding, pruning and noise, which treat all directions alike, cancel:
+
+- *retention* of A by C: the mean of uᵀCv/s over A's strongest singular directions, divided by b. A child keeps
+  what its parent had learnt; networks that only share an initialisation lack what the other has learnt.
+- *position* of A along the change D = C − bA: −⟨A, D⟩ over D's strongest singular directions, as a share of ‖D‖²
+  there. It is 0 if all of the change was added to A, 1 if all of it was taken away from A, and in between for two
+  that moved from a common origin.
+
+A relative that has hardly moved from the common origin has position 0 too: it cannot be told from a parent.
+docs/audit.md gives what was measured, on which the bounds rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+STRONGEST, NEWEST = 8, 4
+"""Singular directions of A, and of the change, that are looked at."""
+ROWS, COLUMNS = 256, 1024
+FEWEST = 32
+"""Matrices with fewer rows or columns have no middling directions to speak of."""
+KEPT = (0.96, 1.2)
+"""Retention of a parent by its child."""
+ADDED = (-0.5, 0.2)
+"""Position of a parent; below 0 where training goes on in directions that the parent had already."""
+INHERITED = 0.85
+"""Share of a candidate's news over its own ancestor that a child of it has."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Retention of the candidate by the child and the reverse, and the candidate's position."""
+
+    of_candidate: float
+    of_child: float
+    position: float
+
+    @property
+    def reading(self) -> str:
+        """`candidate first`, `child first` or `unclear`."""
+        if _within(self.of_candidate, KEPT) and _within(self.position, ADDED):
+            return "candidate first"
+        if _within(self.of_child, KEPT) and _within(1 - self.position, ADDED):
+            return "child first"
+        return "unclear"
+
+
+def direction(pairs: list[tuple[np.ndarray, np.ndarray]], sizes: list[int]) -> Direction | None:
+    """Mean retention, weighted by size, and median position over matrices (candidate's, child's), if there are any."""
+    rows = []
+    for (candidate, child), size in zip(pairs, sizes, strict=True):
+        forth, back = retention(candidate, child), retention(child, candidate)
+        if np.isfinite(forth + back):
+            rows.append((forth, back, position(candidate, child), size))
+    if not rows:
+        return None
+    forth, back, where, weights = np.array(rows).T
+    return Direction(
+        float(np.average(forth, weights=weights)),
+        float(np.average(back, weights=weights)),
+        float(np.median(where)),
+    )
+
+
+def retention(kept: np.ndarray, by: np.ndarray) -> float:
+    """How well `by` keeps the strongest singular directions of `kept`, relative to its middling ones.
+
+    Args:
+        kept: [n, m], n ≤ m; by: the same shape.
+
+    Returns:
+        NaN where nothing of the middling directions is kept.
+    """
+    along = _along(kept, by)
+    middle = _middle(along)
+    return float(along[:STRONGEST].mean()) / middle if abs(middle) > 0.02 else float("nan")
+
+
+def position(candidate: np.ndarray, child: np.ndarray) -> float:
+    """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
+    change = child - _middle(_along(candidate, child)) * candidate
+    energies, left = np.linalg.eigh(change @ change.T)
+    left, energies = left[:, -NEWEST:], energies[-NEWEST:]
+    projected = np.einsum("ik,ik->k", left, (candidate @ change.T) @ left)
+    return -float(projected.sum()) / max(float(energies.sum()), 1e-30)
+
+
+def inherited(news: np.ndarray, child_news: np.ndarray) -> float:
+    """The share of a candidate's news (its weights minus its ancestor's) that the child's news hold."""
+    return float(_along(news, child_news)[:STRONGEST].mean())
+
+
+def block(values: np.ndarray) -> np.ndarray | None:
+    """A matrix' first rows and columns in float64, the shorter side first; None if it is too small."""
+    flat = values.reshape(len(values), -1)
+    flat = flat.T if flat.shape[0] > flat.shape[1] else flat
+    return flat[:ROWS, :COLUMNS].astype(np.float64) if min(flat.shape) >= FEWEST else None
+
+
+def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """uᵀ·by·v / s for every singular triple of `kept`, strongest first."""
+    energies, left = np.linalg.eigh(kept @ kept.T)
+    left, energies = left[:, ::-1], np.maximum(energies[::-1], 1e-12 * max(float(energies[-1]), 1e-30))
+    return np.einsum("ik,ik->k", left, (by @ kept.T) @ left) / energies
+
+
+def _middle(along: np.ndarray) -> float:
+    """What is kept of the middling directions: the median of the second quarter."""
+    return float(np.median(along[len(along) // 4 : len(along) // 2]))
+
+
+def _within(value: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= value <= bounds[1]
