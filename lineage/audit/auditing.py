@@ -23,7 +23,7 @@ from lineage.audit.files import safe_file
 from lineage.audit.layers import LayerOrigin, looks_random, origin
 from lineage.audit.matching import Matching, match
 from lineage.audit.merging import Mixture, mixture
-from lineage.audit.naming import heads, matrices
+from lineage.audit.naming import heads, layer_of, matrices
 from lineage.audit.reading import MEMBER, open_model, open_models
 from lineage.audit.sources import Source, id_of
 from lineage.audit.verdict import CANNOT_TELL, Evidence, Verdict, decide
@@ -245,13 +245,11 @@ class Audit:
         for nearer in first[1:]:
             shares = []
             for name in self._shared_matrices([nearest, nearer], 6):
-                older, newer = (
-                    Pair(self.child, one.opened, one.matching)(name)[0] for one in (nearest, nearer)
-                )
-                news, ours = block(newer - older), block(self.child.read(name) - older)
-                if news is not None and np.any(news):
-                    shares.append(inherited(news, ours))
-            if shares and np.mean(shares) >= INHERITED:
+                pairs = [Pair(self.child, one.opened, one.matching)(name) for one in (nearest, nearer)]
+                older, newer, ours = block(pairs[0][0]), block(pairs[1][0]), block(pairs[0][1])
+                if ours is not None and not np.array_equal(older, newer):
+                    shares.append(inherited(older, newer, ours))
+            if shares and np.median(shares) >= INHERITED:
                 nearest = nearer
         return nearest
 
@@ -296,9 +294,9 @@ class Audit:
 
     def _is_same(self, one: Candidate) -> bool:
         """Whether all that is no head is equal to rounding, and nothing is missing."""
-        of_heads = {name.rpartition(".")[0] for name in self.heads}
-        rest = [name for name in self.digest.shapes if name.rpartition(".")[0] not in of_heads]
-        return all(name in one.comparison.unchanged for name in rest)
+        of_heads = {layer_of(name) for name in self.heads}
+        rest = [name for name in self.digest.shapes if layer_of(name) not in of_heads]
+        return bool(rest) and all(name in one.comparison.unchanged for name in rest)
 
     def _origins(self) -> Iterator[LayerOrigin]:
         parent_id = self.verdict.parent

@@ -66,7 +66,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         backbone: the child's matched matrices that are no head.
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
-    blocks, sizes = [], []
+    blocks = []
     telling = set(_evenly([name for name in backbone if min(pair.child.entries[name].shape[:1]) >= 32]))
     for name in pair.matching.pairs:
         theirs, ours = pair(name)
@@ -76,18 +76,16 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
         elif name in telling:
-            kept = _not_pruned(ours)
-            both = block(theirs * kept), block(ours)
+            both = block(theirs), block(_unpruned(ours, theirs))
             if both[0] is not None:
                 blocks.append(both)
-                sizes.append(ours.size)
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
         changes,
         unchanged,
         float(np.sqrt(moved / energy)) if energy else float("nan"),
-        direction(blocks, sizes),
+        direction(blocks),
     )
 
 
@@ -96,10 +94,10 @@ def sampled(values: np.ndarray) -> np.ndarray:
     return values[chosen_rows(len(values))].reshape(-1, values[0].size)
 
 
-def _not_pruned(values: np.ndarray) -> np.ndarray | float:
-    """A mask of what is not zero, where zeros are too many to be chance."""
+def _unpruned(values: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """The child's values; where zeros are too many to be chance, the candidate's in their place."""
     zeros = values == 0
-    return ~zeros if zeros.mean() > 0.05 else 1.0
+    return np.where(zeros, theirs, values) if zeros.mean() > 0.05 else values
 
 
 def _evenly(names: list[str]) -> list[str]:

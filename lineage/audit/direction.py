@@ -25,10 +25,10 @@ FEWEST = 32
 """Matrices with fewer rows or columns have no middling directions to speak of."""
 KEPT = (0.96, 1.2)
 """Retention of a parent by its child."""
-ADDED = (-0.5, 0.2)
+ADDED = (-0.75, 0.35)
 """Position of a parent; below 0 where training goes on in directions that the parent had already."""
-INHERITED = 0.85
-"""Share of a candidate's news over its own ancestor that a child of it has."""
+INHERITED = 0.75
+"""Share of a candidate's news over its own ancestor that a child of it holds, at least."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,17 @@ class Direction:
         return "unclear"
 
 
-def direction(pairs: list[tuple[np.ndarray, np.ndarray]], sizes: list[int]) -> Direction | None:
-    """Mean retention, weighted by size, and median position over matrices (candidate's, child's), if there are any."""
+def direction(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Direction | None:
+    """Mean retention and median position over matrices (candidate's, child's); None without any."""
     rows = []
-    for (candidate, child), size in zip(pairs, sizes, strict=True):
+    for candidate, child in pairs:
         forth, back = retention(candidate, child), retention(child, candidate)
         if np.isfinite(forth + back):
-            rows.append((forth, back, position(candidate, child), size))
+            rows.append((forth, back, position(candidate, child)))
     if not rows:
         return None
-    forth, back, where, weights = np.array(rows).T
-    return Direction(
-        float(np.average(forth, weights=weights)),
-        float(np.average(back, weights=weights)),
-        float(np.median(where)),
-    )
+    forth, back, where = np.array(rows).T
+    return Direction(float(forth.mean()), float(back.mean()), float(np.median(where)))
 
 
 def retention(kept: np.ndarray, by: np.ndarray) -> float:
@@ -89,9 +85,17 @@ def position(candidate: np.ndarray, child: np.ndarray) -> float:
     return -float(projected.sum()) / max(float(energies.sum()), 1e-30)
 
 
-def inherited(news: np.ndarray, child_news: np.ndarray) -> float:
-    """The share of a candidate's news (its weights minus its ancestor's) that the child's news hold."""
-    return float(_along(news, child_news)[:STRONGEST].mean())
+def inherited(ancestor: np.ndarray, candidate: np.ndarray, child: np.ndarray) -> float:
+    """The share of a candidate's news over an ancestor that the child holds: the median over all their directions.
+
+    Siblings share the strongest news, where they were trained alike; only descendants share the details.
+    """
+    news = candidate - _middle(_along(ancestor, candidate)) * ancestor
+    of_child = child - _middle(_along(ancestor, child)) * ancestor
+    energies, left = np.linalg.eigh(news @ news.T)
+    telling = energies > 1e-3 * energies[-1]
+    left, energies = left[:, telling], energies[telling]
+    return float(np.median(np.einsum("ik,ik->k", left, (of_child @ news.T) @ left) / energies))
 
 
 def block(values: np.ndarray) -> np.ndarray | None:

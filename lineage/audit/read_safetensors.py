@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import ml_dtypes  # noqa: F401  # teaches NumPy the name bfloat16
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
