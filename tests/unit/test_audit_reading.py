@@ -139,7 +139,7 @@ def test_quantised_onnx_is_what_onnx_itself_dequantises(tmp_path, per_channel):
         initializer=[numpy_helper.from_array(value, name)
                      for name, value in (("w_q", quantised), ("w_s", scale), ("w_z", zero))],
     )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)])
     (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
     expected = ReferenceEvaluator(model).run(None, {})[0]
     read = open_model(tmp_path / "a.onnx")
