@@ -17,7 +17,7 @@ import numpy as np
 from lineage.audit.checkpoint import Checkpoint
 from lineage.audit.comparison import Comparison, Pair, compare, sampled
 from lineage.audit.digest import Digest, DigestCache, digest_of, sketch
-from lineage.audit.direction import INHERITED, block, inherited
+from lineage.audit.direction import INHERITED, corner, inherited, oriented
 from lineage.audit.exchangeability import RowTest, combined, conformal, row_test
 from lineage.audit.files import safe_file
 from lineage.audit.layers import LayerOrigin, looks_random, origin
@@ -246,9 +246,9 @@ class Audit:
             shares = []
             for name in self._shared_matrices([nearest, nearer], 6):
                 pairs = [Pair(self.child, one.opened, one.matching)(name) for one in (nearest, nearer)]
-                older, newer, ours = block(pairs[0][0]), block(pairs[1][0]), block(pairs[0][1])
+                older, newer, ours = (oriented(values) for values in (pairs[0][0], pairs[1][0], pairs[0][1]))
                 if ours is not None and not np.array_equal(older, newer):
-                    shares.append(inherited(older, newer, ours))
+                    shares.append(inherited(corner(older), corner(newer), corner(ours)))
             if shares and np.median(shares) >= INHERITED:
                 nearest = nearer
         return nearest

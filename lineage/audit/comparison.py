@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage.audit.checkpoint import Checkpoint
 from lineage.audit.digest import chosen_rows
-from lineage.audit.direction import Direction, block, direction
+from lineage.audit.direction import Direction, measured, overall
 from lineage.audit.matching import Matching
 
 ROUNDING = {
@@ -66,7 +66,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         backbone: the child's matched matrices that are no head.
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
-    blocks = []
+    directions = []
     telling = set(_evenly([name for name in backbone if min(pair.child.entries[name].shape[:1]) >= 32]))
     for name in pair.matching.pairs:
         theirs, ours = pair(name)
@@ -76,16 +76,14 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
         elif name in telling:
-            both = block(theirs), block(_unpruned(ours, theirs))
-            if both[0] is not None:
-                blocks.append(both)
+            directions.append(measured(theirs, _unpruned(ours, theirs)))
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
         changes,
         unchanged,
         float(np.sqrt(moved / energy)) if energy else float("nan"),
-        direction(blocks),
+        overall(directions),
     )
 
 

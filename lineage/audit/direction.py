@@ -20,7 +20,11 @@ import numpy as np
 
 STRONGEST, NEWEST = 8, 4
 """Singular directions of A, and of the change, that are looked at."""
-ROWS, COLUMNS = 256, 1024
+CORNER = (256, 1024)
+"""Rows and columns whose whole spectrum is taken; the change's strongest directions are sought in all of them."""
+MOST_ROWS, MOST_COLUMNS = 512, 4608
+STEPS = 12
+"""Of subspace iteration, ample for directions that stand out."""
 FEWEST = 32
 """Matrices with fewer rows or columns have no middling directions to speak of."""
 KEPT = (0.96, 1.2)
@@ -49,17 +53,29 @@ class Direction:
         return "unclear"
 
 
-def direction(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Direction | None:
-    """Mean retention and median position over matrices (candidate's, child's); None without any."""
-    rows = []
-    for candidate, child in pairs:
-        forth, back = retention(candidate, child), retention(child, candidate)
-        if np.isfinite(forth + back):
-            rows.append((forth, back, position(candidate, child)))
-    if not rows:
+def measured(candidate: np.ndarray, child: np.ndarray) -> Direction | None:
+    """Retention both ways and the position, of one matrix; None if it is too small, or nothing of it is kept."""
+    candidate, child = oriented(candidate), oriented(child)
+    if candidate is None:
         return None
-    forth, back, where = np.array(rows).T
-    return Direction(float(forth.mean()), float(back.mean()), float(np.median(where)))
+    corners = corner(candidate), corner(child)
+    kept = _along(*corners)
+    forth, back = _retention(kept), retention(*corners[::-1])
+    if not np.isfinite(forth + back):
+        return None
+    return Direction(forth, back, _position(candidate, child, _middle(kept)))
+
+
+def overall(found: list[Direction | None]) -> Direction | None:
+    """Mean retention and median position over the matrices; None without any."""
+    usable = [one for one in found if one is not None]
+    if not usable:
+        return None
+    return Direction(
+        float(np.mean([one.of_candidate for one in usable])),
+        float(np.mean([one.of_child for one in usable])),
+        float(np.median([one.position for one in usable])),
+    )
 
 
 def retention(kept: np.ndarray, by: np.ndarray) -> float:
@@ -71,18 +87,30 @@ def retention(kept: np.ndarray, by: np.ndarray) -> float:
     Returns:
         NaN where nothing of the middling directions is kept.
     """
-    along = _along(kept, by)
-    middle = _middle(along)
-    return float(along[:STRONGEST].mean()) / middle if abs(middle) > 0.02 else float("nan")
+    return _retention(_along(kept, by))
 
 
 def position(candidate: np.ndarray, child: np.ndarray) -> float:
     """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
-    change = child - _middle(_along(candidate, child)) * candidate
-    energies, left = np.linalg.eigh(change @ change.T)
-    left, energies = left[:, -NEWEST:], energies[-NEWEST:]
-    projected = np.einsum("ik,ik->k", left, (candidate @ change.T) @ left)
-    return -float(projected.sum()) / max(float(energies.sum()), 1e-30)
+    return _position(candidate, child, _middle(_along(corner(candidate), corner(child))))
+
+
+def _retention(along: np.ndarray) -> float:
+    middle = _middle(along)
+    return float(along[:STRONGEST].mean()) / middle if abs(middle) > 0.02 else float("nan")
+
+
+def _position(candidate: np.ndarray, child: np.ndarray, kept: float) -> float:
+    change = child - np.asarray(kept, child.dtype) * candidate
+    left = change @ np.random.default_rng(0).standard_normal((change.shape[1], 2 * NEWEST)).astype(
+        change.dtype
+    )
+    for _ in range(STEPS):
+        left, _ = np.linalg.qr(change @ (change.T @ left))
+    turned, strengths, right = np.linalg.svd(left.T @ change, full_matrices=False)
+    held = np.einsum("ki,ij,kj->k", (left @ turned).T, candidate, right, optimize=True)[:NEWEST]
+    strengths = strengths[:NEWEST]
+    return -float(held @ strengths) / max(float(strengths @ strengths), 1e-30)
 
 
 def inherited(ancestor: np.ndarray, candidate: np.ndarray, child: np.ndarray) -> float:
@@ -98,11 +126,16 @@ def inherited(ancestor: np.ndarray, candidate: np.ndarray, child: np.ndarray) ->
     return float(np.median(np.einsum("ik,ik->k", left, (of_child @ news.T) @ left) / energies))
 
 
-def block(values: np.ndarray) -> np.ndarray | None:
-    """A matrix' first rows and columns in float64, the shorter side first; None if it is too small."""
+def oriented(values: np.ndarray) -> np.ndarray | None:
+    """A matrix with the shorter side first, cut to the most rows and columns; None if it is too small."""
     flat = values.reshape(len(values), -1)
     flat = flat.T if flat.shape[0] > flat.shape[1] else flat
-    return flat[:ROWS, :COLUMNS].astype(np.float64) if min(flat.shape) >= FEWEST else None
+    return flat[:MOST_ROWS, :MOST_COLUMNS] if min(flat.shape) >= FEWEST else None
+
+
+def corner(values: np.ndarray) -> np.ndarray:
+    """The part of a matrix whose whole spectrum is taken, in float64."""
+    return values[: CORNER[0], : CORNER[1]].astype(np.float64)
 
 
 def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:

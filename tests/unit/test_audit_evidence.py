@@ -9,7 +9,7 @@ from scipy.optimize import lsq_linear
 
 from lineage.audit.auditing import Audit
 from lineage.audit.digest import DigestCache, digest_of, sketch
-from lineage.audit.direction import direction, inherited, position, retention
+from lineage.audit.direction import inherited, measured, position, retention
 from lineage.audit.layers import looks_random
 from lineage.audit.matching import match
 from lineage.audit.merging import mixture
@@ -236,9 +236,9 @@ def test_retention_and_position_of_a_planted_parent_child_and_sibling():
     assert position(parent, child) == pytest.approx(0, abs=0.1)
     assert position(child, parent) == pytest.approx(1, abs=0.15)
     assert position(parent, sibling) == pytest.approx(0.5, abs=0.2)
-    assert direction([(parent, child)]).reading == "candidate first"
-    assert direction([(child, parent)]).reading == "child first"
-    assert direction([(parent, sibling)]).reading == "unclear"
+    assert measured(parent, child).reading == "candidate first"
+    assert measured(child, parent).reading == "child first"
+    assert measured(parent, sibling).reading == "unclear"
     assert inherited(origin, parent, child) > 0.9
     assert abs(inherited(origin, sibling, child)) < 0.2
 
