@@ -17,7 +17,7 @@ import numpy as np
 from lineage.audit.checkpoint import Checkpoint
 from lineage.audit.comparison import Comparison, Pair, compare, sampled
 from lineage.audit.digest import Digest, DigestCache, digest_of, sketch
-from lineage.audit.direction import INHERITED, corner, inherited, oriented
+from lineage.audit.direction import INHERITED, corner, inherited, measured, oriented, overall
 from lineage.audit.exchangeability import RowTest, combined, conformal, row_test
 from lineage.audit.files import safe_file
 from lineage.audit.layers import LayerOrigin, looks_random, origin
@@ -235,23 +235,33 @@ class Audit:
         return mixture([one.id for one in relatives], gram, products, energy)
 
     def _nearest_ancestor(self) -> Candidate | None:
-        """Of the candidates that came first, the one whose news over the others the child holds."""
+        """Of the candidates that came first, the one that the child descends from most directly."""
         first = [
             one for one in self.relatives
             if one.comparison.direction and one.comparison.direction.reading == "candidate first"
         ]  # fmt: skip
-        first.sort(key=lambda one: -one.comparison.distance)
+        first.sort(key=lambda one: one.comparison.distance)
         nearest = first[0] if first else None
-        for nearer in first[1:]:
-            shares = []
-            for name in self._shared_matrices([nearest, nearer], 6):
-                pairs = [Pair(self.child, one.opened, one.matching)(name) for one in (nearest, nearer)]
-                older, newer, ours = (oriented(values) for values in (pairs[0][0], pairs[1][0], pairs[0][1]))
-                if ours is not None and not np.array_equal(older, newer):
-                    shares.append(inherited(corner(older), corner(newer), corner(ours)))
-            if shares and np.median(shares) >= INHERITED:
-                nearest = nearer
+        for other in first[1:]:
+            nearest = self._nearer(nearest, other)
         return nearest
+
+    def _nearer(self, one: Candidate, other: Candidate) -> Candidate:
+        """Of two ancestors, the later if the child holds its news, else the earlier; the closer if unclear."""
+        names = self._shared_matrices([one, other], 8)
+        readers = [Pair(self.child, each.opened, each.matching) for each in (one, other)]
+        flow = overall([measured(*(read(name)[0] for read in readers)) for name in names])
+        if flow is None or flow.reading == "unclear":
+            return one
+        is_in_order = flow.reading == "candidate first"
+        shares = []
+        for name in names:
+            before, after = (read(name)[0] for read in (readers if is_in_order else readers[::-1]))
+            parts = [oriented(values) for values in (before, after, self.child.read(name))]
+            if parts[0] is not None and not np.array_equal(before, after):
+                shares.append(inherited(*(corner(part) for part in parts)))
+        holds_news = bool(shares) and np.median(shares) >= INHERITED
+        return other if holds_news == is_in_order else one
 
     def _decided(self) -> Verdict:
         if self.unrelated and min(one.log10_p for one in self.unrelated) <= math.log10(

@@ -75,7 +75,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         changes[name] = float(difference / size) if size > 0 else float(difference > 0)
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
-        elif name in telling:
+        if name in telling and changes[name] > EXACT:
             directions.append(measured(theirs, _unpruned(ours, theirs)))
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2

@@ -12,6 +12,7 @@ SHOWN = 8
 def print_report(report: dict) -> None:
     """Prints the verdict, the nearest candidates and the layers."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.width = max(console.width, 110)
     console.print(headline(report))
     console.print(f"  {report['reason']} (decided by: {report['decided_by']})")
     for line in remarks(report):

@@ -211,7 +211,7 @@ def merged(first: Path, second: Path, weight: float, folder: Path) -> Path:
     one, other = load_file(first), load_file(second)
     target = folder / f"{first.stem}-{second.stem}-{weight}.safetensors"
     save_file({
-        name: (weight * one[name] + (1 - weight) * other[name]).astype(one[name].dtype) for name in one
+        name: np.asarray(weight * one[name] + (1 - weight) * other[name], one[name].dtype) for name in one
     }, target)  # fmt: skip
     return target
 

@@ -1,6 +1,6 @@
 """Seconds and memory of an audit of 200 candidates of ResNet18's size, 45 MB each; and of the next child's.
 
-    python tests/bench/audit_speed.py [how many candidates]
+python tests/bench/audit_speed.py [how many candidates]
 """
 
 import os
