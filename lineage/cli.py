@@ -53,10 +53,72 @@ def unlock() -> None:
         typer.echo(f"removed {path}, left by a run that was killed", err=True)
 
 
+@app.command()
+def audit(
+    child: Annotated[
+        str, typer.Option(help="The suspect checkpoint: FILE, or FILE::ID of a file with several.")
+    ],
+    candidates: Annotated[
+        str, typer.Option(help="Possible parents: a folder, a quoted glob, models.tsv or a file.")
+    ],
+    unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
+    claimed: Annotated[str, typer.Option(help="The id of the parent that is claimed.")] = "",
+    alpha: Annotated[float, typer.Option(help="The false-positive rate.")] = 0.01,
+    json_to: Annotated[Path | None, typer.Option("--json", help="Write the evidence as JSON.")] = None,
+    html_to: Annotated[
+        Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
+    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+) -> None:
+    """Says which candidate a checkpoint comes from, and how sure that is; executes nothing in any file.
+
+    Exit codes: 0 a relative was found, 3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
+    """
+    from lineage.audit.bundle import run_audit, write_html, write_json
+    from lineage.audit.summary import print_report
+    from lineage.audit.verdict import EXIT_CODES
+
+    report = run_audit(
+        child,
+        candidates,
+        unrelated,
+        claimed=claimed,
+        alpha=alpha,
+        follow=follow_links,
+        cache=cache,
+        keep=not no_cache,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    if json_to:
+        write_json(report, json_to)
+    if html_to:
+        write_html(report, html_to)
+    print_report(report)
+    raise typer.Exit(EXIT_CODES[report["verdict"]])
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
+) -> None:
+    """Recomputes an audit from its inputs and names what differs; exit code 1 if anything does."""
+    from lineage.audit.bundle import differences
+
+    found = differences(bundle)
+    for line in found:
+        typer.echo(line)
+    typer.echo(f"{bundle}: {len(found)} differences" if found else f"{bundle}: verified, nothing differs")
+    raise typer.Exit(1 if found else 0)
+
+
 def main() -> None:
     """Runs the command; a user's mistake ends as one line and exit code 2."""
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)

@@ -6,3 +6,5 @@ class UserError(Exception):
 
     The message names the file, column, key or layer, what was expected, what came, and what to do.
     """
+
+    exit_code = 2

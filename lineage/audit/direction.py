@@ -1,0 +1,154 @@
+"""Which of two relatives came first, from their weights alone.
+
+Training adds a few strong directions to a matrix and leaves the rest of its spectrum nearly as it was. Two
+quantities follow, both relative to b, the share of the candidate's middling directions that the child keeps (the
+median of uᵀCv/s), so that weight decay, rounding, pruning and noise, which treat all directions alike, cancel:
+
+- *retention* of A by C: the mean of uᵀCv/s over A's strongest singular directions, divided by b. A child keeps
+  what its parent had learnt; networks that only share an initialisation lack what the other has learnt.
+- *position* of A along the change D = C − bA: −⟨A, D⟩ over D's strongest singular directions, as a share of ‖D‖²
+  there. It is 0 if all of the change was added to A, 1 if all of it was taken away from A, and in between for two
+  that moved from a common origin.
+
+A relative that has hardly moved from the common origin has position 0 too: it cannot be told from a parent.
+docs/audit.md gives what was measured, on which the bounds rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+STRONGEST, NEWEST = 8, 4
+"""Singular directions of A, and of the change, that are looked at."""
+CORNER = (256, 1024)
+"""Rows and columns whose whole spectrum is taken; the change's strongest directions are sought in all of them."""
+MOST_ROWS, MOST_COLUMNS = 512, 4608
+STEPS = 12
+"""Of subspace iteration, ample for directions that stand out."""
+FEWEST = 32
+"""Matrices with fewer rows or columns have no middling directions to speak of."""
+KEPT = (0.96, 1.2)
+"""Retention of a parent by its child."""
+ADDED = (-0.75, 0.35)
+"""Position of a parent; below 0 where training goes on in directions that the parent had already."""
+INHERITED = 0.75
+"""Share of a candidate's news over its own ancestor that a child of it holds, at least."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Retention of the candidate by the child and the reverse, and the candidate's position."""
+
+    of_candidate: float
+    of_child: float
+    position: float
+
+    @property
+    def reading(self) -> str:
+        """`candidate first`, `child first` or `unclear`."""
+        if _within(self.of_candidate, KEPT) and _within(self.position, ADDED):
+            return "candidate first"
+        if _within(self.of_child, KEPT) and _within(1 - self.position, ADDED):
+            return "child first"
+        return "unclear"
+
+
+def measured(candidate: np.ndarray, child: np.ndarray) -> Direction | None:
+    """Retention both ways and the position, of one matrix; None if it is too small, or nothing of it is kept."""
+    candidate, child = oriented(candidate), oriented(child)
+    if candidate is None:
+        return None
+    corners = corner(candidate), corner(child)
+    kept = _along(*corners)
+    forth, back = _retention(kept), retention(*corners[::-1])
+    if not np.isfinite(forth + back):
+        return None
+    return Direction(forth, back, _position(candidate, child, _middle(kept)))
+
+
+def overall(found: list[Direction | None]) -> Direction | None:
+    """Mean retention and median position over the matrices; None without any."""
+    usable = [one for one in found if one is not None]
+    if not usable:
+        return None
+    return Direction(
+        float(np.mean([one.of_candidate for one in usable])),
+        float(np.mean([one.of_child for one in usable])),
+        float(np.median([one.position for one in usable])),
+    )
+
+
+def retention(kept: np.ndarray, by: np.ndarray) -> float:
+    """How well `by` keeps the strongest singular directions of `kept`, relative to its middling ones.
+
+    Args:
+        kept: [n, m], n ≤ m; by: the same shape.
+
+    Returns:
+        NaN where nothing of the middling directions is kept.
+    """
+    return _retention(_along(kept, by))
+
+
+def position(candidate: np.ndarray, child: np.ndarray) -> float:
+    """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
+    return _position(candidate, child, _middle(_along(corner(candidate), corner(child))))
+
+
+def _retention(along: np.ndarray) -> float:
+    middle = _middle(along)
+    return float(along[:STRONGEST].mean()) / middle if abs(middle) > 0.02 else float("nan")
+
+
+def _position(candidate: np.ndarray, child: np.ndarray, kept: float) -> float:
+    change = child - np.asarray(kept, child.dtype) * candidate
+    left = change @ np.random.default_rng(0).standard_normal((change.shape[1], 2 * NEWEST)).astype(
+        change.dtype
+    )
+    for _ in range(STEPS):
+        left, _ = np.linalg.qr(change @ (change.T @ left))
+    turned, strengths, right = np.linalg.svd(left.T @ change, full_matrices=False)
+    held = np.einsum("ki,ij,kj->k", (left @ turned).T, candidate, right, optimize=True)[:NEWEST]
+    strengths = strengths[:NEWEST]
+    return -float(held @ strengths) / max(float(strengths @ strengths), 1e-30)
+
+
+def inherited(ancestor: np.ndarray, candidate: np.ndarray, child: np.ndarray) -> float:
+    """The share of a candidate's news over an ancestor that the child holds: the median over all their directions.
+
+    Siblings share the strongest news, where they were trained alike; only descendants share the details.
+    """
+    news = candidate - _middle(_along(ancestor, candidate)) * ancestor
+    of_child = child - _middle(_along(ancestor, child)) * ancestor
+    energies, left = np.linalg.eigh(news @ news.T)
+    telling = energies > 1e-3 * energies[-1]
+    left, energies = left[:, telling], energies[telling]
+    return float(np.median(np.einsum("ik,ik->k", left, (of_child @ news.T) @ left) / energies))
+
+
+def oriented(values: np.ndarray) -> np.ndarray | None:
+    """A matrix with the shorter side first, cut to the most rows and columns; None if it is too small."""
+    flat = values.reshape(len(values), -1)
+    flat = flat.T if flat.shape[0] > flat.shape[1] else flat
+    return flat[:MOST_ROWS, :MOST_COLUMNS] if min(flat.shape) >= FEWEST else None
+
+
+def corner(values: np.ndarray) -> np.ndarray:
+    """The part of a matrix whose whole spectrum is taken, in float64."""
+    return values[: CORNER[0], : CORNER[1]].astype(np.float64)
+
+
+def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """uᵀ·by·v / s for every singular triple of `kept`, strongest first."""
+    energies, left = np.linalg.eigh(kept @ kept.T)
+    left, energies = left[:, ::-1], np.maximum(energies[::-1], 1e-12 * max(float(energies[-1]), 1e-30))
+    return np.einsum("ik,ik->k", left, (by @ kept.T) @ left) / energies
+
+
+def _middle(along: np.ndarray) -> float:
+    """What is kept of the middling directions: the median of the second quarter."""
+    return float(np.median(along[len(along) // 4 : len(along) // 2]))
+
+
+def _within(value: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= value <= bounds[1]

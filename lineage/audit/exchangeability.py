@@ -1,0 +1,86 @@
+"""An exact test of independence from a pair of matrices alone.
+
+Under independent training the order of hidden neurons is exchangeable: the child's rows could as well have come
+in any other order. With unit rows a_i of the candidate and b_j of the child, G_ij = ⟨a_i, b_j⟩, two statistics of
+the given order are compared with what a random order of the child's rows would give:
+
+- z: T = trace G has mean ΣG/n and variance Σd²/(n−1), d = G centred by rows and columns (Hoeffding 1951,
+  doi:10.1214/aoms/1177729391). Its normal tail is an approximation, so it is never taken below 1/n!.
+- matches: K = how many rows of the candidate have their own row of the child as their most similar. Whatever G is,
+  P(K ≥ k) ≤ 1/k!, because at most n!/k!/(n−k)! choices of k rows can all match, each with probability (n−k)!/n!.
+
+The p-value is the larger of both: it stays valid where a few rows dominate, and no normal tail is believed alone.
+n rows, k columns.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaln, log_ndtr
+
+LN10 = math.log(10)
+
+
+@dataclass(frozen=True)
+class RowTest:
+    """What a pair of matrices says against independence: rows, z, matches and log10 of the p-value."""
+
+    rows: int
+    z: float
+    matches: int
+    log10_p: float
+
+
+def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
+    """Tests whether the child's rows could have come in any order.
+
+    Args:
+        candidate: rows [n, k]; child: rows [n, k]; each of norm 1 or 0.
+
+    Returns:
+        z 0 and log10_p 0 where no order differs from another.
+    """
+    overlap = candidate @ child.T
+    rows = len(overlap)
+    column, row = overlap.mean(0), overlap.mean(1)
+    spread = float(np.square(overlap - column - row[:, None] + overlap.mean()).sum(dtype=np.float64))
+    sd = math.sqrt(spread / (rows - 1))
+    if sd < 1e-9:
+        return RowTest(rows, 0.0, 0, 0.0)
+    z = (float(np.trace(overlap, dtype=np.float64)) - rows * float(overlap.mean(dtype=np.float64))) / sd
+    matches = int(np.count_nonzero(overlap.argmax(1) == np.arange(rows)))
+    by_z = max(float(log_ndtr(-z)), -float(gammaln(rows + 1))) / LN10
+    by_matches = -float(gammaln(matches + 1)) / LN10
+    return RowTest(rows, z, matches, min(0.0, max(by_z, by_matches)))
+
+
+def combined(log10_ps: list[float], at_least: int = 2) -> float:
+    """log10 of a p-value for `at_least` of the layers being dependent: (L − u + 1) · p_(u), or L·p of a lone one.
+
+    Valid however the layers depend on one another (Benjamini & Heller 2008, doi:10.1111/j.1541-0420.2007.00984.x).
+    So one shared layer alone is no evidence where there are more.
+    """
+    if not log10_ps:
+        return 0.0
+    count = len(log10_ps)
+    needed = min(at_least, count)
+    return min(0.0, sorted(log10_ps)[needed - 1] + math.log10(count - needed + 1))
+
+
+def conformal(score: float, unrelated: list[float]) -> float | None:
+    """The share of unrelated networks that look at least as related: (1 + #{s ≥ score}) / (1 + N); None for none."""
+    if not unrelated:
+        return None
+    return (1 + sum(other >= score for other in unrelated)) / (1 + len(unrelated))
+
+
+def discoveries(log10_ps: list[float], rate: float) -> list[bool]:
+    """Which are significant at this false discovery rate (Benjamini & Hochberg 1995)."""
+    order = sorted(range(len(log10_ps)), key=log10_ps.__getitem__)
+    last = max(
+        (rank for rank, at in enumerate(order, 1) if log10_ps[at] <= math.log10(rate * rank / len(order))),
+        default=0,
+    )
+    chosen = set(order[:last])
+    return [at in chosen for at in range(len(log10_ps))]

@@ -1,0 +1,70 @@
+"""What tensors' names and shapes say of their part in a network, where no architecture is known."""
+
+import re
+from collections.abc import Mapping
+
+PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.", "net.", "network.", "state_dict.", "base_model.")
+"""What wrappers put before names; taken off as often as they occur."""
+TOKENS = re.compile(r"[._/:]+")
+HEADS = {"head", "heads", "logits"}
+LAST_OF = {"fc", "classifier", "classif", "out", "output"}
+"""Names of heads that hidden layers bear as well; only the last such matrix is a head."""
+ANCHORED = (
+    {"pos", "position", "positions", "positional", "rel", "relative", "rope", "freq", "freqs", "inv", "mask", "index"}
+    | {"anchor", "anchors", "table", "wte", "wpe", "tokens", "token", "word", "embedding", "embeddings", "shared"}
+)  # fmt: skip
+"""Parts of tables, whose rows have a fixed order: positions, words."""
+ATTENTION = (
+    {"attn", "attention", "qkv", "q", "k", "v", "query", "key", "value", "in", "to", "self", "mha"}
+)  # fmt: skip
+"""Attention's inputs, whose rows may only change places within a head."""
+TIED = ("weight_hh", "weight_ih", "recurrent_kernel")
+"""Recurrent layers, whose rows and columns are the same neurons."""
+
+
+def canonical(name: str) -> str:
+    """A tensor's name without what wrappers put before it."""
+    while prefix := next((prefix for prefix in PREFIXES if name.startswith(prefix)), None):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def layer_of(name: str) -> str:
+    """The layer that a tensor belongs to: its name without the last part."""
+    return canonical(name).rpartition(".")[0] or canonical(name)
+
+
+def matrices(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Names of the tensors with rows and columns."""
+    return [name for name, shape in shapes.items() if len(shape) >= 2 and shape[0] > 1]
+
+
+def heads(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
+    """The matrices that look like the head: by their name, or else by their place at the end."""
+    linear = [name for name in shapes if len(shapes[name]) == 2 or shapes[name][2:] == (1, 1)]
+    by_name = {name for name in linear if not HEADS.isdisjoint(_parts(name))}
+    called = [name for name in linear if not LAST_OF.isdisjoint(_parts(name))]
+    if not by_name and called:
+        by_name = {called[-1]}
+    return by_name or set(matrices(shapes)[-1:])
+
+
+def reason_against(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """Why the order of a matrix' rows may not be free, as far as its name and shape say; None if it may."""
+    parts, shape = _parts(name), shapes[name]
+    if any(tie in name for tie in TIED):
+        return "recurrent: its rows and columns are the same neurons"
+    if not ANCHORED.isdisjoint(parts) and not {"patch", "proj", "projection"} & set(parts):
+        return "a table, whose rows have a fixed order"
+    if {"qkv", "in"} & set(parts) and shape[0] == 3 * shape[1]:
+        return "attention: its rows are tied within heads"
+    if not ATTENTION.isdisjoint(parts) and not {"proj", "out", "dense", "o"} & set(parts):
+        return "attention: its rows are tied within heads"
+    if len(shape) == 2 and shape[0] == 3 * shape[1] and shape[1] >= 32:
+        return "has the shape of attention's fused input"
+    return None
+
+
+def _parts(name: str) -> list[str]:
+    words = TOKENS.split(canonical(name).lower())
+    return [part for word in words for part in word.split("_")]

@@ -1,0 +1,251 @@
+"""How often an audit is right: on the default zoo that `make run` made, and on small zoos trained here.
+
+    python tests/bench/audit_rates.py [default fc vit resnet18]
+
+prints one table; each line is one kind of child, with how many verdicts were as they should be. `make audit-bench`.
+"""
+
+import itertools
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+from audit_zoo import FOLDER, ZOOS, make
+from rich.console import Console
+from rich.table import Table
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch
+from safetensors.torch import save_file as save_torch
+
+from lineage.audit.auditing import Audit
+from lineage.audit.digest import DigestCache
+from lineage.audit.naming import heads
+from lineage.audit.sources import Source
+from lineage.evaluation import wilson_interval
+from lineage.zoo import seed_of
+
+Tensors = dict[str, np.ndarray]
+DRAWS = 1500
+
+
+class Rates:
+    """Counts of verdicts by zoo and kind of child."""
+
+    def __init__(self, cache: Path):
+        self.cache = DigestCache(cache)
+        self.counts: dict[tuple[str, str, str], Counter] = defaultdict(Counter)
+
+    def audit(self, child: Path | str, candidates: list[Source]) -> Audit:
+        return Audit(str(child), candidates, cache=self.cache)
+
+    def count(self, zoo: str, kind: str, wanted: str, came: str) -> None:
+        self.counts[zoo, kind, wanted][came] += 1
+        if came != wanted:
+            print(f"{zoo}: {kind}: {came}", file=sys.stderr, flush=True)
+
+
+def named(audit: Audit) -> str:
+    """The verdict, with the parent's id."""
+    verdict = audit.verdict
+    return f"{verdict.word} {verdict.parent}" if verdict.parent else verdict.word
+
+
+def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> None:
+    """Every child of the default experiment, with all roots, and with sets of the other roots."""
+    roots = [
+        Source(id=path.parent.name, path=str(path)) for path in sorted(results.glob("pretrain/*/weights.h5"))
+    ]
+    children = [
+        (f"{path}::{model}", model.partition(".")[0])
+        for path in sorted(results.glob("finetune/*/*/*/weights.h5"))
+        for model in models_of(path)
+    ]
+    for child, parent in children:
+        came = named(rates.audit(child, roots))
+        rates.count(
+            "default", "all candidates", "the parent", "the parent" if came == f"parent {parent}" else came
+        )
+    draws = [
+        (child, subset)
+        for child, parent in children
+        for size in range(1, len(roots))
+        for subset in itertools.combinations([root for root in roots if root.id != parent], size)
+    ]
+    generator = np.random.default_rng(0)
+    for number in generator.permutation(len(draws))[:DRAWS]:
+        child, subset = draws[number]
+        rates.count("default", "parent removed", "none of these", named(rates.audit(child, list(subset))))
+    for one, other in itertools.permutations(roots, 2):
+        came = named(rates.audit(one.path, [other]))
+        rates.count("default", "independent pair", "none of these", came)
+
+
+def models_of(path: Path) -> list[str]:
+    """The ids in a file of weights."""
+    with h5py.File(path) as file:
+        return list(file["models"])
+
+
+def small_zoo(rates: Rates, name: str, folder: Path) -> None:
+    """Children with the parent and without it, co-initialised networks, children stored otherwise, merges, grafts."""
+    files = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    roots = [
+        Source(id=model, path=str(path))
+        for model, path in files.items()
+        if model[0] == "p" and "." not in model
+    ]
+    children = [model for model in files if model.count(".") == 1]
+    for model in children:
+        parent = model.partition(".")[0]
+        came = named(rates.audit(files[model], roots))
+        rates.count(name, "all roots", "the parent", "the parent" if came == f"parent {parent}" else came)
+        others = [root for root in roots if root.id != parent]
+        rates.count(name, "parent removed", "none of these", named(rates.audit(files[model], others)))
+        family = [
+            Source(id=other, path=str(files[other]))
+            for other in files
+            if other != model and not other.endswith(".g")
+        ]
+        came = named(rates.audit(files[model], family))
+        rates.count(
+            name, "all other models", "the parent", "the parent" if came == f"parent {parent}" else came
+        )
+    for model in (model for model in files if model.endswith(".g")):
+        parent = model.removesuffix(".g")
+        family = [Source(id=other, path=str(files[other])) for other in files if other != model]
+        came = named(rates.audit(files[model], family))
+        rates.count(
+            name, "grandchild, all others", "the parent", "the parent" if came == f"parent {parent}" else came
+        )
+    alike = ["p0", *(model for model in files if model.startswith("co"))]
+    for one, other in itertools.permutations(alike, 2):
+        came = named(rates.audit(files[one], [Source(id=other, path=str(files[other]))]))
+        rates.count(name, "same initialisation", "related, direction unclear", came)
+    with tempfile.TemporaryDirectory() as made:
+        for model in children:
+            parent = model.partition(".")[0]
+            for kind, path in variants(files[model], Path(made)):
+                came = named(rates.audit(path, roots))
+                rates.count(name, kind, "the parent", "the parent" if came == f"parent {parent}" else came)
+        for first, second in itertools.combinations(roots, 2):
+            for weight in (0.5, 0.7):
+                path = merged(Path(first.path), Path(second.path), weight, Path(made))
+                rates.count(name, f"merged {weight:g} and {1 - weight:.1f}", "both", is_merge(
+                    rates.audit(path, roots), {first.id: weight, second.id: 1 - weight}))  # fmt: skip
+            for path, taken in grafted(Path(first.path), Path(second.path), Path(made)):
+                rates.count(name, "grafted layers", "located", is_located(
+                    rates.audit(path, roots), first.id, second.id, taken))  # fmt: skip
+
+
+def is_merge(audit: Audit, weights: dict[str, float]) -> str:
+    """`both`, if the verdict names both parents with weights within 0.05."""
+    found = audit.verdict.parents
+    close = found.keys() == weights.keys() and all(
+        abs(found[name] - weights[name]) <= 0.05 for name in weights
+    )
+    return "both" if close else f"{named(audit)} {found}"
+
+
+def is_located(audit: Audit, first: str, second: str, taken: set[str]) -> str:
+    """`located`, if every testable layer's source is the network that it was taken from."""
+    wrong = [
+        layer.tensor
+        for layer in audit.layers
+        if layer.is_evidence and layer.source != (second if layer.tensor in taken else first)
+    ]
+    return f"wrong at {wrong[0]}" if wrong else "located"
+
+
+def variants(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """The child stored otherwise, or changed in ways that leave its parent."""
+    tensors = load_file(path)
+    generator = np.random.default_rng(seed_of(path.stem))
+
+    def kept(kind: str, changed: Tensors) -> tuple[str, Path]:
+        target = folder / f"{path.stem}-{kind.replace(' ', '-').replace('%', '')}.safetensors"
+        save_file({name: np.ascontiguousarray(values) for name, values in changed.items()}, target)
+        return kind, target
+
+    def floats(change: Callable[[np.ndarray], np.ndarray]) -> Tensors:
+        return {
+            name: change(values) if values.dtype.kind == "f" else values for name, values in tensors.items()
+        }
+
+    yield kept("fp16", floats(lambda values: values.astype(np.float16)))
+    target = folder / f"{path.stem}-bf16.safetensors"
+    save_torch({name: value.bfloat16() if value.is_floating_point() else value
+                for name, value in load_torch(path).items()}, target)  # fmt: skip
+    yield "bf16", target
+    quantised: Tensors = {}
+    for name, values in tensors.items():
+        if values.dtype.kind == "f" and values.ndim >= 2:
+            scale = np.float32(np.abs(values).max() / 127)
+            quantised |= {name: np.round(values / scale).astype(np.int8), f"{name}_scale": np.array([scale])}
+        else:
+            quantised[name] = values
+    yield kept("int8", quantised)
+    yield kept("prefixed", {f"module.model.{name}": values for name, values in tensors.items()})
+    yield kept("renamed", {f"t{number:04d}.weight": values for number, values in enumerate(tensors.values())})
+    head = {
+        name.rpartition(".")[0] for name in heads({name: values.shape for name, values in tensors.items()})
+    }
+    yield kept("new head", {
+        name: generator.normal(0, 0.02, (37, *values.shape[1:])).astype(np.float32)
+        if name.rpartition(".")[0] in head else values
+        for name, values in tensors.items()
+    })  # fmt: skip
+    yield kept("pruned 50 %", floats(
+        lambda values: np.where(np.abs(values) < np.median(np.abs(values)), 0, values) if values.ndim >= 2 else values
+    ))  # fmt: skip
+    yield kept("noise 5 %", floats(
+        lambda values: (values + 0.05 * values.std() * generator.normal(size=values.shape)).astype(np.float32)
+    ))  # fmt: skip
+
+
+def merged(first: Path, second: Path, weight: float, folder: Path) -> Path:
+    """The weighted mean of two networks."""
+    one, other = load_file(first), load_file(second)
+    target = folder / f"{first.stem}-{second.stem}-{weight}.safetensors"
+    save_file({
+        name: np.asarray(weight * one[name] + (1 - weight) * other[name], one[name].dtype) for name in one
+    }, target)  # fmt: skip
+    return target
+
+
+def grafted(first: Path, second: Path, folder: Path) -> Iterator[tuple[Path, set[str]]]:
+    """The first network with its later half, and with every other matrix, of the second."""
+    one, other = load_file(first), load_file(second)
+    wide = [name for name in one if one[name].ndim >= 2]
+    for kind, taken in (("half", set(wide[len(wide) // 2 :])), ("every-other", set(wide[::2]))):
+        target = folder / f"{first.stem}-{second.stem}-{kind}.safetensors"
+        save_file({name: other[name] if name in taken else one[name] for name in one}, target)
+        yield target, taken
+
+
+def main() -> None:
+    """Prints the table."""
+    wanted = sys.argv[1:] or ["default", *ZOOS]
+    with tempfile.TemporaryDirectory() as cache:
+        rates = Rates(Path(cache))
+        for name in wanted:
+            if name == "default":
+                default_zoo(rates)
+            else:
+                small_zoo(rates, name, make(name) if name in ZOOS else FOLDER / name)
+    table = Table("zoo", "child", "verdict wanted", "right", "n", "95 % interval, %", "otherwise")
+    for (zoo, kind, verdict), came in rates.counts.items():
+        total = sum(came.values())
+        low, high = wilson_interval(came[verdict] / total, total)
+        others = ", ".join(f"{count} {what}" for what, count in came.most_common() if what != verdict)
+        table.add_row(
+            zoo, kind, verdict, str(came[verdict]), str(total), f"{100 * low:.1f} … {100 * high:.1f}", others
+        )
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()

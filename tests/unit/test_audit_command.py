@@ -1,0 +1,232 @@
+"""The commands `audit` and `verify`: exit codes, one line for every mistake, bundles that can be checked again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile import HOSTILE, MARKER
+from safetensors.numpy import load_file, save_file
+from test_audit_evidence import ROOTS, child_of, network
+
+from lineage.audit.bundle import differences
+from lineage.audit.verdict import EXIT_CODES
+
+ROOT = Path(__file__).parents[2]
+GIGABYTE = 2**30
+
+
+def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "lineage", *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200", "XDG_CACHE_HOME": os.devnull + "/none", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Four roots in `bases`, a child of p2, and an independent network."""
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / "bases").mkdir()
+    for name, tensors in ROOTS.items():
+        save_file(tensors, folder / "bases" / f"{name}.safetensors")
+    save_file(child_of(ROOTS["p2"], 9), folder / "child.safetensors")
+    save_file(network(99), folder / "stranger.safetensors")
+    save_file(network(1, widths=(30, 50, 40, 10)), folder / "other-shapes.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(folder) -> Path:
+    """The evidence of an audit of the child."""
+    done = run("audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--no-cache",
+               "--json", folder / "b.json", "--html", folder / "b.html", "--claimed", "p1")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "parent: p2" in done.stdout
+    assert "the weights contradict it" in done.stdout
+    return folder / "b.json"
+
+
+@pytest.mark.parametrize(("child", "code", "word"), [
+    ("child", 0, "parent"), ("stranger", 3, "none of these"), ("other-shapes", 4, "cannot tell"),
+])  # fmt: skip
+def test_the_exit_code_tells_the_verdict(folder, child, code, word):
+    done = run(
+        "audit", "--child", folder / f"{child}.safetensors", "--candidates", folder / "bases", "--no-cache"
+    )  # fmt: skip
+    assert done.returncode == code == EXIT_CODES[word]
+    assert f"{child}.safetensors: {word}" in done.stdout
+
+
+def test_hostile_children_each_get_one_line_and_the_memory_stays_small(folder, tmp_path):
+    """All in one process, so that its peak memory is that of the worst."""
+    script = (
+        "import sys, resource, io, contextlib\n"
+        "from lineage.cli import main\n"
+        "for path in sys.argv[2:]:\n"
+        "    arguments = ['lineage', 'audit', '--child', path, '--candidates', BASES, '--no-cache']\n"
+        "    kept, sys.argv = sys.argv, arguments\n"
+        "    try:\n"
+        "        main()\n"
+        "        code = 0\n"
+        "    except SystemExit as end:\n"
+        "        code = end.code\n"
+        "    sys.argv = kept\n"
+        "    print('CODE', code, path, flush=True)\n"
+        "    print('CODE', code, path, file=sys.stderr, flush=True)\n"
+        "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    paths = {}
+    for name, (make, code, _) in HOSTILE.items():
+        make(tmp_path / name)
+        paths[str(tmp_path / name)] = code
+    done = subprocess.run(
+        [sys.executable, "-c", f"BASES = {str(folder / 'bases')!r}\n{script}", "-", *paths],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    told: list[str] = []
+    for line in done.stderr.splitlines():
+        if not line.startswith("CODE"):
+            told.append(line)
+            continue
+        _, code, path = line.split(" ", 2)
+        assert int(code) == paths[path], f"{path}: {told}"
+        assert len(told) == 1, told
+        assert told[0].startswith("error: ")
+        told = []
+    assert not list(tmp_path.rglob(MARKER))
+    assert int(done.stdout.split("PEAK")[1]) * 1024 < GIGABYTE
+
+
+def test_a_file_without_permission_is_refused(folder, tmp_path):
+    path = tmp_path / "secret.safetensors"
+    save_file({"w": np.ones((20, 20), np.float32)}, path)
+    path.chmod(0)
+    look = "from lineage.audit.reading import open_model; open_model(sys.argv[1])"
+    drop = "import os, sys; os.geteuid() or os.seteuid(65534)"
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents:
+        if parent.owner() != "root" or parent.stat().st_mode & 0o005 != 0o005:
+            parent.chmod(0o755)
+        if parent.name.startswith("pytest-of"):
+            break
+    imports = "import lineage.audit.reading, lineage.audit.read_safetensors"
+    done = subprocess.run([sys.executable, "-c", f"{imports}\n{drop}\n{look}", path],
+                          cwd=ROOT, capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert "UserError" in done.stderr
+    assert "permission denied" in done.stderr.lower()
+
+
+def test_a_fresh_bundle_verifies(bundle):
+    assert differences(bundle) == []
+
+
+def test_the_page_is_self_contained_and_says_the_verdict(bundle):
+    page = bundle.with_suffix(".html").read_text()
+    assert "Parent: p2" in page
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "<script" not in page
+
+
+def test_names_in_a_checkpoint_cannot_write_into_the_page(folder, tmp_path):
+    from lineage.audit.bundle import run_audit, write_html
+
+    tensors = {f"<script>alert(1)</script>{name}": values for name, values in ROOTS["p0"].items()}
+    save_file(tensors, tmp_path / "evil.safetensors")
+    report = run_audit(str(tmp_path / "evil.safetensors"), str(folder / "bases"), keep=False)
+    write_html(report, tmp_path / "page.html")
+    assert "<script" not in (tmp_path / "page.html").read_text()
+
+
+def tampered(bundle: Path, edit) -> list[str]:
+    report = json.loads(bundle.read_text())
+    edit(report)
+    copy = bundle.with_name("tampered.json")
+    copy.write_text(json.dumps(report))
+    return differences(copy)
+
+
+def test_a_tampered_score_is_named(bundle):
+    def edit(report):
+        report["candidates"][0]["z"] += 5
+
+    assert [line.split(":")[0] for line in tampered(bundle, edit)] == ["candidates[p2].z"]
+
+
+def test_a_tampered_verdict_is_named(bundle):
+    def edit(report):
+        report["verdict"] = "none of these"
+
+    assert tampered(bundle, edit) == ["verdict: the bundle says 'none of these', it is 'parent'"]
+
+
+def test_a_tampered_version_is_named(bundle):
+    def edit(report):
+        report["versions"]["numpy"] = "1.0"
+
+    assert [line.split(":")[0] for line in tampered(bundle, edit)] == ["versions.numpy"]
+
+
+def test_a_changed_input_is_named(bundle, folder):
+    path = folder / "bases" / "p3.safetensors"
+    tensors = load_file(path)
+    save_file(tensors | {"layer0.bias": tensors["layer0.bias"] + 1}, path)
+    try:
+        assert differences(bundle) == [f"inputs: {path}: its content differs from what was audited"]
+    finally:
+        save_file(tensors, path)
+
+
+def test_verify_exits_with_1_where_something_differs(bundle):
+    report = json.loads(bundle.read_text())
+    report["candidates"][1]["log10_p"] = -40.0
+    copy = bundle.with_name("changed.json")
+    copy.write_text(json.dumps(report))
+    assert run("verify", copy).returncode == 1
+    assert run("verify", bundle).returncode == 0
+
+
+def test_what_is_no_bundle_is_told(tmp_path):
+    (tmp_path / "x.json").write_text("[]")
+    done = run("verify", tmp_path / "x.json")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_json_has_what_is_promised(bundle):
+    report = json.loads(bundle.read_text())
+    promised = {"verdict", "parent", "p_value", "candidates", "layers", "inputs", "versions"}
+    assert promised <= report.keys()
+    assert all(len(digest) == 64 for digest in report["inputs"].values())
+    assert len(report["inputs"]) == 5
+
+
+def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
+    """Thirty candidates of 8 MB take no more memory than three, but for some of the small digests."""
+
+    def peak(count: int) -> int:
+        many = tmp_path / str(count)
+        many.mkdir()
+        for number in range(count):
+            save_file(network(number, widths=(1000, 1000, 1000, 10)), many / f"{number}.safetensors")
+        code = (
+            "import resource, sys\nfrom lineage.audit.bundle import run_audit\n"
+            f"run_audit({str(many / '0.safetensors')!r}, {str(many)!r}, keep=False)\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        return int(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                                  timeout=120, check=True).stdout)  # fmt: skip
+
+    few, many = peak(3), peak(30)
+    assert many < few + 60_000
