@@ -53,7 +53,7 @@ def _told(error: ValidationError) -> str:
         "exclusiveMaximum": lambda: f"less than {error.validator_value}",
         "minItems": lambda: f"at least {error.validator_value} item",
         "minProperties": lambda: f"at least {error.validator_value} entry",
-        "anyOf": lambda: "a whole number above 0, or {default: number, <parent>: number}",
+        "anyOf": lambda: error.schema["description"],
     }.get(error.validator, lambda: f"{error.validator} {error.validator_value}")
     return f"expected {expected()}, but {error.message}"
 
@@ -81,6 +81,7 @@ def _check_experiment(experiment: dict, where: str) -> None:
     """What a schema cannot say: references between keys, and numbers that must fit together."""
     settings = experiment["settings"]
     for name, setting in settings.items():
+        _check_recipe(setting, f"{where}.settings.{name}")
         seen, ancestor = [name], setting["parents"]
         while ancestor != "roots":
             if ancestor not in settings:
@@ -120,6 +121,16 @@ def _check_experiment(experiment: dict, where: str) -> None:
         raise UserError(
             f"{where}.detector.layers: expected some of similarity.layers, {', '.join(tapped)}, "
             f"but got {untapped[0]!r}"
+        )
+
+
+def _check_recipe(setting: dict, where: str) -> None:
+    """That no two keys of a setting ask for different things."""
+    if "images_per_class" in setting and "images" in setting["grid"]:
+        raise UserError(f"{where}.images_per_class: expected without grid.images; drop one of them")
+    if "lora" in setting and (others := [key for key in ("freeze", "l2_sp") if key in setting]):
+        raise UserError(
+            f"{where}.lora: expected without {others[0]}, as all but its products and the head is frozen; drop one"
         )
 
 
