@@ -15,6 +15,7 @@ from lineage.errors import UserError
 from lineage.freezing import LINEAR_PROBE, freeze
 from lineage.lora import adapt, merge
 from lineage.networks import backbone_state, build, classes_of, seeded
+from lineage.pretrained import load_pretrained
 from lineage.progress import Tracked, untracked
 from lineage.regularisation import EarlyStopping, drop_before_head, l2_sp
 from lineage.sampling import training_images
@@ -22,11 +23,11 @@ from lineage.zoo import Model
 
 
 class Fit(NamedTuple):
-    """How well training went, in the epoch whose weights are kept."""
+    """How well training went, in the epoch whose weights are kept; no loss where there was none."""
 
-    loss: float
+    loss: float | None
     """Mean cross-entropy of the epoch, while it was trained."""
-    accuracy: float
+    accuracy: float | None
     """Likewise."""
     epochs: int
     """The epoch's number, from 1."""
@@ -40,7 +41,7 @@ def trained(
     device: torch.device,
     tracked: Tracked = untracked,
 ) -> tuple[dict, dict[str, Tensor]]:
-    """Trains one model: from random weights, or from its parent's backbone under a new head.
+    """Trains one model: from random or pretrained weights, or from its parent's backbone; always under a new head.
 
     Args:
         model: which, with its seed and recipe.
@@ -54,7 +55,8 @@ def trained(
         A row of the table of models (without its experiment), and the state dict.
 
     Raises:
-        UserError: if the data has fewer images than asked for, or the loss is not finite.
+        UserError: if the data has fewer images than asked for, pretrained weights cannot be had, or the loss is
+            not finite.
     """
     recipe = model.recipe
     net = build(network["name"], classes=len(images.class_names), channels=network["channels"],
@@ -66,13 +68,19 @@ def trained(
             raise UserError(
                 f"{model.parent}: expected the weights of a {network['name']}, but it has no {extra[0]}"
             )
+    if "weights" in recipe:
+        load_pretrained(net, network, recipe)
     chosen = training_images(model, images)
     pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
     try:
-        loss, accuracy, epochs = fit(net.to(device), pixels, labels, recipe, model.seed, tracked)
+        net.to(device)
+        found = (
+            fit(net, pixels, labels, recipe, model.seed, tracked) if recipe["epochs"] else Fit(None, None, 0)
+        )
     except UserError as error:
         raise UserError(f"{model.id}: {error}") from None
-    if not loss < float("inf"):
+    loss, accuracy, epochs = found
+    if epochs and not loss < float("inf"):
         raise UserError(
             f"{model.id}: training diverged (loss {loss}) at learning_rate "
             f"{recipe['learning_rate']}; lower it"

@@ -143,6 +143,8 @@ class Zoo:
 
     def _root(self, index: int) -> Model:
         recipe = {key: value for key, value in self._experiment["roots"].items() if key != "count"}
+        if isinstance(weights := recipe.get("weights"), list):
+            recipe["weights"] = weights[index % len(weights)]
         return Model(
             id=f"p{index}",
             setting=ROOTS,

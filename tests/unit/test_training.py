@@ -183,7 +183,7 @@ def test_a_parent_of_another_network_is_told():
         trained(model(9, "p0"), NETWORK, images(), parent, CPU)
 
 
-@pytest.mark.parametrize("name", ["fc", "timm:resnet18", "torchvision:resnet18"])
+@pytest.mark.parametrize("name", ["fc", "convnet", "timm:resnet18", "torchvision:resnet18"])
 def test_a_network_is_restored_with_the_head_that_it_was_trained_with(name):
     network = {"name": name, "image_size": 32, "channels": 3}
     net = build(name, classes=7, channels=3, image_size=32, seed=1)
