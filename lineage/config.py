@@ -53,7 +53,7 @@ def _told(error: ValidationError) -> str:
         "exclusiveMaximum": lambda: f"less than {error.validator_value}",
         "minItems": lambda: f"at least {error.validator_value} item",
         "minProperties": lambda: f"at least {error.validator_value} entry",
-        "anyOf": lambda: "a whole number above 0, or {default: number, <parent>: number}",
+        "anyOf": lambda: error.schema["description"],
     }.get(error.validator, lambda: f"{error.validator} {error.validator_value}")
     return f"expected {expected()}, but {error.message}"
 
@@ -79,8 +79,10 @@ def checked(config: dict, *, origin: str = "the configuration") -> dict:
 
 def _check_experiment(experiment: dict, where: str) -> None:
     """What a schema cannot say: references between keys, and numbers that must fit together."""
+    _check_roots(experiment, where)
     settings = experiment["settings"]
     for name, setting in settings.items():
+        _check_recipe(setting, f"{where}.settings.{name}")
         seen, ancestor = [name], setting["parents"]
         while ancestor != "roots":
             if ancestor not in settings:
@@ -120,6 +122,57 @@ def _check_experiment(experiment: dict, where: str) -> None:
         raise UserError(
             f"{where}.detector.layers: expected some of similarity.layers, {', '.join(tapped)}, "
             f"but got {untapped[0]!r}"
+        )
+
+
+def weight_files(recipe: dict) -> list[str]:
+    """The file that a root starts from, if there is one, for a workflow to track.
+
+    Raises:
+        UserError: if it is missing.
+    """
+    path = recipe.get("weights", "hub")
+    if path == "hub":
+        return []
+    if not Path(path).expanduser().is_file():
+        raise UserError(f"{path}: expected a file of weights, but there is none; correct roots.weights")
+    return [str(Path(path).expanduser())]
+
+
+def _check_roots(experiment: dict, where: str) -> None:
+    """That roots which are not trained from random weights have weights, and differ from each other."""
+    network, roots = experiment["network"], experiment["roots"]
+    for key in ("mean", "std"):
+        if ("mean" in network) != ("std" in network) or len(network.get(key, [])) not in (
+            0,
+            network["channels"],
+        ):
+            raise UserError(
+                f"{where}.network.{key}: expected mean and std, each of {network['channels']} channels, or neither"
+            )
+    still = not roots["epochs"] or roots.get("freeze") == "linear-probe"
+    if "weights" not in roots:
+        needing = [key for key in ("freeze", "match") if key in roots] + ["epochs"] * (not roots["epochs"])
+        if needing:
+            raise UserError(
+                f"{where}.roots.{needing[0]}: expected roots.weights with {roots[needing[0]]!r}, but there are none"
+            )
+        return
+    files = roots["weights"] if isinstance(roots["weights"], list) else [roots["weights"]]
+    if still and roots["count"] > len(files):
+        raise UserError(
+            f"{where}.roots.count: expected at most {len(files)}, one for each of roots.weights, as their backbones "
+            f"are not trained, but got {roots['count']}"
+        )
+
+
+def _check_recipe(setting: dict, where: str) -> None:
+    """That no two keys of a setting ask for different things."""
+    if "images_per_class" in setting and "images" in setting["grid"]:
+        raise UserError(f"{where}.images_per_class: expected without grid.images; drop one of them")
+    if "lora" in setting and (others := [key for key in ("freeze", "l2_sp") if key in setting]):
+        raise UserError(
+            f"{where}.lora: expected without {others[0]}, as all but its products and the head is frozen; drop one"
         )
 
 

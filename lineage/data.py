@@ -16,7 +16,7 @@ import inspect
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,20 +48,23 @@ MODES = {1: "L", 3: "RGB"}  # channels: how Pillow names them
 class Images:
     """Labelled images of one size.
 
-    pixels: uint8 [N, H, W, C]; labels: int64 [N], indices into class_names; ids: one unique name an image.
+    pixels: uint8 [N, H, W, C]; labels: int64 [N], indices into class_names; ids: one unique name an image; mean and
+    std: of each channel, to normalise by.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     ids: list[str]
     class_names: list[str]
+    mean: list[float] | None = None
+    std: list[float] | None = None
 
     def __len__(self) -> int:
         """N."""
         return len(self.labels)
 
     def tensor(self, index: "np.ndarray | list[int] | slice | None" = None) -> "torch.Tensor":
-        """The images, or those at `index`: float32 [n, C, H, W] in [0, 1].
+        """The images, or those at `index`: float32 [n, C, H, W] in [0, 1], or (that - mean) / std if these are given.
 
         The memory is torch's own, not NumPy's: its alignment decides the order of floating point sums.
         """
@@ -69,7 +72,10 @@ class Images:
 
         chosen = self.pixels if index is None else self.pixels[index]
         channels_first = torch.from_numpy(np.ascontiguousarray(chosen.transpose(0, 3, 1, 2)))
-        return torch.empty(channels_first.shape, dtype=torch.float32).copy_(channels_first).div_(255)
+        pixels = torch.empty(channels_first.shape, dtype=torch.float32).copy_(channels_first).div_(255)
+        if self.mean is not None:
+            pixels.sub_(torch.tensor(self.mean)[:, None, None]).div_(torch.tensor(self.std)[:, None, None])
+        return pixels
 
     def labels_tensor(self, index: "np.ndarray | list[int] | slice | None" = None) -> "torch.Tensor":
         """The labels, or those at `index`: int64 [n], in torch's own memory."""
@@ -128,6 +134,7 @@ def load_data(data: dict, network: dict) -> Images:
         root=data["root"],
         download=data["download"],
     )
+    images = replace(images, mean=network.get("mean"), std=network.get("std"))
     return of_classes(images, data["classes"], data["source"]) if "classes" in data else images
 
 
@@ -139,7 +146,8 @@ def of_classes(images: Images, classes: Sequence[int], where: str) -> Images:
         )
     kept = np.flatnonzero(np.isin(images.labels, classes))
     place = {label: number for number, label in enumerate(classes)}
-    return Images(
+    return replace(
+        images,
         pixels=images.pixels[kept],
         labels=np.array([place[label] for label in images.labels[kept]], dtype=np.int64),
         ids=[images.ids[number] for number in kept],

@@ -26,13 +26,35 @@ def fc(*, classes: int, channels: int, image_size: int) -> nn.Module:
     return nn.Sequential(layers)
 
 
+def convnet(*, classes: int, channels: int, image_size: int) -> nn.Module:
+    """Three blocks of convolution, BatchNorm, ReLU and pooling, widths 64-128-256, then the mean over positions."""
+    widths = [channels, 64, 128, 256]
+    layers = OrderedDict()
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
+        layers[f"block{number}"] = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+    layers["pool"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    layers["head"] = nn.Linear(widths[-1], classes)
+    return nn.Sequential(layers)
+
+
+def timm_size(name: str, image_size: int) -> dict[str, int]:
+    """What tells timm the image size, for networks that have to know it."""
+    import timm
+
+    return {"img_size": image_size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+
+
 def timm_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
     """A network of timm, with random weights."""
     import timm
 
     try:
-        fixed = timm.get_pretrained_cfg(name).fixed_input_size
-        size = {"img_size": image_size} if fixed else {}
+        size = timm_size(name, image_size)
         return timm.create_model(name, num_classes=classes, in_chans=channels, **size)
     except (RuntimeError, AttributeError) as error:
         raise UserError(f"network.name: timm:{name}: timm says: {error}; see timm.list_models()") from None
@@ -53,7 +75,7 @@ def torchvision_network(name: str, *, classes: int, channels: int, image_size: i
         ) from None
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"fc": fc}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"fc": fc, "convnet": convnet}
 FAMILIES: dict[str, Callable[..., nn.Module]] = {"timm": timm_network, "torchvision": torchvision_network}
 
 

@@ -1,6 +1,8 @@
 """Pre-training of roots and fine-tuning of children. N images of C x H x W pixels."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +12,25 @@ from torch.nn.utils import clip_grad_norm_
 from lineage.backbone import Backbone
 from lineage.data import Images, stratified_subset
 from lineage.errors import UserError
-from lineage.networks import backbone_state, build, classes_of
+from lineage.freezing import LINEAR_PROBE, freeze
+from lineage.lora import adapt, merge
+from lineage.networks import backbone_state, build, classes_of, seeded
+from lineage.pretrained import load_pretrained
 from lineage.progress import Tracked, untracked
+from lineage.regularisation import EarlyStopping, drop_before_head, l2_sp
+from lineage.sampling import training_images
 from lineage.zoo import Model
+
+
+class Fit(NamedTuple):
+    """How well training went, in the epoch whose weights are kept; no loss where there was none."""
+
+    loss: float | None
+    """Mean cross-entropy of the epoch, while it was trained."""
+    accuracy: float | None
+    """Likewise."""
+    epochs: int
+    """The epoch's number, from 1."""
 
 
 def trained(
@@ -23,12 +41,12 @@ def trained(
     device: torch.device,
     tracked: Tracked = untracked,
 ) -> tuple[dict, dict[str, Tensor]]:
-    """Trains one model: from random weights, or from its parent's backbone under a new head.
+    """Trains one model: from random or pretrained weights, or from its parent's backbone; always under a new head.
 
     Args:
         model: which, with its seed and recipe.
         network: the experiment's network: name, image_size, channels.
-        images: all images of its data; the recipe's `images` says how many of them are used.
+        images: all images of its data; the recipe says which of them are used.
         parent: the parent's state dict; None for a root.
         device: where to compute.
         tracked: says how many epochs are done.
@@ -37,7 +55,8 @@ def trained(
         A row of the table of models (without its experiment), and the state dict.
 
     Raises:
-        UserError: if the data has fewer images than asked for, or the loss is not finite.
+        UserError: if the data has fewer images than asked for, pretrained weights cannot be had, or the loss is
+            not finite.
     """
     recipe = model.recipe
     net = build(network["name"], classes=len(images.class_names), channels=network["channels"],
@@ -49,16 +68,19 @@ def trained(
             raise UserError(
                 f"{model.parent}: expected the weights of a {network['name']}, but it has no {extra[0]}"
             )
-    count = recipe.get("images", len(images))
-    if count > len(images):
-        raise UserError(
-            f"{model.id}: images: expected at most {len(images)}, all there are in {recipe['data']['source']}, "
-            f"but got {count}"
-        )
-    chosen = stratified_subset(images.labels, count, model.seed)
+    if "weights" in recipe:
+        load_pretrained(net, network, recipe)
+    chosen = training_images(model, images)
     pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
-    loss, accuracy = fit(net.to(device), pixels, labels, recipe, model.seed, tracked)
-    if not loss < float("inf"):
+    try:
+        net.to(device)
+        found = (
+            fit(net, pixels, labels, recipe, model.seed, tracked) if recipe["epochs"] else Fit(None, None, 0)
+        )
+    except UserError as error:
+        raise UserError(f"{model.id}: {error}") from None
+    loss, accuracy, epochs = found
+    if epochs and not loss < float("inf"):
         raise UserError(
             f"{model.id}: training diverged (loss {loss}) at learning_rate "
             f"{recipe['learning_rate']}; lower it"
@@ -71,8 +93,8 @@ def trained(
         "index": model.index,
         "seed": model.seed,
         "learning_rate": recipe["learning_rate"],
-        "epochs": recipe["epochs"],
-        "images": count,
+        "epochs": epochs,
+        "images": len(chosen),
         "loss": loss,
         "accuracy": accuracy,
     }
@@ -80,43 +102,95 @@ def trained(
 
 
 def fit(
-    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: dict, seed: int, tracked: Tracked
-) -> tuple[float, float]:
+    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: dict, seed: int, tracked: Tracked = untracked
+) -> Fit:
     """SGD with momentum and cross-entropy, on batches in an order drawn from `seed`.
 
     Args:
         net: trained in place.
         pixels: [N, C, H, W], on the network's device; labels: [N].
-        recipe: learning_rate, epochs, batch_size, momentum, weight_decay; clip, a bound on the gradient's norm, if
-            there is one.
-        seed: of the order of the images.
+        recipe: learning_rate, epochs, batch_size, momentum, weight_decay; and, where they are wanted, `clip` (a bound
+            on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`.
+        seed: of all random numbers.
         tracked: says how many epochs are done.
 
-    Returns:
-        Mean loss and accuracy over the last epoch, while it was trained.
+    Raises:
+        UserError: if `freeze` names no part of the network, or early stopping leaves no image to train on.
     """
-    optimizer = torch.optim.SGD(
-        net.parameters(),
-        lr=recipe["learning_rate"],
-        momentum=recipe["momentum"],
-        weight_decay=recipe["weight_decay"],
-    )
-    order = torch.Generator().manual_seed(seed)
+    with seeded(seed), adapted(net, recipe, pixels[:1]):
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in net.parameters() if parameter.requires_grad],
+            lr=recipe["learning_rate"],
+            momentum=recipe["momentum"],
+            weight_decay=recipe["weight_decay"],
+        )
+        penalty = l2_sp(net, recipe["l2_sp"]) if "l2_sp" in recipe else None
+        pixels, labels, stopping = _held_out(net, pixels, labels, recipe, seed)
+        order = torch.Generator().manual_seed(seed)
+        kept = None
+        for epoch in tracked(range(recipe["epochs"]), "epochs"):
+            total_loss, right = 0.0, 0
+            for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
+                batch = batch.to(pixels.device)
+                logits = net(pixels[batch])
+                loss = cross_entropy(logits, labels[batch])
+                optimizer.zero_grad()
+                (loss if penalty is None else loss + penalty()).backward()
+                if "clip" in recipe:
+                    clip_grad_norm_(net.parameters(), recipe["clip"])
+                optimizer.step()
+                total_loss += loss.item() * len(batch)
+                right += (logits.argmax(1) == labels[batch]).sum().item()
+            found = Fit(total_loss / len(labels), right / len(labels), epoch + 1)
+            if stopping is None or stopping.is_best() or kept is None:
+                kept = found
+            if stopping is not None and stopping.is_over:
+                break
+        if stopping is not None:
+            stopping.restore()
+    return kept
+
+
+@contextlib.contextmanager
+def adapted(net: nn.Module, recipe: dict, sample: Tensor) -> Iterator[None]:
+    """Puts a network in training mode, with the parts frozen, adapted and dropped that a recipe names.
+
+    Afterwards what was adapted is merged, and nothing is frozen or dropped.
+    """
     net.train()
-    for _ in tracked(range(recipe["epochs"]), "epochs"):
-        total_loss, right = 0.0, 0
-        for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
-            batch = batch.to(pixels.device)
-            logits = net(pixels[batch])
-            loss = cross_entropy(logits, labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            if "clip" in recipe:
-                clip_grad_norm_(net.parameters(), recipe["clip"])
-            optimizer.step()
-            total_loss += loss.item() * len(batch)
-            right += (logits.argmax(1) == labels[batch]).sum().item()
-    return total_loss / len(labels), right / len(labels)
+    flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+    with contextlib.ExitStack() as undo:
+        for parameter, flag in flags:
+            undo.callback(parameter.requires_grad_, flag)
+        if "dropout" in recipe:
+            undo.callback(drop_before_head(net, recipe["dropout"]).remove)
+        if "lora" in recipe:
+            freeze(net, LINEAR_PROBE, sample)
+            undo.callback(merge, adapt(net, **recipe["lora"]))
+        elif "freeze" in recipe:
+            freeze(net, recipe["freeze"], sample)
+        yield
+
+
+def _held_out(
+    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: dict, seed: int
+) -> tuple[Tensor, Tensor, EarlyStopping | None]:
+    """The images to train on, and early stopping on those held out, which are drawn evenly over the classes."""
+    if "early_stopping" not in recipe:
+        return pixels, labels, None
+    patience, share = recipe["early_stopping"]["patience"], recipe["early_stopping"]["share"]
+    count = max(1, round(share * len(labels)))
+    if count >= len(labels):
+        raise UserError(
+            f"early_stopping.share: expected to leave an image to train on, but {share} of {len(labels)} are {count}"
+        )
+    is_held = torch.zeros(len(labels), dtype=torch.bool)
+    is_held[torch.from_numpy(stratified_subset(labels.cpu().numpy(), count, seed))] = True
+    is_held = is_held.to(labels.device)
+    stopping = EarlyStopping(
+        net, pixels[is_held], labels[is_held], patience=patience, batch_size=recipe["batch_size"]
+    )
+    return pixels[~is_held], labels[~is_held], stopping
 
 
 def restored(network: dict, state: dict[str, Tensor]) -> nn.Module:

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from lineage.errors import UserError
 
 ROOTS = "roots"
+SHARED = (
+    *("data", "batch_size", "momentum", "weight_decay", "clip"),
+    *("images_per_class", "imbalance", "l2_sp", "dropout", "early_stopping", "freeze", "lora"),
+)
+"""Keys of a setting that all its children's recipes have where the setting has them."""
 
 
 def seed_of(text: str) -> int:
@@ -37,7 +42,7 @@ class Model:
     seed: int
     """Where all its random numbers start."""
     recipe: dict
-    """How it is trained: data, learning_rate, epochs, images, batch_size, momentum, weight_decay."""
+    """How it is trained: data, learning_rate, epochs, batch_size, momentum, weight_decay, and what else is given."""
 
 
 class Zoo:
@@ -138,6 +143,8 @@ class Zoo:
 
     def _root(self, index: int) -> Model:
         recipe = {key: value for key, value in self._experiment["roots"].items() if key != "count"}
+        if isinstance(weights := recipe.get("weights"), list):
+            recipe["weights"] = weights[index % len(weights)]
         return Model(
             id=f"p{index}",
             setting=ROOTS,
@@ -177,8 +184,7 @@ class Zoo:
         grid = config["grid"]
         cells = list(itertools.product(*grid.values()))
         cell = dict(zip(grid, cells[(index + parent.index) % len(cells)], strict=True))
-        shared = ("data", "batch_size", "momentum", "weight_decay", "clip")
-        common = {key: config[key] for key in shared if key in config}
+        common = {key: config[key] for key in SHARED if key in config}
         child_id = f"{parent.id}.{setting}.{index:03d}"
         return Model(
             id=child_id,

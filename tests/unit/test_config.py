@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lineage.config import checked
+from lineage.config import checked, weight_files
 from lineage.errors import UserError
 from lineage.zoo import Zoo
 
@@ -134,6 +134,14 @@ def test_an_unknown_key_is_named_with_its_place(where):
         (f"{TOY}.settings.full.grid.images", []),
         (f"{TOY}.settings.full.parents", "nowhere"),
         (f"{TOY}.settings.full.parents", "full"),
+        (f"{TOY}.settings.full.images_per_class", 0),
+        (f"{TOY}.settings.full.images_per_class", 5),
+        (f"{TOY}.settings.full.imbalance", {"kind": "linear", "ratio": 10}),
+        (f"{TOY}.settings.full.imbalance", {"kind": "step", "ratio": 0.5}),
+        (f"{TOY}.settings.full.dropout", 1),
+        (f"{TOY}.settings.full.early_stopping", {"patience": 2}),
+        (f"{TOY}.settings.full.freeze", "all"),
+        (f"{TOY}.settings.full.lora", {"rank": 0, "alpha": 1}),
         (f"{TOY}.similarity.alphas", [0.5, 1.5]),
         (f"{TOY}.similarity.alphas", [0]),
         (f"{TOY}.similarity.approximations", ["straight"]),
@@ -143,6 +151,69 @@ def test_an_unknown_key_is_named_with_its_place(where):
 )
 def test_a_bad_value_is_told_with_its_key(key, value):
     assert key.removeprefix("experiments.toy.") in complaint(with_value(key, value))
+
+
+@pytest.mark.parametrize("other", [{"freeze": "linear-probe"}, {"l2_sp": 0.1}])
+def test_low_rank_adaptation_excludes_what_it_implies(other):
+    setting = SMALLEST["experiments"]["toy"]["settings"]["full"]
+    adapted = setting | {"lora": {"rank": 2, "alpha": 4}}
+    assert zoos(with_value(f"{TOY}.settings.full", copy.deepcopy(adapted)))
+    assert f"lora: expected without {next(iter(other))}" in complaint(
+        with_value(f"{TOY}.settings.full", adapted | other)
+    )
+
+
+@pytest.mark.parametrize(
+    ("roots", "key"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"match": "order"}, "match"),
+        ({"freeze": "linear-probe"}, "freeze"),
+        ({"weights": "a.pth", "epochs": 0}, "count"),
+        ({"weights": ["a.pth"], "freeze": "linear-probe"}, "count"),
+        ({"weights": []}, "weights"),
+    ],
+)
+def test_roots_that_would_be_random_or_alike_though_still_are_refused(roots, key):
+    given = SMALLEST["experiments"]["toy"]["roots"]
+    assert f"roots.{key}" in complaint(with_value(f"{TOY}.roots", given | roots))
+
+
+def test_each_root_takes_a_file_of_weights_in_turn():
+    roots = SMALLEST["experiments"]["toy"]["roots"] | {"count": 3, "weights": ["a.pth", "b.pth"]}
+    (zoo,) = zoos(with_value(f"{TOY}.roots", roots))
+    assert [root.recipe["weights"] for root in zoo.roots] == ["a.pth", "b.pth", "a.pth"]
+
+
+@pytest.mark.parametrize("given", [{"mean": [0.5]}, {"mean": [0.5, 0.5], "std": [1, 1]}, {"std": [0]}])
+def test_normalisation_needs_both_numbers_of_every_channel(given):
+    network = SMALLEST["experiments"]["toy"]["network"]
+    assert "network." in complaint(with_value(f"{TOY}.network", network | given))
+
+
+def test_a_missing_file_of_weights_is_told_before_anything_runs(tmp_path):
+    (tmp_path / "a.pth").touch()
+    assert weight_files({"weights": str(tmp_path / "a.pth")}) == [str(tmp_path / "a.pth")]
+    assert weight_files({"weights": "hub"}) == weight_files({}) == []
+    with pytest.raises(UserError, match=r"b\.pth: expected a file of weights"):
+        weight_files({"weights": str(tmp_path / "b.pth")})
+
+
+def test_ways_to_fine_tune_reach_the_recipes_of_the_setting_alone():
+    ways = {"imbalance": {"kind": "step", "ratio": 10}, "dropout": 0.2, "freeze": ["layer1"], "l2_sp": 0.1}
+    config = with_value(f"{TOY}.settings.other", SMALLEST["experiments"]["toy"]["settings"]["full"] | ways)
+    (zoo,) = zoos(config)
+    plain, other = (zoo.children(setting)[0].recipe for setting in ("full", "other"))
+    assert other == plain | ways
+    assert set(plain) == {
+        "data",
+        "batch_size",
+        "momentum",
+        "weight_decay",
+        "learning_rate",
+        "epochs",
+        "images",
+    }
 
 
 def test_a_missing_key_is_named():

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
+from torchvision.transforms.functional import normalize
 
-from lineage.data import load_images, source_files, stratified_subset
+from lineage.data import load_data, load_images, source_files, stratified_subset
 from lineage.errors import UserError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
@@ -489,3 +490,12 @@ def test_every_image_of_a_class_has_the_same_chance_to_be_drawn():
 def test_a_subset_larger_than_the_set_is_refused(count):
     with pytest.raises(UserError, match="expected a subset of 0 to 3 images"):
         stratified_subset(np.array([0, 1, 1]), count, 0)
+
+
+@pytest.mark.parametrize("classes", [{}, {"classes": [3, 5]}])
+def test_images_are_normalised_where_the_network_says_by_what(classes):
+    data = {"source": "sklearn:digits", "split": "test", "root": "data", "download": False} | classes
+    network = {"image_size": 8, "channels": 3}
+    numbers = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    plain, normalised = load_data(data, network), load_data(data, network | numbers)
+    torch.testing.assert_close(normalised.tensor([1, 4]), normalize(plain.tensor([1, 4]), **numbers))

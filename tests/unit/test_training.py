@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from lineage.data import Images
 from lineage.errors import UserError
 from lineage.networks import build
-from lineage.progress import untracked
 from lineage.training import fit, restored, trained
 from lineage.zoo import Model
 
@@ -131,8 +130,9 @@ def test_full_batch_steps_on_a_linear_softmax_follow_the_closed_form(epochs, mom
     recipe = {
         "learning_rate": 0.3, "epochs": epochs, "batch_size": 20, "momentum": momentum, "weight_decay": decay
     }  # fmt: skip
-    found = fit(net, pixels, labels, recipe, 0, untracked)
-    assert found == pytest.approx((loss, right))
+    found = fit(net, pixels, labels, recipe, 0)
+    assert found[:2] == pytest.approx((loss, right))
+    assert found.epochs == epochs
     np.testing.assert_allclose(net[1].weight.detach().numpy(), W, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(net[1].bias.detach().numpy(), b, rtol=1e-10, atol=1e-12)
 
@@ -150,7 +150,7 @@ def test_every_epoch_shows_each_image_once_in_another_order(batch_size):
 
     net = Noting()
     recipe = RECIPE | {"epochs": 2, "batch_size": batch_size}
-    fit(net, torch.arange(20.0)[:, None], torch.zeros(20, dtype=torch.long), recipe, 3, untracked)
+    fit(net, torch.arange(20.0)[:, None], torch.zeros(20, dtype=torch.long), recipe, 3)
     first, second = net.seen[:20], net.seen[20:]
     assert sorted(first) == sorted(second) == list(range(20))
     assert first != second
@@ -183,7 +183,7 @@ def test_a_parent_of_another_network_is_told():
         trained(model(9, "p0"), NETWORK, images(), parent, CPU)
 
 
-@pytest.mark.parametrize("name", ["fc", "timm:resnet18", "torchvision:resnet18"])
+@pytest.mark.parametrize("name", ["fc", "convnet", "timm:resnet18", "torchvision:resnet18"])
 def test_a_network_is_restored_with_the_head_that_it_was_trained_with(name):
     network = {"name": name, "image_size": 32, "channels": 3}
     net = build(name, classes=7, channels=3, image_size=32, seed=1)

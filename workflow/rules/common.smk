@@ -5,7 +5,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from lineage.config import checked
+from lineage.config import checked, weight_files
 from lineage.data import source_files
 from lineage.errors import UserError
 from lineage.lock import check_no_slurm_jobs

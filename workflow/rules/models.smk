@@ -1,6 +1,9 @@
 rule pretrain:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards)["roots"]["data"]),
+        start=lambda wildcards: stopping_on_mistakes(
+            weight_files, root_of(wildcards)["recipe"]
+        ),
     output:
         weights="results/{experiment}/pretrain/{root}/weights.h5",
         models="results/{experiment}/pretrain/{root}/models.parquet",

@@ -1,4 +1,4 @@
-"""Trains one root from random weights."""
+"""Trains one root from random or pretrained weights."""
 
 from lineage.data import load_data
 from lineage.hdf5 import write_weights

@@ -1,0 +1,193 @@
+"""Roots from weights on disk or on a hub, for which local files stand in."""
+
+import os
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lineage.data import Images
+from lineage.errors import UserError
+from lineage.networks import build
+from lineage.pretrained import load_pretrained, read_state
+from lineage.training import trained
+from lineage.zoo import Model
+
+CONVNET = {"name": "convnet", "image_size": 16, "channels": 3}
+LITE = {"name": "timm:tf_efficientnet_lite0", "image_size": 32, "channels": 3}
+
+
+def network_of(network: dict, classes: int = 10, seed: int = 1) -> nn.Module:
+    size = {"image_size": network["image_size"], "channels": network["channels"]}
+    return build(network["name"], classes=classes, **size, seed=seed)
+
+
+def saved(net: nn.Module, path) -> dict[str, Tensor]:
+    state = net.state_dict()
+    save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
+    return state
+
+
+def fresh_with(network: dict, **recipe) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A network of 3 classes with loaded weights, and its state before that."""
+    net = network_of(network, classes=3, seed=2)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    load_pretrained(net, network, recipe)
+    return net, before
+
+
+def told(network: dict, **recipe) -> str:
+    with pytest.raises(UserError) as caught:
+        fresh_with(network, **recipe)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
+def test_a_file_gives_the_backbone_and_leaves_the_head(tmp_path, name):
+    state = saved(network_of(CONVNET), tmp_path / name)
+    net, before = fresh_with(CONVNET, weights=str(tmp_path / name))
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key] if key.startswith("head.") else state[key]), key
+
+
+def test_a_checkpoint_that_holds_a_state_dict_is_one(tmp_path):
+    state = network_of(CONVNET).state_dict()
+    torch.save({"epoch": 3, "state_dict": state}, tmp_path / "checkpoint.pt")
+    assert read_state(tmp_path / "checkpoint.pt").keys() == state.keys()
+
+
+@pytest.mark.parametrize("with_counters", [True, False])
+def test_tensors_by_other_names_are_found_by_their_order(tmp_path, with_counters):
+    state = network_of(LITE, classes=1000).state_dict()
+    renamed = OrderedDict(
+        (f"_{number}.{name.rpartition('.')[2]}", value)
+        for number, (name, value) in enumerate(state.items())
+        if with_counters or not name.endswith("num_batches_tracked")
+    )
+    torch.save(renamed, tmp_path / "lite.pth")
+    net, before = fresh_with(LITE, weights=str(tmp_path / "lite.pth"), match="order")
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key] if key.startswith("classifier.") else state[key]), key
+    assert "roots.match to order" in told(LITE, weights=str(tmp_path / "lite.pth"))
+
+
+def test_weights_of_another_network_are_told(tmp_path):
+    path = tmp_path / "other.pth"
+    net = network_of(CONVNET)
+    state = saved(net, path)
+    assert "conv_stem.weight" in told(LITE, weights=str(path))
+    assert "but got 17" in told(LITE, weights=str(path), match="order")
+    torch.save(state | {"block2.0.weight": torch.zeros(1, 2)}, path)
+    assert "block2.0.weight: expected shape [128, 64, 3, 3]" in told(CONVNET, weights=str(path))
+
+
+def test_safetensors_have_no_order(tmp_path):
+    saved(network_of(CONVNET), tmp_path / "w.safetensors")
+    assert "keep no order" in told(CONVNET, weights=str(tmp_path / "w.safetensors"), match="order")
+
+
+class Harm:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
+    torch.save({"weight": Harm(str(tmp_path / "ran"))}, tmp_path / "bad.pth")
+    assert "other things than tensors" in told(CONVNET, weights=str(tmp_path / "bad.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["no.pth", "no.safetensors"])
+def test_a_missing_file_is_told(tmp_path, name):
+    assert "there is none" in told(CONVNET, weights=str(tmp_path / name))
+
+
+@pytest.mark.parametrize("name", ["torn.pth", "torn.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"\x80\x02nonsense"])
+def test_a_broken_file_is_told(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert "expected a state dict" in told(CONVNET, weights=str(tmp_path / name))
+
+
+def test_anything_but_tensors_by_name_is_told(tmp_path):
+    torch.save([torch.zeros(2)], tmp_path / "list.pth")
+    assert "holds something else" in told(CONVNET, weights=str(tmp_path / "list.pth"))
+
+
+def test_torchvisions_published_weights_come_from_its_cache(tmp_path, monkeypatch):
+    network = {"name": "torchvision:mobilenet_v3_small", "image_size": 32, "channels": 3}
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+    path = tmp_path / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"  # the name of torchvision's own file
+    state = saved(network_of(network, classes=1000), path)
+    net, before = fresh_with(network, weights="hub")
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key] if key.startswith("classifier.3.") else state[key]), key
+
+
+def test_timms_published_weights_fit_the_channels_that_the_network_takes(tmp_path, monkeypatch):
+    colour = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
+    state = saved(network_of(colour, classes=1000), tmp_path / "resnet18.pth")
+    monkeypatch.setattr(
+        "timm.models._builder.load_state_dict_from_hf",
+        lambda *place, **options: torch.load(tmp_path / "resnet18.pth", weights_only=True),
+    )
+    net, _ = fresh_with(colour | {"channels": 1}, weights="hub")
+    assert torch.equal(net.layer1[0].conv1.weight, state["layer1.0.conv1.weight"])
+    torch.testing.assert_close(net.conv1.weight, state["conv1.weight"].sum(1, keepdim=True))
+    assert net.fc.out_features == 3
+
+
+def test_a_hub_out_of_reach_or_without_the_network_is_told(monkeypatch):
+    def unreachable(*place, **options):
+        raise OSError("no route to host\nand more")
+
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", unreachable)
+    network = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
+    assert "timm says: no route to host; " in told(network, weights="hub")
+    assert "expected timm:<name> or torchvision:<name>" in told(CONVNET, weights="hub")
+
+
+def images() -> Images:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
+    names = {"ids": list("abcdefghijkl"), "class_names": list("xyz")}
+    return Images(pixels=pixels, labels=np.arange(12) % 3, **names)
+
+
+def root(path, **recipe) -> Model:
+    given = {
+        "data": {"source": "parquet:x"},
+        "learning_rate": 0.1,
+        "batch_size": 4,
+        "momentum": 0,
+        "weight_decay": 0,
+    }
+    keys = {"id": "p0", "setting": "roots", "parent": None, "index": 0, "generation": 1, "seed": 4}
+    return Model(**keys, recipe=given | {"weights": str(path)} | recipe)
+
+
+def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_path):
+    state = saved(network_of(CONVNET), tmp_path / "w.pth")
+    row, found = trained(root(tmp_path / "w.pth", epochs=0), CONVNET, images(), None, torch.device("cpu"))
+    fresh = network_of(CONVNET, classes=3, seed=4).state_dict()
+    for key, value in found.items():
+        assert torch.equal(value, fresh[key] if key.startswith("head.") else state[key]), key
+    assert (row["epochs"], row["loss"], row["accuracy"]) == (0, None, None)
+
+
+def test_a_root_starts_its_training_from_the_weights(tmp_path):
+    state = saved(network_of(CONVNET), tmp_path / "w.pth")
+    _, found = trained(
+        root(tmp_path / "w.pth", epochs=1, learning_rate=0.01), CONVNET, images(), None, torch.device("cpu")
+    )
+    fresh = network_of(CONVNET, classes=3, seed=4).state_dict()
+    name = "block3.0.weight"
+    assert not torch.equal(found[name], state[name])
+    assert (found[name] - state[name]).norm() < 0.1 * (found[name] - fresh[name]).norm()
