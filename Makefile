@@ -3,11 +3,15 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run test tables figures resources bench bench-detector lint
+.PHONY: run offline test tables figures resources bench bench-detector lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake $(if $(CONFIG),--configfile $(CONFIG))
+
+offline: $(READY) ## the paper's experiments at a scale of 2 cores; DATA=<folder of Parquet files>, else downloaded
+	@$(RUN)/lineage unlock
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake --configfile config/offline.yaml $(if $(DATA),--config data=$(DATA))
 
 test: $(READY)
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest

@@ -15,6 +15,9 @@ from lineage.zoo import Zoo
 
 SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 
+DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+"""Data sets that a configuration calls by name, whether from a folder of Parquet files or from torchvision."""
+
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
     {
         "integer": lambda _, value: type(value) is int,
@@ -73,8 +76,23 @@ def checked(config: dict, *, origin: str = "the configuration") -> dict:
         key = ".".join(map(str, error.absolute_path)) or "top level"
         raise UserError(f"{origin}: {key}: {_told(error)}; config/README.md explains every key")
     for name, experiment in config["experiments"].items():
+        recipes = [experiment["roots"], *experiment["settings"].values(), experiment["probe"]]
+        for recipe in recipes:
+            recipe["data"] = _located(recipe["data"], config.get("data"), f"{origin}: experiments.{name}")
         _check_experiment(experiment, f"{origin}: experiments.{name}")
     return config
+
+
+def _located(data: dict, folder: str | None, where: str) -> dict:
+    """What `named:` data are: `<name>-<split>.parquet` of a folder, or without one torchvision's, downloaded."""
+    scheme, _, name = data["source"].partition(":")
+    if scheme != "named":
+        return data
+    if name not in DATA_SETS:
+        raise UserError(f"{where}: named data: expected one of {', '.join(DATA_SETS)}, but got {name!r}")
+    if folder is None:
+        return data | {"source": f"torchvision:{DATA_SETS[name]}", "download": True}
+    return data | {"source": f"parquet:{Path(folder, name)}-{{split}}.parquet"}
 
 
 def _check_experiment(experiment: dict, where: str) -> None:
@@ -132,7 +150,7 @@ def weight_files(recipe: dict) -> list[str]:
         UserError: if it is missing.
     """
     path = recipe.get("weights", "hub")
-    if path == "hub":
+    if path == "hub" or path.startswith("hub:"):
         return []
     if not Path(path).expanduser().is_file():
         raise UserError(f"{path}: expected a file of weights, but there is none; correct roots.weights")

@@ -12,6 +12,7 @@ A source that is not there is an error, never another source.
 Letters: N images, H height, W width, C channels.
 """
 
+import contextlib
 import inspect
 import io
 import json
@@ -24,6 +25,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from lineage.errors import UserError
+from lineage.writing import alone_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -463,8 +465,10 @@ def _torchvision_dataset(name: str, split: str, root: str | Path, download: bool
         choice = {"train": TRAIN_AND_TEST[split]} | ({"split": kind} if kind else {})
     else:
         choice = {"split": "trainval" if (name, split) == ("OxfordIIITPet", "train") else split}
+    folder = Path(root).expanduser()
     try:
-        return dataset_class(str(Path(root).expanduser()), download=download, **choice)
+        with alone_in(folder) if download else contextlib.nullcontext():
+            return dataset_class(str(folder), download=download, **choice)
     except Exception as error:  # torchvision lets through whatever its readers and downloads meet
         raise UserError(
             f"{where}: torchvision says: {_brief(error)}; correct the split, put the files there, "

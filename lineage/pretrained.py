@@ -23,14 +23,15 @@ def load_pretrained(net: nn.Module, network: dict, recipe: dict) -> None:
     Args:
         net: the network that `network` describes.
         network: name, image_size, channels.
-        recipe: `weights`, a path or `hub`; `match`, whether a file's tensors are found by their `names` or by their
-            `order`, for files that name them otherwise.
+        recipe: `weights`, a path, `hub`, or `hub:<name>` for other weights of the same architecture; `match`, whether
+            a file's tensors are found by their `names` or by their `order`, for files that name them otherwise.
 
     Raises:
         UserError: for weights that cannot be had, or of another network.
     """
     source = recipe["weights"]
-    state = hub_state(network) if source == HUB else read_state(source)
+    hub, _, published = source.partition(":")
+    state = hub_state(network, published) if hub == HUB else read_state(source)
     if recipe.get("match") == "order":
         if Path(source).suffix == ".safetensors":
             raise UserError(f"{source}: safetensors keep no order of tensors; expected match: names for it")
@@ -81,13 +82,18 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def hub_state(network: dict) -> dict[str, Tensor]:
+def hub_state(network: dict, published: str = "") -> dict[str, Tensor]:
     """The state dict that timm or torchvision publishes for a network, fetched if it is not yet in their cache.
+
+    Args:
+        network: name, image_size, channels.
+        published: the name that it is published by, if not the network's own: timm's with its tag.
 
     Raises:
         UserError: if they have none, or it cannot be fetched.
     """
     family, _, member = network["name"].partition(":")
+    member = published or member
     try:
         if family == "timm":
             import timm

@@ -63,3 +63,12 @@ def _held(part: Path, path: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process is in this body with the same folder, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

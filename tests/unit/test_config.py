@@ -90,8 +90,24 @@ def test_alphas_are_sorted():
     assert config["experiments"]["toy"]["similarity"]["alphas"] == [0.25, 0.5, 1.0]
 
 
-def test_the_committed_default_is_valid():
-    config = checked(yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text()))
+@pytest.mark.parametrize("name", ["config", "hard", "offline", "pretrained", "paper"])
+def test_named_data_come_from_the_folder_given_else_from_torchvision():
+    for folder, source, download in [
+        ({}, "torchvision:CIFAR10", True),
+        ({"data": "../there"}, "parquet:../there/cifar10-{split}.parquet", False),
+    ]:
+        config = checked(
+            with_value(f"{TOY}.roots.data", {"source": "named:cifar10", "split": "test"}) | folder
+        )
+        found = config["experiments"]["toy"]["roots"]["data"]
+        assert (found["source"], found["download"], found["split"]) == (source, download, "test")
+        assert config["experiments"]["toy"]["probe"]["data"]["source"] == "sklearn:digits"
+        assert checked(copy.deepcopy(config)) == config
+    assert "expected one of mnist" in complaint(with_value(f"{TOY}.roots.data", {"source": "named:svhn"}))
+
+
+def test_the_committed_configurations_are_valid(name):
+    config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()))
     for experiment in config["experiments"].values():
         assert Zoo(experiment).roots
 

@@ -145,6 +145,19 @@ def test_timms_published_weights_fit_the_channels_that_the_network_takes(tmp_pat
     assert net.fc.out_features == 3
 
 
+def test_weights_can_be_published_under_another_name(monkeypatch):
+    asked = []
+
+    def published(place, **options):
+        asked.append(place)
+        return network_of(network, classes=1000).state_dict()
+
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", published)
+    network = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
+    fresh_with(network, weights="hub:resnet18.tv_in1k")
+    assert asked == ["timm/resnet18.tv_in1k"]
+
+
 def test_a_hub_out_of_reach_or_without_the_network_is_told(monkeypatch):
     def unreachable(*place, **options):
         raise OSError("no route to host\nand more")

@@ -1,0 +1,65 @@
+"""Every committed configuration builds its graph, wherever its data are said to be."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from lineage.config import checked
+from lineage.zoo import Zoo
+
+
+def planned(checkout, name: str, *arguments: str) -> dict[str, int]:
+    """How many jobs of each rule a dry-run plans."""
+    config = f"config/{name}.yaml"
+    code, output = checkout.snakemake(
+        "--dry-run", "--quiet", "rules", "--cores", "4", "--configfile", config, *arguments
+    )
+    assert code == 0, output
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+
+
+def trainings(checkout, name: str) -> dict[str, int]:
+    """How many roots and blocks of children the configuration asks for."""
+    config = checked(yaml.safe_load(checkout.path(f"config/{name}.yaml").read_text()))
+    zoos = [Zoo(experiment) for experiment in config["experiments"].values()]
+    return {
+        "pretrain": sum(len(zoo.roots) for zoo in zoos),
+        "finetune": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.settings),
+    }
+
+
+def test_the_papers_scale_builds(repository):
+    assert planned(repository, "paper").items() >= trainings(repository, "paper").items()
+
+
+def test_the_offline_scale_builds_with_downloads_and_from_a_folder(repository, tmp_path):
+    expected = trainings(repository, "offline").items()
+    assert planned(repository, "offline").items() >= expected
+    for name in ("mnist", "cifar10"):
+        for split in ("train", "test"):
+            Path(tmp_path, f"{name}-{split}.parquet").touch()
+    assert planned(repository, "offline", "--config", f"data={tmp_path}").items() >= expected
+
+
+def test_a_folder_without_the_data_is_told(repository, tmp_path):
+    code, output = repository.snakemake(
+        "--dry-run", "--configfile", "config/offline.yaml", "--config", f"data={tmp_path}"
+    )
+    assert code != 0
+    assert "mnist-train.parquet: expected a Parquet file of images, found none" in output
+    assert "Traceback" not in output
+
+
+def test_generations_from_weights_on_disk_build_once_the_file_is_there(repository, tmp_path):
+    code, output = repository.snakemake("--dry-run", "--configfile", "config/pretrained.yaml")
+    assert code != 0
+    assert "efficientnet-lite0-57934424.pth: expected a file of weights, but there is none" in output
+    path = repository.folder / "data" / "efficientnet-lite0-57934424.pth"
+    path.parent.mkdir()
+    path.touch()
+    try:
+        assert planned(repository, "pretrained").items() >= trainings(repository, "pretrained").items()
+    finally:
+        path.unlink()
+        path.parent.rmdir()
