@@ -18,7 +18,7 @@ PROFILE = ("--workflow-profile", "profiles/slurm")
 QUICKLY = ("--slurm-init-seconds-before-status-checks", "3")
 DEFAULT = os.environ.get("LINEAGE_SLURM_CONFIG") == "default"
 """Whether whole runs are of the experiment in config/config.yaml instead of the tiny one; half an hour."""
-LIMIT = 3600 if DEFAULT else 600
+LIMIT = 3600 if DEFAULT else 1200
 """Seconds that a run may take."""
 WEIGHTS = "results/tiny/finetune/full/p0/0/weights.h5"
 FEATURES = "results/tiny/features/roots/features.h5"
