@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run test tables figures bench lint
+.PHONY: run test tables figures bench audit audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -21,9 +21,16 @@ figures: $(READY) ## accuracy against alpha
 bench: $(READY) ## ratios to a plain forward pass; minutes
 	@$(RUN)/python tests/bench/pair_cost.py
 
+audit: $(READY) ## every child of config/models.tsv
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s audit.smk
+
+audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
+	@$(RUN)/python tests/bench/audit_rates.py
+	@$(RUN)/python tests/bench/audit_speed.py
+
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
-	@$(RUN)/snakefmt --check Snakefile workflow
+	@$(RUN)/snakefmt --check Snakefile audit.smk workflow
 	@$(RUN)/snakemake --lint
 
 $(READY): pyproject.toml constraints.txt
