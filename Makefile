@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run offline test tables figures resources bench bench-detector lint
+.PHONY: run offline test tables figures resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -31,9 +31,16 @@ bench: $(READY) ## ratios to a plain forward pass; minutes
 bench-detector: $(READY) ## time and memory of training a lineage detector; minutes
 	@$(RUN)/python tests/bench/detector_cost.py
 
+audit: $(READY) ## every child of config/models.tsv
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s audit.smk
+
+audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
+	@$(RUN)/python tests/bench/audit_rates.py
+	@$(RUN)/python tests/bench/audit_speed.py
+
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
-	@$(RUN)/snakefmt --check Snakefile workflow
+	@$(RUN)/snakefmt --check Snakefile audit.smk workflow
 	@$(RUN)/snakemake --lint
 
 $(READY): pyproject.toml constraints.txt

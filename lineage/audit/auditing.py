@@ -72,13 +72,62 @@ class Candidate:
         return float(np.mean([test.z for test in self.tests.values()])) if self.tests else None
 
 
+class ChildSketches:
+    """The child's side of the test, also of matrices that a candidate has the other way round."""
+
+    def __init__(self, child: Checkpoint, digest: Digest):
+        self._child, self._digest = child, digest
+        self._heads = heads(digest.shapes)
+        self._turned: dict[str, np.ndarray | None] = {}
+
+    def tests(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
+        """The test of every matched matrix that both sides can be tested at."""
+        tests = {}
+        for name, other in matching.pairs.items():
+            if other not in candidate.sketches:
+                continue
+            ours = self._turn(name) if name in matching.transposed else self._digest.sketches.get(name)
+            if ours is not None and ours.shape == candidate.sketches[other].shape:
+                tests[name] = row_test(candidate.sketches[other].astype(np.float32), ours.astype(np.float32))
+        return tests
+
+    def _turn(self, name: str) -> np.ndarray | None:
+        if name not in self._turned:
+            why = self._digest.untestable.get(name, "")
+            is_fixed = name in self._heads or "attention" in why or "table" in why
+            self._turned[name] = None if is_fixed else sketch(self._child.read(name).T)[0]
+        return self._turned[name]
+
+
+def digests_of(source: Source, cache: DigestCache, *, follow: bool) -> list[Digest]:
+    """The digests of a source's models, made if the cache has none; raises as `open_models`."""
+    path, _, wanted = source.path.partition(MEMBER)
+    file = safe_file(Path(path), inside=source.inside, follow=follow)
+    digests = cache.get(file.state)
+    if digests is None:
+        models = open_models(path, inside=source.inside, follow=follow)
+        digests = [digest_of(model) for model in models]
+        cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
+    return [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
+
+
+def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
+    """The digest of one open model."""
+    state = [child.name, *(file.state for file in child.files)]
+    if found := cache.get(state):
+        return found[0]
+    digest = digest_of(child)
+    cache.put(state, [digest], {str(file.real): file.state for file in child.files})
+    return digest
+
+
 class Audit:
     """One child, its candidates, and networks known to be unrelated.
 
     Args:
         child: its file, as `FILE` or `FILE::ID`.
         candidates: possible parents; unrelated: networks that are none for sure, a second null.
-        settings: how; cache: of digests; tracked: says how far it is.
+        settings: how; cache: of digests; known: tests made before, by candidate; tracked: says how far it is.
 
     Raises:
         UserError: for a child that cannot be read, or if no candidate can.
@@ -92,15 +141,17 @@ class Audit:
         *,
         settings: Settings = Settings(),
         cache: DigestCache | None = None,
+        known: dict[str, dict[str, RowTest]] | None = None,
         tracked: Tracked = untracked,
     ):
         self.child_path, self.settings = child, settings
         self._cache = cache or DigestCache(None)
-        self._flipped: dict[str, np.ndarray] = {}
+        self._known = known or {}
         self.refused: dict[str, str] = {}
         self.child = open_model(child, follow=settings.follow)
-        self.digest = self._digest_of_child()
+        self.digest = digest_of_child(self.child, self._cache)
         self.heads = heads(self.digest.shapes)
+        self.sketches = ChildSketches(self.child, self.digest)
         self.candidates = self._tested(candidates, tracked)
         self.unrelated = self._tested(unrelated, tracked) if unrelated else []
         if not self.candidates:
@@ -114,21 +165,22 @@ class Audit:
         self.verdict = self._decided()
         self.layers = list(self._origins())
 
-    def _digest_of_child(self) -> Digest:
-        state = [self.child.name, *(file.state for file in self.child.files)]
-        if found := self._cache.get(state):
-            return found[0]
-        digest = digest_of(self.child)
-        self._cache.put(state, [digest], {str(file.real): file.state for file in self.child.files})
-        return digest
+    @staticmethod
+    def tests_of(child: str, candidate: Source, cache: DigestCache) -> dict[str, RowTest]:
+        """The tests of one pair alone."""
+        opened = open_model(child)
+        digest = digest_of_child(opened, cache)
+        (other,) = digests_of(candidate, cache, follow=False)
+        return ChildSketches(opened, digest).tests(match(digest.shapes, other.shapes), other)
 
     def _tested(self, sources: list[Source], tracked: Tracked) -> list[Candidate]:
         """Every readable candidate with its tests; digests are let go as soon as they are tested."""
 
         def of_source(source: Source) -> list[Candidate]:
             try:
-                digests = list(self._digests(source))
-                return [self._test(source, digest, len(digests) == 1) for digest in digests]
+                digests = digests_of(source, self._cache, follow=self.settings.follow)
+                others = [digest for digest in digests if not self._is_child(source, digest)]
+                return [self._test(source, digest, len(digests) == 1) for digest in others]
             except UserError as error:
                 self.refused[source.id] = str(error)
                 return []
@@ -137,31 +189,15 @@ class Audit:
             found = tracked(workers.map(of_source, sources), "candidate files")
             return [candidate for models in found for candidate in models]
 
-    def _digests(self, source: Source) -> Iterator[Digest]:
-        path, _, wanted = source.path.partition(MEMBER)
-        file = safe_file(Path(path), inside=source.inside, follow=self.settings.follow)
-        digests = self._cache.get(file.state)
-        if digests is None:
-            models = open_models(path, inside=source.inside, follow=self.settings.follow)
-            digests = [digest_of(model) for model in models]
-            self._cache.put(
-                file.state, digests, {str(f.real): f.state for model in models for f in model.files}
-            )
-        for digest in digests:
-            own = digest.name.partition(MEMBER)[2]
-            is_child = file.real == self.child.files[0].real and digest.name == self.child.name
-            if not is_child and (not wanted or own == wanted):
-                yield digest
+    def _is_child(self, source: Source, digest: Digest) -> bool:
+        real = Path(source.path.partition(MEMBER)[0]).resolve()
+        return real == self.child.files[0].real and digest.name == self.child.name
 
     def _test(self, source: Source, digest: Digest, is_alone: bool) -> Candidate:
         matching = match(self.digest.shapes, digest.shapes)
-        tests = {}
-        for name, other in matching.pairs.items():
-            if other not in digest.sketches:
-                continue
-            ours = self._flip(name) if name in matching.transposed else self.digest.sketches.get(name)
-            if ours is not None and ours.shape == digest.sketches[other].shape:
-                tests[name] = row_test(digest.sketches[other].astype(np.float32), ours.astype(np.float32))
+        tests = self._known.get(source.id)
+        if tests is None:
+            tests = self.sketches.tests(matching, digest)
         return Candidate(
             id=id_of(source, digest.name, is_alone=is_alone),
             source=source,
@@ -173,18 +209,6 @@ class Audit:
             log10_p=combined([test.log10_p for test in tests.values()]),
             notes=digest.notes,
         )
-
-    def _flip(self, name: str) -> np.ndarray | None:
-        """The sketch of one of the child's matrices turned the other way."""
-        if name not in self._flipped:
-            is_free = name not in self.heads and name not in self._tables
-            self._flipped[name] = sketch(self.child.read(name).T)[0] if is_free else None
-        return self._flipped[name]
-
-    @property
-    def _tables(self) -> set[str]:
-        """The child's matrices whose rows' order is fixed whichever way they lie."""
-        return {name for name, why in self.digest.untestable.items() if "attention" in why or "table" in why}
 
     def _compared(self) -> list[Candidate]:
         """Candidates that are not independent of the child, most alike first, compared tensor by tensor."""

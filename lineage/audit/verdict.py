@@ -82,14 +82,10 @@ def decide(evidence: list[Evidence], merged: dict[str, float], alpha: float) -> 
     related = [one for one in tested if one.log10_p + math.log10(len(tested)) <= math.log10(alpha)]
     common = {"log10_p": log10_p, "decided_by": "order of neurons"}
     if not related:
-        if best.conformal_p is None and log10_p < -1:
-            hint = ["give unrelated networks of this architecture (--unrelated): they are a second null"]
-        else:
-            hint = []
         return Verdict(
             NONE,
-            reason="no candidate is more alike than a random order of its neurons would be",
-            helps=[*hint, "neurons that someone reordered on purpose are not seen"],
+            reason="no candidate is more alike than a random order of its neurons would be "
+            "(neurons that someone reordered on purpose would hide a relation)",
             **common,
         )
     if same := [one for one in related if one.is_same]:

@@ -5,7 +5,7 @@ import pytest
 CHECKS = {
     "ruff check": ("ruff", "check", "."),
     "ruff format": ("ruff", "format", "--check", "."),
-    "snakefmt": ("snakefmt", "--check", "Snakefile", "workflow"),
+    "snakefmt": ("snakefmt", "--check", "Snakefile", "audit.smk", "workflow"),
     "snakemake --lint": ("snakemake", "--lint"),
 }
 

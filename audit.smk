@@ -1,0 +1,17 @@
+# `snakemake -s audit.smk`: audits every child of a table of models; a new row computes its own pairs alone.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config/audit.yaml"
+
+
+include: "workflow/rules/audit.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.audit_summary.output,
+    localrule: True

@@ -1,0 +1,114 @@
+"""A whole table of models: which pairs a row adds, and the verdicts of all children together.
+
+A row is paired with the rows above it, so an added row computes its own pairs and no others.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from lineage.audit.auditing import Audit, Settings
+from lineage.audit.digest import DigestCache
+from lineage.audit.exchangeability import RowTest, discoveries
+from lineage.audit.sources import Source, read_table_of_models
+from lineage.errors import UserError
+from lineage.writing import written_whole
+
+COLUMNS = (
+    "child",
+    "verdict",
+    "parent",
+    "claimed_parent",
+    "contradicted",
+    "log10_p",
+    "significant",
+    "decided_by",
+)
+
+
+def pairs_of(models: list[Source], model: str) -> list[tuple[str, str]]:
+    """The pairs (child, other) that a row adds to those above it; a child is paired with all that are no child."""
+    place = next(number for number, source in enumerate(models) if source.id == model)
+    mine, found = models[place], []
+    for other in models[:place]:
+        if (mine.role == "child") != (other.role == "child"):
+            found.append((mine.id, other.id) if mine.role == "child" else (other.id, mine.id))
+    return found
+
+
+def models_of(path: Path) -> list[Source]:
+    """The rows of a table of models that has a child and a candidate at least.
+
+    Raises:
+        UserError: if it has not.
+    """
+    models = read_table_of_models(path)
+    for role in ("child", "candidate"):
+        if not any(source.role == role for source in models):
+            raise UserError(f"{path}: expected a row with the role {role}, but there is none")
+    return models
+
+
+def tested_pairs(
+    models: Iterable[Source], pairs: Iterable[tuple[str, str]], cache: DigestCache
+) -> dict[str, dict[str, dict]]:
+    """The tests of pairs, by child, candidate and tensor, as JSON takes them."""
+    of_id = {source.id: source for source in models}
+    found: dict[str, dict[str, dict]] = {}
+    for child, other in pairs:
+        tests = Audit.tests_of(of_id[child].path, of_id[other], cache)
+        found.setdefault(child, {})[other] = {name: asdict(test) for name, test in tests.items()}
+    return found
+
+
+def audited(
+    models: list[Source], child: str, files: Iterable[Path], cache: DigestCache, alpha: float
+) -> dict:
+    """The report on one child, from tests made before.
+
+    Args:
+        models: the table; child: its id; files: of `tested_pairs`.
+        cache: of digests; alpha: the false-positive rate.
+    """
+    source = next(source for source in models if source.id == child)
+    known: dict[str, dict[str, RowTest]] = {}
+    for file in files:
+        for other, tests in json.loads(file.read_text()).get(child, {}).items():
+            known[other] = {name: RowTest(**test) for name, test in tests.items()}
+    audit = Audit(
+        source.path,
+        [other for other in models if other.role == "candidate"],
+        [other for other in models if other.role == "unrelated"],
+        settings=Settings(alpha=alpha, claimed=source.claimed_parent or ""),
+        cache=cache,
+        known=known,
+    )
+    return audit.report() | {"id": child}
+
+
+def write_summary(reports: Iterable[dict], alpha: float, path: Path) -> pd.DataFrame:
+    """Writes one row a child; `significant` holds at a false discovery rate of alpha over all children."""
+    reports = list(reports)
+    tested = [report for report in reports if report["log10_p"] is not None]
+    chosen = discoveries([report["log10_p"] for report in tested], alpha)
+    significant = {report["id"]: flag for report, flag in zip(tested, chosen, strict=True)}
+    rows = [
+        {
+            "child": report["id"],
+            "verdict": report["verdict"],
+            "parent": report["parent"],
+            "claimed_parent": report["claimed"]["parent"] if report["claimed"] else None,
+            "contradicted": report["claimed"]["is_contradicted"] if report["claimed"] else None,
+            "log10_p": report["log10_p"],
+            "significant": significant.get(report["id"]),
+            "decided_by": report["decided_by"],
+        }
+        for report in reports
+    ]
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    with written_whole(path) as part:
+        frame.to_csv(part, sep="\t", index=False)
+    return frame

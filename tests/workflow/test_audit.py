@@ -1,0 +1,87 @@
+"""The audit of a table of models: verdicts, and what a new row computes."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from safetensors.numpy import save_file
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from test_audit_evidence import ROOTS, child_of, network
+
+HEADER = "id\tpath\tarchitecture\tclaimed_parent\trole\n"
+
+
+@pytest.fixture(scope="module")
+def audited(repository, tmp_path_factory):
+    """A checkout with a table of three candidates and two children, audited."""
+    folder = tmp_path_factory.mktemp("audited") / "checkout"
+    shutil.copytree(repository.folder, folder, symlinks=True)
+    checkout = type(repository)(folder)
+    models = folder / "models"
+    models.mkdir()
+    for name in ("p0", "p1", "p2", "p3"):
+        save_file(ROOTS[name], models / f"{name}.safetensors")
+    save_file(child_of(ROOTS["p1"], 9), models / "c1.safetensors")
+    save_file(network(99), models / "stranger.safetensors")
+    rows = [f"{name}\t../models/{name}.safetensors\t\t\tcandidate\n" for name in ("p0", "p1", "p2")]
+    rows += [
+        "c1\t../models/c1.safetensors\t\tp0\tchild\n",
+        "stranger\t../models/stranger.safetensors\t\t\tchild\n",
+    ]
+    (folder / "config" / "models.tsv").write_text(HEADER + "".join(rows))
+    code, output = checkout.snakemake("-s", "audit.smk", "--cores", "2", timeout=240)
+    assert code == 0, output
+    return checkout
+
+
+def jobs(checkout) -> set[str]:
+    code, output = checkout.snakemake("-s", "audit.smk", "--dry-run", "--quiet", "host", "reason")
+    assert code == 0, output
+    named = re.findall(
+        r"^(?:local)?rule (\w+):\n(?:(?: {4}.*\n)*? {4}wildcards: \w+=(\S+))?", output, re.MULTILINE
+    )
+    return {" ".join(filter(None, job)) for job in named} - {"all"}
+
+
+def test_the_table_of_verdicts_names_parents_strangers_and_contradicted_claims(audited):
+    table = pd.read_csv(audited.folder / "results" / "audit" / "summary.tsv", sep="\t").set_index("child")
+    assert list(table["verdict"]) == ["parent", "none of these"]
+    assert table.loc["c1", "parent"] == "p1"
+    assert bool(table.loc["c1", "contradicted"])
+    assert (audited.folder / "results" / "audit" / "children" / "c1.html").stat().st_size > 3000
+
+
+def test_nothing_is_to_be_done_twice(audited):
+    assert jobs(audited) == set()
+
+
+@pytest.mark.parametrize(("row", "expected"), [
+    ("p3\t../models/p3.safetensors\t\t\tcandidate\n",
+     {"audit_pairs p3", "audit_child c1", "audit_child stranger", "audit_summary"}),
+    ("c2\t../models/c1.safetensors\t\t\tchild\n", {"audit_pairs c2", "audit_child c2", "audit_summary"}),
+], ids=["candidate", "child"])  # fmt: skip
+def test_a_new_row_computes_its_own_pairs_alone(audited, row, expected):
+    table = audited.path("config/models.tsv")
+    before = table.read_text()
+    table.write_text(before + row)
+    try:
+        assert jobs(audited) == expected
+    finally:
+        table.write_text(before)
+
+
+def test_a_mistake_in_the_table_is_one_line(audited):
+    table = audited.path("config/models.tsv")
+    before = table.read_text()
+    table.write_text(before + "p0\t../models/p0.safetensors\t\t\tuncle\n")
+    try:
+        code, output = audited.snakemake("-s", "audit.smk", "--dry-run")
+    finally:
+        table.write_text(before)
+    assert code != 0
+    assert "models.tsv, line 7: role: expected one of candidate, child, unrelated, got 'uncle'" in output
+    assert "Traceback" not in output

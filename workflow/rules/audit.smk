@@ -1,0 +1,154 @@
+import re
+import sys
+from pathlib import Path
+
+from snakemake.utils import validate
+
+from lineage.audit.table import models_of, pairs_of
+from lineage.errors import UserError
+from lineage.provenance import code_of as digest_of
+
+
+def stopping_on_mistakes(function, *args):
+    """Ends the run with one line where the user made a mistake."""
+    try:
+        return function(*args)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+validate(config, workflow.source_path("../schemas/audit.schema.yaml"))
+MODELS = {
+    model.id: model for model in stopping_on_mistakes(models_of, Path(config["models"]))
+}
+CHILDREN = [model.id for model in MODELS.values() if model.role == "child"]
+
+
+wildcard_constraints:
+    model="|".join(map(re.escape, MODELS)),
+    child="|".join(map(re.escape, CHILDREN)),
+
+
+def code_of(script):
+    """Digest of the code that a stage script runs."""
+    return stopping_on_mistakes(
+        digest_of, Path(workflow.basedir, "workflow", "scripts", script)
+    )
+
+
+def row_of(model):
+    """A model's row of the table, as params take it."""
+    row = MODELS[model]
+    return {
+        "id": row.id,
+        "path": row.path,
+        "role": row.role,
+        "claimed_parent": row.claimed_parent or "",
+    }
+
+
+def file_of(model):
+    """The file that holds a model."""
+    return MODELS[model].path.partition("::")[0]
+
+
+def partners_of(model):
+    """The models above a row that it is paired with."""
+    pairs = pairs_of(list(MODELS.values()), model)
+    return [other if child == model else child for child, other in pairs]
+
+
+def rows_with(child):
+    """The rows whose pairs hold this child: its own, and those of later candidates."""
+    rows = list(MODELS)
+    return [
+        model
+        for model in rows
+        if model == child
+        or MODELS[model].role != "child"
+        and rows.index(model) > rows.index(child)
+    ]
+
+
+rule audit_pairs:
+    input:
+        model=lambda wildcards: file_of(wildcards.model),
+        partners=lambda wildcards: sorted(
+            {file_of(model) for model in partners_of(wildcards.model)}
+        ),
+    output:
+        pairs="results/audit/pairs/{model}.json",
+    log:
+        text="results/logs/audit/pairs/{model}.log",
+        time="results/logs/audit/pairs/{model}.time.json",
+    benchmark:
+        "results/benchmarks/audit/pairs/{model}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code_of("audit_pairs.py"),
+        models=lambda wildcards: [
+            row_of(model) for model in [*partners_of(wildcards.model), wildcards.model]
+        ],
+    script:
+        "../scripts/audit_pairs.py"
+
+
+rule audit_child:
+    input:
+        child=lambda wildcards: file_of(wildcards.child),
+        pairs=lambda wildcards: expand(
+            rules.audit_pairs.output.pairs, model=rows_with(wildcards.child)
+        ),
+    output:
+        report="results/audit/children/{child}.json",
+        page="results/audit/children/{child}.html",
+    log:
+        text="results/logs/audit/children/{child}.log",
+        time="results/logs/audit/children/{child}.time.json",
+    benchmark:
+        "results/benchmarks/audit/children/{child}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code_of("audit_child.py"),
+        alpha=config["alpha"],
+        models=lambda wildcards: [
+            row_of(model)
+            for model in MODELS
+            if MODELS[model].role != "child" or model == wildcards.child
+        ],
+    script:
+        "../scripts/audit_child.py"
+
+
+rule audit_summary:
+    input:
+        reports=expand(rules.audit_child.output.report, child=CHILDREN),
+    output:
+        summary="results/audit/summary.tsv",
+    log:
+        text="results/logs/audit/summary.log",
+        time="results/logs/audit/summary.time.json",
+    benchmark:
+        "results/benchmarks/audit/summary.jsonl"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("audit_summary.py"),
+        alpha=config["alpha"],
+    script:
+        "../scripts/audit_summary.py"

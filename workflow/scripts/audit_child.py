@@ -1,0 +1,22 @@
+"""Says which model a child comes from, from pairs that were tested before."""
+
+from pathlib import Path
+
+from lineage.audit.bundle import write_html, write_json
+from lineage.audit.digest import DigestCache
+from lineage.audit.sources import Source
+from lineage.audit.table import audited
+from lineage.stage import stage
+
+with stage(snakemake) as this:
+    models = [Source(**row) for row in snakemake.params.models]
+    report = audited(
+        models,
+        snakemake.wildcards.child,
+        map(Path, snakemake.input.pairs),
+        DigestCache(Path("results/audit/digests")),
+        snakemake.params.alpha,
+    )
+    write_json(report, Path(snakemake.output.report))
+    write_html(report, Path(snakemake.output.page))
+    this.say(f"{report['verdict']} {report['parent'] or ''}")

@@ -1,0 +1,17 @@
+"""Tests a row of the table of models against the rows above it."""
+
+import json
+from pathlib import Path
+
+from lineage.audit.digest import DigestCache
+from lineage.audit.sources import Source
+from lineage.audit.table import pairs_of, tested_pairs
+from lineage.stage import stage
+from lineage.writing import written_whole
+
+with stage(snakemake) as this:
+    models = [Source(**row) for row in snakemake.params.models]
+    pairs = this.tracked(pairs_of(models, models[-1].id), "pairs")
+    tests = tested_pairs(models, pairs, DigestCache(Path("results/audit/digests")))
+    with written_whole(snakemake.output.pairs) as part:
+        part.write_text(json.dumps(tests) + "\n")

@@ -1,0 +1,12 @@
+"""Puts the verdicts on all children into one table."""
+
+import json
+from pathlib import Path
+
+from lineage.audit.table import write_summary
+from lineage.stage import stage
+
+with stage(snakemake) as this:
+    reports = [json.loads(Path(path).read_text()) for path in snakemake.input.reports]
+    frame = write_summary(reports, snakemake.params.alpha, Path(snakemake.output.summary))
+    this.say(f"{len(frame)} children: {frame['verdict'].value_counts().to_dict()}")
