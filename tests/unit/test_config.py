@@ -1,6 +1,7 @@
 """What a configuration becomes, and what its mistakes are told as."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,6 @@ def test_alphas_are_sorted():
     assert config["experiments"]["toy"]["similarity"]["alphas"] == [0.25, 0.5, 1.0]
 
 
-@pytest.mark.parametrize("name", ["config", "hard", "offline", "pretrained", "paper"])
 def test_named_data_come_from_the_folder_given_else_from_torchvision():
     for folder, source, download in [
         ({}, "torchvision:CIFAR10", True),
@@ -106,8 +106,9 @@ def test_named_data_come_from_the_folder_given_else_from_torchvision():
     assert "expected one of mnist" in complaint(with_value(f"{TOY}.roots.data", {"source": "named:svhn"}))
 
 
+@pytest.mark.parametrize("name", ["config", "hard", "offline", "pretrained", "segmentation", "paper"])
 def test_the_committed_configurations_are_valid(name):
-    config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()))
+    config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()) | {"data": "there"})
     for experiment in config["experiments"].values():
         assert Zoo(experiment).roots
 
@@ -213,6 +214,29 @@ def test_a_missing_file_of_weights_is_told_before_anything_runs(tmp_path):
     assert weight_files({"weights": "hub"}) == weight_files({}) == []
     with pytest.raises(UserError, match=r"b\.pth: expected a file of weights"):
         weight_files({"weights": str(tmp_path / "b.pth")})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("settings.full.dropout", 0.1, "settings.full.dropout: expected with classification only"),
+        ("probe.data", DATA, "probe.data: expected parquet:<file>"),
+        ("roots.data", {"source": "parquet:a", "classes": [0, 1]}, "roots.data: .*without classes"),
+    ],
+)
+def test_a_segmentation_has_no_classes_of_whole_images(key, value, told):
+    masked = {"source": "parquet:a.parquet"}
+    config = with_value(f"{TOY}.network.task", "segmentation")
+    toy = config["experiments"]["toy"]
+    for recipe in (toy["roots"], toy["settings"]["full"], toy["probe"]):
+        recipe["data"] = dict(masked)
+    assert zoos(copy.deepcopy(config))
+    *keys, last = key.split(".")
+    place = toy
+    for part in keys:
+        place = place[part]
+    place[last] = value
+    assert re.search(told, complaint(config))
 
 
 def test_ways_to_fine_tune_reach_the_recipes_of_the_setting_alone():
