@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
-	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake $(if $(CONFIG),--configfile $(CONFIG))
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake $(if $(CONFIG),--configfile $(CONFIG)) $(if $(DATA),--config data=$(DATA))
 
 offline: $(READY) ## the paper's experiments at a scale of 2 cores; DATA=<folder of Parquet files>, else downloaded
 	@$(RUN)/lineage unlock

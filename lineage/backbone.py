@@ -185,7 +185,7 @@ def _with_main_container_opened(parts: dict[str, nn.Module]) -> dict[str, nn.Mod
     sizes = {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in parts.items()}
     main = max(sizes, key=sizes.get)
     blocks = {f"{main}.{name}": block for name, block in parts[main].named_children()}
-    is_sequence = isinstance(parts[main], nn.Sequential | nn.ModuleList)
+    is_sequence = isinstance(parts[main], nn.Sequential | nn.ModuleList | nn.ModuleDict)
     if (
         not is_sequence
         or sizes[main] <= sum(sizes.values()) / 2

@@ -15,7 +15,8 @@ from lineage.zoo import Zoo
 
 SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 
-DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
+DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100",
+             "camvid": None}  # fmt: skip
 """Data sets that a configuration calls by name, whether from a folder of Parquet files or from torchvision."""
 
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
@@ -90,6 +91,10 @@ def _located(data: dict, folder: str | None, where: str) -> dict:
         return data
     if name not in DATA_SETS:
         raise UserError(f"{where}: named data: expected one of {', '.join(DATA_SETS)}, but got {name!r}")
+    if folder is None and DATA_SETS[name] is None:
+        raise UserError(
+            f"{where}: named:{name}: torchvision has none; give the folder of its Parquet files as `data`"
+        )
     if folder is None:
         return data | {"source": f"torchvision:{DATA_SETS[name]}", "download": True}
     return data | {"source": f"parquet:{Path(folder, name)}-{{split}}.parquet"}
@@ -98,6 +103,7 @@ def _located(data: dict, folder: str | None, where: str) -> dict:
 def _check_experiment(experiment: dict, where: str) -> None:
     """What a schema cannot say: references between keys, and numbers that must fit together."""
     _check_roots(experiment, where)
+    _check_task(experiment, where)
     settings = experiment["settings"]
     for name, setting in settings.items():
         _check_recipe(setting, f"{where}.settings.{name}")
@@ -182,6 +188,24 @@ def _check_roots(experiment: dict, where: str) -> None:
             f"{where}.roots.count: expected at most {len(files)}, one for each of roots.weights, as their backbones "
             f"are not trained, but got {roots['count']}"
         )
+
+
+def _check_task(experiment: dict, where: str) -> None:
+    """That a segmentation asks for nothing that it lacks: its images have no class of their own."""
+    if "task" not in experiment["network"]:
+        return
+    keys = ("images_per_class", "imbalance", "dropout", "early_stopping")
+    recipes = {"roots": experiment["roots"]} | {f"settings.{k}": v for k, v in experiment["settings"].items()}
+    for name, recipe in recipes.items():
+        if unfit := [key for key in keys if key in recipe]:
+            raise UserError(f"{where}.{name}.{unfit[0]}: expected with classification only; drop it")
+    for name, recipe in (recipes | {"probe": experiment["probe"]}).items():
+        data = recipe["data"]
+        if not data["source"].startswith("parquet:") or "classes" in data:
+            raise UserError(
+                f"{where}.{name}.data: expected parquet:<file> with columns image and mask for segmentation, without "
+                f"classes, but got {data['source']!r}"
+            )
 
 
 def _check_recipe(setting: dict, where: str) -> None:

@@ -128,6 +128,10 @@ def load_data(data: dict, network: dict) -> Images:
     Raises:
         UserError: for a class that the data lack.
     """
+    if network.get("task") == "segmentation":
+        from lineage.segmentation import load_masked
+
+        return load_masked(data, network)
     images = load_images(
         data["source"],
         split=data["split"],
@@ -274,7 +278,8 @@ def _stacked(samples: _Samples, size: int | None, channels: int) -> tuple[np.nda
     return pixels, labels
 
 
-def _decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
+def decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
+    """The image in a file, whole; UserError, beginning with `where`, if there is none."""
     try:
         with Image.open(file) as picture:
             picture.load()
@@ -382,7 +387,7 @@ def _parquet_examples(
         where = f"{path}: column 'image', row {row}"
         if not image or image["bytes"] is None:
             raise UserError(f"{where}: expected the bytes of an image, got none; store them in 'bytes'")
-        yield where, _decoded(io.BytesIO(image["bytes"]), where), label
+        yield where, decoded(io.BytesIO(image["bytes"]), where), label
 
 
 def _read_folder(path: Path) -> _Samples:
@@ -393,7 +398,7 @@ def _read_folder(path: Path) -> _Samples:
     files = [(file, label) for label, folder in enumerate(folders) for file in _image_files(folder)]
     return _Samples(
         where=str(path),
-        examples=((str(file), _decoded(file, str(file)), label) for file, label in files),
+        examples=((str(file), decoded(file, str(file)), label) for file, label in files),
         ids=[file.relative_to(path).as_posix() for file, _ in files],
         class_names=[folder.name for folder in folders],
     )

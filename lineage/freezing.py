@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from lineage.backbone import Backbone
 from lineage.errors import UserError
-from lineage.networks import head_of
+from lineage.networks import head_prefixes
 
 LINEAR_PROBE, LAST_BLOCK = "linear-probe", "last-block"
 
@@ -40,8 +40,8 @@ def frozen_parameters(net: nn.Module, what: str | list[str], sample: Tensor) -> 
     """Names of the parameters that `freeze` keeps as they are."""
     names = [name for name, _ in net.named_parameters()]
     if what == LINEAR_PROBE:
-        head = f"{head_of(net)}."
-        return {name for name in names if not name.startswith(head)}
+        heads = head_prefixes(net)
+        return {name for name in names if not name.startswith(heads)}
     if what == LAST_BLOCK:
         return _before_the_last_block(net, sample)
     modules = dict(net.named_modules())

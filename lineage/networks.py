@@ -2,10 +2,11 @@
 
 Names like `timm:resnet18` and `torchvision:resnet18` give those libraries' networks.
 
-A network's head is the module that fine-tuning replaces; everything before it is the backbone.
+A network's head is what fine-tuning replaces; everything before it is the backbone.
 """
 
 import contextlib
+import inspect
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -61,14 +62,16 @@ def timm_network(name: str, *, classes: int, channels: int, image_size: int) -> 
 
 
 def torchvision_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
-    """A classifier of torchvision, with random weights; it takes RGB images."""
-    from torchvision.models import get_model
+    """A classifier or segmentation network of torchvision, with random weights; it takes RGB images."""
+    from torchvision.models import get_model, get_model_builder
 
     if channels != 3:
         raise UserError(f"network.channels: expected 3 for torchvision:{name}, but got {channels}")
-    size = {"image_size": image_size} if name.startswith("vit_") else {}
+    options = {"image_size": image_size} if name.startswith("vit_") else {}
     try:
-        return get_model(name, weights=None, num_classes=classes, **size)
+        if "weights_backbone" in inspect.signature(get_model_builder(name)).parameters:
+            options["weights_backbone"] = None
+        return get_model(name, weights=None, num_classes=classes, **options)
     except ValueError as error:
         raise UserError(
             f"network.name: torchvision:{name}: torchvision says: {error}; see torchvision.models.list_models()"
@@ -110,10 +113,20 @@ def head_of(network: nn.Module) -> str:
     return last.rpartition(".")[0]
 
 
+def head_prefixes(network: nn.Module) -> tuple[str, ...]:
+    """How the names of the head's parameters begin.
+
+    Where a module is called `backbone`, as in torchvision's segmentation networks, all the others are the head.
+    """
+    parts = [name for name, _ in network.named_children()]
+    heads = [name for name in parts if name != "backbone"] if "backbone" in parts else [head_of(network)]
+    return tuple(f"{name}." for name in heads)
+
+
 def backbone_state(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of such a network without the head's entries."""
-    head = f"{head_of(network)}."
-    return {key: value for key, value in state.items() if not key.startswith(head)}
+    heads = head_prefixes(network)
+    return {key: value for key, value in state.items() if not key.startswith(heads)}
 
 
 def classes_of(name: str, state: dict[str, Tensor], *, channels: int, image_size: int) -> int:

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, dropout
 from torch.utils.hooks import RemovableHandle
 
 from lineage.backbone import evaluating
-from lineage.networks import head_of
+from lineage.networks import head_of, head_prefixes
 
 
 def l2_sp(net: nn.Module, strength: float):
@@ -16,11 +16,11 @@ def l2_sp(net: nn.Module, strength: float):
 
     Xuhong et al. 2018 (arXiv:1802.01483), eq. 3; the head's own decay is the recipe's `weight_decay`.
     """
-    head = f"{head_of(net)}."
+    heads = head_prefixes(net)
     starts = [
         (parameter, parameter.detach().clone())
         for name, parameter in net.named_parameters()
-        if parameter.requires_grad and not name.startswith(head)
+        if parameter.requires_grad and not name.startswith(heads)
     ]
 
     def penalty() -> Tensor | float:

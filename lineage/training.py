@@ -108,7 +108,7 @@ def fit(
 
     Args:
         net: trained in place.
-        pixels: [N, C, H, W], on the network's device; labels: [N].
+        pixels: [N, C, H, W], on the network's device; labels: [N], or [N, H, W] of pixels, with -100 for no label.
         recipe: learning_rate, epochs, batch_size, momentum, weight_decay; and, where they are wanted, `clip` (a bound
             on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`.
         seed: of all random numbers.
@@ -130,9 +130,10 @@ def fit(
         kept = None
         for epoch in tracked(range(recipe["epochs"]), "epochs"):
             total_loss, right = 0.0, 0
+            labelled = (labels >= 0).sum().item()
             for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
                 batch = batch.to(pixels.device)
-                logits = net(pixels[batch])
+                logits = logits_of(net(pixels[batch]))
                 loss = cross_entropy(logits, labels[batch])
                 optimizer.zero_grad()
                 (loss if penalty is None else loss + penalty()).backward()
@@ -141,7 +142,7 @@ def fit(
                 optimizer.step()
                 total_loss += loss.item() * len(batch)
                 right += (logits.argmax(1) == labels[batch]).sum().item()
-            found = Fit(total_loss / len(labels), right / len(labels), epoch + 1)
+            found = Fit(total_loss / len(labels), right / labelled, epoch + 1)
             if stopping is None or stopping.is_best() or kept is None:
                 kept = found
             if stopping is not None and stopping.is_over:
@@ -149,6 +150,11 @@ def fit(
         if stopping is not None:
             stopping.restore()
     return kept
+
+
+def logits_of(output: Tensor | dict[str, Tensor]) -> Tensor:
+    """What a network says of classes: [N, classes], or [N, classes, H, W] of torchvision's segmentation networks."""
+    return output["out"] if isinstance(output, dict) else output
 
 
 @contextlib.contextmanager

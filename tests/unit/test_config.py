@@ -106,7 +106,7 @@ def test_named_data_come_from_the_folder_given_else_from_torchvision():
     assert "expected one of mnist" in complaint(with_value(f"{TOY}.roots.data", {"source": "named:svhn"}))
 
 
-@pytest.mark.parametrize("name", ["config", "hard", "offline", "pretrained", "paper"])
+@pytest.mark.parametrize("name", ["config", "hard", "offline", "pretrained", "segmentation", "paper"])
 def test_the_committed_configurations_are_valid(name):
     config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()) | {"data": "there"})
     for experiment in config["experiments"].values():
@@ -226,7 +226,7 @@ def test_a_missing_file_of_weights_is_told_before_anything_runs(tmp_path):
 )
 def test_a_segmentation_has_no_classes_of_whole_images(key, value, told):
     masked = {"source": "parquet:a.parquet"}
-    config = with_value(f"{TOY}.network.task")
+    config = with_value(f"{TOY}.network.task", "segmentation")
     toy = config["experiments"]["toy"]
     for recipe in (toy["roots"], toy["settings"]["full"], toy["probe"]):
         recipe["data"] = dict(masked)
