@@ -35,8 +35,8 @@ def fc(seed: int) -> nn.Module:
 
 
 ZOOS = {
-    "fc": {"build": fc, "size": 28, "channels": 1, "optimizer": torch.optim.SGD, "root": (0.05, 10), "child": (0.1, 3),
-           "weight_decay": 1e-4, "images": 1500},
+    "fc": {"build": fc, "size": 28, "channels": 1, "optimizer": torch.optim.SGD, "root": (0.05, 10),
+           "child": (0.1, 3), "weight_decay": 1e-4, "images": 1500},
     "vit": {"build": vit, "size": 28, "channels": 1, "optimizer": torch.optim.AdamW, "root": (1e-3, 12),
             "child": (1e-3, 4), "weight_decay": 0.05, "images": 1500},
     "resnet18": {"build": resnet, "size": 32, "channels": 3, "optimizer": torch.optim.SGD, "root": (0.05, 4),
