@@ -5,23 +5,21 @@ of it are opened, and compared tensor by tensor.
 """
 
 import math
-import platform
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lineage.audit.candidates import Candidate, ChildSketches, digest_of_child, digests_of
 from lineage.audit.checkpoint import Checkpoint
-from lineage.audit.comparison import Comparison, Pair, compare, sampled
-from lineage.audit.digest import Digest, DigestCache, digest_of, sketch
+from lineage.audit.comparison import Pair, compare, sampled
+from lineage.audit.digest import Digest, DigestCache, sketch
 from lineage.audit.direction import INHERITED, corner, inherited, measured, oriented, overall
 from lineage.audit.exchangeability import RowTest, combined, conformal, row_test
-from lineage.audit.files import safe_file
 from lineage.audit.layers import LayerOrigin, looks_random, origin
-from lineage.audit.matching import Matching, match
+from lineage.audit.matching import match
 from lineage.audit.merging import Mixture, mixture
 from lineage.audit.naming import heads, layer_of, matrices
 from lineage.audit.reading import MEMBER, open_model, open_models
@@ -30,11 +28,8 @@ from lineage.audit.verdict import CANNOT_TELL, Evidence, Verdict, decide
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
 
-FORMAT = 1
-"""The version of the report's layout."""
 MOST_RELATIVES = 12
 """Relatives that are compared tensor by tensor: the most alike ones."""
-LIBRARIES = ("neural-lineage", "numpy", "scipy", "safetensors", "h5py", "onnx", "torch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,84 +45,14 @@ class Settings:
             raise UserError(f"alpha: expected a rate between 0 and 1, got {self.alpha}")
 
 
-@dataclass
-class Candidate:
-    """One candidate as far as it has been looked at."""
-
-    id: str
-    source: Source
-    model: str
-    format: str
-    hashes: dict[str, str]
-    matching: Matching
-    tests: dict[str, RowTest]
-    log10_p: float
-    notes: list[str]
-    comparison: Comparison | None = None
-    opened: Checkpoint | None = field(default=None, repr=False)
-
-    @property
-    def z(self) -> float | None:
-        """The mean over the tested matrices."""
-        return float(np.mean([test.z for test in self.tests.values()])) if self.tests else None
-
-
-class ChildSketches:
-    """The child's side of the test, also of matrices that a candidate has the other way round."""
-
-    def __init__(self, child: Checkpoint, digest: Digest):
-        self._child, self._digest = child, digest
-        self._heads = heads(digest.shapes)
-        self._turned: dict[str, np.ndarray | None] = {}
-
-    def tests(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
-        """The test of every matched matrix that both sides can be tested at."""
-        tests = {}
-        for name, other in matching.pairs.items():
-            if other not in candidate.sketches:
-                continue
-            ours = self._turn(name) if name in matching.transposed else self._digest.sketches.get(name)
-            if ours is not None and ours.shape == candidate.sketches[other].shape:
-                tests[name] = row_test(candidate.sketches[other].astype(np.float32), ours.astype(np.float32))
-        return tests
-
-    def _turn(self, name: str) -> np.ndarray | None:
-        if name not in self._turned:
-            why = self._digest.untestable.get(name, "")
-            is_fixed = name in self._heads or "attention" in why or "table" in why
-            self._turned[name] = None if is_fixed else sketch(self._child.read(name).T)[0]
-        return self._turned[name]
-
-
-def digests_of(source: Source, cache: DigestCache, *, follow: bool) -> list[Digest]:
-    """The digests of a source's models, made if the cache has none; raises as `open_models`."""
-    path, _, wanted = source.path.partition(MEMBER)
-    file = safe_file(Path(path), inside=source.inside, follow=follow)
-    digests = cache.get(file.state)
-    if digests is None:
-        models = open_models(path, inside=source.inside, follow=follow)
-        digests = [digest_of(model) for model in models]
-        cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
-    return [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
-
-
-def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
-    """The digest of one open model."""
-    state = [child.name, *(file.state for file in child.files)]
-    if found := cache.get(state):
-        return found[0]
-    digest = digest_of(child)
-    cache.put(state, [digest], {str(file.real): file.state for file in child.files})
-    return digest
-
-
 class Audit:
     """One child, its candidates, and networks known to be unrelated.
 
     Args:
         child: its file, as `FILE` or `FILE::ID`.
         candidates: possible parents; unrelated: networks that are none for sure, a second null.
-        settings: how; cache: of digests; known: tests made before, by candidate; tracked: says how far it is.
+        settings: how; cache: of digests; tracked: says how far it is.
+        known: tests made before, by the candidate's id.
 
     Raises:
         UserError: for a child that cannot be read, or if no candidate can.
@@ -372,108 +297,3 @@ class Audit:
                 test = row_test(theirs.astype(np.float32), ours.astype(np.float32))
                 tests[one.id] = (test.z, test.log10_p)
         return tests
-
-    def report(self) -> dict:
-        """All of it as JSON takes it."""
-        verdict = self.verdict
-        ranked = sorted(self.candidates, key=lambda one: (one.log10_p, -(one.z or 0)))
-        evidence = {one.id: one for one in self.evidence}
-        return {
-            "format": FORMAT,
-            "verdict": verdict.word,
-            "parent": verdict.parent,
-            "parents": verdict.parents,
-            "p_value": verdict.p_value,
-            "log10_p": verdict.log10_p,
-            "alpha": self.settings.alpha,
-            "decided_by": verdict.decided_by,
-            "reason": verdict.reason,
-            "helps": verdict.helps,
-            "margin": self._margin(ranked),
-            "claimed": self._claim(),
-            "child": {
-                "path": self.child_path,
-                "format": self.child.format,
-                "tensors": len(self.digest.shapes),
-                "testable": list(self.digest.sketches),
-                "untestable": self.digest.untestable,
-                "left_out": self.digest.left_out,
-            },
-            "candidates": [self._row(one, evidence.get(one.id)) for one in ranked],
-            "unrelated": [{"id": one.id, "z": one.z, "log10_p": one.log10_p} for one in self.unrelated],
-            "layers": [asdict(layer) for layer in self.layers],
-            "mixture": asdict(self.mixture) if self.mixture else None,
-            "refused": dict(sorted(self.refused.items())),
-            "notes": sorted({*self.digest.notes, *(note for one in self.candidates for note in one.notes)}),
-            "inputs": self._inputs(),
-            "config": asdict(self.settings),
-            "versions": versions(),
-        }
-
-    def _margin(self, ranked: list[Candidate]) -> dict | None:
-        """How far the best candidate is from the next, in mean z."""
-        tested = sorted((one for one in ranked if one.tests), key=lambda one: -one.z)
-        if not tested:
-            return None
-        best = next((one for one in tested if one.id == self.verdict.parent), tested[0])
-        others = [one for one in tested if one is not best]
-        if not others:
-            return {"best": best.id, "z": best.z, "runner_up": None, "runner_up_z": None}
-        return {"best": best.id, "z": best.z, "runner_up": others[0].id, "runner_up_z": others[0].z}
-
-    def _claim(self) -> dict | None:
-        claimed = self.settings.claimed
-        if not claimed:
-            return None
-        known = any(one.id == claimed for one in self.candidates)
-        return {
-            "parent": claimed,
-            "is_known": known,
-            "is_contradicted": known
-            and claimed not in self.verdict.parents
-            and claimed != self.verdict.parent
-            and self.verdict.word != CANNOT_TELL,
-        }
-
-    def _row(self, one: Candidate, evidence: Evidence | None) -> dict:
-        compared = one.comparison
-        flow = compared.direction if compared else None
-        return {
-            "id": one.id,
-            "path": one.source.path,
-            "format": one.format,
-            "log10_p": one.log10_p,
-            "p_value": 10.0**one.log10_p,
-            "conformal_p": evidence.conformal_p if evidence else None,
-            "z": one.z,
-            "tested": len(one.tests),
-            "coverage": evidence.coverage if evidence else None,
-            "distance": compared.distance if compared else None,
-            "reading": flow.reading if flow else None,
-            "retention_of_candidate": flow.of_candidate if flow else None,
-            "retention_of_child": flow.of_child if flow else None,
-            "position": flow.position if flow else None,
-            "tests": {name: asdict(test) for name, test in one.tests.items()},
-            "matched_by_name": sum(how == "name" for how in one.matching.how.values()),
-            "matched_by_order": sum(how == "order" for how in one.matching.how.values()),
-            "transposed": sorted(one.matching.transposed),
-            "unmatched_of_child": one.matching.only_child,
-            "unmatched_of_candidate": one.matching.only_candidate,
-        }
-
-    def _inputs(self) -> dict[str, str]:
-        hashes = dict(self.digest.hashes)
-        for one in [*self.candidates, *self.unrelated]:
-            hashes |= one.hashes
-        return dict(sorted(hashes.items()))
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the libraries that decide a result."""
-    found = {"python": platform.python_version()}
-    for library in LIBRARIES:
-        try:
-            found[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            found[library] = "not installed"
-    return found

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from lineage.audit.auditing import FORMAT, Audit, Settings
+from lineage.audit.auditing import Audit, Settings
 from lineage.audit.checkpoint import one_line
 from lineage.audit.digest import DigestCache, default_cache
 from lineage.audit.files import sha256_of
+from lineage.audit.report import FORMAT, report_of
 from lineage.audit.sources import sources_of
 from lineage.errors import UserError
 from lineage.progress import tracked, untracked
@@ -52,7 +53,7 @@ def run_audit(
         tracked=partial(tracked, say=say) if say else untracked,
     )
     given = {"child": child, "candidates": candidates, "unrelated": unrelated}
-    report = audit.report()
+    report = report_of(audit)
     return report | {"config": report["config"] | given}
 
 

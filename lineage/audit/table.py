@@ -13,6 +13,7 @@ import pandas as pd
 from lineage.audit.auditing import Audit, Settings
 from lineage.audit.digest import DigestCache
 from lineage.audit.exchangeability import RowTest, discoveries
+from lineage.audit.report import report_of
 from lineage.audit.sources import Source, read_table_of_models
 from lineage.errors import UserError
 from lineage.writing import written_whole
@@ -86,7 +87,7 @@ def audited(
         cache=cache,
         known=known,
     )
-    return audit.report() | {"id": child}
+    return report_of(audit) | {"id": child}
 
 
 def write_summary(reports: Iterable[dict], alpha: float, path: Path) -> pd.DataFrame:
