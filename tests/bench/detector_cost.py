@@ -5,7 +5,6 @@ depend on what the weights are; they are written to files first, as the workflow
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -80,10 +79,12 @@ def train(folder: Path, children: int, parents: int, epochs: int) -> None:
         detector, episodes, parts, config, torch.device("cpu"), partial(tracked, say=print)
     )
     print(f"validation accuracy {history[-1]['validation_accuracy']:.3f} after {len(history)} epochs")
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    print(f"peak memory {int(peak.split()[1]) * 1024 / 1e9:.2f} GB (limit 2)")
 
 
 def main() -> None:
-    """Prints minutes and gigabytes beside the limits."""
+    """Prints minutes and gigabytes beside the limits; of memory on Linux alone, which keeps count of it."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--children", type=int, default=500)
     arguments.add_argument("--parents", type=int, default=10)
@@ -100,10 +101,9 @@ def main() -> None:
         begin = time.perf_counter()
         subprocess.run([sys.executable, __file__, *sys.argv[1:], "--folder", folder], check=True)
         minutes = (time.perf_counter() - begin) / 60
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(
         f"{arguments.children} children, {arguments.parents} parents, {arguments.epochs} epochs, 2 threads: "
-        f"{minutes:.1f} min (limit 5), {peak / 1e9:.2f} GB (limit 2)"
+        f"{minutes:.1f} min (limit 5)"
     )
 
 
