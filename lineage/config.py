@@ -16,7 +16,7 @@ from lineage.zoo import Zoo
 SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 
 DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100",
-             "camvid": None}  # fmt: skip
+             "camvid": None, "bccd": None}  # fmt: skip
 """Data sets that a configuration calls by name, whether from a folder of Parquet files or from torchvision."""
 
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
@@ -191,7 +191,7 @@ def _check_roots(experiment: dict, where: str) -> None:
 
 
 def _check_task(experiment: dict, where: str) -> None:
-    """That a segmentation asks for nothing that it lacks: its images have no class of their own."""
+    """That other tasks than classification ask for nothing they lack: their images have no class of their own."""
     if "task" not in experiment["network"]:
         return
     keys = ("images_per_class", "imbalance", "dropout", "early_stopping")
@@ -203,8 +203,8 @@ def _check_task(experiment: dict, where: str) -> None:
         data = recipe["data"]
         if not data["source"].startswith("parquet:") or "classes" in data:
             raise UserError(
-                f"{where}.{name}.data: expected parquet:<file> with columns image and mask for segmentation, without "
-                f"classes, but got {data['source']!r}"
+                f"{where}.{name}.data: expected parquet:<file> for {experiment['network']['task']}, without classes, "
+                f"but got {data['source']!r}"
             )
 
 

@@ -132,6 +132,10 @@ def load_data(data: dict, network: dict) -> Images:
         from lineage.segmentation import load_masked
 
         return load_masked(data, network)
+    if network.get("task") == "detection":
+        from lineage.detection import load_boxed
+
+        return load_boxed(data, network)
     images = load_images(
         data["source"],
         split=data["split"],

@@ -28,8 +28,8 @@ def fc(*, classes: int, channels: int, image_size: int) -> nn.Module:
 
 
 def convnet(*, classes: int, channels: int, image_size: int) -> nn.Module:
-    """Three blocks of convolution, BatchNorm, ReLU and pooling, widths 64-128-256, then the mean over positions."""
-    widths = [channels, 64, 128, 256]
+    """Three blocks of convolution, BatchNorm, ReLU and pooling, width 128, then the mean over positions."""
+    widths = [channels, 128, 128, 128]
     layers = OrderedDict()
     for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), start=1):
         layers[f"block{number}"] = nn.Sequential(
@@ -62,15 +62,18 @@ def timm_network(name: str, *, classes: int, channels: int, image_size: int) -> 
 
 
 def torchvision_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
-    """A classifier or segmentation network of torchvision, with random weights; it takes RGB images."""
+    """A classifier, segmentation network or detector of torchvision, with random weights; it takes RGB images."""
     from torchvision.models import get_model, get_model_builder
 
     if channels != 3:
         raise UserError(f"network.channels: expected 3 for torchvision:{name}, but got {channels}")
     options = {"image_size": image_size} if name.startswith("vit_") else {}
     try:
-        if "weights_backbone" in inspect.signature(get_model_builder(name)).parameters:
+        builder = get_model_builder(name)
+        if "weights_backbone" in inspect.signature(builder).parameters:
             options["weights_backbone"] = None
+        if ".detection." in builder.__module__:
+            classes += 1  # the background
         return get_model(name, weights=None, num_classes=classes, **options)
     except ValueError as error:
         raise UserError(
@@ -131,6 +134,10 @@ def backbone_state(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Te
 
 def classes_of(name: str, state: dict[str, Tensor], *, channels: int, image_size: int) -> int:
     """How many classes the head of a state dict tells apart."""
+    size = {"channels": channels, "image_size": image_size, "seed": 0}
     with torch.device("meta"):
-        skeleton = build(name, classes=2, channels=channels, image_size=image_size, seed=0)
-    return len(state[f"{head_of(skeleton)}.weight"])
+        of_two, of_three = (build(name, classes=classes, **size).state_dict() for classes in (2, 3))
+    for key, value in of_two.items():
+        if each := len(of_three[key]) - len(value) if value.ndim else 0:
+            return 2 + (len(state[key]) - len(value)) // each
+    raise UserError(f"{name}: expected a head that grows with the classes, but it has none")

@@ -5,12 +5,12 @@ A mask is a grey image of class numbers, 255 where a pixel has none. Class names
 
 import dataclasses
 import io
-import json
 
 import numpy as np
 from PIL import Image
 
-from lineage.data import MODES, Images, decoded, source_files
+from lineage.annotated import annotated_table
+from lineage.data import MODES, Images, decoded
 from lineage.errors import UserError
 
 NO_LABEL, IGNORED = 255, -100
@@ -40,22 +40,7 @@ def load_masked(data: dict, network: dict) -> MaskedImages:
         UserError: for a missing column, class names that are not there, a broken image, a mask of another size or
             with a class without a name.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    (path,) = source_files(data["source"], data["split"])
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        raise UserError(f"{path}: expected a Parquet file, but it cannot be read; write it again") from None
-    if missing := [column for column in ("image", "mask") if column not in table.column_names]:
-        raise UserError(
-            f"{path}: expected columns image and mask for segmentation, but {missing[0]} is missing, found "
-            f"{', '.join(table.column_names)}"
-        )
-    class_names = json.loads((table.schema.metadata or {}).get(b"class_names", b"[]"))
-    if not class_names:
-        raise UserError(f"{path}: expected the metadata 'class_names', a JSON list; add it")
+    table, path, class_names = annotated_table(data, "mask", "segmentation")
     size, mode = (network["image_size"],) * 2, MODES[network["channels"]]
     pixels = np.empty((len(table), *size, network["channels"]), dtype=np.uint8)
     masks = np.empty((len(table), *size), dtype=np.uint8)

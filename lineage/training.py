@@ -1,7 +1,7 @@
 """Pre-training of roots and fine-tuning of children. N images of C x H x W pixels."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from lineage.backbone import Backbone
 from lineage.data import Images, stratified_subset
+from lineage.detection import detected
 from lineage.errors import UserError
 from lineage.freezing import LINEAR_PROBE, freeze
 from lineage.lora import adapt, merge
@@ -26,9 +27,9 @@ class Fit(NamedTuple):
     """How well training went, in the epoch whose weights are kept; no loss where there was none."""
 
     loss: float | None
-    """Mean cross-entropy of the epoch, while it was trained."""
+    """Mean loss of the epoch, while it was trained: the cross-entropy, or the sum of a detector's losses."""
     accuracy: float | None
-    """Likewise."""
+    """Likewise; NaN of a detector."""
     epochs: int
     """The epoch's number, from 1."""
 
@@ -74,9 +75,10 @@ def trained(
     pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
     try:
         net.to(device)
-        found = (
-            fit(net, pixels, labels, recipe, model.seed, tracked) if recipe["epochs"] else Fit(None, None, 0)
-        )
+        objective = detected if network.get("task") == "detection" else classified
+        found = Fit(None, None, 0)
+        if recipe["epochs"]:
+            found = fit(net, pixels, labels, recipe, model.seed, tracked, objective)
     except UserError as error:
         raise UserError(f"{model.id}: {error}") from None
     loss, accuracy, epochs = found
@@ -102,9 +104,15 @@ def trained(
 
 
 def fit(
-    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: dict, seed: int, tracked: Tracked = untracked
+    net: nn.Module,
+    pixels: Tensor,
+    labels: Tensor,
+    recipe: dict,
+    seed: int,
+    tracked: Tracked = untracked,
+    objective: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]] | None = None,
 ) -> Fit:
-    """SGD with momentum and cross-entropy, on batches in an order drawn from `seed`.
+    """SGD with momentum, on batches in an order drawn from `seed`.
 
     Args:
         net: trained in place.
@@ -113,10 +121,12 @@ def fit(
             on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`.
         seed: of all random numbers.
         tracked: says how many epochs are done.
+        objective: gives the loss and the number right of a batch; by default `classified`, the cross-entropy.
 
     Raises:
         UserError: if `freeze` names no part of the network, or early stopping leaves no image to train on.
     """
+    objective = objective or classified
     with seeded(seed), adapted(net, recipe, pixels[:1]):
         optimizer = torch.optim.SGD(
             [parameter for parameter in net.parameters() if parameter.requires_grad],
@@ -133,15 +143,14 @@ def fit(
             labelled = (labels >= 0).sum().item()
             for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
                 batch = batch.to(pixels.device)
-                logits = logits_of(net(pixels[batch]))
-                loss = cross_entropy(logits, labels[batch])
+                loss, hits = objective(net, pixels[batch], labels[batch])
                 optimizer.zero_grad()
                 (loss if penalty is None else loss + penalty()).backward()
                 if "clip" in recipe:
                     clip_grad_norm_(net.parameters(), recipe["clip"])
                 optimizer.step()
                 total_loss += loss.item() * len(batch)
-                right += (logits.argmax(1) == labels[batch]).sum().item()
+                right += hits
             found = Fit(total_loss / len(labels), right / labelled, epoch + 1)
             if stopping is None or stopping.is_best() or kept is None:
                 kept = found
@@ -152,9 +161,13 @@ def fit(
     return kept
 
 
-def logits_of(output: Tensor | dict[str, Tensor]) -> Tensor:
-    """What a network says of classes: [N, classes], or [N, classes, H, W] of torchvision's segmentation networks."""
-    return output["out"] if isinstance(output, dict) else output
+def classified(net: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+    """Cross-entropy on a batch of images or of their pixels, and how many are right."""
+    output = net(pixels)
+    logits = (
+        output["out"] if isinstance(output, dict) else output
+    )  # torchvision's segmentation networks give a dict
+    return cross_entropy(logits, labels), (logits.argmax(1) == labels).sum().item()
 
 
 @contextlib.contextmanager

@@ -106,7 +106,9 @@ def test_named_data_come_from_the_folder_given_else_from_torchvision():
     assert "expected one of mnist" in complaint(with_value(f"{TOY}.roots.data", {"source": "named:svhn"}))
 
 
-@pytest.mark.parametrize("name", ["config", "hard", "offline", "pretrained", "segmentation", "paper"])
+@pytest.mark.parametrize(
+    "name", ["config", "hard", "offline", "pretrained", "segmentation", "detection", "paper"]
+)
 def test_the_committed_configurations_are_valid(name):
     config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()) | {"data": "there"})
     for experiment in config["experiments"].values():

@@ -82,7 +82,7 @@ def test_weights_of_another_network_are_told(tmp_path):
     assert "conv_stem.weight" in told(LITE, weights=str(path))
     assert "but got 17" in told(LITE, weights=str(path), match="order")
     torch.save(state | {"block2.0.weight": torch.zeros(1, 2)}, path)
-    assert "block2.0.weight: expected shape [128, 64, 3, 3]" in told(CONVNET, weights=str(path))
+    assert "block2.0.weight: expected shape [128, 128, 3, 3]" in told(CONVNET, weights=str(path))
 
 
 def test_safetensors_have_no_order(tmp_path):

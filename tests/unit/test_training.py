@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lineage.backbone import Backbone
 from lineage.data import Images
 from lineage.errors import UserError
 from lineage.networks import build
@@ -200,3 +201,9 @@ def test_an_unknown_network_is_told(name):
     with pytest.raises(UserError, match=r"network\.name") as caught:
         build(name, classes=2, channels=3, image_size=32, seed=0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_convnet_is_tapped_after_each_of_its_blocks(channels):
+    net = build("convnet", classes=2, channels=channels, image_size=16, seed=0)
+    assert Backbone(net, torch.zeros(1, channels, 16, 16)).layers == ("block1", "block2", "pool")

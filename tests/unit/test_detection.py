@@ -1,0 +1,104 @@
+"""Boxes as they are read, and a detector that learns them."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from lineage.backbone import Backbone
+from lineage.data import load_data
+from lineage.errors import UserError
+from lineage.networks import build
+from lineage.training import restored, trained
+from lineage.zoo import Model
+
+NETWORK = {
+    "name": "torchvision:ssdlite320_mobilenet_v3_large",
+    "task": "detection",
+    "image_size": 32,
+    "channels": 3,
+}
+PICTURES = np.random.default_rng(0).integers(0, 256, (3, 24, 48, 3), dtype=np.uint8)
+OBJECTS = [
+    {"bbox": [[0.0, 0.0, 24.0, 12.0], [12.0, 6.0, 48.0, 24.0]], "category": [0, 1]},
+    {"bbox": [], "category": []},
+    {"bbox": [[3.0, 3.0, 9.0, 9.0]], "category": [1]},
+]
+LAYERS = ["backbone.features.0.4", "backbone.features.1"]
+
+
+def png(pixels: np.ndarray) -> dict:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def data(folder, objects: list[dict] = OBJECTS, names: bytes = b'["cell", "dot"]') -> dict:
+    table = pa.table({"image": [png(picture) for picture in PICTURES], "objects": objects})
+    pq.write_table(table.replace_schema_metadata({"class_names": names}), folder / "train.parquet")
+    return {"source": f"parquet:{folder}/{{split}}.parquet", "split": "train"}
+
+
+def model(name: str, parent: str | None = None, **recipe) -> Model:
+    given = {
+        "data": {"source": "parquet:x"},
+        "learning_rate": 0.01,
+        "batch_size": 3,
+        "momentum": 0,
+        "weight_decay": 0,
+    }
+    keys = {"setting": "full", "parent": parent, "index": 0, "generation": 1, "seed": 3}
+    return Model(id=name, **keys, recipe=given | {"epochs": 1} | recipe)
+
+
+def test_boxes_are_stretched_with_their_images(tmp_path):
+    boxes = load_data(data(tmp_path), NETWORK).labels_tensor().tolist()
+    assert boxes[0] == [[0, 0, 0, 16, 16], [1, 8, 8, 32, 32]]
+    assert boxes[1] == [[-1] * 5] * 2
+    assert boxes[2] == [[1, 2, 4, 6, 12], [-1] * 5]
+
+
+@pytest.mark.parametrize(
+    ("one", "told"),
+    [
+        ({"bbox": [[3.0, 3.0, 3.0, 9.0]], "category": [1]}, "row 2: expected x1 < x2"),
+        ({"bbox": [[3.0, 3.0, 5.0, 9.0]], "category": [2]}, "row 2: expected categories below 2, but got 2"),
+    ],
+)
+def test_a_bad_box_is_told(tmp_path, one, told):
+    with pytest.raises(UserError, match=told):
+        load_data(data(tmp_path, [*OBJECTS[:2], one]), NETWORK)
+
+
+def test_a_step_a_childs_new_head_and_the_backbones_features(tmp_path):
+    images = load_data(data(tmp_path), NETWORK)
+    row, found = trained(model("p0"), NETWORK, images, None, torch.device("cpu"))
+    net = build(NETWORK["name"], classes=2, channels=3, image_size=32, seed=3).train()
+    targets = [
+        {"boxes": torch.tensor([[0.0, 0, 16, 16], [8, 8, 32, 32]]), "labels": torch.tensor([1, 2])},
+        {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.long)},
+        {"boxes": torch.tensor([[2.0, 4, 6, 12]]), "labels": torch.tensor([2])},
+    ]
+    loss = sum(net(list(images.tensor()), targets).values())
+    loss.backward()
+    assert row["loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert np.isnan(row["accuracy"])
+    moved = {name: parameter.grad for name, parameter in net.named_parameters() if parameter.grad.any()}
+    assert {name.split(".")[0] for name in moved} == {"backbone", "head"}
+    for name, slope in moved.items():
+        step = 0.01 * slope
+        torch.testing.assert_close(found[name], net.get_parameter(name) - step, rtol=1e-3, atol=1e-5)
+
+    other = load_data(data(tmp_path, names=b'["cell", "dot", "ring"]'), NETWORK)
+    frozen = model("p0.full.000", "p0", freeze="linear-probe")
+    _, child = trained(frozen, NETWORK, other, found, torch.device("cpu"))
+    assert all(torch.equal(child[name], found[name]) for name in found if name.startswith("backbone."))
+    again = restored(NETWORK, child).eval()
+    backbone = Backbone(again, images.tensor(), layers=LAYERS)
+    features = backbone(child, images.tensor())
+    assert {name: values.shape[0] for name, values in features.items()} == dict.fromkeys(LAYERS, 3)
+    assert not any(name.startswith("head.") for name in backbone.parameter_names)
