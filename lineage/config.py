@@ -240,6 +240,10 @@ def _check_detector(experiment: dict, zoo: Zoo, where: str) -> None:
             f"{where}.detector.transfer: expected both among inputs, whose detectors are transferred, "
             f"but got {', '.join(detector['inputs'])}"
         )
+    if unknown := sorted(set(detector["transfer_only"]) - set(zoo.settings)):
+        raise UserError(
+            f"{where}.detector.transfer_only: expected some of {', '.join(zoo.settings)}, but got {unknown[0]!r}"
+        )
     if detector["transfer"] and not zoo.transfers:
         raise UserError(
             f"{where}.detector.transfer: expected two settings with the same parents, but there are none; "

@@ -271,3 +271,22 @@ def test_a_circle_of_settings_is_shown():
     settings = config["experiments"]["toy"]["settings"]
     settings["other"] = settings["full"] | {"parents": "full"}
     assert "full -> other -> full" in complaint(config)
+
+
+@pytest.mark.parametrize(
+    ("detector", "told"),
+    [
+        ({"candidates": [99]}, "detector.candidates: expected at most"),
+        ({"transfer": True}, "detector.transfer: expected two settings"),
+        ({"transfer": True, "inputs": ["weights"]}, "detector.transfer: expected both among inputs"),
+        ({"transfer_only": ["fulll"]}, "detector.transfer_only: expected some of full, but got 'fulll'"),
+    ],
+)
+def test_a_detectors_condition_that_cannot_be_asked_is_named(detector, told):
+    assert told in complaint(with_value(f"{TOY}.detector", detector))
+
+
+def test_unseen_parents_need_four_candidates():
+    config = with_value(f"{TOY}.roots.count", 3)
+    config["experiments"]["toy"]["detector"] = {"unseen_parents": True}
+    assert "detector.unseen_parents: expected at least 4 candidates" in complaint(config)

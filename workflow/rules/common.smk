@@ -159,10 +159,9 @@ def detector_of(wildcards):
     """How a detector is built and trained."""
     settings = {"layers": []} | experiment_of(wildcards)["detector"]
     inputs = wildcards.form if wildcards.form in settings["inputs"] else "both"
-    unused = ("unseen_parents", "transfer")
-    return {key: value for key, value in settings.items() if key not in unused} | {
-        "inputs": inputs
-    }
+    settings = settings | settings["by_inputs"].get(inputs, {}) | {"inputs": inputs}
+    unused = ("unseen_parents", "transfer", "transfer_only", "by_inputs")
+    return {key: value for key, value in settings.items() if key not in unused}
 
 
 def path_features_of(wildcards):
@@ -197,15 +196,16 @@ def predictions_of(experiment):
     """The files of all that an experiment's detectors predict."""
     zoo, of_experiment = ZOOS[experiment], config["experiments"][experiment]
     settings, seeds = of_experiment["detector"], range(of_experiment["seeds"])
-    forms = settings["inputs"] + ["unseen-parents"] * settings["unseen_parents"]
+    in_full = settings["inputs"] + ["unseen-parents"] * settings["unseen_parents"]
     transfers = zoo.transfers if settings["transfer"] else []
-    return expand(
-        rules.detector.output.predictions,
-        experiment=experiment,
-        setting=zoo.settings,
-        form=forms,
-        seed=seeds,
-    ) + [
+    return [
+        rules.detector.output.predictions.format(
+            experiment=experiment, setting=setting, form=form, seed=seed
+        )
+        for setting in zoo.settings
+        for form in (["both"] if setting in settings["transfer_only"] else in_full)
+        for seed in seeds
+    ] + [
         rules.transfer.output.predictions.format(
             experiment=experiment, setting=asked, other=trained, seed=seed
         )

@@ -90,7 +90,7 @@ def detection_work(wildcards, input, epochs=None):
     children = len(zoo.children(wildcards.setting))
     candidates = len(zoo.candidates(wildcards.setting))
     parameters = sum(map(parameters_in, input.weights)) // (children + candidates)
-    epochs = epochs or experiment_of(wildcards)["detector"]["epochs"]
+    epochs = epochs or detector_of(wildcards)["epochs"]
     return detection(epochs, parameters, children, candidates)
 
 
