@@ -3,6 +3,7 @@
 Imported at every parse of the Snakefile, so nothing heavy is imported here.
 """
 
+import ast
 import math
 from pathlib import Path
 
@@ -100,8 +101,20 @@ def _located(data: dict, folder: str | None, where: str) -> dict:
     return data | {"source": f"parquet:{Path(folder, name)}-{{split}}.parquet"}
 
 
+def architectures() -> list[str]:
+    """Names of ARCHITECTURES in networks.py, read from its source: to import it would import torch."""
+    tree = ast.parse(Path(__file__).with_name("networks.py").read_text())
+    assigned = (node for node in tree.body if isinstance(node, ast.AnnAssign))
+    (table,) = (node.value for node in assigned if node.target.id == "ARCHITECTURES")
+    return [key.value for key in table.keys]
+
+
 def _check_experiment(experiment: dict, where: str) -> None:
     """What a schema cannot say: references between keys, and numbers that must fit together."""
+    name = experiment["network"]["name"]
+    if ":" not in name and name not in architectures():
+        known = ", ".join([*architectures(), "timm:<name>", "torchvision:<name>"])
+        raise UserError(f"{where}.network.name: expected one of {known}, but got {name!r}")
     _check_roots(experiment, where)
     _check_task(experiment, where)
     settings = experiment["settings"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lineage.config import checked, weight_files
+from lineage.config import architectures, checked, weight_files
 from lineage.errors import UserError
 from lineage.zoo import Zoo
 
@@ -290,3 +290,10 @@ def test_unseen_parents_need_four_candidates():
     config = with_value(f"{TOY}.roots.count", 3)
     config["experiments"]["toy"]["detector"] = {"unseen_parents": True}
     assert "detector.unseen_parents: expected at least 4 candidates" in complaint(config)
+
+
+def test_the_known_architectures_are_those_of_the_module():
+    from lineage.networks import ARCHITECTURES
+
+    assert architectures() == list(ARCHITECTURES)
+    assert "network.name: expected one of fc, convnet" in complaint(with_value(f"{TOY}.network.name", "nope"))
