@@ -1,7 +1,7 @@
 """Jobs, and the share of their fixed cost, for batches of 1, 10 and 50 children.
 
 A job on SLURM costs about 16 s before it computes: Snakemake starts twice, Python imports torch. This prints, for
-3 experiments of 10 parents with 50 children each in 5 settings, how many jobs there are, how long Snakemake takes to
+3 experiments of 10 parents with 50 children each in 5 settings and 3 seeds, how many jobs there are, how long Snakemake takes to
 find that out (the whole dry run), and which share of all jobs' time is fixed cost when the computing itself takes an
 hour, as in a first try, and when it takes a minute a child.
 
@@ -19,7 +19,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FIXED_SECONDS = 16
-EXPERIMENTS, PARENTS, CHILDREN, SETTINGS = 3, 10, 50, 5
+EXPERIMENTS, PARENTS, CHILDREN, SETTINGS, SEEDS = 3, 10, 50, 5, 3
 LIMIT = 300
 
 
@@ -31,7 +31,7 @@ def plan(block_size: int) -> dict:
         one = next(iter(yaml.safe_load(text)["experiments"].values()))
         setting = one["settings"].pop("full") | {"children": CHILDREN}
         one["settings"] = {f"setting-{number}": setting for number in range(SETTINGS)}
-        one["roots"]["count"], one["block_size"] = PARENTS, block_size
+        one["roots"]["count"], one["block_size"], one["seeds"] = PARENTS, block_size, SEEDS
         return one
 
     return {"experiments": {f"experiment-{number}": experiment() for number in range(EXPERIMENTS)}}
