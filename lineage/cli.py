@@ -64,6 +64,14 @@ def audit(
     unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
     claimed: Annotated[str, typer.Option(help="The id of the parent that is claimed.")] = "",
     alpha: Annotated[float, typer.Option(help="The false-positive rate.")] = 0.01,
+    arch: Annotated[
+        str, typer.Option(help="The architecture, as timm:resnet18, for a probe.")
+    ] = "",
+    probe: Annotated[
+        str, typer.Option(help="A folder of images by class, a Parquet file, or noise.")
+    ] = "noise",
+    image_size: Annotated[int, typer.Option(help="Pixels of the probe.")] = 224,
+    channels: Annotated[int, typer.Option(help="Channels of the probe: 1 or 3.")] = 3,
     json_to: Annotated[Path | None, typer.Option("--json", help="Write the evidence as JSON.")] = None,
     html_to: Annotated[
         Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
@@ -91,6 +99,10 @@ def audit(
         follow=follow_links,
         cache=cache,
         keep=not no_cache,
+        arch=arch,
+        probe=probe,
+        image_size=image_size,
+        channels=channels,
         say=lambda line: print(line, file=sys.stderr),
     )
     if json_to:

@@ -22,6 +22,7 @@ from lineage.audit.layers import LayerOrigin, looks_random, origin
 from lineage.audit.matching import match
 from lineage.audit.merging import Mixture, mixture
 from lineage.audit.naming import heads, layer_of, matrices
+from lineage.audit.probing import Prober
 from lineage.audit.reading import MEMBER, open_model, open_models
 from lineage.audit.sources import Source, id_of
 from lineage.audit.verdict import CANNOT_TELL, Evidence, Verdict, decide
@@ -297,3 +298,27 @@ class Audit:
                 test = row_test(theirs.astype(np.float32), ours.astype(np.float32))
                 tests[one.id] = (test.z, test.log10_p)
         return tests
+
+    def probed(self, prober: Prober) -> dict:
+        """The candidates' scores on a probe, best first, and whether the best is the verdict's parent.
+
+        Raises:
+            UserError: if the child has not the architecture.
+        """
+        scores, refused = {}, {}
+        prober.score(self.child, self.child)
+        for one in self.candidates:
+            try:
+                scores[one.id] = prober.score(self._open(one), self.child)
+            except UserError as error:
+                refused[one.id] = str(error)
+        ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
+        best = next(iter(ranked), None)
+        return {
+            "architecture": prober.architecture,
+            "inputs": prober.name,
+            "scores": ranked,
+            "refused": refused,
+            "best": best,
+            "agrees": best in self.verdict.parents or best == self.verdict.parent,
+        }

@@ -10,6 +10,7 @@ from lineage.audit.auditing import Audit, Settings
 from lineage.audit.checkpoint import one_line
 from lineage.audit.digest import DigestCache, default_cache
 from lineage.audit.files import sha256_of
+from lineage.audit.probing import Prober
 from lineage.audit.report import FORMAT, report_of
 from lineage.audit.sources import sources_of
 from lineage.errors import UserError
@@ -31,6 +32,10 @@ def run_audit(
     follow: bool = False,
     cache: Path | None = None,
     keep: bool = True,
+    arch: str = "",
+    probe: str = "noise",
+    image_size: int = 224,
+    channels: int = 3,
     say: Callable[[str], None] | None = None,
 ) -> dict:
     """Audits a child; the report says with what, so that `differences` can do it again.
@@ -39,6 +44,8 @@ def run_audit(
         child: FILE or FILE::ID; candidates, unrelated: as `sources_of` takes them.
         claimed: a candidate's id; alpha: the false-positive rate; follow: links out of the folders given.
         cache: the folder of digests, by default the user's; keep: whether to keep digests at all.
+        arch: the architecture; if it is known, candidates are also ranked on a probe, see `probing`.
+        probe, image_size, channels: what the networks are run on.
         say: takes lines of progress.
 
     Raises:
@@ -53,7 +60,10 @@ def run_audit(
         tracked=partial(tracked, say=say) if say else untracked,
     )
     given = {"child": child, "candidates": candidates, "unrelated": unrelated}
+    given |= {"arch": arch, "probe": probe, "image_size": image_size, "channels": channels}
     report = report_of(audit)
+    if arch:
+        report["probe"] = audit.probed(Prober(arch, probe, image_size=image_size, channels=channels))
     return report | {"config": report["config"] | given}
 
 
@@ -121,6 +131,10 @@ def differences(path: Path) -> list[str]:
             claimed=config["claimed"],
             alpha=config["alpha"],
             follow=config["follow"],
+            arch=config["arch"],
+            probe=config["probe"],
+            image_size=config["image_size"],
+            channels=config["channels"],
             keep=False,
         )
     except KeyError as error:

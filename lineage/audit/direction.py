@@ -29,7 +29,7 @@ FEWEST = 32
 """Matrices with fewer rows or columns have no middling directions to speak of."""
 KEPT = (0.96, 1.2)
 """Retention of a parent by its child."""
-ADDED = (-0.75, 0.35)
+ADDED = (-1.5, 0.35)
 """Position of a parent; below 0 where training goes on in directions that the parent had already."""
 INHERITED = 0.75
 """Share of a candidate's news over its own ancestor that a child of it holds, at least."""

@@ -69,6 +69,15 @@ def remarks(report: dict) -> list[str]:
         found.append(
             f"margin: z {margin['z']:.1f}, next {margin['runner_up']} with {margin['runner_up_z']:.1f}"
         )
+    if probe := report.get("probe"):
+        agrees = "agrees" if probe["agrees"] else "does not agree"
+        best = (
+            f"{probe['best']} with {probe['scores'][probe['best']]:.3f}" if probe["best"] else "no candidate"
+        )
+        found.append(
+            f"features of {probe['architecture']} on {probe['inputs']}: {best} is the most alike; {agrees}"
+        )
+        found += [f"not run: {line}" for line in probe["refused"].values()]
     found += [f"would help: {line}" for line in report["helps"]]
     found += [f"left out: {line}" for line in report["refused"].values()]
     found += [f"note: {line}" for line in report["notes"]]

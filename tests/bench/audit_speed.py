@@ -20,8 +20,8 @@ def random_network(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, n
     return {name: generator.standard_normal(shape, np.float32) for name, shape in shapes.items()}
 
 
-def timed_audit(folder: Path, child: str, verdict: str) -> tuple[float, float]:
-    """Wall seconds and peak memory in GB of the command; its verdict must be as it should."""
+def timed_audit(folder: Path, child: str, verdict: str) -> tuple[float, float, float]:
+    """Wall seconds, core-seconds and peak memory in GB of the command; its verdict must be as it should."""
     command = [sys.executable, "-m", "lineage", "audit", "--child", str(folder / child),
                "--candidates", str(folder / "bases"), "--cache", str(folder / "cache")]  # fmt: skip
     began = time.monotonic()
@@ -32,7 +32,7 @@ def timed_audit(folder: Path, child: str, verdict: str) -> tuple[float, float]:
     took = time.monotonic() - began
     if f": {verdict}" not in output:
         sys.exit(f"error: expected {verdict}, got {output}")
-    return took, used.ru_maxrss / 1e6
+    return took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6
 
 
 def main() -> None:
@@ -49,12 +49,13 @@ def main() -> None:
             save_file({name: tensors[name] + np.float32(0.3) * change[name] for name in shapes},
                       folder / f"child{number}.safetensors")  # fmt: skip
         size = (folder / "child0.safetensors").stat().st_size / 1e6
-        first, peak = timed_audit(folder, "child0.safetensors", "parent: p007")
-        second, peak_again = timed_audit(folder, "child1.safetensors", "parent: p011")
-        third, _ = timed_audit(folder, "child0.safetensors", "parent: p007")
+        first, work, peak = timed_audit(folder, "child0.safetensors", "parent: p007")
+        second, work_again, peak_again = timed_audit(folder, "child1.safetensors", "parent: p011")
+        third, *_ = timed_audit(folder, "child0.safetensors", "parent: p007")
     print(f"{count} candidates of {size:.0f} MB, {os.cpu_count()} cores")
-    print(f"first audit: {first:.1f} s, {peak:.2f} GB")
-    print(f"another child: {second:.1f} s, {peak_again:.2f} GB, {first / second:.1f} times as fast")
+    print(f"first audit: {first:.1f} s, {work:.1f} core-seconds, {peak:.2f} GB")
+    print(f"another child: {second:.1f} s, {work_again:.1f} core-seconds, {peak_again:.2f} GB")
+    print(f"  {first / second:.1f} times as fast, {work / work_again:.1f} times less work")
     print(f"the first child again: {third:.1f} s")
 
 

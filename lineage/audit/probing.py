@@ -1,0 +1,100 @@
+"""Further evidence where the architecture is known: features on the way from each candidate to the child.
+
+The score is that of `lineage.score_pair` for `path`, the cosine at alpha 0.5 averaged over the layers: larger is more
+alike. It ranks candidates; it comes with no p-value, and decides nothing by itself.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage.audit.checkpoint import Checkpoint
+from lineage.audit.matching import match
+from lineage.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SIMILARITY, ALPHA = "cosine", 0.5
+IMAGES = 64
+NOISE = "noise"
+
+
+class Prober:
+    """Runs networks of one architecture on one probe.
+
+    Args:
+        architecture: a name that `lineage.networks` knows, as `fc` or `timm:resnet18`.
+        probe: a folder of images by class, a Parquet file, `embedded:NAME`, or `noise`.
+        image_size: pixels; channels: 1 or 3.
+
+    Raises:
+        UserError: for an unknown architecture, or a probe that cannot be read.
+    """
+
+    def __init__(self, architecture: str, probe: str, *, image_size: int, channels: int):
+        self.architecture, self.name = architecture, probe
+        self._size = {"channels": channels, "image_size": image_size}
+        self._inputs = _inputs(probe, **self._size)
+
+    def score(self, candidate: Checkpoint, child: Checkpoint) -> float:
+        """How alike a candidate and the child are on the probe.
+
+        Raises:
+            UserError: if either has not the architecture's tensors.
+        """
+        from lineage.scoring import score_pair
+
+        scores = score_pair(
+            self._network(candidate),
+            self._network(child),
+            self._inputs,
+            approximations=["path"],
+            alphas=[ALPHA],
+            similarities=[SIMILARITY],
+        )
+        return float(scores["score"].mean())
+
+    def _network(self, model: Checkpoint) -> "nn.Module":
+        """The architecture with a checkpoint's weights; its head has as many classes as the checkpoint's."""
+        import torch
+
+        from lineage.networks import build, head_of
+
+        with torch.device("meta"):
+            skeleton = build(self.architecture, classes=2, seed=0, **self._size)
+        head = head_of(skeleton)
+        shapes = {
+            name: tuple(value.shape)
+            for name, value in skeleton.state_dict().items()
+            if value.is_floating_point()
+        }
+        backbone = {name: shape for name, shape in shapes.items() if not name.startswith(f"{head}.")}
+        pairs = match(backbone, {name: entry.shape for name, entry in model.entries.items()})
+        if pairs.only_child:
+            name = pairs.only_child[0]
+            raise UserError(
+                f"{model.name}: expected the tensors of {self.architecture}, but it has none like {name} of shape "
+                f"{backbone[name]}; give another --arch, --image-size or --channels, or leave them out"
+            )
+        network = build(self.architecture, classes=2, seed=0, **self._size)
+        state = {}
+        for name, theirs in pairs.pairs.items():
+            values = torch.from_numpy(model.read(theirs).copy())
+            state[name] = values.T if name in pairs.transposed else values
+        network.load_state_dict(state, strict=False)
+        return network.eval()
+
+
+def _inputs(probe: str, *, channels: int, image_size: int) -> "Tensor":
+    """The probe's inputs [n, C, H, W]."""
+    import torch
+
+    from lineage.data import load_images, stratified_subset
+    from lineage.zoo import seed_of
+
+    if probe == NOISE:
+        generator = torch.Generator().manual_seed(seed_of("noise"))
+        return torch.rand((IMAGES, channels, image_size, image_size), generator=generator)
+    source = probe if ":" in probe else f"folder:{probe}" if Path(probe).is_dir() else f"parquet:{probe}"
+    images = load_images(source, split="test", size=image_size, channels=channels)
+    return images.tensor(stratified_subset(images.labels, min(IMAGES, len(images)), seed_of("probe")))
