@@ -1,9 +1,9 @@
 """Jobs, and the share of their fixed cost, for batches of 1, 10 and 50 children.
 
 A job on SLURM costs about 16 s before it computes: Snakemake starts twice, Python imports torch. This prints, for
-3 experiments of 10 parents with 50 children each in 5 settings and 3 seeds, how many jobs there are, how long Snakemake takes to
-find that out (the whole dry run), and which share of all jobs' time is fixed cost when the computing itself takes an
-hour, as in a first try, and when it takes a minute a child.
+3 experiments of 10 parents with 50 children each in 5 settings and 3 seeds, how many jobs there are, how long
+Snakemake takes to find that out (the whole dry run), and which share of all jobs' time is fixed cost when the
+computing itself takes an hour, as in a first try, and when it takes a minute a child.
 
     python tests/bench/batches.py
 """
