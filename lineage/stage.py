@@ -14,6 +14,7 @@ import psutil
 
 from lineage.errors import UserError
 from lineage.progress import tracked
+from lineage.writing import written_whole
 
 if TYPE_CHECKING:
     import torch
@@ -92,4 +93,5 @@ def stage(snakemake) -> Iterator[Stage]:
     }
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
         spent["gpu_bytes"] = sys.modules["torch"].cuda.max_memory_allocated()
-    Path(snakemake.log.time).write_text(json.dumps(spent) + "\n")
+    with written_whole(snakemake.log.time) as part:
+        part.write_text(json.dumps(spent) + "\n")
