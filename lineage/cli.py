@@ -54,9 +54,7 @@ def audit(
     unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
     claimed: Annotated[str, typer.Option(help="The id of the parent that is claimed.")] = "",
     alpha: Annotated[float, typer.Option(help="The false-positive rate.")] = 0.01,
-    arch: Annotated[
-        str, typer.Option(help="The architecture, as timm:resnet18, for a probe.")
-    ] = "",
+    arch: Annotated[str, typer.Option(help="The architecture, as timm:resnet18, for a probe.")] = "",
     probe: Annotated[
         str, typer.Option(help="A folder of images by class, a Parquet file, or noise.")
     ] = "noise",
