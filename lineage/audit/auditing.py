@@ -200,7 +200,12 @@ class Audit:
         """Of two ancestors, the later if the child holds its news, else the earlier; the closer if unclear."""
         names = self._shared_matrices([one, other], 8)
         readers = [Pair(self.child, each.opened, each.matching) for each in (one, other)]
-        flow = overall([measured(*(read(name)[0] for read in readers)) for name in names])
+        flow = overall(
+            [
+                (measured(*(read(name)[0] for read in readers)), math.prod(self.digest.shapes[name]))
+                for name in names
+            ]
+        )
         if flow is None or flow.reading == "unclear":
             return one
         is_in_order = flow.reading == "candidate first"

@@ -76,7 +76,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
         if name in telling and changes[name] > EXACT:
-            directions.append(measured(theirs, _unpruned(ours, theirs)))
+            directions.append((measured(theirs, _unpruned(ours, theirs)), ours.size))
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(

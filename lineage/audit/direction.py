@@ -29,6 +29,9 @@ FEWEST = 32
 """Matrices with fewer rows or columns have no middling directions to speak of."""
 KEPT = (0.96, 1.2)
 """Retention of a parent by its child."""
+LOSSES, SLACK = 0.5, 2e-4
+"""What the child lost of its parent's directions is at most this share of what the parent lacks of the child's;
+relatives that moved from a common origin lack as much of each other."""
 ADDED = (-1.5, 0.35)
 """Position of a parent; below 0 where training goes on in directions that the parent had already."""
 INHERITED = 0.75
@@ -46,9 +49,9 @@ class Direction:
     @property
     def reading(self) -> str:
         """`candidate first`, `child first` or `unclear`."""
-        if _within(self.of_candidate, KEPT) and _within(self.position, ADDED):
+        if _is_kept(self.of_candidate, self.of_child) and _within(self.position, ADDED):
             return "candidate first"
-        if _within(self.of_child, KEPT) and _within(1 - self.position, ADDED):
+        if _is_kept(self.of_child, self.of_candidate) and _within(1 - self.position, ADDED):
             return "child first"
         return "unclear"
 
@@ -66,15 +69,16 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> Direction | None:
     return Direction(forth, back, _position(candidate, child, _middle(kept)))
 
 
-def overall(found: list[Direction | None]) -> Direction | None:
-    """Mean retention and median position over the matrices; None without any."""
-    usable = [one for one in found if one is not None]
+def overall(found: list[tuple[Direction | None, int]]) -> Direction | None:
+    """Mean retention by size and median position over matrices, given with their sizes; None without any."""
+    usable = [(one, size) for one, size in found if one is not None]
     if not usable:
         return None
+    sizes = [size for _, size in usable]
     return Direction(
-        float(np.mean([one.of_candidate for one in usable])),
-        float(np.mean([one.of_child for one in usable])),
-        float(np.median([one.position for one in usable])),
+        float(np.average([one.of_candidate for one, _ in usable], weights=sizes)),
+        float(np.average([one.of_child for one, _ in usable], weights=sizes)),
+        float(np.median([one.position for one, _ in usable])),
     )
 
 
@@ -148,6 +152,12 @@ def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:
 def _middle(along: np.ndarray) -> float:
     """What is kept of the middling directions: the median of the second quarter."""
     return float(np.median(along[len(along) // 4 : len(along) // 2]))
+
+
+def _is_kept(retention_of_first: float, retention_of_second: float) -> bool:
+    """Whether the second keeps the first as children keep parents, and lost less of it than it added."""
+    lost, added = max(0.0, 1 - retention_of_first), max(0.0, 1 - retention_of_second)
+    return _within(retention_of_first, KEPT) and lost <= LOSSES * added + SLACK
 
 
 def _within(value: float, bounds: tuple[float, float]) -> bool:
