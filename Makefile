@@ -3,7 +3,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 
-.PHONY: run offline test tables figures resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm tables figures resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -15,6 +15,9 @@ offline: $(READY) ## the paper's experiments at a scale of 2 cores; DATA=<folder
 
 test: $(READY)
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest
+
+test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slurm-wlm and munge
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest tests/slurm
 
 tables: $(READY) ## from Parquet alone
 	@$(RUN)/lineage tables $(or $(RESULTS),results)
