@@ -76,7 +76,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
         if name in telling and changes[name] > EXACT:
-            directions.append((measured(theirs, _unpruned(ours, theirs)), ours.size))
+            directions.append((measured(theirs, ours), ours.size))
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
@@ -90,12 +90,6 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
 def sampled(values: np.ndarray) -> np.ndarray:
     """Up to 256 rows of a matrix, the same for all of its shape: [rows, columns]."""
     return values[chosen_rows(len(values))].reshape(-1, values[0].size)
-
-
-def _unpruned(values: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """The child's values; where zeros are too many to be chance, the candidate's in their place."""
-    zeros = values == 0
-    return np.where(zeros, theirs, values) if zeros.mean() > 0.05 else values
 
 
 def _evenly(names: list[str]) -> list[str]:

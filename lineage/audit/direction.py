@@ -27,9 +27,11 @@ STEPS = 12
 """Of subspace iteration, ample for directions that stand out."""
 FEWEST = 32
 """Matrices with fewer rows or columns have no middling directions to speak of."""
+PRUNED = 0.05
+"""Zeros in such a share are none of chance."""
 KEPT = (0.96, 1.2)
 """Retention of a parent by its child."""
-LOSSES, SLACK = 0.5, 2e-4
+LOSSES, SLACK = 0.5, 1e-3
 """What the child lost of its parent's directions is at most this share of what the parent lacks of the child's;
 relatives that moved from a common origin lack as much of each other."""
 ADDED = (-1.5, 0.35)
@@ -57,16 +59,21 @@ class Direction:
 
 
 def measured(candidate: np.ndarray, child: np.ndarray) -> Direction | None:
-    """Retention both ways and the position, of one matrix; None if it is too small, or nothing of it is kept."""
+    """Retention both ways and the position, of one matrix; None if it is too small, or nothing of it is kept.
+
+    Of a pruned child, what was kept is compared for retention; for the position, what was not has not changed.
+    """
     candidate, child = oriented(candidate), oriented(child)
     if candidate is None:
         return None
-    corners = corner(candidate), corner(child)
-    kept = _along(*corners)
-    forth, back = _retention(kept), retention(*corners[::-1])
+    pruned = child == 0
+    if pruned.mean() < PRUNED:
+        pruned = np.zeros_like(pruned)
+    corners = corner(np.where(pruned, 0, candidate)), corner(child)
+    forth, back = retention(*corners), retention(*corners[::-1])
     if not np.isfinite(forth + back):
         return None
-    return Direction(forth, back, _position(candidate, child, _middle(kept)))
+    return Direction(forth, back, position(candidate, np.where(pruned, candidate, child)))
 
 
 def overall(found: list[tuple[Direction | None, int]]) -> Direction | None:
@@ -91,20 +98,14 @@ def retention(kept: np.ndarray, by: np.ndarray) -> float:
     Returns:
         NaN where nothing of the middling directions is kept.
     """
-    return _retention(_along(kept, by))
-
-
-def position(candidate: np.ndarray, child: np.ndarray) -> float:
-    """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
-    return _position(candidate, child, _middle(_along(corner(candidate), corner(child))))
-
-
-def _retention(along: np.ndarray) -> float:
+    along = _along(kept, by)
     middle = _middle(along)
     return float(along[:STRONGEST].mean()) / middle if abs(middle) > 0.02 else float("nan")
 
 
-def _position(candidate: np.ndarray, child: np.ndarray, kept: float) -> float:
+def position(candidate: np.ndarray, child: np.ndarray) -> float:
+    """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
+    kept = _middle(_along(corner(candidate), corner(child)))
     change = child - np.asarray(kept, child.dtype) * candidate
     left = change @ np.random.default_rng(0).standard_normal((change.shape[1], 2 * NEWEST)).astype(
         change.dtype

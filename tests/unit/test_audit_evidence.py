@@ -311,3 +311,18 @@ def test_folders_globs_and_tables_name_models(tmp_path):
 def test_same_architecture_alone_is_no_evidence():
     verdict = decide([Evidence(id="p0", testable=9, log10_p=0.0)], {}, 0.01)
     assert verdict.word == NONE
+
+
+@pytest.mark.parametrize("change", ["pruned", "noisy"])
+def test_pruning_and_noise_leave_the_parent(zoo, change):
+    generator = np.random.default_rng(0)
+    child = child_of(ROOTS["p2"], 9)
+    for name, values in child.items():
+        if change == "noisy":
+            child[name] = (values + 0.05 * values.std() * generator.normal(size=values.shape)).astype(
+                np.float32
+            )
+        elif values.ndim == 2:
+            child[name] = np.where(np.abs(values) < np.median(np.abs(values)), 0, values)
+    audit = zoo.audit(child, ROOTS)
+    assert (audit.verdict.word, audit.verdict.parent) == (PARENT, "p2")
