@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
+PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
 .PHONY: run offline test test-slurm tables figures resources audit bench bench-detector audit-bench lint
 
@@ -9,9 +10,8 @@ run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> 
 	@$(RUN)/lineage unlock
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake $(if $(CONFIG),--configfile $(CONFIG)) $(if $(DATA),--config data=$(DATA))
 
-offline: $(READY) ## the paper's experiments at a scale of 2 cores; DATA=<folder of Parquet files>, else downloaded
-	@$(RUN)/lineage unlock
-	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake --configfile config/offline.yaml $(if $(DATA),--config data=$(DATA))
+offline: ## the paper's experiments at a scale of 2 cores; DATA=<folder of Parquet files>, else downloaded
+	@$(MAKE) --no-print-directory run CONFIG="config/offline.yaml $(if $(DATA),config/segmentation.yaml config/detection.yaml) $(addprefix config/,$(PRETRAINED))"
 
 test: $(READY)
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest

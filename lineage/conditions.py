@@ -25,6 +25,16 @@ def with_count(count: int) -> str:
     return f"{count} candidates"
 
 
+def ancestor_in(setting: str) -> str:
+    """The ancestor among the models of one setting, which may be generations back."""
+    return f"ancestor in {setting}"
+
+
+def gap(generations: int) -> str:
+    """Ancestors so many generations back, by the line of predicted parents."""
+    return f"gap {generations}"
+
+
 def trained_on(setting: str) -> str:
     """The detector was trained on another fine-tuning setting."""
     return f"trained on {setting}"

@@ -4,6 +4,7 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 """
 
 import ast
+import copy
 import math
 from pathlib import Path
 
@@ -19,6 +20,9 @@ SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.
 DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100",
              "camvid": None, "bccd": None}  # fmt: skip
 """Data sets that a configuration calls by name, whether from a folder of Parquet files or from torchvision."""
+
+OF_MODELS = ("seed", "network", "roots", "block_by", "block_size")
+"""Keys that with the settings say which models an experiment has."""
 
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
     {
@@ -73,6 +77,7 @@ def checked(config: dict, *, origin: str = "the configuration") -> dict:
     Raises:
         UserError: naming the key, what was expected and what came.
     """
+    _share_models(config, origin)
     validator = _filling_defaults(Draft202012Validator)(yaml.safe_load(SCHEMA.read_text()))
     if error := best_match(validator.iter_errors(config)):
         key = ".".join(map(str, error.absolute_path)) or "top level"
@@ -83,6 +88,35 @@ def checked(config: dict, *, origin: str = "the configuration") -> dict:
             recipe["data"] = _located(recipe["data"], config.get("data"), f"{origin}: experiments.{name}")
         _check_experiment(experiment, f"{origin}: experiments.{name}")
     return config
+
+
+def _share_models(config: dict, origin: str) -> None:
+    """Copies what makes the models of an experiment into those whose `models_of` names it."""
+    experiments = config.get("experiments")
+    sharing = {
+        name: experiment["models_of"]
+        for name, experiment in (experiments.items() if isinstance(experiments, dict) else ())
+        if isinstance(experiment, dict) and isinstance(experiment.get("models_of"), dict)
+    }
+    for name, shared in sharing.items():
+        where, experiment = f"{origin}: experiments.{name}", experiments[name]
+        if own := [key for key in (*OF_MODELS, "settings") if key in experiment]:
+            raise UserError(f"{where}.{own[0]}: expected without it, as models_of says which models; drop it")
+        others = [other for other in experiments if other not in sharing]
+        if shared.get("experiment") not in others:
+            raise UserError(
+                f"{where}.models_of.experiment: expected one of {', '.join(others) or 'none'}, which make models, "
+                f"but got {shared.get('experiment')!r}"
+            )
+        theirs = experiments[shared["experiment"]]
+        settings = theirs.get("settings", {})
+        if unknown := [setting for setting in shared.get("settings", []) if setting not in settings]:
+            raise UserError(
+                f"{where}.models_of.settings: expected some of {', '.join(settings)}, but got {unknown[0]!r}"
+            )
+        experiment |= copy.deepcopy({key: theirs[key] for key in OF_MODELS if key in theirs})
+        wanted = shared.get("settings", settings)
+        experiment["settings"] = copy.deepcopy({setting: settings[setting] for setting in wanted})
 
 
 def _located(data: dict, folder: str | None, where: str) -> dict:
@@ -134,12 +168,13 @@ def _check_experiment(experiment: dict, where: str) -> None:
                 )
             seen.append(ancestor)
             ancestor = settings[ancestor]["parents"]
+        _check_candidates(experiment, name, f"{where}.settings.{name}")
         counts = setting["children"]
-        fewest = min(counts.values()) if isinstance(counts, dict) else counts
-        if fewest < 3:
+        counts = list(counts.values()) if isinstance(counts, dict) else [counts]
+        if few := [count for count in counts if 0 < count < 3] or [0] * (not any(counts)):
             raise UserError(
                 f"{where}.settings.{name}.children: expected at least 3 a parent, one each to train on, "
-                f"to choose on and to test on, but got {fewest}"
+                f"to choose on and to test on, but got {few[0]}"
             )
     try:
         zoo = Zoo(experiment)
@@ -159,6 +194,25 @@ def _check_experiment(experiment: dict, where: str) -> None:
         raise UserError(
             f"{where}.detector.layers: expected some of similarity.layers, {', '.join(tapped)}, "
             f"but got {untapped[0]!r}"
+        )
+
+
+def _check_candidates(experiment: dict, name: str, where: str) -> None:
+    """That a setting's candidates are models that there are, its children's parents among them."""
+    setting, known = experiment["settings"][name], ["roots", *experiment["settings"]]
+    wanted = setting.get("candidates", [setting["parents"]])
+    if unknown := [other for other in wanted if other not in known]:
+        raise UserError(f"{where}.candidates: expected some of {', '.join(known)}, but got {unknown[0]!r}")
+    if setting["parents"] not in wanted:
+        raise UserError(
+            f"{where}.candidates: expected {setting['parents']} among them, where the parents are, "
+            f"but got {', '.join(wanted)}"
+        )
+    detector = experiment["detector"]
+    if name in wanted and (detector["inputs"] or detector["unseen_parents"]):
+        raise UserError(
+            f"{where}.candidates: {name} itself, expected with detector.inputs [] and without unseen_parents: a "
+            "detector's candidates are the same for all children, but no child is a candidate for itself"
         )
 
 
@@ -236,18 +290,18 @@ def _check_detector(experiment: dict, zoo: Zoo, where: str) -> None:
     detector = experiment["detector"]
     needed = max([2 if detector["no_parent"] else 1, 4 if detector["unseen_parents"] else 1])
     for setting in zoo.settings:
-        there = len(zoo.candidates(setting))
+        there = zoo.most_candidates(setting)
         if there < needed:
             key = "unseen_parents" if detector["unseen_parents"] else "no_parent"
             raise UserError(
                 f"{where}.detector.{key}: expected at least {needed} candidates, but settings.{setting} "
                 f"has {there}; give more or turn it off"
             )
-        if more := [count for count in detector["candidates"] if count > there]:
-            raise UserError(
-                f"{where}.detector.candidates: expected at most {there}, all that settings.{setting} has, "
-                f"but got {more[0]}"
-            )
+    most = max(map(zoo.most_candidates, zoo.settings))
+    if more := [count for count in detector["candidates"] if count > most]:
+        raise UserError(
+            f"{where}.detector.candidates: expected at most {most}, as many as a setting has, but got {more[0]}"
+        )
     if detector["transfer"] and "both" not in detector["inputs"]:
         raise UserError(
             f"{where}.detector.transfer: expected both among inputs, whose detectors are transferred, "

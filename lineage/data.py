@@ -1,4 +1,4 @@
-"""Labelled images from one of five kinds of source, all in memory as uint8.
+"""Labelled images from one of six kinds of source, all in memory as uint8.
 
 - `embedded:NAME`: resources/NAME/{split}.parquet, part of this repository.
 - `parquet:PATH`: a Parquet file in the layout of Hugging Face; PATH may contain {split}.
@@ -6,6 +6,7 @@
 - `sklearn:digits`: the 1,797 digits of scikit-learn; split "all", or its parts "train" and "test".
 - `torchvision:NAME`: a data set of torchvision under `root`, fetched there with `download`; its class of that
   name, EMNIST with its kind, as in `torchvision:EMNIST-letters`. OxfordIIITPet calls its "train" "trainval".
+- `noise:uniform`: images of independent pixels, for a probe that shows nothing; one class.
 
 PATH without {split} means the same images whatever the split.
 A source that is not there is an error, never another source.
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
 RESOURCES = Path(__file__).parent.parent / "resources"
-SCHEMES = ("embedded", "parquet", "folder", "sklearn", "torchvision")
+SCHEMES = ("embedded", "parquet", "folder", "sklearn", "torchvision", "noise")
+NOISE = 4096  # images
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"}
 TORCHVISION = (
     *("CIFAR10", "CIFAR100", "Country211", "DTD", "FGVCAircraft", "FashionMNIST", "Flowers102", "Food101"),
@@ -112,6 +114,8 @@ def load_images(
         samples = _read_folder(_folder_path(name, split))
     elif scheme == "sklearn":
         samples = _read_digits(split)
+    elif scheme == "noise":
+        samples = _noise(split, size, channels)
     else:
         samples = _read_torchvision(name, split, root, download)
     if not samples.ids:
@@ -219,6 +223,8 @@ def _split_source(source: str) -> tuple[str, str]:
         raise UserError(f"source {source!r}: expected one of {kinds}; correct it")
     if scheme == "sklearn" and name != "digits":
         raise UserError(f"source {source!r}: scikit-learn ships the images 'sklearn:digits' only; name that")
+    if scheme == "noise" and name != "uniform":
+        raise UserError(f"source {source!r}: expected noise:uniform; name that")
     if scheme == "torchvision" and name not in TORCHVISION:
         raise UserError(
             f"source {source!r}: expected one of torchvision's {', '.join(TORCHVISION)}; name one of them"
@@ -437,6 +443,21 @@ def _read_digits(split: str) -> _Samples:
         examples=((f"digit {index}", Image.fromarray(pixels[index]), digits.target[index]) for index in kept),
         ids=[f"digits-{index:04d}" for index in kept],
         class_names=[str(name) for name in digits.target_names],
+    )
+
+
+def _noise(split: str, size: int | None, channels: int) -> _Samples:
+    """Uniform pixels, drawn from the split's name."""
+    if size is None:
+        raise UserError("noise:uniform: expected a size, as noise has none of its own; set one")
+    generator = np.random.default_rng(list(split.encode()))
+    shape = (NOISE, size, size) if channels == 1 else (NOISE, size, size, channels)
+    pixels = generator.integers(0, 256, shape, dtype=np.uint8)
+    return _Samples(
+        where="noise:uniform",
+        examples=((f"noise {index}", Image.fromarray(image), 0) for index, image in enumerate(pixels)),
+        ids=[f"noise-{split}-{index:04d}" for index in range(NOISE)],
+        class_names=["noise"],
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
+from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
 
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
@@ -88,7 +88,11 @@ def chosen(scores: pd.DataFrame, parent_of: dict[str, str], parts: dict[str, str
 
 
 def learning_free_outcomes(
-    scores: pd.DataFrame, parent_of: dict[str, str], parts: dict[str, str], seed: int, asked: pd.DataFrame
+    scores: pd.DataFrame,
+    parent_of: dict[str, str],
+    parts: dict[str, str],
+    seed: int,
+    asked: dict[str, pd.DataFrame],
 ) -> Iterator[pd.DataFrame]:
     """Verdicts of every learning-free method on the test children of one split.
 
@@ -97,7 +101,7 @@ def learning_free_outcomes(
         parent_of: each child's parent.
         parts: each child's part.
         seed: of the split.
-        asked: condition, child, candidate: who the candidates are where they are not all.
+        asked: for each other condition than the standard one, the pairs: child, candidate.
     """
     for (similarity, approximation), of_method in scores.groupby(["similarity", "approximation"]):
         layer, alpha = chosen(of_method, parent_of, parts)
@@ -108,8 +112,7 @@ def learning_free_outcomes(
         ]
         method = similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
         conditions = {STANDARD: picked} | {
-            condition: picked.merge(of_condition[PAIR])
-            for condition, of_condition in asked.groupby("condition")
+            condition: picked.merge(pairs) for condition, pairs in asked.items()
         }
         for condition, of_condition in conditions.items():
             verdict = verdicts(of_condition, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
@@ -124,15 +127,24 @@ def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[di
         yield dict(zip(keys, key, strict=True)) | {"accuracy": credit.mean(), "n": len(credit)}
 
 
-def detector_outcomes(predictions: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[pd.DataFrame]:
-    """Verdicts of the lineage detectors on each seed's test children, where the parent is a candidate."""
+def detector_outcomes(
+    predictions: pd.DataFrame, parent_of: dict[str, str], ancestors: dict[str, dict]
+) -> Iterator[pd.DataFrame]:
+    """Verdicts of the lineage detectors on each seed's test children, where the parent is a candidate.
+
+    Args:
+        predictions: of one setting.
+        parent_of: each child's parent.
+        ancestors: conditions under which an ancestor is asked for, with `parents`: each child's.
+    """
     wanted = predictions[
         (predictions["part"] == "test")
         & (predictions["candidate"] != NO_PARENT)
         & ~predictions["condition"].isin([ABSENT, PRESENT])
     ]
     for (method, condition, seed), rows in wanted.groupby(["method", "condition", "seed"]):
-        verdict = verdicts(rows.rename(columns={"logit": "score"})[[*PAIR, "score"]], parent_of)
+        truth = ancestors[condition]["parents"] if condition in ancestors else parent_of
+        verdict = verdicts(rows.rename(columns={"logit": "score"})[[*PAIR, "score"]], truth)
         yield verdict.assign(method=method, condition=condition, seed=seed, layer=None, alpha=np.nan)
 
 
@@ -190,8 +202,9 @@ def evaluated(
     Args:
         scores: the learning-free scores.
         predictions: the lineage detectors'.
-        settings: for each its `parents` (child to parent), `candidates` and `splits` (of each seed, child to
-            part).
+        settings: for each its `parents` (child to parent), `candidates`, `splits` (of each seed, child to part),
+            `counts` (of candidates, to ask about fewer of them as well) and `ancestors` (conditions, each with its
+            `candidates` and `parents`, under which an ancestor is asked for).
 
     Returns:
         Tables of OUTCOMES and of RESULTS, without their experiment.
@@ -200,21 +213,41 @@ def evaluated(
     for setting, zoo in settings.items():
         of_setting = scores[scores["setting"] == setting]
         predicted = predictions[predictions["setting"] == setting]
-        some = predicted[predicted["condition"].str.match(r"\d+ candidates")].drop_duplicates(
-            ["seed", "condition", *PAIR]
-        )
-        frames = [
-            frame
-            for seed, parts in enumerate(zoo["splits"])
-            for frame in learning_free_outcomes(
-                of_setting, zoo["parents"], parts, seed, some[some["seed"] == seed]
-            )
-        ]
-        frames += detector_outcomes(predicted, zoo["parents"])
+        frames = []
+        for seed, parts in enumerate(zoo["splits"]):
+            some = fewer_candidates(zoo, parts, seed)
+            frames += learning_free_outcomes(of_setting, zoo["parents"], parts, seed, some)
+            for condition, among in zoo["ancestors"].items():
+                of_these = of_setting[of_setting["candidate"].isin(among["candidates"])]
+                found = learning_free_outcomes(of_these, among["parents"], parts, seed, {})
+                frames += (verdict.assign(condition=condition) for verdict in found)
+        frames += detector_outcomes(predicted, zoo["parents"], zoo["ancestors"])
         verdict = pd.concat(frames).reset_index().assign(setting=setting)
         outcomes.append(verdict)
         results += [{"setting": setting} | row for row in (*summarised(verdict), *absence(predicted))]
     return pd.concat(outcomes), pd.DataFrame(results)
+
+
+def fewer_candidates(zoo: dict, parts: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:
+    """For each count of candidates to ask about, the pairs (child, candidate) of the test children."""
+    tested = sorted(child for child, part in parts.items() if part == "test")
+    return {
+        with_count(count): pd.DataFrame(
+            [
+                (child, candidate)
+                for child in tested
+                for candidate in some_candidates(
+                    child,
+                    zoo["parents"][child],
+                    [candidate for candidate in zoo["candidates"] if candidate != child],
+                    count=count,
+                    seed=seed,
+                )
+            ],
+            columns=PAIR,
+        )
+        for count in zoo["counts"]
+    }
 
 
 def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:

@@ -86,6 +86,19 @@ OUTCOMES = pa.schema(
 )
 """One row a verdict on a test child; credit is 1 if right, 1/k if the parent is among k tied candidates."""
 
+EDGES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("method", pa.string()),
+        ("child", pa.string()),
+        ("generation", pa.int32()),
+        ("predicted", pa.string()),
+        ("parent", pa.string()),
+        ("margin", pa.float64()),
+    ]
+)
+"""The lineage network by every method: one row a child with its predicted and its true parent."""
+
 RESULTS = pa.schema(
     [
         ("experiment", pa.string()),

@@ -202,7 +202,7 @@ def block_scores(
         parent = restored(network, weights(candidate)).to(device)
         backbone = Backbone(parent, probe, layers=features.layers, pool=config["pool"])
         theta_p, parent_features = state_of(parent), on(device, features(candidate))
-        for child in children:
+        for child in (child for child in children if child != candidate):
             rows = pair_scores(
                 backbone,
                 theta_p,

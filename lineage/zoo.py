@@ -1,7 +1,8 @@
 """The models of an experiment: a pure function of its configuration.
 
-A child's index never changes, and its block is index // block_size, so appended children only add
-blocks. A model's seed comes from its id, so no result depends on batching or order.
+A child's index never changes, and its block is index // block_size, of its parent's children or of all of its
+setting's, so appended children only add blocks. A model's seed comes from its id, so no result depends on
+batching or order.
 Imported at every parse of the Snakefile, so nothing heavy is imported here.
 """
 
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from lineage.errors import UserError
 
 ROOTS = "roots"
+ALL = "all"
+"""The group of all of a setting's children, where blocks are not of one parent's."""
 SHARED = (
     *("data", "batch_size", "momentum", "weight_decay", "clip"),
     *("images_per_class", "imbalance", "l2_sp", "dropout", "early_stopping", "freeze", "lora"),
@@ -67,6 +70,11 @@ class Zoo:
         return list(self._experiment["settings"])
 
     @property
+    def generations(self) -> dict[str, int]:
+        """The generation of each child of every setting."""
+        return {child.id: child.generation for name in self.settings for child in self.children(name)}
+
+    @property
     def transfers(self) -> list[tuple[str, str]]:
         """(trained on, asked about): every two settings whose children have the same parents."""
         pairs = itertools.permutations(self.settings, 2)
@@ -82,26 +90,58 @@ class Zoo:
             raise UserError(f"no model {model_id!r} in this experiment; expected ids like {self.roots[0].id}")
         return self._by_id[model_id]
 
-    def children(self, setting: str, parent: str | None = None, block: int | None = None) -> list[Model]:
-        """The setting's children, of one parent and of one of its blocks if these are given."""
-        if parent is None:
-            return list(self._of_setting[setting])
-        children = self._of_parent[setting, parent]
-        size = self._experiment["block_size"]
-        return children[:] if block is None else children[block * size : (block + 1) * size]
+    def children(self, setting: str, group: str | None = None, block: int | None = None) -> list[Model]:
+        """The setting's children, or those of one group (a parent's id, or `all`) and of one of its blocks."""
+        children = self._of_setting[setting] if group in (None, ALL) else self._of_parent[setting, group]
+        return [child for child in children if block is None or self.block_of(child) == block]
 
     def blocks(self, setting: str) -> list[tuple[str, int]]:
-        """Every (parent, block) of a setting: one job each."""
-        size = self._experiment["block_size"]
-        return list(dict.fromkeys((child.parent, child.index // size) for child in self._of_setting[setting]))
+        """Every (group, block) of a setting: one job each."""
+        children = self._of_setting[setting]
+        return list(dict.fromkeys((self.group_of(child), self.block_of(child)) for child in children))
+
+    def group_of(self, model: Model) -> str | None:
+        """Whose children share blocks with a child: its parent's id, or `all`; None for a root."""
+        of_all = self._experiment.get("block_by") == "setting" and model.parent is not None
+        return ALL if of_all else model.parent
 
     def block_of(self, model: Model) -> int:
         """The block that a child is trained in."""
         return model.index // self._experiment["block_size"]
 
-    def candidates(self, setting: str) -> list[str]:
-        """Ids of the possible parents of a setting's children."""
+    def parents(self, setting: str) -> list[str]:
+        """Ids of the models that a setting's children are fine-tuned from."""
         return [model.id for model in self._of_setting[self._experiment["settings"][setting]["parents"]]]
+
+    def candidates(self, setting: str) -> list[str]:
+        """Ids of the possible parents of a setting's children; of its own children, each is none of itself."""
+        return [model.id for name in self._candidates_from(setting) for model in self._of_setting[name]]
+
+    def most_candidates(self, setting: str) -> int:
+        """How many candidates each child of a setting has."""
+        return len(self.candidates(setting)) - (setting in self._candidates_from(setting))
+
+    def ancestors(self, setting: str) -> dict[str, dict[str, str]]:
+        """For each setting among the candidates that a line of parents leads through: each child's ancestor there.
+
+        Empty where all candidates come from one setting: then the parent is the only such ancestor.
+        """
+        wanted, found = self._candidates_from(setting), {}
+        if len(wanted) == 1:
+            return found
+        line = {child.id: self.model(child.parent) for child in self.children(setting)}
+        name = self._experiment["settings"][setting]["parents"]
+        while True:
+            if name in wanted:
+                found[name] = {child: ancestor.id for child, ancestor in line.items()}
+            if name == ROOTS:
+                return found
+            line = {child: self.model(ancestor.parent) for child, ancestor in line.items()}
+            name = self._experiment["settings"][name]["parents"]
+
+    def _candidates_from(self, setting: str) -> list[str]:
+        config = self._experiment["settings"][setting]
+        return config.get("candidates", [config["parents"]])
 
     def split(self, setting: str, seed: int) -> dict[str, str]:
         """Each child's part: `train`, `validation` or `test`, stratified by parent.
@@ -112,7 +152,7 @@ class Zoo:
         shares = self._experiment["split"]
         total = sum(shares.values())
         parts = {}
-        for parent in self.candidates(setting):
+        for parent in self.parents(setting):
             children = self.children(setting, parent)
             test, validation = (
                 max(1, round(len(children) * shares[part] / total)) for part in ("test", "validation")

@@ -292,6 +292,55 @@ def test_unseen_parents_need_four_candidates():
     assert "detector.unseen_parents: expected at least 4 candidates" in complaint(config)
 
 
+def sharing(**models_of) -> dict:
+    config = with_value("device", "cpu")
+    toy = config["experiments"]["toy"]
+    config["experiments"]["wider"] = {
+        "models_of": {"experiment": "toy"} | models_of,
+        "probe": toy["probe"] | {"images": 7},
+    }
+    return config
+
+
+def test_an_experiment_may_look_at_anothers_models():
+    toy, wider = checked(sharing(settings=["full"]))["experiments"].values()
+    assert Zoo(wider).children("full") == Zoo(toy).children("full")
+    assert (toy["probe"]["images"], wider["probe"]["images"]) == (8, 7)
+
+
+@pytest.mark.parametrize(
+    ("models_of", "told"),
+    [
+        (
+            {"experiment": "nope"},
+            "models_of.experiment: expected one of toy, which make models, but got 'nope'",
+        ),
+        ({"experiment": "wider"}, "models_of.experiment: expected one of toy"),
+        ({"settings": ["nope"]}, "models_of.settings: expected some of full, but got 'nope'"),
+    ],
+)
+def test_models_that_are_not_there_are_named(models_of, told):
+    assert told in complaint(sharing(**models_of))
+
+
+def test_an_experiment_with_anothers_models_has_none_of_its_own():
+    config = sharing()
+    config["experiments"]["wider"]["seed"] = 1
+    assert "wider.seed: expected without it" in complaint(config)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "told"),
+    [
+        (["roots", "nope"], "candidates: expected some of roots, full, but got 'nope'"),
+        (["full"], "candidates: expected roots among them, where the parents are, but got full"),
+        (["roots", "full"], "candidates: full itself, expected with detector.inputs []"),
+    ],
+)
+def test_candidates_that_cannot_be_are_named(candidates, told):
+    assert told in complaint(with_value(f"{TOY}.settings.full.candidates", candidates))
+
+
 def test_the_known_architectures_are_those_of_the_module():
     from lineage.networks import ARCHITECTURES
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -279,6 +280,16 @@ def test_all_digits_are_those_of_scikit_learn_scaled_to_255():
     assert images.pixels.max() == 255
     assert images.labels.tolist() == digits.target.tolist()
     assert images.class_names == list("0123456789")
+
+
+def test_noise_is_uniform_and_the_same_each_time():
+    images, again, other = (load("noise:uniform", split=split, size=9) for split in ("a", "a", "b"))
+    assert (images.pixels == again.pixels).all()
+    assert (images.pixels != other.pixels).any()
+    counts = np.bincount(images.pixels.ravel(), minlength=256)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-3
+    assert "noise:uniform: expected a size" in complaint("noise:uniform", size=None)
+    assert "expected noise:uniform" in complaint("noise:normal")
 
 
 def test_the_digits_split_into_a_fifth_for_test_and_the_rest_by_class():

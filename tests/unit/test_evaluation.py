@@ -11,12 +11,13 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
+from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, ancestor_in, some_candidates, with_count
 from lineage.evaluation import absence, best_threshold, chosen, evaluated, verdicts, wilson_interval
 
 CANDIDATES = ["p0", "p1", "p2"]
 CHILDREN = [f"c{number}" for number in range(8)]
 PARENT_OF = {child: CANDIDATES[number % 3] for number, child in enumerate(CHILDREN)}
+HALF_OF = {child: CANDIDATES[number % 2] for number, child in enumerate(CHILDREN)}
 PARTS = dict(zip(CHILDREN, ["train", "train", *["validation"] * 3, *["test"] * 3], strict=True))
 LAYERS, ALPHAS = ["a", "b"], [0.1, 0.5]
 FEW_VALUES = st.integers(0, 3).map(float)
@@ -180,15 +181,24 @@ def evaluation():
     logits = logits[logits["part"] != "train"].rename(columns={"score": "logit"})
     logits = logits.assign(setting="full", method="detector", condition=STANDARD)
     two = {
-        child: some_candidates(child, parent, CANDIDATES, count=2, seed=0)
+        (seed, child): some_candidates(child, parent, CANDIDATES, count=2, seed=seed)
+        for seed in range(3)
         for child, parent in PARENT_OF.items()
     }
-    is_asked = [row.candidate in two[row.child] for row in logits.itertuples()]
+    is_asked = [row.candidate in two[row.seed, row.child] for row in logits.itertuples()]
     few = logits[is_asked].assign(condition=with_count(2))
     absent = logits.groupby(["seed", "child"]).head(1).assign(candidate=NO_PARENT)
     absent = pd.concat([absent.assign(condition=ABSENT), absent.assign(condition=PRESENT)])
     absent["probability"] = np.random.default_rng(5).integers(0, 5, len(absent)) / 5
-    zoo = {"full": {"parents": PARENT_OF, "candidates": CANDIDATES, "splits": splits}}
+    zoo = {
+        "full": {
+            "parents": PARENT_OF,
+            "candidates": CANDIDATES,
+            "splits": splits,
+            "counts": [2],
+            "ancestors": {ancestor_in("half"): {"candidates": CANDIDATES[:2], "parents": HALF_OF}},
+        }
+    }
     outcomes, results = evaluated(pd.concat(frames.values()), pd.concat([logits, few, absent]), zoo)
     return splits, frames, logits, few, absent, outcomes, results
 
@@ -268,6 +278,20 @@ def test_fewer_candidates_are_counted_as_they_are_for_every_method(evaluation):
         row = value_of(results, "detector", "accuracy", seed, with_count(2))
         assert row["value"] == pytest.approx(direct_accuracy(of_detector, PARENT_OF, tested))
         assert value_of(results, "l1/path", "chance", None, with_count(2))["value"] == 0.5
+
+
+def test_an_ancestor_is_looked_for_among_its_own_setting_alone(evaluation):
+    splits, frames, *_, results = evaluation
+    condition = ancestor_in("half")
+    for seed, parts in enumerate(splits):
+        tested = [child for child, part in parts.items() if part == "test"]
+        frame = frames["l1", "path"]
+        frame = frame[frame["candidate"].isin(CANDIDATES[:2])]
+        layer, alpha = chosen(frame, HALF_OF, parts)
+        picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
+        row = value_of(results, "l1/path", "accuracy", seed, condition)
+        assert row["value"] == pytest.approx(direct_accuracy(picked, HALF_OF, tested))
+    assert value_of(results, "l1/path", "chance", None, condition)["value"] == 0.5
 
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order(evaluation):

@@ -79,6 +79,25 @@ def test_blocks_hold_each_child_once_at_its_index_over_the_size(children, block_
     assert sorted(seen) == sorted(child.id for child in zoo.children("full"))
 
 
+@given(children=COUNTS, more=st.integers(1, 9), block_size=st.integers(1, 9))
+def test_blocks_of_a_setting_hold_the_children_of_all_parents_and_stay_as_they_are(
+    children, more, block_size
+):
+    zoo, wider = (
+        zoo_of(count, block_size=block_size, block_by="setting") for count in (children, children + more)
+    )
+    seen = []
+    for group, block in zoo.blocks("full"):
+        held = zoo.children("full", group, block)
+        assert group == "all"
+        assert {child.index // block_size for child in held} == {block}
+        assert {child.parent for child in held} == {"p0", "p1"}
+        if (block + 1) * block_size <= children:
+            assert wider.children("full", group, block) == held
+        seen += [child.id for child in held]
+    assert sorted(seen) == sorted(child.id for child in zoo.children("full"))
+
+
 def test_one_parent_may_have_more_children_than_the_others():
     zoo = zoo_of({"default": 3, "p1": 5})
     assert [len(zoo.children("full", parent)) for parent in ("p0", "p1")] == [3, 5]
@@ -166,3 +185,21 @@ def test_each_parents_children_take_every_cell_of_the_grid_in_turn():
 def test_an_unknown_model_is_refused():
     with pytest.raises(UserError, match="'p7'"):
         zoo_of(3).model("p7")
+
+
+def test_candidates_come_from_the_settings_named_and_parents_from_one():
+    settings = {"one": setting(3), "two": setting({"default": 0, "p0.one.001": 4}, "one")}
+    settings["two"]["candidates"] = ["roots", "one", "two"]
+    zoo = Zoo(experiment(settings))
+    assert zoo.parents("two") == [child.id for child in zoo.children("one")]
+    assert len(zoo.candidates("two")) == 2 + 2 * 3 + 4
+    assert {child.parent for child in zoo.children("two")} == {"p0.one.001"}
+    assert zoo.ancestors("two") == {
+        "one": {child.id: "p0.one.001" for child in zoo.children("two")},
+        "roots": {child.id: "p0" for child in zoo.children("two")},
+    }
+    assert set(zoo.split("two", 0)) == {child.id for child in zoo.children("two")}
+
+
+def test_where_parents_alone_are_candidates_no_other_ancestor_is_asked_for():
+    assert all(not nested().ancestors(name) for name in nested().settings)

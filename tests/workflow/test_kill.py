@@ -90,3 +90,10 @@ def test_batching_and_number_of_cores_change_no_byte_of_the_results(uninterrupte
     blocks = {path.parent.name for path in finished.results.glob("tiny/finetune/full/p1/*/weights.h5")}
     assert blocks == {"0", "1"}
     assert finished.reported() == uninterrupted[0].reported()
+
+
+def test_blocks_across_parents_change_no_byte_of_the_results(uninterrupted, finished):
+    finished.configure(lambda experiment: experiment.update(block_by="setting"))
+    finished.run_to_the_end("--cores", "2")
+    assert finished.results.joinpath("tiny/finetune/full/all/0/weights.h5").exists()
+    assert finished.reported() == uninterrupted[0].reported()

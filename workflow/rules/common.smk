@@ -5,6 +5,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from lineage.conditions import ancestor_in
 from lineage.config import checked, weight_files
 from lineage.data import source_files
 from lineage.errors import UserError
@@ -49,7 +50,7 @@ wildcard_constraints:
     setting="|".join(
         sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
     ),
-    parent=r"p\d+(\.[a-z0-9_-]+\.\d+)*",
+    parent=r"p\d+(\.[a-z0-9_-]+\.\d+)*|all",
     root=r"p\d+",
     block=r"\d+",
     seed=r"\d+",
@@ -98,9 +99,20 @@ def block_of(wildcards):
     )
 
 
+def parents_of(wildcards):
+    """Ids of the models that a block's children are fine-tuned from."""
+    return sorted({child.parent for child in block_of(wildcards)})
+
+
 def ids_of(models):
     """The models' ids, sorted."""
     return sorted(model.id for model in models)
+
+
+def maker_of(experiment):
+    """The experiment that trains an experiment's models: itself, or the one that its `models_of` names."""
+    shared = config["experiments"][experiment].get("models_of", {})
+    return shared.get("experiment", experiment)
 
 
 def files_of(artifact, experiment, model_ids):
@@ -111,10 +123,10 @@ def files_of(artifact, experiment, model_ids):
         model = zoo.model(model_id)
         of_root, of_child = FILES[artifact]
         where = {
-            "experiment": experiment,
+            "experiment": maker_of(experiment) if artifact == "weights" else experiment,
             "root": model.id,
             "setting": model.setting,
-            "parent": model.parent,
+            "parent": zoo.group_of(model),
         }
         pattern = of_root if model.parent is None else of_child
         files.append(pattern.format(**where, block=zoo.block_of(model)))
@@ -126,9 +138,9 @@ def blocks_of(pattern, experiment, setting):
     blocks = ZOOS[experiment].blocks(setting)
     return [
         pattern.format(
-            experiment=experiment, setting=setting, parent=parent, block=block
+            experiment=experiment, setting=setting, parent=group, block=block
         )
-        for parent, block in blocks
+        for group, block in blocks
     ]
 
 
@@ -150,6 +162,18 @@ def zoo_of(experiment):
             "parents": {child.id: child.parent for child in zoo.children(setting)},
             "candidates": zoo.candidates(setting),
             "splits": [zoo.split(setting, seed) for seed in range(seeds)],
+            "counts": [
+                count
+                for count in config["experiments"][experiment]["detector"]["candidates"]
+                if count <= zoo.most_candidates(setting)
+            ],
+            "ancestors": {
+                ancestor_in(name): {
+                    "candidates": ids_of(zoo.children(name)),
+                    "parents": found,
+                }
+                for name, found in zoo.ancestors(setting).items()
+            },
         }
         for setting in zoo.settings
     }
@@ -160,7 +184,7 @@ def detector_of(wildcards):
     settings = {"layers": []} | experiment_of(wildcards)["detector"]
     inputs = wildcards.form if wildcards.form in settings["inputs"] else "both"
     settings = settings | settings["by_inputs"].get(inputs, {}) | {"inputs": inputs}
-    unused = ("unseen_parents", "transfer", "transfer_only", "by_inputs")
+    unused = ("candidates", "unseen_parents", "transfer", "transfer_only", "by_inputs")
     return {key: value for key, value in settings.items() if key not in unused}
 
 
@@ -189,6 +213,11 @@ def detectors_zoo(wildcards):
         "unseen": unseen,
         "parts": parts,
         "parents": of_setting["parents"],
+        "counts": of_setting["counts"],
+        "ancestors": {
+            condition: among["candidates"]
+            for condition, among in of_setting["ancestors"].items()
+        },
     }
 
 

@@ -12,6 +12,7 @@ rule evaluate:
         outcomes="results/{experiment}/outcomes.parquet",
         results="results/{experiment}/results.parquet",
         curves="results/{experiment}/curves.parquet",
+        edges="results/{experiment}/edges.parquet",
     log:
         text="results/logs/{experiment}/evaluate.log",
         time="results/logs/{experiment}/evaluate.time.json",
@@ -26,6 +27,7 @@ rule evaluate:
     params:
         code=code_of("evaluate.py"),
         settings=lambda wildcards: zoo_of(wildcards.experiment),
+        generations=lambda wildcards: ZOOS[wildcards.experiment].generations,
     script:
         "../scripts/evaluate.py"
 

@@ -29,8 +29,8 @@ def pretraining_work(wildcards, input):
 def finetuning_work(wildcards, input):
     """Of a block of children."""
     recipes = [child.recipe for child in block_of(wildcards)]
-    parent = ZOOS[wildcards.experiment].model(wildcards.parent)
-    parameters = parameters_in(input.parent[0], files_models(wildcards, parent))
+    parent = ZOOS[wildcards.experiment].model(parents_of(wildcards)[0])
+    parameters = parameters_in(input.parents[0], files_models(wildcards, parent))
     return training(network_of(wildcards), recipes, parameters)
 
 
@@ -39,7 +39,7 @@ def files_models(wildcards, model):
     zoo = ZOOS[wildcards.experiment]
     if model.parent is None:
         return 1
-    return len(zoo.children(model.setting, model.parent, zoo.block_of(model)))
+    return len(zoo.children(model.setting, zoo.group_of(model), zoo.block_of(model)))
 
 
 def extraction_work(wildcards, input):
@@ -54,26 +54,24 @@ def extraction_work(wildcards, input):
 
 def scoring_work(wildcards, input):
     """Of a block of children and all candidates."""
-    children = len(block_of(wildcards))
-    return scoring(
-        network_of(wildcards),
-        probe_of(wildcards),
-        experiment_of(wildcards)["similarity"],
-        parameters_in(input.child_weights, children),
-        children,
-        len(ZOOS[wildcards.experiment].candidates(wildcards.setting)),
-    )
+    of_pair = experiment_of(wildcards)["similarity"]
+    return pairs_work(wildcards, input.child_weights, of_pair)
 
 
 def path_work(wildcards, input):
     """Of the features of all candidates on the way to a block of children."""
+    of_pair = {"alphas": [0.5], "approximations": ["path"]}
+    return pairs_work(wildcards, input.weights[0], of_pair)
+
+
+def pairs_work(wildcards, child_weights, of_pair):
+    """Of every pair of a block's children and a candidate."""
     children = len(block_of(wildcards))
-    of_path = {"alphas": [0.5], "approximations": ["path"]}
     return scoring(
         network_of(wildcards),
         probe_of(wildcards),
-        of_path,
-        parameters_in(input.weights[0], children),
+        of_pair,
+        parameters_in(child_weights, children),
         children,
         len(ZOOS[wildcards.experiment].candidates(wildcards.setting)),
     )

@@ -1,7 +1,9 @@
 rule similarity:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        child_weights="results/{experiment}/finetune/{setting}/{parent}/{block}/weights.h5",
+        child_weights=lambda wildcards: files_of(
+            "weights", wildcards.experiment, ids_of(block_of(wildcards))
+        )[0],
         child_features="results/{experiment}/features/{setting}/{parent}/{block}/features.h5",
         candidate_weights=lambda wildcards: files_of(
             "weights",

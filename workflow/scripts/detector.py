@@ -39,7 +39,7 @@ with stage(snakemake) as run:
         conditions = {child: {UNSEEN: zoo["unseen"]} for child in tested}
     else:
         conditions = {
-            child: asked_of(child, parent, candidates, counts=settings["candidates"], seed=seed)
+            child: asked_of(child, parent, candidates, counts=zoo["counts"], seed=seed) | zoo["ancestors"]
             for child, parent in zoo["parents"].items()
             if zoo["parts"][child] != "train"
         }

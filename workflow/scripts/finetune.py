@@ -1,4 +1,4 @@
-"""Fine-tunes one block of a parent's children."""
+"""Fine-tunes one block of children."""
 
 from lineage.data import load_data
 from lineage.hdf5 import Weights, write_weights
@@ -11,14 +11,14 @@ from lineage.zoo import Model
 with stage(snakemake) as run:
     params = snakemake.params
     children = [Model(**child) for child in params.children]
-    parent = Weights(snakemake.input.parent)(snakemake.wildcards.parent)
+    parents = Weights(snakemake.input.parents)
     images = load_data(children[0].recipe["data"], params.network)
     rows = []
 
     def states():
         """Trains each child when the file asks for it."""
         for child in run.tracked(children, "children"):
-            row, state = trained(child, params.network, images, parent, run.device)
+            row, state = trained(child, params.network, images, parents(child.parent), run.device)
             rows.append(row | {"experiment": snakemake.wildcards.experiment})
             yield {"id": child.id, "parent": child.parent, "seed": child.seed}, state
 
