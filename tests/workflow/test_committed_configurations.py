@@ -22,7 +22,8 @@ def planned(checkout, name: str, *arguments: str) -> dict[str, int]:
 def trainings(checkout, name: str) -> dict[str, int]:
     """How many roots and blocks of children the configuration asks for."""
     config = checked(yaml.safe_load(checkout.path(f"config/{name}.yaml").read_text()))
-    zoos = [Zoo(experiment) for experiment in config["experiments"].values()]
+    makers = [experiment for experiment in config["experiments"].values() if "models_of" not in experiment]
+    zoos = [Zoo(experiment) for experiment in makers]
     return {
         "pretrain": sum(len(zoo.roots) for zoo in zoos),
         "finetune": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.settings),
