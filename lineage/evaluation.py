@@ -106,7 +106,7 @@ def learning_free_outcomes(
             & (of_method["alpha"] == alpha)
             & (of_method["child"].map(parts) == "test")
         ]
-        method = similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
+        method = method_of(similarity, approximation)
         conditions = {STANDARD: picked} | {
             condition: picked.merge(of_condition[PAIR])
             for condition, of_condition in asked.groupby("condition")
@@ -114,6 +114,11 @@ def learning_free_outcomes(
         for condition, of_condition in conditions.items():
             verdict = verdicts(of_condition, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
             yield verdict.assign(method=method, condition=condition, seed=seed, layer=layer, alpha=alpha)
+
+
+def method_of(similarity: str, approximation: str) -> str:
+    """The method's name."""
+    return similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
 
 
 def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[dict]:
@@ -214,7 +219,7 @@ def evaluated(
         verdict = pd.concat(frames).reset_index().assign(setting=setting)
         outcomes.append(verdict)
         results += [{"setting": setting} | row for row in (*summarised(verdict), *absence(predicted))]
-    return pd.concat(outcomes), pd.DataFrame(results)
+    return pd.concat(outcomes) if outcomes else pd.DataFrame(), pd.DataFrame(results)
 
 
 def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:

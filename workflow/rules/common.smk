@@ -18,6 +18,7 @@ from lineage.resources import (
     requested,
     root_parameters,
     scoring,
+    tracing,
     training,
 )
 from lineage.summary import print_summary
@@ -98,6 +99,13 @@ def block_of(wildcards):
     )
 
 
+def sources_of(wildcards):
+    """The models that a block of children starts from: the parent first, then the other sources of hybrids."""
+    hybrids = [child.recipe.get("hybrid", {}) for child in block_of(wildcards)]
+    others = {source for hybrid in hybrids for source in hybrid.get("sources", [])}
+    return [wildcards.parent, *sorted(others - {wildcards.parent})]
+
+
 def ids_of(models):
     """The models' ids, sorted."""
     return sorted(model.id for model in models)
@@ -151,7 +159,16 @@ def zoo_of(experiment):
             "candidates": zoo.candidates(setting),
             "splits": [zoo.split(setting, seed) for seed in range(seeds)],
         }
-        for setting in zoo.settings
+        for setting in zoo.of_one_parent
+    }
+
+
+def splits_of_hybrids(experiment):
+    """Each seed's parts of the children, for every setting of hybrids."""
+    zoo, seeds = ZOOS[experiment], config["experiments"][experiment]["seeds"]
+    return {
+        setting: [zoo.split(setting, seed) for seed in range(seeds)]
+        for setting in zoo.hybrids
     }
 
 
@@ -202,7 +219,7 @@ def predictions_of(experiment):
         rules.detector.output.predictions.format(
             experiment=experiment, setting=setting, form=form, seed=seed
         )
-        for setting in zoo.settings
+        for setting in zoo.of_one_parent
         for form in (["both"] if setting in settings["transfer_only"] else in_full)
         for seed in seeds
     ] + [

@@ -35,7 +35,7 @@ rule finetune:
             experiment_of(wildcards)["settings"][wildcards.setting]["data"]
         ),
         parent=lambda wildcards: files_of(
-            "weights", wildcards.experiment, [wildcards.parent]
+            "weights", wildcards.experiment, sources_of(wildcards)
         ),
     output:
         weights="results/{experiment}/finetune/{setting}/{parent}/{block}/weights.h5",

@@ -65,6 +65,19 @@ def scoring_work(wildcards, input):
     )
 
 
+def tracing_work(wildcards, input):
+    """Of a block of hybrid children, whose blocks are compared with all candidates'."""
+    children = len(block_of(wildcards))
+    return tracing(
+        network_of(wildcards),
+        probe_of(wildcards),
+        experiment_of(wildcards)["similarity"],
+        parameters_in(input.child_weights, children),
+        children,
+        len(ZOOS[wildcards.experiment].candidates(wildcards.setting)),
+    )
+
+
 def path_work(wildcards, input):
     """Of the features of all candidates on the way to a block of children."""
     children = len(block_of(wildcards))

@@ -3,13 +3,14 @@
 import pandas as pd
 
 from lineage.evaluation import alpha_curves, evaluated
-from lineage.parquet import read_table, write_table
+from lineage.parquet import read_table, read_tables, write_table
 from lineage.schemas import CURVES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
 from lineage.stage import stage
 
 with stage(snakemake) as run:
-    scores = pd.concat(read_table(path, SCORES) for path in snakemake.input.scores)
-    predictions = pd.concat(read_table(path, PREDICTIONS) for path in snakemake.input.predictions)
+    scores = read_tables(snakemake.input.scores, SCORES)
+    predictions = read_tables(snakemake.input.predictions, PREDICTIONS)
+    origins = [read_table(path, RESULTS) for path in snakemake.input.origins]
     outcomes, results = evaluated(scores, predictions, snakemake.params.settings)
     run.say(f"{len(outcomes)} verdicts")
     experiment = snakemake.wildcards.experiment
@@ -17,7 +18,8 @@ with stage(snakemake) as run:
     write_table(
         snakemake.output.outcomes, outcomes.assign(experiment=experiment), OUTCOMES, [*order, "child"]
     )
-    write_table(snakemake.output.results, results.assign(experiment=experiment), RESULTS, [*order, "metric"])
+    results = pd.concat([results.assign(experiment=experiment), *origins])
+    write_table(snakemake.output.results, results, RESULTS, [*order, "metric"])
     curves = [
         {"experiment": experiment, "setting": setting} | row
         for setting, zoo in snakemake.params.settings.items()

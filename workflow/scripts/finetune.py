@@ -1,7 +1,10 @@
 """Fine-tunes one block of a parent's children."""
 
+import json
+
 from lineage.data import load_data
 from lineage.hdf5 import Weights, write_weights
+from lineage.hybrids import Hybrids
 from lineage.parquet import write_table
 from lineage.schemas import MODELS
 from lineage.stage import stage
@@ -11,16 +14,22 @@ from lineage.zoo import Model
 with stage(snakemake) as run:
     params = snakemake.params
     children = [Model(**child) for child in params.children]
-    parent = Weights(snakemake.input.parent)(snakemake.wildcards.parent)
+    weights = Weights(snakemake.input.parent)
+    parent, hybrids = weights(snakemake.wildcards.parent), Hybrids(params.network, weights)
     images = load_data(children[0].recipe["data"], params.network)
     rows = []
 
     def states():
         """Trains each child when the file asks for it."""
         for child in run.tracked(children, "children"):
-            row, state = trained(child, params.network, images, parent, run.device)
+            described = {"id": child.id, "parent": child.parent, "seed": child.seed}
+            start = parent
+            if "hybrid" in child.recipe:
+                start, origins = hybrids(child)
+                described["origins"] = json.dumps(origins)
+            row, state = trained(child, params.network, images, start, run.device)
             rows.append(row | {"experiment": snakemake.wildcards.experiment})
-            yield {"id": child.id, "parent": child.parent, "seed": child.seed}, state
+            yield described, state
 
     write_weights(snakemake.output.weights, states(), **run.provenance)
     write_table(snakemake.output.models, rows, MODELS, ["model"])
