@@ -23,6 +23,7 @@ def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     Args:
         results: RESULTS of any experiments.
         published: PUBLISHED; its column holds the paper's ResNet18 from G1 to G2, where it has the method.
+            Hybrids have none.
 
     Returns:
         experiment, setting, method, mean, std, seeds, low, high, n, chance, ties, overshoots,
@@ -34,8 +35,9 @@ def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
     for metric in ("ties", "overshoots"):
         table[metric] = results[results["metric"] == metric].groupby(keys)["value"].sum().astype(int)
     paper = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")].set_index("method")
+    of_hybrids = table.index.isin(results[results["condition"] == ALL_BLOCKS].set_index(keys).index)
     table = table.reset_index()
-    table["published"] = table["method"].map(paper["mean"])
+    table["published"] = table["method"].map(paper["mean"]).mask(of_hybrids)
     return _in_order(table, ["experiment", "setting", "family", "method"])
 
 
