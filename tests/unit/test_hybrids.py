@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from test_zoo import experiment, setting
@@ -154,6 +154,7 @@ def test_only_the_block_is_exchanged_or_moved(untuned):
                 )
 
 
+@settings(deadline=None)
 @given(blocks=st.integers(2, 20), sources=st.integers(2, 20), seed=st.integers(0, 2**62))
 def test_sources_give_equally_many_blocks_up_to_one(blocks, sources, seed):
     layers, ids = [f"l{number}" for number in range(blocks)], [f"p{number}" for number in range(sources)]
