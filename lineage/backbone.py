@@ -57,23 +57,29 @@ class Backbone:
             raise UserError(f"layer {unused[0]!r}: the forward pass does not call it; tap another layer")
         self.layers = tuple(sorted(wanted, key=last_exit.get))
         self._calls_of_last = calls.count(("exit", self.layers[-1]))
-        self.parameters = self._parameters_by_layer(calls, last_exit)
+        self.parameters = self._by_layer(network.named_parameters(), calls, last_exit)
+        kept = network.state_dict().keys()
+        buffers = [(name, buffer) for name, buffer in network.named_buffers() if name in kept]
+        self.buffers = self._by_layer(buffers, calls, last_exit)
         self.statistics = [
             name
             for name, buffer in network.named_buffers()
             if name.endswith(STATISTICS) and buffer.is_floating_point()
         ]
 
-    def _parameters_by_layer(
-        self, calls: list[tuple[str, str]], last_exit: dict[str, int]
+    def _by_layer(
+        self,
+        tensors: Iterable[tuple[str, Tensor]],
+        calls: list[tuple[str, str]],
+        last_exit: dict[str, int],
     ) -> dict[str, list[str]]:
-        """Gives each parameter to the first tapped layer that ends after the parameter's module began."""
+        """Gives each named tensor to the first tapped layer that ends after the tensor's module began."""
         began = {}
         for place, (event, name) in enumerate(calls):
             if event == "enter":
                 began.setdefault(name, place)
         by_layer = {layer: [] for layer in self.layers}
-        for name, _ in self._network.named_parameters():
+        for name, _ in tensors:
             owner = name.rpartition(".")[0]
             while owner not in began:
                 owner = owner.rpartition(".")[0]

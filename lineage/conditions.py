@@ -16,6 +16,8 @@ PRESENT = "parent present"
 """Another candidate is taken out instead, lest the number of candidates tell."""
 UNSEEN = "unseen parents"
 """The detector was trained on children of other parents, and these are all the candidates."""
+ALL_BLOCKS = "all blocks"
+"""The sources of all blocks of hybrids are asked for."""
 NO_PARENT = "no parent"
 """The answer that stands beside the candidates."""
 
@@ -33,6 +35,11 @@ def ancestor_in(setting: str) -> str:
 def gap(generations: int) -> str:
     """Ancestors so many generations back, by the line of predicted parents."""
     return f"gap {generations}"
+
+
+def of_block(layer: str) -> str:
+    """The source of one block of hybrids is asked for, the block that ends with this layer."""
+    return f"block {layer}"
 
 
 def trained_on(setting: str) -> str:

@@ -289,7 +289,7 @@ def _check_detector(experiment: dict, zoo: Zoo, where: str) -> None:
     """That there are as many candidates as the detector's conditions need."""
     detector = experiment["detector"]
     needed = max([2 if detector["no_parent"] else 1, 4 if detector["unseen_parents"] else 1])
-    for setting in zoo.settings:
+    for setting in zoo.of_one_parent:
         there = zoo.most_candidates(setting)
         if there < needed:
             key = "unseen_parents" if detector["unseen_parents"] else "no_parent"
@@ -307,9 +307,9 @@ def _check_detector(experiment: dict, zoo: Zoo, where: str) -> None:
             f"{where}.detector.transfer: expected both among inputs, whose detectors are transferred, "
             f"but got {', '.join(detector['inputs'])}"
         )
-    if unknown := sorted(set(detector["transfer_only"]) - set(zoo.settings)):
+    if unknown := sorted(set(detector["transfer_only"]) - set(zoo.of_one_parent)):
         raise UserError(
-            f"{where}.detector.transfer_only: expected some of {', '.join(zoo.settings)}, but got {unknown[0]!r}"
+            f"{where}.detector.transfer_only: expected some of {', '.join(zoo.of_one_parent)}, but got {unknown[0]!r}"
         )
     if detector["transfer"] and not zoo.transfers:
         raise UserError(

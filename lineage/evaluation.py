@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
+from lineage.schemas import OUTCOMES
 
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
@@ -26,6 +27,8 @@ BEST_POSSIBLE = dict.fromkeys(("l1", "l2", "lp", "linf"), 0.0) | dict.fromkeys(
 """The score of equal features, where it does not depend on their size."""
 PAIR = ["child", "candidate"]
 CHOICE = ["layer", "alpha"]
+VERDICT = [*OUTCOMES.names[1:], "margin"]
+"""Columns of verdicts."""
 
 
 def verdicts(scores: pd.DataFrame, parent_of: dict[str, str], best_possible: float = np.inf) -> pd.DataFrame:
@@ -110,13 +113,18 @@ def learning_free_outcomes(
             & (of_method["alpha"] == alpha)
             & (of_method["child"].map(parts) == "test")
         ]
-        method = similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
+        method = method_of(similarity, approximation)
         conditions = {STANDARD: picked} | {
             condition: picked.merge(pairs) for condition, pairs in asked.items()
         }
         for condition, of_condition in conditions.items():
             verdict = verdicts(of_condition, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
             yield verdict.assign(method=method, condition=condition, seed=seed, layer=layer, alpha=alpha)
+
+
+def method_of(similarity: str, approximation: str) -> str:
+    """The method's name."""
+    return similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
 
 
 def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[dict]:
@@ -225,7 +233,7 @@ def evaluated(
         verdict = pd.concat(frames).reset_index().assign(setting=setting)
         outcomes.append(verdict)
         results += [{"setting": setting} | row for row in (*summarised(verdict), *absence(predicted))]
-    return pd.concat(outcomes), pd.DataFrame(results)
+    return pd.concat(outcomes) if outcomes else pd.DataFrame(columns=VERDICT), pd.DataFrame(results)
 
 
 def fewer_candidates(zoo: dict, parts: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:

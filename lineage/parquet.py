@@ -1,5 +1,6 @@
 """Tables in Parquet: fixed columns, sorted rows; the same rows give the same bytes."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -39,3 +40,9 @@ def read_table(path: str | Path, schema: pa.Schema) -> pd.DataFrame:
             f"{', '.join(table.schema.names)}; remove it and run again"
         )
     return table.to_pandas()
+
+
+def read_tables(paths: Iterable[str | Path], schema: pa.Schema) -> pd.DataFrame:
+    """The rows of all of these tables; none if there are none."""
+    tables = [read_table(path, schema) for path in paths]
+    return pd.concat(tables) if tables else schema.empty_table().to_pandas()

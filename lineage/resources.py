@@ -7,7 +7,7 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BASE_MB = 1500
@@ -31,6 +31,8 @@ UNKNOWN_IMAGES = 60_000
 """Of another source, where a recipe uses all there are; MNIST and CIFAR-10 have so many."""
 ROW_BYTES = 1000
 """Of a row of scores in memory, most of it text, while rows are sorted and grouped."""
+UNKNOWN_BLOCKS = 20
+"""Stages of a network where no layers are named; those of timm's ViT-B are 14."""
 STORED_ROW_BYTES = 5
 """Of such a row in a Parquet file, at least."""
 
@@ -140,6 +142,16 @@ def scoring(
         passes=pairs * probe["images"] * (on_path + derived),
         pairs=pairs,
     )
+
+
+def tracing(
+    network: dict, probe: dict, similarity: dict, parameters: int, children: int, candidates: int
+) -> Work:
+    """Work of scoring the blocks of hybrid children one by one; the arguments are those of `scoring`."""
+    of_child = scoring(network, probe, similarity, parameters, 1, candidates)
+    blocks = children * len(similarity.get("layers", range(UNKNOWN_BLOCKS)))
+    direct = candidates * probe["images"]
+    return replace(of_child, passes=blocks * (of_child.passes + direct), pairs=blocks * of_child.pairs)
 
 
 def detection(epochs: int, parameters: int, children: int, candidates: int) -> Work:

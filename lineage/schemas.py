@@ -113,6 +113,31 @@ RESULTS = pa.schema(
 )
 """The tidy table of results: one row a number; seed is null where all seeds are pooled."""
 
+BLOCK_SCORES = pa.schema([*SCORES, ("source", pa.string())])
+"""One row a score of a block of a hybrid, named by the layer that ends it, against a candidate's; and its source."""
+
+ORIGINS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("child", pa.string()),
+        ("layer", pa.string()),
+        ("candidates", pa.int32()),
+        ("source", pa.string()),
+        ("predicted", pa.string()),
+        ("probability", pa.float64()),
+        ("source_probability", pa.float64()),
+        ("tied", pa.int32()),
+        ("overshoot", pa.int32()),
+        ("credit", pa.float64()),
+        ("alpha", pa.float64()),
+        ("temperature", pa.float64()),
+    ]
+)
+"""One row a verdict on a block of a test child; probability is that of the predicted candidate (of each tied one)."""
+
 CURVES = pa.schema(
     [
         ("experiment", pa.string()),

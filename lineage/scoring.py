@@ -160,7 +160,15 @@ def pair_scores(
                 yield from rows("linear", layers, alphas, compare(F + steps * slope, G, of_features))
             if "taylor" in approximations:
                 yield from rows("taylor", layers, alphas, taylor(F, slope, G, of_features, alphas))
-    groups = backbone.parameters | {WHOLE: backbone.parameter_names}
+    yield from weight_scores(
+        backbone.parameters | {WHOLE: backbone.parameter_names}, theta_p, theta_c, names=names
+    )
+
+
+def weight_scores(
+    groups: dict[str, list[str]], theta_p: State, theta_c: State, *, names: Sequence[str]
+) -> Iterator[Row]:
+    """Rows of the weight similarities among `names`, one a group of parameters that isn't empty."""
     for similarity in (name for name in names if name in WEIGHT_SIMILARITIES):
         for layer, keys in groups.items():
             if keys:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lineage.conditions import STANDARD
+from lineage.conditions import ALL_BLOCKS, STANDARD
 from lineage.parquet import read_table
 from lineage.schemas import PUBLISHED, RESULTS
 from lineage.writing import written_whole
@@ -18,29 +18,31 @@ PUBLISHED_COLUMN = "published % (ResNet18 G1→G2)"
 
 
 def accuracy_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """One row a method: accuracy over the seeds, its interval, and what is needed to read it.
+    """One row a method: accuracy over the seeds (of hybrids: on all their blocks), its interval, how to read it.
 
     Args:
         results: RESULTS of any experiments.
         published: PUBLISHED; its column holds the paper's ResNet18 from G1 to G2, where it has the method.
+            Hybrids have none.
 
     Returns:
         experiment, setting, method, mean, std, seeds, low, high, n, chance, ties, overshoots,
         published; shares in per cent.
     """
-    results = results[results["condition"] == STANDARD]
+    results = results[results["condition"].isin([STANDARD, ALL_BLOCKS])]
     keys = ["experiment", "setting", "method"]
     table = _accuracies(results, keys)
     for metric in ("ties", "overshoots"):
         table[metric] = results[results["metric"] == metric].groupby(keys)["value"].sum().astype(int)
     paper = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")].set_index("method")
+    of_hybrids = table.index.isin(results[results["condition"] == ALL_BLOCKS].set_index(keys).index)
     table = table.reset_index()
-    table["published"] = table["method"].map(paper["mean"])
+    table["published"] = table["method"].map(paper["mean"]).mask(of_hybrids)
     return _in_order(table, ["experiment", "setting", "family", "method"])
 
 
 def conditions_table(results: pd.DataFrame) -> pd.DataFrame:
-    """One row a method and condition other than the standard one: fewer candidates, unseen parents, no parent.
+    """One row a method and condition other than that: fewer candidates, unseen parents, no parent, one block.
 
     Args:
         results: RESULTS of any experiments.
@@ -51,7 +53,7 @@ def conditions_table(results: pd.DataFrame) -> pd.DataFrame:
         absent, accuracy is that of telling so.
     """
     keys = ["experiment", "setting", "condition", "method"]
-    table = _accuracies(results[results["condition"] != STANDARD], keys)
+    table = _accuracies(results[~results["condition"].isin([STANDARD, ALL_BLOCKS])], keys)
     standard = results[(results["condition"] == STANDARD) & (results["metric"] == "accuracy")]
     standard = standard.groupby([key for key in keys if key != "condition"])["value"].mean() * 100
     auroc = results[results["metric"] == "auroc"].groupby(keys)["value"].mean()

@@ -70,14 +70,24 @@ class Zoo:
         return list(self._experiment["settings"])
 
     @property
+    def hybrids(self) -> list[str]:
+        """The settings whose children are hybrids: each starts from blocks of several models."""
+        return [name for name, setting in self._experiment["settings"].items() if "hybrid" in setting]
+
+    @property
+    def of_one_parent(self) -> list[str]:
+        """The other settings."""
+        return [setting for setting in self.settings if setting not in self.hybrids]
+
+    @property
     def generations(self) -> dict[str, int]:
         """The generation of each child of every setting."""
-        return {child.id: child.generation for name in self.settings for child in self.children(name)}
+        return {child.id: child.generation for name in self.of_one_parent for child in self.children(name)}
 
     @property
     def transfers(self) -> list[tuple[str, str]]:
         """(trained on, asked about): every two settings whose children have the same parents."""
-        pairs = itertools.permutations(self.settings, 2)
+        pairs = itertools.permutations(self.of_one_parent, 2)
         return [(one, other) for one, other in pairs if self.candidates(one) == self.candidates(other)]
 
     def model(self, model_id: str) -> Model:
@@ -210,6 +220,11 @@ class Zoo:
                 f"settings.{setting}.children: expected a parent's id ({parents[0].id} … {parents[-1].id}) "
                 f"or default, but got {unknown[0]!r}"
             )
+        if "hybrid" in config and config["hybrid"]["sources"] > len(parents):
+            raise UserError(
+                f"settings.{setting}.hybrid.sources: expected at most {len(parents)}, all models of "
+                f"{config['parents']}, but got {config['hybrid']['sources']}"
+            )
         for parent in parents:
             count = counts.get(parent.id, counts["default"])
             children = [self._child(setting, parent, index) for index in range(count)]
@@ -226,6 +241,8 @@ class Zoo:
         cell = dict(zip(grid, cells[(index + parent.index) % len(cells)], strict=True))
         common = {key: config[key] for key in SHARED if key in config}
         child_id = f"{parent.id}.{setting}.{index:03d}"
+        if "hybrid" in config:
+            common["hybrid"] = self._hybrid(setting, parent, child_id)
         return Model(
             id=child_id,
             setting=setting,
@@ -235,6 +252,18 @@ class Zoo:
             seed=self._seed(child_id),
             recipe=common | cell,
         )
+
+    def _hybrid(self, setting: str, parent: Model, child_id: str) -> dict:
+        """What a hybrid starts from: its sources, the parent first, and the layers that end its blocks, if named."""
+        config = self._experiment["settings"][setting]
+        others = [model.id for model in self._of_setting[config["parents"]] if model.id != parent.id]
+        drawn = random.Random(self._seed(f"{child_id}/sources")).sample(
+            others, config["hybrid"]["sources"] - 1
+        )
+        return {
+            "sources": [parent.id, *drawn],
+            "layers": self._experiment.get("similarity", {}).get("layers", []),
+        }
 
     def _seed(self, model_id: str) -> int:
         return seed_of(f"{self._experiment['seed']}/{model_id}")

@@ -19,23 +19,27 @@ def planned(checkout, name: str, *arguments: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
 
 
-def trainings(checkout, name: str) -> dict[str, int]:
-    """How many roots and blocks of children the configuration asks for."""
+def wanted(checkout, name: str) -> dict[str, int]:
+    """How many roots and blocks of children the configuration asks for, and how many are compared in which way."""
     config = checked(yaml.safe_load(checkout.path(f"config/{name}.yaml").read_text()))
-    makers = [experiment for experiment in config["experiments"].values() if "models_of" not in experiment]
-    zoos = [Zoo(experiment) for experiment in makers]
-    return {
-        "pretrain": sum(len(zoo.roots) for zoo in zoos),
-        "finetune": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.settings),
+    experiments = config["experiments"].values()
+    zoos = [Zoo(experiment) for experiment in experiments]
+    makers = [Zoo(experiment) for experiment in experiments if "models_of" not in experiment]
+    jobs = {
+        "pretrain": sum(len(zoo.roots) for zoo in makers),
+        "finetune": sum(len(zoo.blocks(setting)) for zoo in makers for setting in zoo.settings),
+        "similarity": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.of_one_parent),
+        "origins": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.hybrids),
     }
+    return {rule: count for rule, count in jobs.items() if count}
 
 
 def test_the_papers_scale_builds(repository):
-    assert planned(repository, "paper").items() >= trainings(repository, "paper").items()
+    assert planned(repository, "paper").items() >= wanted(repository, "paper").items()
 
 
 def test_the_offline_scale_builds_with_downloads_and_from_a_folder(repository, tmp_path):
-    expected = trainings(repository, "offline").items()
+    expected = wanted(repository, "offline").items()
     assert planned(repository, "offline").items() >= expected
     for name in ("mnist", "cifar10"):
         for split in ("train", "test"):
@@ -60,7 +64,7 @@ def test_generations_from_weights_on_disk_build_once_the_file_is_there(repositor
     path.parent.mkdir()
     path.touch()
     try:
-        assert planned(repository, "pretrained").items() >= trainings(repository, "pretrained").items()
+        assert planned(repository, "pretrained").items() >= wanted(repository, "pretrained").items()
     finally:
         path.unlink()
         path.parent.rmdir()

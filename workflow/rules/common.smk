@@ -19,6 +19,7 @@ from lineage.resources import (
     requested,
     root_parameters,
     scoring,
+    tracing,
     training,
 )
 from lineage.summary import print_summary
@@ -99,9 +100,12 @@ def block_of(wildcards):
     )
 
 
-def parents_of(wildcards):
-    """Ids of the models that a block's children are fine-tuned from."""
-    return sorted({child.parent for child in block_of(wildcards)})
+def sources_of(wildcards):
+    """The models that a block of children starts from: parents, and the other sources of hybrids."""
+    children = block_of(wildcards)
+    hybrids = [child.recipe.get("hybrid", {}) for child in children]
+    others = {source for hybrid in hybrids for source in hybrid.get("sources", [])}
+    return sorted({child.parent for child in children} | others)
 
 
 def ids_of(models):
@@ -175,7 +179,16 @@ def zoo_of(experiment):
                 for name, found in zoo.ancestors(setting).items()
             },
         }
-        for setting in zoo.settings
+        for setting in zoo.of_one_parent
+    }
+
+
+def splits_of_hybrids(experiment):
+    """Each seed's parts of the children, for every setting of hybrids."""
+    zoo, seeds = ZOOS[experiment], config["experiments"][experiment]["seeds"]
+    return {
+        setting: [zoo.split(setting, seed) for seed in range(seeds)]
+        for setting in zoo.hybrids
     }
 
 
@@ -231,7 +244,7 @@ def predictions_of(experiment):
         rules.detector.output.predictions.format(
             experiment=experiment, setting=setting, form=form, seed=seed
         )
-        for setting in zoo.settings
+        for setting in zoo.of_one_parent
         for form in (["both"] if setting in settings["transfer_only"] else in_full)
         for seed in seeds
     ] + [

@@ -34,8 +34,8 @@ rule finetune:
         data=lambda wildcards: data_files(
             experiment_of(wildcards)["settings"][wildcards.setting]["data"]
         ),
-        parents=lambda wildcards: files_of(
-            "weights", wildcards.experiment, parents_of(wildcards)
+        sources=lambda wildcards: files_of(
+            "weights", wildcards.experiment, sources_of(wildcards)
         ),
     output:
         weights="results/{experiment}/finetune/{setting}/{parent}/{block}/weights.h5",

@@ -2,12 +2,19 @@ rule evaluate:
     input:
         scores=lambda wildcards: [
             path
-            for setting in ZOOS[wildcards.experiment].settings
+            for setting in ZOOS[wildcards.experiment].of_one_parent
             for path in blocks_of(
                 rules.similarity.output.scores, wildcards.experiment, setting
             )
         ],
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
+        origins=lambda wildcards: (
+            rules.evaluate_origins.output.results.format(
+                experiment=wildcards.experiment
+            )
+            if ZOOS[wildcards.experiment].hybrids
+            else []
+        ),
     output:
         outcomes="results/{experiment}/outcomes.parquet",
         results="results/{experiment}/results.parquet",
@@ -89,6 +96,6 @@ rule figures:
         [
             f"results/figures/{experiment}/{setting}/alpha.svg"
             for experiment, zoo in ZOOS.items()
-            for setting in zoo.settings
+            for setting in zoo.of_one_parent
         ],
     localrule: True

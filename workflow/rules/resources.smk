@@ -29,8 +29,8 @@ def pretraining_work(wildcards, input):
 def finetuning_work(wildcards, input):
     """Of a block of children."""
     recipes = [child.recipe for child in block_of(wildcards)]
-    parent = ZOOS[wildcards.experiment].model(parents_of(wildcards)[0])
-    parameters = parameters_in(input.parents[0], files_models(wildcards, parent))
+    parent = ZOOS[wildcards.experiment].model(sources_of(wildcards)[0])
+    parameters = parameters_in(input.sources[0], files_models(wildcards, parent))
     return training(network_of(wildcards), recipes, parameters)
 
 
@@ -58,16 +58,22 @@ def scoring_work(wildcards, input):
     return pairs_work(wildcards, input.child_weights, of_pair)
 
 
+def tracing_work(wildcards, input):
+    """Of a block of hybrid children, whose blocks are compared with all candidates'."""
+    of_pair = experiment_of(wildcards)["similarity"]
+    return pairs_work(wildcards, input.child_weights, of_pair, tracing)
+
+
 def path_work(wildcards, input):
     """Of the features of all candidates on the way to a block of children."""
     of_pair = {"alphas": [0.5], "approximations": ["path"]}
     return pairs_work(wildcards, input.weights[0], of_pair)
 
 
-def pairs_work(wildcards, child_weights, of_pair):
+def pairs_work(wildcards, child_weights, of_pair, work=scoring):
     """Of every pair of a block's children and a candidate."""
     children = len(block_of(wildcards))
-    return scoring(
+    return work(
         network_of(wildcards),
         probe_of(wildcards),
         of_pair,
