@@ -41,7 +41,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
             name=f"accuracy-{experiment}-{setting}",
             title=f"Accuracy of every method: {experiment}, {setting}",
             caption=f"Mean over the seeds. {INTERVAL}",
-            alt=f"Accuracy in per cent of {len(methods)} methods on {experiment}, {setting}, with intervals and chance",
+            alt=f"Accuracy in per cent of {len(methods)} methods with intervals and chance: {experiment}, {setting}",
             chart=chart,
             data=shown,
         )

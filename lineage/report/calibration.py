@@ -45,12 +45,12 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
         yield Figure(
             name=f"calibration-{experiment}-{setting}",
             title=f"Calibration of the lineage detector: {experiment}, {setting}",
-            caption="Each test child is asked about with its parent among the candidates and without; the answer is the "
-            "candidate, or `no parent`, of the largest probability. On the diagonal, probabilities are frequencies. "
+            caption="Each test child is asked about with its parent among the candidates and without; the answer is "
+            "the candidate, or `no parent`, of the largest probability. On the diagonal, probabilities are frequencies. "
             "Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be asked about "
             "under several seeds.",
-            alt=f"Share of right answers against their probability, with intervals and the diagonal, of {experiment}, "
-            f"{setting}",
+            alt=f"Share of right answers against their probability, with intervals and the diagonal, of "
+            f"{experiment}, {setting}",
             chart=chart,
             data=shown,
         )

@@ -59,8 +59,8 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
     yield Figure(
         name="published",
         title="Published accuracy beside ours",
-        caption="The paper's numbers are of ResNet18, first to second generation, with their standard deviation; ours "
-        "are of other networks and data, with 95 % intervals (Wilson). So they show where methods stand to each "
+        caption="The paper's numbers are of ResNet18, first to second generation, with their standard deviation; "
+        "ours are of other networks and data, with 95 % intervals (Wilson). So they show where methods stand to each "
         "other, not whether the paper's numbers are met.",
         alt="Accuracy in per cent of the methods that the paper has, as published and in each experiment here",
         chart=chart,

@@ -40,7 +40,7 @@ class Figure:
                 width=PAPER_WIDTH, autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
             )
         with alt.data_transformers.enable("default", max_rows=None):
-            specification = chart.configure(**STYLE).properties(description=self.alt).to_dict()
+            specification = chart.to_dict() | {"config": STYLE, "description": self.alt}
         shown = list(self.data.columns)
         [rows] = [name for name, rows in specification["datasets"].items() if list(rows[0]) == shown]
         return specification | {"usermeta": {"kind": self.kind, "panel": PANEL, "rows": rows}}

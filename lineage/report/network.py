@@ -116,8 +116,9 @@ def chord(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, met
     return Figure(
         name=f"network-{experiment}",
         title=f"Lineage network: {experiment}",
-        caption=f"All {graph.number_of_nodes()} models around a circle, each followed by its descendants; a chord goes "
-        "from a child to the parent that was found. Wrong ones are red and dashed. Point at a model to read its lineage.",
+        caption=f"All {graph.number_of_nodes()} models around a circle, each followed by its descendants; a chord "
+        "goes from a child to the parent that was found. Wrong ones are red and dashed. Point at a model to read "
+        "its lineage.",
         alt=f"Chord figure of {graph.number_of_nodes()} models around a circle with a chord from each child to its "
         f"predicted parent, of {experiment}; the table under it tells the same",
         chart=chart,
@@ -184,10 +185,10 @@ def family(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, me
     return Figure(
         name=f"tree-{experiment}",
         title=f"Family tree: {experiment}",
-        caption="Lines are the true lineage. A circle is a child whose parent was found; a cross is one whose parent was "
-        "not, with a dashed red line from the model that was taken for it.",
-        alt=f"Tree of {graph.number_of_nodes()} models by generation, with wrong verdicts marked by crosses and dashed "
-        f"lines, of {experiment}; the table under it tells the same",
+        caption="Lines are the true lineage. A circle is a child whose parent was found; a cross is one whose parent "
+        "was not, with a dashed red line from the model that was taken for it.",
+        alt=f"Tree of {graph.number_of_nodes()} models by generation, with wrong verdicts marked by crosses and "
+        f"dashed lines, of {experiment}; the table under it tells the same",
         chart=alt.layer(*layers)
         .add_params(chosen)
         .properties(height=max(120, 10 * int(places["row"].max() + 2))),

@@ -59,7 +59,7 @@ def shape(methods: list[str], *, shown: bool = True) -> alt.Shape:
 
 
 STYLE = {
-    "background": None,
+    "background": "transparent",
     "font": "Liberation Sans, Arial, Helvetica, sans-serif",
     "view": {"stroke": None},
     "axis": {

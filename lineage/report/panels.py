@@ -29,7 +29,8 @@ def panels(
     )
     counts = sorted(set(rows["n"]))
     told = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} … {counts[-1]}"
-    y = alt.Y("mean:Q", title=f"{value}{unit} ({told})", scale=alt.Scale(domain=[0, 100]))
+    title = f"{value}{unit} ({told})"
+    y = alt.Y("mean:Q", title=title, scale=alt.Scale(domain=[0, 100]))
     colour = palette.colour(methods)
     tooltip = [column, *(name for name in kept if name != column)]
     base = alt.Chart().encode(x=x)
@@ -37,7 +38,7 @@ def panels(
     layers = [
         base.mark_line(strokeWidth=1.3).encode(y=y, color=colour, **detail),
         base.mark_rule(strokeWidth=1, opacity=0.55).encode(
-            y=alt.Y("low:Q", title=y.title), y2="high:Q", color=colour
+            y=alt.Y("low:Q", title=title), y2="high:Q", color=colour
         ),
         base.mark_point(filled=True, size=26, opacity=1).encode(
             y=y, color=colour, shape=palette.shape(methods), tooltip=tooltip
@@ -45,7 +46,7 @@ def panels(
     ]
     if "chance" in rows:
         chance = base.mark_line(strokeDash=[2, 2], strokeWidth=1, color=palette.INK, opacity=0.6)
-        layers.insert(0, chance.encode(y=alt.Y("chance:Q", title=y.title)))
+        layers.insert(0, chance.encode(y=alt.Y("chance:Q", title=title)))
     order = list(dict.fromkeys(rows["similarity"]))
     chart = (
         alt.layer(*layers, data=rows)

@@ -38,7 +38,7 @@ SECTIONS = [
     Section(
         id="methods",
         heading="Every method",
-        explanation="A method is a similarity with an approximation, a comparison of weights, or the trained detector.",
+        explanation="A similarity with an approximation, a comparison of weights, or the trained detector.",
         make=methods_figures,
         needs="results",
     ),
