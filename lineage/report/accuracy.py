@@ -36,7 +36,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
             base.mark_point(filled=True, size=36, opacity=1).encode(
                 x=x, color=colour, shape=palette.shape(methods), tooltip=list(shown.columns[:-1])
             ),
-        ).properties(height=alt.Step(13))
+        ).properties(height=13 * len(methods))
         yield Figure(
             name=f"accuracy-{experiment}-{setting}",
             title=f"Accuracy of every method: {experiment}, {setting}",
@@ -65,7 +65,7 @@ def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
             name=f"alpha-{experiment}-{setting}-{layer}",
             title=f"Accuracy against alpha: {experiment}, {setting}, {layer}",
             caption="Over all children, to look at: alpha is chosen on validation children alone. "
-            "Alpha 0 is `direct`. Bars are 95 % intervals (Wilson).",
+            "Alpha 0 is the direct comparison. Bars are 95 % intervals (Wilson).",
             alt=f"Accuracy in per cent against alpha, one panel a similarity, one line an approximation, at {layer} "
             f"of {experiment}, {setting}",
             chart=chart,

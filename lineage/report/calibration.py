@@ -38,7 +38,7 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
                 y=y,
                 color=colour,
                 shape=palette.shape(methods),
-                size=alt.Size("n:Q", title="answers", scale=alt.Scale(type="sqrt", range=[15, 150])),
+                size=alt.Size("n:Q", legend=None, scale=alt.Scale(type="sqrt", range=[15, 150])),
                 tooltip=list(shown.columns[:-1]),
             ),
         ).properties(height=220)
@@ -46,9 +46,9 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
             name=f"calibration-{experiment}-{setting}",
             title=f"Calibration of the lineage detector: {experiment}, {setting}",
             caption="Each test child is asked about with its parent among the candidates and without; the answer is "
-            "the candidate, or `no parent`, of the largest probability. On the diagonal, probabilities are frequencies. "
-            "Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be asked about "
-            "under several seeds.",
+            "the candidate, or “no parent”, of the largest probability. On the diagonal, probabilities are "
+            "frequencies; larger marks are of more answers. Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be "
+            "asked about under several seeds.",
             alt=f"Share of right answers against their probability, with intervals and the diagonal, of "
             f"{experiment}, {setting}",
             chart=chart,

@@ -26,7 +26,9 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
                 run=PAPER, low=paper["mean"] - paper["std"], high=paper["mean"] + paper["std"]
             ),
             *(
-                of_run[["method", "mean", "std", "low", "high", "n"]].assign(run=f"{experiment}, {setting}")
+                of_run[["method", "mean", "std", "low", "high", "n"]].assign(
+                    run=f"{experiment}, {setting} (n = {of_run['n'].max()})"
+                )
                 for (experiment, setting), of_run in one_each(ours, ["experiment", "setting"])
             ),
         ]
@@ -36,12 +38,13 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
     methods = list(shown["method"])
     colour = palette.colour(methods, shown=False)
     base = alt.Chart().encode(y=alt.Y("method:N", sort=None, title=None))
-    counts = shown["n"].dropna().astype(int)
-    title = f"accuracy, % (n = {counts.min()} … {counts.max()})"
+    title = "accuracy, %"
     layers = [
         base.mark_rule(opacity=0.6).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour),
         base.mark_point(filled=True, size=36, opacity=1).encode(
-            x=alt.X("mean:Q", title=title, scale=alt.Scale(domain=[0, 100])),
+            x=alt.X(
+                "mean:Q", title=title, scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(values=[0, 50, 100])
+            ),
             color=colour,
             shape=palette.shape(methods, shown=False),
             tooltip=list(shown.columns[:-1]),
@@ -49,7 +52,7 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
     ]
     chart = (
         alt.layer(*layers, data=shown)
-        .properties(width=110, height=alt.Step(15))
+        .properties(width=110, height=15 * len(set(methods)))
         .facet(
             facet=alt.Facet("run:N", title=None, sort=list(dict.fromkeys(shown["run"]))),
             columns=2,

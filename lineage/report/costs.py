@@ -7,12 +7,17 @@ import altair as alt
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
 
+ORDER_OF_WORK = (
+    "pretrain finetune features root_features path_features similarity detector transfer evaluate distil"
+).split()
 SPENT = {"importing": "#92929a", "computing": "#6290fb"}
 
 
 def cost_figures(inputs: Inputs) -> Iterator[Figure]:
     """Core-seconds, and the most memory of a job, of each stage."""
     for (experiment,), rows in one_each(inputs.stages, ["experiment"]):
+        place = {stage: number for number, stage in enumerate(ORDER_OF_WORK)}
+        rows = rows.sort_values("stage", key=lambda stages: stages.map(place), kind="stable")
         spent = rows.melt(["stage", "jobs"], list(SPENT), "spent", "seconds")
         spent = spent.assign(seconds=spent["seconds"].round(1), minutes=(spent["seconds"] / 60).round(2))
         jobs = int(rows["jobs"].sum())
@@ -29,7 +34,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
                 color=colour,
                 tooltip=["stage", "jobs", "spent", "seconds"],
             )
-            .properties(height=alt.Step(18))
+            .properties(height=18 * len(rows))
         )
         yield Figure(
             name=f"time-{experiment}",
@@ -50,7 +55,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
                 x=alt.X("memory:Q", title=title), tooltip=list(memory.columns)
             ),
             base.mark_tick(color="currentColor", thickness=2).encode(x=alt.X("asked:Q", title=title)),
-        ).properties(height=alt.Step(18))
+        ).properties(height=18 * len(rows))
         yield Figure(
             name=f"memory-{experiment}",
             title=f"Memory by stage: {experiment}",

@@ -1,5 +1,6 @@
 """Children against candidates: every score, with the true parent marked."""
 
+import re
 from collections.abc import Iterator
 
 import altair as alt
@@ -10,12 +11,19 @@ from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.inputs import Inputs
 
 
+def in_numbers(name: str) -> tuple:
+    """What names are sorted by, so that p10 comes after p9."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))
+
+
 def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
     """One panel a method; scores are standardised over a child's candidates, for they have different units."""
     for (experiment, setting), rows in one_each(inputs.pairs, ["experiment", "setting"]):
+        rows = rows.sort_values(["method", "child", "candidate"], key=lambda ids: ids.map(in_numbers))
         scores = rows["score"].replace([np.inf, -np.inf], np.nan)
         by_child = scores.groupby([rows["method"], rows["child"]])
-        standardised = (scores - by_child.transform("mean")) / by_child.transform("std", ddof=0)
+        spread = by_child.transform("std", ddof=0)
+        standardised = (scores - by_child.transform("mean")) / spread.where(spread > 0, 1)
         shown = rows[["method", "child", "candidate", "parent", "score"]].assign(
             standardised=standardised.round(2),
             score=[float(f"{score:.4g}") for score in rows["score"]],
@@ -40,7 +48,7 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
                 y=y,
                 color=alt.Color(
                     "standardised:Q",
-                    title="score, standardised over the child's candidates",
+                    title="standardised score",
                     scale=alt.Scale(scheme="viridis"),
                     legend=alt.Legend(gradientLength=160, gradientThickness=8),
                 ),
@@ -77,7 +85,7 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
             name=f"heatmap-{experiment}-{setting}",
             title=f"Children and candidates: {experiment}, {setting}",
             caption="Test children of the first seed, at the layer and alpha chosen on its validation children. "
-            "A ring marks the true parent, a red dot the best score: a dot in its ring is right.",
+            "Scores are standardised over a child's candidates. A ring marks the true parent, a red dot the best score: a dot in its ring is right.",
             alt=f"Heatmap of scores of {children} children against {candidates} candidates, one panel a method, the "
             f"true parent marked with a ring, of {experiment}, {setting}",
             chart=chart,

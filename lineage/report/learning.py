@@ -8,6 +8,7 @@ from lineage.report import palette
 from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.inputs import Inputs
 
+POWERS = [10.0**power for power in range(-8, 5, 2)]
 LOSSES = {"loss": "training", "validation_loss": "validation"}
 
 
@@ -27,8 +28,13 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
             alt.Chart(shown)
             .mark_line(strokeWidth=1.1, opacity=0.75)
             .encode(
-                x=alt.X("epoch:Q", title="epoch"),
-                y=alt.Y("loss:Q", title=f"cross-entropy (n = {seeds} seeds)", scale=alt.Scale(type="log")),
+                x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickCount=4)),
+                y=alt.Y(
+                    "loss:Q",
+                    title=f"cross-entropy (n = {seeds} seeds)",
+                    scale=alt.Scale(type="log"),
+                    axis=alt.Axis(values=POWERS, format="~g", grid=False),
+                ),
                 color=palette.colour(methods, shown=False),
                 strokeDash=alt.StrokeDash("children:N", title=None, sort=list(LOSSES.values())),
                 detail="seed:N",

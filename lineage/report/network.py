@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import altair as alt
+import networkx as nx
+import numpy as np
 import pandas as pd
 
 from lineage.report import palette
@@ -17,8 +19,8 @@ VERDICTS = alt.Scale(domain=["right", "wrong"], range=[palette.INK, palette.WRON
 DASHES = alt.Scale(domain=["right", "wrong"], range=[[1, 0], [4, 2]])
 SHAPES = alt.Scale(domain=["root", "right", "wrong"], range=["square", "circle", "cross"])
 COLOURS = alt.Scale(domain=["root", "right", "wrong"], range=["#6290fb", palette.INK, palette.WRONG])
-BEND = 0.35
-"""How near to the circle's edge, as a share of its radius, an edge's middle stays."""
+BEND = 0.75
+"""How far towards the centre chords bend, those between neighbours less."""
 
 
 def network_figures(inputs: Inputs) -> Iterator[Figure]:
@@ -44,7 +46,7 @@ def shown_methods(edges: pd.DataFrame) -> list[str]:
     return [*first, *others][:MOST_METHODS]
 
 
-def details(edges: pd.DataFrame, graph, methods: list[str]) -> pd.DataFrame:
+def details(edges: pd.DataFrame, graph: nx.DiGraph, methods: list[str]) -> pd.DataFrame:
     """One row a method and model: what a reader learns of it.
 
     Returns:
@@ -73,8 +75,11 @@ def details(edges: pd.DataFrame, graph, methods: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def chord(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, methods: list[str]) -> Figure:
+def chord(
+    experiment: str, edges: pd.DataFrame, graph: nx.DiGraph, models: pd.DataFrame, methods: list[str]
+) -> Figure:
     """All models around a circle, families side by side, and a chord from each child to the parent found."""
+    children = edges["child"].nunique()
     places = circle(in_family_order(graph)).round(4)
     at = places.set_index("model")
     chords = []
@@ -82,7 +87,8 @@ def chord(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, met
         if row.predicted not in at.index:
             continue
         ends = [at.loc[row.child], at.loc[row.predicted]]
-        middle = (ends[0] + ends[1]) / 2 * BEND
+        apart = np.hypot(*(ends[0] - ends[1])) / 2
+        middle = (ends[0] + ends[1]) / 2 * (1 - BEND * np.sqrt(apart))
         verdict = "right" if row.predicted == row.parent else "wrong"
         for place, point in enumerate((ends[0], middle, ends[1])):
             chords.append((row.method, row.child, place, round(point.x, 3), round(point.y, 3), verdict))
@@ -102,8 +108,8 @@ def chord(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, met
                 y=y,
                 detail="child:N",
                 order="place:Q",
-                color=alt.Color("found:N", title="parent found", scale=VERDICTS),
-                strokeDash=alt.StrokeDash("found:N", title="parent found", scale=DASHES),
+                color=alt.Color("found:N", title=f"parent found (n = {children} children)", scale=VERDICTS),
+                strokeDash=alt.StrokeDash("found:N", legend=None, scale=DASHES),
                 opacity=alt.condition(alt.datum.found == "wrong", alt.value(0.95), alt.value(0.3)),
             )
             .transform_filter(is_chosen),
@@ -127,12 +133,17 @@ def chord(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, met
     )
 
 
-def family(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, methods: list[str]) -> Figure:
+def family(
+    experiment: str, edges: pd.DataFrame, graph: nx.DiGraph, models: pd.DataFrame, methods: list[str]
+) -> Figure:
     """The true lineage as a tree, and a dashed line from each wrong parent to its child."""
     places = tree(graph)
     at = places.set_index("model")
     shown = models.merge(places.drop(columns="generation"))
-    shown = shown.assign(label=[".".join(model.split(".")[-2:]) for model in shown["model"]])
+    shown = shown.assign(
+        label=[".".join(model.split(".")[-2:]) for model in shown["model"]],
+        leaf=[graph.out_degree(model) == 0 for model in shown["model"]],
+    )
     true = pd.DataFrame(
         [
             {"x": at.loc[parent, "generation"], "row": at.loc[parent, "row"], "x2": at.loc[child, "generation"],
@@ -150,11 +161,12 @@ def family(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, me
         ],
         columns=["method", "child", "from_x", "from_row", "to_x", "to_row"],
     )  # fmt: skip
+    title = f"generation (n = {graph.number_of_nodes()} models)"
     last = int(places["generation"].max())
     x = alt.X(
         "generation:Q",
-        title="generation",
-        scale=alt.Scale(domain=[0.9, last + 0.5]),
+        title=title,
+        scale=alt.Scale(domain=[0.9, last + 0.5], zero=False),
         axis=alt.Axis(values=list(range(1, last + 1)), format="d", grid=False, orient="top"),
     )
     y = alt.Y("row:Q", axis=None, scale=alt.Scale(reverse=True, domain=[-1, places["row"].max() + 1]))
@@ -162,24 +174,17 @@ def family(experiment: str, edges: pd.DataFrame, graph, models: pd.DataFrame, me
     layers = [
         alt.Chart(true)
         .mark_rule(opacity=0.35, aria=False)
-        .encode(x=alt.X("x:Q", title="generation"), x2="x2:Q", y=alt.Y("row:Q", axis=None), y2="row2:Q"),
+        .encode(x=_along(x, "x"), x2="x2:Q", y=y, y2="row2:Q"),
         _marks(shown, x, y, 26).transform_filter(is_chosen),
-        alt.Chart(shown)
-        .mark_text(align="left", dx=6, fontSize=8, aria=False)
-        .encode(x=x, y=y, text="label:N")
-        .transform_filter(is_chosen),
+        _labels(shown, dx=6).encode(x=x, y=y).transform_filter(is_chosen & alt.datum.leaf),
+        _labels(shown, dx=4, dy=-6).encode(x=x, y=y).transform_filter(is_chosen & ~alt.datum.leaf),
     ]
     if len(wrong):
         layers.insert(
             1,
             alt.Chart(wrong)
             .mark_rule(color=palette.WRONG, strokeDash=[4, 2], aria=False)
-            .encode(
-                x=alt.X("from_x:Q", title="generation"),
-                x2="to_x:Q",
-                y=alt.Y("from_row:Q", axis=None),
-                y2="to_row:Q",
-            )
+            .encode(x=_along(x, "from_x"), x2="to_x:Q", y=_along(y, "from_row"), y2="to_row:Q")
             .transform_filter(is_chosen),
         )
     return Figure(
@@ -217,3 +222,14 @@ def _choice(methods: list[str]) -> tuple[alt.Parameter, object]:
         name="shown_method", value=methods[0], bind=alt.binding_select(options=methods, name="method ")
     )
     return chosen, alt.datum.method == chosen
+
+
+def _labels(shown: pd.DataFrame, **place: float) -> alt.Chart:
+    return alt.Chart(shown).mark_text(align="left", fontSize=8, aria=False, **place).encode(text="label:N")
+
+
+def _along(channel: alt.X | alt.Y, column: str) -> alt.X | alt.Y:
+    """The same axis and scale for another column."""
+    other = channel.copy()
+    other.shorthand = f"{column}:Q"
+    return other

@@ -43,8 +43,10 @@ function fitted(specification, width) {
   const { kind, panel } = specification.usermeta;
   const room = Math.min(width, WIDEST[kind]);
   if (kind === "panels") {
-    const columns = Math.max(1, Math.floor(room / (panel + 40)));
-    const inside = Math.floor(room / columns) - 52;
+    const [axis, gap] = [75, 10];
+    const least = Math.min(panel, (room - axis - gap) / 2);
+    const columns = Math.floor((room - axis + gap) / (least + gap));
+    const inside = Math.floor((room - axis + gap) / columns) - gap;
     return { ...specification, columns, spec: { ...specification.spec, width: Math.min(inside, 230) } };
   }
   return kind === "square" ? { ...specification, width: room - 10, height: room - 10 } : { ...specification, width: room };

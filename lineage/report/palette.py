@@ -83,6 +83,7 @@ STYLE = {
         "titleFontWeight": "normal",
         "columns": 4,
         "symbolStrokeWidth": 1.5,
+        "symbolOpacity": 1,
     },
     "text": {"color": INK},
     "rule": {"color": INK},

@@ -50,7 +50,7 @@ def panels(
     order = list(dict.fromkeys(rows["similarity"]))
     chart = (
         alt.layer(*layers, data=rows)
-        .properties(width=PANEL - 30, height=90)
+        .properties(width=PANEL - 30, height=112)
         .facet(
             facet=alt.Facet("similarity:N", title=None, sort=order, header=alt.Header(labelPadding=2)),
             columns=2,

@@ -231,7 +231,7 @@ import sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "torchvision", "timm", "sklearn", "scipy", "h5py", "snakemake", "onnx"}:
+        if name.partition(".")[0] in "torch torchvision timm sklearn scipy h5py snakemake onnx".split():
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Refuse())
