@@ -47,7 +47,8 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Calibration of the lineage detector: {experiment}, {setting}",
             caption="Each test child is asked about with its parent among the candidates and without; the answer is "
             "the candidate, or “no parent”, of the largest probability. On the diagonal, probabilities are "
-            "frequencies; larger marks are of more answers. Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be "
+            "frequencies; larger marks are of more answers. "
+            "Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be "
             "asked about under several seeds.",
             alt=f"Share of right answers against their probability, with intervals and the diagonal, of "
             f"{experiment}, {setting}",

@@ -8,8 +8,9 @@ from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
 
 ORDER_OF_WORK = (
-    "pretrain finetune features root_features path_features similarity detector transfer evaluate distil"
-).split()
+    *("pretrain", "finetune", "features", "root_features", "path_features"),
+    *("similarity", "detector", "transfer", "evaluate", "distil"),
+)
 SPENT = {"importing": "#92929a", "computing": "#6290fb"}
 
 

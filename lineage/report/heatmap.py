@@ -85,7 +85,8 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
             name=f"heatmap-{experiment}-{setting}",
             title=f"Children and candidates: {experiment}, {setting}",
             caption="Test children of the first seed, at the layer and alpha chosen on its validation children. "
-            "Scores are standardised over a child's candidates. A ring marks the true parent, a red dot the best score: a dot in its ring is right.",
+            "Scores are standardised over a child's candidates. A ring marks the true parent, a red dot "
+            "the best score: a dot in its ring is right.",
             alt=f"Heatmap of scores of {children} children against {candidates} candidates, one panel a method, the "
             f"true parent marked with a ring, of {experiment}, {setting}",
             chart=chart,

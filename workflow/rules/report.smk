@@ -115,7 +115,9 @@ rule report:
         published=PUBLISHED,
         parts=[
             os.path.relpath(path)
-            for path in sorted(Path(workflow.basedir, "lineage", "report").glob("page.*"))
+            for path in sorted(
+                Path(workflow.basedir, "lineage", "report").glob("page.*")
+            )
             if path.suffix != ".py"
         ],
     output:
