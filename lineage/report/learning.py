@@ -33,7 +33,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
                     "loss:Q",
                     title=f"cross-entropy (n = {seeds} seeds)",
                     scale=alt.Scale(type="log"),
-                    axis=alt.Axis(values=POWERS, format="~g", grid=False),
+                    axis=alt.Axis(values=POWERS, format="~e", grid=False),
                 ),
                 color=palette.colour(methods, shown=False),
                 strokeDash=alt.StrokeDash("children:N", title=None, sort=list(LOSSES.values())),

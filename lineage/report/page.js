@@ -39,17 +39,19 @@ document.getElementById("filter").addEventListener("input", (event) => {
 const WIDEST = { wide: 640, square: 640, panels: 900 };
 const views = new Map();
 
-function fitted(specification, width) {
+function fitted(original, width) {
+  const legend = { ...original.config.legend, columns: width < 420 ? 2 : original.config.legend.columns };
+  const specification = { ...original, config: { ...original.config, legend } };
   const { kind, panel } = specification.usermeta;
   const room = Math.min(width, WIDEST[kind]);
   if (kind === "panels") {
-    const [axis, gap] = [75, 10];
+    const [axis, gap] = [90, 10];
     const least = Math.min(panel, (room - axis - gap) / 2);
     const columns = Math.floor((room - axis + gap) / (least + gap));
     const inside = Math.floor((room - axis + gap) / columns) - gap;
     return { ...specification, columns, spec: { ...specification.spec, width: Math.min(inside, 230) } };
   }
-  return kind === "square" ? { ...specification, width: room - 10, height: room - 10 } : { ...specification, width: room };
+  return kind === "square" ? { ...specification, width: room - 24, height: room - 24 } : { ...specification, width: room };
 }
 
 async function draw(figure) {

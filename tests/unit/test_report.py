@@ -87,26 +87,51 @@ def raw() -> pd.DataFrame:
     return pd.concat(pq.read_table(path).to_pandas() for path in sorted(REFERENCE.glob("*/results.parquet")))
 
 
+def cells(experiment: str, setting: str, method: str) -> list[str]:
+    """Accuracy, interval, n, seeds, chance, ties and overshoots of a row, from the files alone."""
+    results = raw()
+    mine = results[
+        (results["condition"] == "all candidates")
+        & (results["experiment"] == experiment)
+        & (results["setting"] == setting)
+        & (results["method"] == method)
+    ]
+    metric = {name: of.sort_values("seed") for name, of in mine.groupby("metric")}
+    by_seed = metric["accuracy"]["value"].to_numpy() * 100
+    low, high, chance = (
+        metric[name]["value"].item() * 100 for name in ("interval_low", "interval_high", "chance")
+    )
+    counts = (metric[name]["value"].sum() for name in ("ties", "overshoots"))
+    return [
+        f"{np.mean(by_seed):.1f} ± {np.std(by_seed, ddof=1):.1f}",
+        f"{low:.1f} … {high:.1f}",
+        str(metric["chance"]["n"].item()),
+        str(len(by_seed)),
+        f"{chance:.1f}",
+        *(f"{count:.0f}" for count in counts),
+    ]
+
+
 def test_every_number_of_the_table_is_in_the_parquet(text):
     rows = Texts(text).rows
     results = raw()
     results = results[results["condition"] == "all candidates"]
     assert len(rows) == results.groupby(["experiment", "setting", "method"]).ngroups
-    for _, experiment, setting, method, accuracy, interval, n, seeds, chance, ties, overshoots, _ in rows:
-        mine = results[
-            (results["experiment"] == experiment)
-            & (results["setting"] == setting)
-            & (results["method"] == method)
-        ]
-        metric = {name: of.sort_values("seed") for name, of in mine.groupby("metric")}
-        by_seed = metric["accuracy"]["value"].to_numpy() * 100
-        assert accuracy == f"{np.mean(by_seed):.1f} ± {np.std(by_seed, ddof=1):.1f}"
-        bounds = [metric[f"interval_{end}"]["value"].item() * 100 for end in ("low", "high")]
-        assert interval == "{:.1f} … {:.1f}".format(*bounds)
-        assert (int(n), int(seeds)) == (metric["chance"]["n"].item(), len(by_seed))
-        assert chance == f"{metric['chance']['value'].item() * 100:.1f}"
-        assert int(ties) == metric["ties"]["value"].sum()
-        assert int(overshoots) == metric["overshoots"]["value"].sum()
+    published = pq.read_table(REFERENCE / "published.parquet").to_pandas()
+    published = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")]
+    published = published.set_index("method")["mean"].map("{:.2f}".format)
+    for _, experiment, setting, method, *numbers, paper in rows:
+        assert numbers == cells(experiment, setting, method)
+        assert paper == published.get(method, "")
+
+
+def test_every_number_of_the_readmes_table_is_in_the_parquet():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| method | accuracy % |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) > 10
+    for line in table:
+        method, *numbers, _ = [cell.strip(" *") for cell in line.strip("|").split("|")]
+        assert numbers == cells("fc-fashion", "full", method)
 
 
 def test_every_number_of_the_summary_is_in_the_parquet(text):

@@ -22,5 +22,10 @@ def test_the_report_of_snakemake_has_every_result_with_its_caption(finished):
         assert f'"{category}"' in text
     for name in ("accuracy.csv", "conditions.csv", "report.html", "accuracy-tiny-full.svg"):
         assert name in text
-    for caption in ("chance, in per cent", "never seen in training", "opens without a network", "dotted lines chance"):
+    for caption in (
+        "chance, in per cent",
+        "never seen in training",
+        "opens without a network",
+        "dotted lines chance",
+    ):
         assert caption in text
