@@ -50,11 +50,10 @@ def test_every_figure_has_marks(opened):
 
 
 def test_every_drawing_has_words_for_those_who_cannot_see_it(opened):
-    drawings = opened.execute_script(
-        "return figures.map((figure) => [figure.querySelector('svg').getAttribute('aria-label'), "
-        "figure.querySelector('svg').getAttribute('role')])"
+    words = opened.execute_script(
+        "return figures.map((figure) => figure.querySelector('[role=graphics-document]').getAttribute('aria-label'))"
     )
-    assert all(label and len(label) > 40 and role for label, role in drawings)
+    assert min(map(len, words)) > 40
 
 
 def test_a_heading_sorts_the_rows_by_number_and_again_the_other_way(opened):
