@@ -1,10 +1,11 @@
 PYTHON ?= python3
 VENV := .venv
+LIGHT := $(VENV)/.light
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm tables figures resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm tables report figures distil resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -19,11 +20,17 @@ test: $(READY)
 test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slurm-wlm and munge
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest tests/slurm
 
-tables: $(READY) ## from Parquet alone
+tables: $(LIGHT) ## from Parquet alone; without torch
 	@$(RUN)/lineage tables $(or $(RESULTS),results)
 
-figures: $(READY) ## accuracy against alpha
-	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake figures
+report: $(LIGHT) ## one page that opens without a network, from Parquet alone; without torch
+	@$(RUN)/lineage report $(or $(RESULTS),results)
+
+figures: $(LIGHT) ## every figure as SVG, PDF and PNG, from Parquet alone; without torch
+	@$(RUN)/lineage figures $(or $(RESULTS),results)
+
+distil: $(LIGHT) ## the small tables that report and figures read, from a run's artifacts
+	@$(RUN)/lineage distil $(or $(RESULTS),results)
 
 resources: $(READY) ## memory and time of the last run's jobs: asked for, and used
 	@$(RUN)/lineage resources $(or $(RESULTS),results)
@@ -46,9 +53,20 @@ lint: $(READY)
 	@$(RUN)/snakefmt --check Snakefile audit.smk workflow
 	@$(RUN)/snakemake --lint
 
-$(READY): pyproject.toml constraints.txt
+define make-venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: $(PYTHON) is Python %d.%d, expected 3.11 or newer; name another: make PYTHON=python3.11" % sys.version_info[:2])'
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+endef
+INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+$(LIGHT): pyproject.toml constraints.txt
+	$(make-venv)
+	@echo "installing into $(VENV) what tables and report need"
+	@$(INSTALL) .
+	@touch $(LIGHT)
+
+$(READY): pyproject.toml constraints.txt
+	$(make-venv)
 	@echo "installing into $(VENV); this takes some minutes the first time"
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
-	@touch $(READY)
+	@$(INSTALL) ".[test]"
+	@touch $(LIGHT) $(READY)

@@ -25,6 +25,7 @@ rule all:
     default_target: True
     input:
         rules.tables.output,
+        rules.report.output,
     localrule: True
 
 

@@ -34,6 +34,49 @@ def tables(results: Results = Path("results")) -> None:
 
 
 @app.command()
+def report(
+    results: Results = Path("results"),
+    out: Annotated[Path | None, typer.Option(help="The page; by default report.html in that folder.")] = None,
+) -> None:
+    """Makes one self-contained page from a folder's Parquet files; it opens without a network."""
+    from lineage.report.page import write_page
+
+    path = out or results / "report.html"
+    write_page(results, path)
+    typer.echo(path)
+
+
+@app.command()
+def figures(
+    results: Results = Path("results"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where to; by default the folder's folder figures.")
+    ] = None,
+) -> None:
+    """Draws every figure as SVG, PDF and PNG from a folder's Parquet files."""
+    from lineage.report.files import write_figures
+
+    for path in write_figures(results, out or results / "figures"):
+        typer.echo(path)
+
+
+@app.command()
+def distil(
+    results: Results = Path("results"),
+    to: Annotated[Path | None, typer.Option(help="Where to; by default the same folder.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The configuration that was run, for its digest.")
+    ] = None,
+) -> None:
+    """Distils a run's scores, predictions and logs into the small Parquet files that the report reads."""
+    from lineage.report.distil import distil as distilled
+    from lineage.report.distil import experiments_of
+
+    for path in distilled(results, to or results, experiments_of(config) if config else None):
+        typer.echo(path)
+
+
+@app.command()
 def resources(results: Results = Path("results")) -> None:
     """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
     from lineage.usage import usage
@@ -132,3 +175,12 @@ def main() -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "lineage":
+            raise
+        print(
+            f"error: this command needs the library {error.name}, which is not installed; install all of them "
+            "with: pip install -c constraints.txt -e '.[run]'",
+            file=sys.stderr,
+        )
+        sys.exit(UserError.exit_code)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lineage.conditions import STANDARD, gap
-from lineage.evaluation import wilson_interval
+from lineage.intervals import wilson_interval
 
 KEYS = ["method", "child"]
 

@@ -13,10 +13,9 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
+from lineage.intervals import wilson_interval
 from lineage.schemas import OUTCOMES
 
-Z95 = 1.959963984540054
-"""Two-sided 95 % quantile of the normal distribution."""
 DIGITS = 12
 """Scores that agree in this many significant digits are tied."""
 TOLERANCE = 1e-6
@@ -287,10 +286,3 @@ def _pooled(method: str, condition: str, by_child: pd.Series, chance: float) -> 
     for metric, value in {"chance": chance, "interval_low": low, "interval_high": high}.items():
         yield {"method": method, "condition": condition, "seed": None, "metric": metric, "value": value,
                "n": len(by_child)}  # fmt: skip
-
-
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share of n (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))

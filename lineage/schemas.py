@@ -162,3 +162,46 @@ PUBLISHED = pa.schema(
     ]
 )
 """Accuracy in per cent from Yu & Wang 2024, poster, Tab. 1 (ResNet18, ImageNet root)."""
+
+PAIRS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("method", pa.string()),
+        ("child", pa.string()),
+        ("parent", pa.string()),
+        ("candidate", pa.string()),
+        ("score", pa.float64()),
+    ]
+)
+"""One row a pair of some test children of the first seed, at the layer and alpha chosen on validation children."""
+
+CALIBRATION = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("method", pa.string()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("probability", pa.float64()),
+        ("right", pa.float64()),
+        ("n", pa.int32()),
+    ]
+)
+"""One row a bin of the answers' probabilities: their mean, and the share of answers that are right."""
+
+STAGES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("stage", pa.string()),
+        ("jobs", pa.int32()),
+        ("importing", pa.float64()),
+        ("computing", pa.float64()),
+        ("memory", pa.float64()),
+        ("asked", pa.float64()),
+    ]
+)
+"""One row a rule: seconds of all its jobs, the most resident MB of one of them, and the most MB asked for."""
+
+RUN = pa.schema([("experiment", pa.string()), ("what", pa.string()), ("value", pa.string())])
+"""Where an experiment's results come from: configuration digest, date, device, versions."""

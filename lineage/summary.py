@@ -56,3 +56,5 @@ def print_summary(results: Path) -> None:
     console.print(table)
     console.print(f"{share:.0%} of the jobs' time is computing, the rest is importing")
     console.print(f"tables: {', '.join(map(str, sorted((results / 'tables').glob('*'))))}")
+    if (results / "report.html").exists():
+        console.print(f"page: {results / 'report.html'}")

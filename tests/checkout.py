@@ -142,19 +142,25 @@ class Checkout:
         path.write_text(text.replace(old, new))
 
     def artifacts(self) -> dict[str, bytes]:
-        """Bytes of all that a run computes; not of logs and benchmarks, which hold times."""
+        """Bytes of all that a run computes; not of what holds times and dates."""
         ignored = {"logs", "benchmarks", "reference"}
+        dated = {"stages.parquet", "run.parquet", "report.html"}
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in sorted(self.results.rglob("*"))
-            if path.is_file() and path.relative_to(self.results).parts[0] not in ignored
+            if path.is_file()
+            and path.relative_to(self.results).parts[0] not in ignored
+            and path.name not in dated
         }
 
     def forget_the_run(self) -> None:
         """Removes all that a run made."""
         made = [path for path in self.results.iterdir() if path.name != "reference"]
         for path in [*made, self.folder / ".snakemake"]:
-            shutil.rmtree(path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def reported(self) -> dict[str, bytes]:
         """Bytes of the results and of the tables."""

@@ -8,7 +8,13 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DEPENDENCIES = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["slurm"]
+EXTRAS = PROJECT["optional-dependencies"]
+DEPENDENCIES = [
+    dependency
+    for dependency in [*PROJECT["dependencies"], *EXTRAS["run"], *EXTRAS["slurm"]]
+    if not dependency.startswith(PROJECT["name"])
+]
+HEAVY = {"torch", "torchvision", "timm", "snakemake", "scikit-learn", "onnx"}
 CONSTRAINTS = set((ROOT / "constraints.txt").read_text().lower().split())
 
 
@@ -16,8 +22,16 @@ def test_constraints_hold_names_and_versions_only():
     assert all(re.fullmatch(r"[a-z0-9._-]+==[a-z0-9.+!]+", line) for line in CONSTRAINTS)
 
 
+def names(dependencies: list[str]) -> set[str]:
+    return {re.split(r"[<>=\[]", dependency)[0] for dependency in dependencies}
+
+
+def test_tables_and_report_are_installed_without_what_a_run_needs():
+    assert not names(PROJECT["dependencies"]) & HEAVY
+    assert names(EXTRAS["run"]) >= HEAVY
+
+
 def test_the_conda_environment_pins_each_dependency_as_the_constraints_do():
     *_, of_pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    names = {re.split("[<>=]", dependency)[0] for dependency in DEPENDENCIES}
-    assert {pin.split("==")[0] for pin in of_pip["pip"]} == names
+    assert {pin.split("==")[0] for pin in of_pip["pip"]} == names(DEPENDENCIES)
     assert set(of_pip["pip"]) <= CONSTRAINTS

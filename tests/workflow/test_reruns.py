@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-TABLES = {"evaluate", "tables"}
+TABLES = {"evaluate", "distil", "tables", "report"}
 SIMILARITIES = {"similarity full/p0/0", "similarity full/p1/0"}
 DETECTOR = {"detector full/both/0"}
 
@@ -108,7 +108,7 @@ CODE_EDITS = {
         "lineage/tables.py",
         "def write_tables(",
         "LAYOUT = 2\n\n\ndef write_tables(",
-        {"tables"},
+        {"tables", "report"},
     ),
     "line of code in a stage script": (
         "workflow/scripts/evaluate.py",

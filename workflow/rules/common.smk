@@ -256,6 +256,12 @@ def predictions_of(experiment):
     ]
 
 
+def histories_of(experiment):
+    """The files of how an experiment's detectors were trained."""
+    trained = [path for path in predictions_of(experiment) if "/detector/" in path]
+    return [path.replace("predictions.parquet", "history.parquet") for path in trained]
+
+
 METHODS = {
     "both": "detector",
     "weights": "detector/weights",

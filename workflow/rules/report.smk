@@ -1,3 +1,13 @@
+PUBLISHED = os.path.relpath(
+    Path(workflow.basedir, "results", "reference", "published.parquet")
+)
+TABLES_OF_REPORT = [
+    f"results/{experiment}/{table}.parquet"
+    for experiment in ZOOS
+    for table in "results outcomes curves pairs history calibration stages run".split()
+]
+
+
 rule evaluate:
     input:
         scores=lambda wildcards: [
@@ -39,17 +49,57 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
+rule distil:
+    input:
+        outcomes=rules.evaluate.output.outcomes,
+        scores=rules.evaluate.input.scores,
+        predictions=rules.evaluate.input.predictions,
+        histories=lambda wildcards: histories_of(wildcards.experiment),
+    output:
+        pairs="results/{experiment}/pairs.parquet",
+        history="results/{experiment}/history.parquet",
+        calibration="results/{experiment}/calibration.parquet",
+        stages="results/{experiment}/stages.parquet",
+        run="results/{experiment}/run.parquet",
+    log:
+        text="results/logs/{experiment}/distil.log",
+        time="results/logs/{experiment}/distil.time.json",
+    benchmark:
+        "results/benchmarks/{experiment}/distil.jsonl"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=asked("mem_mb", evaluation_work),
+        runtime=asked("runtime", evaluation_work),
+    params:
+        code=code_of("distil.py"),
+        configuration=experiment_of,
+    script:
+        "../scripts/distil.py"
+
+
 rule tables:
     input:
         results=expand(rules.evaluate.output.results, experiment=ZOOS),
-        published=os.path.relpath(
-            Path(workflow.basedir, "results", "reference", "published.parquet")
-        ),
+        published=PUBLISHED,
     output:
         markdown="results/tables/accuracy.md",
-        csv="results/tables/accuracy.csv",
+        csv=report(
+            "results/tables/accuracy.csv",
+            caption="../report/accuracy.rst",
+            category="Tables",
+            labels={"table": "accuracy"},
+        ),
         latex="results/tables/accuracy.tex",
-        conditions=multiext("results/tables/conditions", ".md", ".csv", ".tex"),
+        conditions=multiext("results/tables/conditions", ".md", ".tex"),
+        conditions_csv=report(
+            "results/tables/conditions.csv",
+            caption="../report/conditions.rst",
+            category="Tables",
+            labels={"table": "other conditions"},
+        ),
     log:
         text="results/logs/tables.log",
         time="results/logs/tables.time.json",
@@ -68,34 +118,67 @@ rule tables:
         "../scripts/tables.py"
 
 
-rule alpha_figure:
+rule report:
     input:
-        curves="results/{experiment}/curves.parquet",
+        tables=TABLES_OF_REPORT,
+        published=PUBLISHED,
+        parts=[
+            os.path.relpath(path)
+            for path in sorted(
+                Path(workflow.basedir, "lineage", "report").glob("page.*")
+            )
+            if path.suffix != ".py"
+        ],
     output:
-        figure="results/figures/{experiment}/{setting}/alpha.svg",
+        page=report(
+            "results/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "all results"},
+        ),
     log:
-        text="results/logs/{experiment}/figures/{setting}/alpha.log",
-        time="results/logs/{experiment}/figures/{setting}/alpha.time.json",
+        text="results/logs/report.log",
+        time="results/logs/report.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/figures/{setting}/alpha.jsonl"
+        "results/benchmarks/report.jsonl"
     localrule: True
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
-        code=code_of("alpha_figure.py"),
+        code=code_of("report.py"),
     script:
-        "../scripts/alpha_figure.py"
+        "../scripts/report.py"
 
 
 rule figures:
     input:
-        [
-            f"results/figures/{experiment}/{setting}/alpha.svg"
-            for experiment, zoo in ZOOS.items()
-            for setting in zoo.of_one_parent
-        ],
+        tables=TABLES_OF_REPORT,
+        published=PUBLISHED,
+    output:
+        folder=report(
+            directory("results/figures"),
+            patterns=["{name}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{name}"},
+        ),
+    log:
+        text="results/logs/figures.log",
+        time="results/logs/figures.time.json",
+    benchmark:
+        "results/benchmarks/figures.jsonl"
     localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_of("figures.py"),
+    script:
+        "../scripts/figures.py"

@@ -1,0 +1,55 @@
+"""The lineage detector's training curves."""
+
+from collections.abc import Iterator
+
+import altair as alt
+
+from lineage.report import palette
+from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.inputs import Inputs
+
+POWERS = [10.0**power for power in range(-8, 5, 2)]
+LOSSES = {"loss": "training", "validation_loss": "validation"}
+
+
+def training_figures(inputs: Inputs) -> Iterator[Figure]:
+    """Loss against epoch, of each seed, on training and on validation children."""
+    for (experiment, setting), rows in one_each(inputs.history, ["experiment", "setting"]):
+        long = rows.melt(["method", "seed", "epoch"], list(LOSSES), "children", "value")
+        shown = long.assign(
+            children=long["children"].map(LOSSES),
+            loss=[float(f"{loss:.3g}") for loss in long["value"]],
+            family=long["method"].map(palette.family_of),
+        )
+        shown = shown.drop(columns="value")
+        seeds = shown["seed"].nunique()
+        methods = list(shown["method"])
+        chart = (
+            alt.Chart(shown)
+            .mark_line(strokeWidth=1.1, opacity=0.75)
+            .encode(
+                x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickCount=4)),
+                y=alt.Y(
+                    "loss:Q",
+                    title=f"cross-entropy (n = {seeds} seeds)",
+                    scale=alt.Scale(type="log"),
+                    axis=alt.Axis(values=POWERS, format="~e", grid=False),
+                ),
+                color=palette.colour(methods, shown=False),
+                strokeDash=alt.StrokeDash("children:N", title=None, sort=list(LOSSES.values())),
+                detail="seed:N",
+                tooltip=["method", "seed", "epoch", "children", "loss"],
+            )
+            .properties(width=PANEL - 10, height=110)
+            .facet(facet=alt.Facet("method:N", title=None), columns=2, spacing=10)
+        )
+        yield Figure(
+            name=f"training-{experiment}-{setting}",
+            title=f"Training of the lineage detector: {experiment}, {setting}",
+            caption="One line a seed; the state with the best validation loss is the one that is used.",
+            alt=f"Loss of the lineage detector against epoch on a logarithmic axis, training and validation, {seeds} "
+            f"seeds, of {experiment}, {setting}",
+            chart=chart,
+            data=shown,
+            kind="panels",
+        )

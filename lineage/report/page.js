@@ -1,0 +1,112 @@
+"use strict";
+const root = document.documentElement;
+document.getElementById("scheme").addEventListener("click", () => {
+  const isDark = root.dataset.scheme ? root.dataset.scheme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.scheme = isDark ? "light" : "dark";
+});
+
+const body = document.querySelector("#accuracy tbody");
+const headings = [...document.querySelectorAll("#accuracy thead th")];
+const rows = [...body.rows];
+
+function compare(one, other) {
+  if (one === "" || other === "") return (one === "") - (other === "");
+  const difference = Number(one) - Number(other);
+  return Number.isNaN(difference) ? one.localeCompare(other, "en", { numeric: true }) : difference;
+}
+
+headings.forEach((heading, place) => heading.firstElementChild.addEventListener("click", () => {
+  const descending = heading.getAttribute("aria-sort") === "ascending";
+  headings.forEach((other) => other.setAttribute("aria-sort", "none"));
+  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const value = (row) => row.cells[place + 1].dataset.value;
+  rows.sort((one, other) => {
+    const order = compare(value(one), value(other));
+    return descending && value(one) !== "" && value(other) !== "" ? -order : order;
+  });
+  body.append(...rows);
+}));
+
+document.getElementById("filter").addEventListener("input", (event) => {
+  const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+  rows.forEach((row) => {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+  });
+  document.getElementById("shown").textContent = `${rows.filter((row) => !row.hidden).length} rows`;
+});
+
+const WIDEST = { wide: 640, square: 640, panels: 900 };
+const views = new Map();
+
+function fitted(original, width) {
+  const legend = { ...original.config.legend, columns: width < 420 ? 2 : original.config.legend.columns };
+  const specification = { ...original, config: { ...original.config, legend } };
+  const { kind, panel } = specification.usermeta;
+  const room = Math.min(width, WIDEST[kind]);
+  if (kind === "panels") {
+    const [axis, gap] = [90, 10];
+    const least = Math.min(panel, (room - axis - gap) / 2);
+    const columns = Math.floor((room - axis + gap) / (least + gap));
+    const inside = Math.floor((room - axis + gap) / columns) - gap;
+    return { ...specification, columns, spec: { ...specification.spec, width: Math.min(inside, 230) } };
+  }
+  return kind === "square" ? { ...specification, width: room - 24, height: room - 24 } : { ...specification, width: room };
+}
+
+async function draw(figure) {
+  const chart = figure.querySelector(".chart");
+  const width = Math.floor(chart.parentElement.clientWidth);
+  const drawn = views.get(figure);
+  if (drawn && drawn.width === width) return;
+  if (drawn) drawn.view.finalize();
+  const specification = JSON.parse(figure.querySelector("script").textContent);
+  views.set(figure, { width, view: { finalize() {} } });
+  const { view } = await vegaEmbed(chart, fitted(specification, width), { renderer: "svg", actions: false });
+  views.set(figure, { width, view });
+  figure.dataset.drawn = "yes";
+}
+
+function table(records) {
+  const columns = Object.keys(records[0]);
+  const made = document.createElement("table");
+  const head = made.createTHead().insertRow();
+  columns.forEach((column) => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = column;
+    head.append(cell);
+  });
+  const rows = made.createTBody();
+  records.forEach((record) => {
+    const row = rows.insertRow();
+    columns.forEach((column) => {
+      const cell = row.insertCell();
+      cell.textContent = record[column] ?? "";
+      if (typeof record[column] === "number") cell.className = "number";
+    });
+  });
+  return made;
+}
+
+const figures = [...document.querySelectorAll("figure")];
+const watcher = new IntersectionObserver((entries) => {
+  entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target));
+}, { rootMargin: "600px" });
+figures.forEach((figure) => {
+  watcher.observe(figure);
+  const details = figure.querySelector("details");
+  details.addEventListener("toggle", () => {
+    const place = details.querySelector("div");
+    if (place.childElementCount) return;
+    const specification = JSON.parse(figure.querySelector("script").textContent);
+    place.append(table(specification.datasets[specification.usermeta.rows]));
+  });
+});
+
+let waiting;
+addEventListener("resize", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => views.forEach((_, figure) => draw(figure)), 200);
+});
+addEventListener("beforeprint", () => figures.forEach(draw));

@@ -1,0 +1,126 @@
+"""One self-contained page of results: no network, no server; opens from the disk."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import vl_convert
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from lineage.report.figure import Figure
+from lineage.report.inputs import Inputs, read_inputs
+from lineage.report.palette import family_of, styles
+from lineage.report.sections import SECTIONS, Section
+from lineage.report.words import sentences
+from lineage.tables import best_rows, displayed
+from lineage.writing import written_whole
+
+VEGA_LITE = "6.4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """A section with its figures."""
+
+    section: Section
+    figures: list[Figure]
+
+
+def write_page(folder: str | Path, path: str | Path) -> None:
+    """Writes the page of a folder of results.
+
+    Args:
+        folder: with results.parquet in a folder for each experiment.
+        path: where to.
+
+    Raises:
+        UserError: if there are no results, a file is foreign, or the page cannot be written.
+    """
+    text = page(read_inputs(folder))
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def page(inputs: Inputs) -> str:
+    """The page's HTML."""
+    filled = [Filled(section=section, figures=list(section.make(inputs))) for section in SECTIONS]
+    environment = Environment(
+        loader=PackageLoader("lineage.report", "."),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        sentences=list(sentences(inputs)),
+        columns=["", *displayed(inputs.accuracy).columns],
+        rows=_table_rows(inputs.accuracy),
+        sections=[one for one in filled if one.figures],
+        absent=[one.section for one in filled if not one.figures],
+        provenance=_provenance(inputs),
+        specification=specification,
+        script=_script(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
+    )
+
+
+def specification(figure: Figure) -> str:
+    """A figure's specification as JSON that may stand in a script element."""
+    text = json.dumps(figure.specification(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _script(text: str) -> str:
+    return text.replace("</script", "<\\/script")
+
+
+def _table_rows(table: pd.DataFrame) -> list[dict]:
+    """Rows of the accuracy table: cells as read, and the numbers by which they are sorted."""
+    cells = displayed(table)
+    sorted_by = [
+        *(
+            "experiment",
+            "setting",
+            "method",
+            "mean",
+            "low",
+            "n",
+            "seeds",
+            "chance",
+            "ties",
+            "overshoots",
+            "published",
+        )
+    ]
+    looks = styles(list(table["method"]))
+    rows = []
+    for place, best in enumerate(best_rows(table)):
+        method = table["method"].iloc[place]
+        values = [table[column].iloc[place] for column in sorted_by]
+        rows.append(
+            {
+                "colour": looks[family_of(method)][0],
+                "is_best": bool(best),
+                "cells": list(
+                    zip(cells.iloc[place], ["" if pd.isna(value) else value for value in values], strict=True)
+                ),
+            }
+        )
+    return rows
+
+
+def _provenance(inputs: Inputs) -> list[dict]:
+    """What the foot says of each experiment."""
+    told = []
+    for experiment in dict.fromkeys(inputs.accuracy["experiment"]):
+        facts = inputs.run[inputs.run["experiment"] == experiment]
+        mine = inputs.accuracy[inputs.accuracy["experiment"] == experiment]
+        counts = mine.groupby("setting", sort=False)["n"].first()
+        told.append(
+            {
+                "experiment": experiment,
+                "n": ", ".join(f"{setting} {n}" for setting, n in counts.items()),
+                "facts": list(zip(facts["what"], facts["value"], strict=True)),
+            }
+        )
+    return told

@@ -1,0 +1,129 @@
+"""The page's sections, in the order in which one asks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lineage.report.accuracy import (
+    alpha_figures,
+    block_figures,
+    candidates_figures,
+    gap_figures,
+    layer_figures,
+    methods_figures,
+    probe_figures,
+)
+from lineage.report.calibration import calibration_figures
+from lineage.report.comparison import published_figures
+from lineage.report.costs import cost_figures
+from lineage.report.figure import Figure
+from lineage.report.heatmap import heatmap_figures
+from lineage.report.inputs import Inputs
+from lineage.report.learning import training_figures
+from lineage.report.network import network_figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Figures of one question."""
+
+    id: str
+    heading: str
+    explanation: str
+    make: Callable[[Inputs], Iterator[Figure]]
+    needs: str
+    """What a run must have for its figures."""
+
+
+SECTIONS = [
+    Section(
+        id="methods",
+        heading="Every method",
+        explanation="A similarity with an approximation, a comparison of weights, or the trained detector.",
+        make=methods_figures,
+        needs="results",
+    ),
+    Section(
+        id="published",
+        heading="Published and ours",
+        explanation="Yu & Wang, Neural Lineage, CVPR 2024.",
+        make=published_figures,
+        needs="a method that the paper has",
+    ),
+    Section(
+        id="network",
+        heading="Lineage network",
+        explanation="Several generations: every model's parent among all models of the generation before.",
+        make=network_figures,
+        needs="several generations (edges.parquet)",
+    ),
+    Section(
+        id="heatmap",
+        heading="Children and candidates",
+        explanation="The scores behind the verdicts.",
+        make=heatmap_figures,
+        needs="scores (pairs.parquet; `lineage distil` makes it)",
+    ),
+    Section(
+        id="candidates",
+        heading="Number of candidates",
+        explanation="The parent and some others, drawn anew for each child and seed.",
+        make=candidates_figures,
+        needs="detector.candidates in its configuration",
+    ),
+    Section(
+        id="alpha",
+        heading="Alpha",
+        explanation="How far on the way from the candidate to the child features are compared.",
+        make=alpha_figures,
+        needs="curves",
+    ),
+    Section(
+        id="layer",
+        heading="Layer",
+        explanation="Where in the network features are compared.",
+        make=layer_figures,
+        needs="similarities at several layers",
+    ),
+    Section(
+        id="probe",
+        heading="Probe size",
+        explanation="How many images make the features.",
+        make=probe_figures,
+        needs="experiments named ...-probe-<number of images>",
+    ),
+    Section(
+        id="gap",
+        heading="Generation gap",
+        explanation="Ancestors further away than the parent.",
+        make=gap_figures,
+        needs="settings with parents of earlier settings",
+    ),
+    Section(
+        id="block",
+        heading="Hybrid networks",
+        explanation="Networks put together from blocks of several parents: where does each block come from?",
+        make=block_figures,
+        needs="hybrid networks",
+    ),
+    Section(
+        id="calibration",
+        heading="Calibration",
+        explanation="Whether the detector's probabilities are frequencies.",
+        make=calibration_figures,
+        needs="a trained detector (calibration.parquet; `lineage distil` makes it)",
+    ),
+    Section(
+        id="training",
+        heading="The detector's training",
+        explanation="One line a seed.",
+        make=training_figures,
+        needs="a trained detector (history.parquet; `lineage distil` makes it)",
+    ),
+    Section(
+        id="cost",
+        heading="Time and memory",
+        explanation="As Snakemake's jobs measured them.",
+        make=cost_figures,
+        needs="a run's logs (stages.parquet; `lineage distil` makes it)",
+    ),
+]

@@ -1,0 +1,63 @@
+"""What the results say, in sentences; every number is one of the tables'."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from lineage.conditions import ABSENT, UNSEEN
+from lineage.report.figure import one_each
+from lineage.report.inputs import Inputs
+from lineage.tables import best_rows
+
+BASELINE = "weight_l2"
+NAMED = 4
+"""So many methods are named that share the best accuracy."""
+
+
+def sentences(inputs: Inputs) -> Iterator[tuple[str, list[str]]]:
+    """A heading and its sentences for each experiment and setting."""
+    best = best_rows(inputs.accuracy)
+    for (experiment, setting), rows in one_each(inputs.accuracy, ["experiment", "setting"]):
+        said = [_best(rows[best[rows.index]]), *_detector(rows), *_baseline(rows)]
+        conditions = inputs.conditions
+        mine = conditions[(conditions["experiment"] == experiment) & (conditions["setting"] == setting)]
+        said += [*_absence(mine), *_unseen(mine)]
+        yield f"{experiment}, {setting}", said
+
+
+def _best(rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    methods = list(rows["method"])
+    more = f" and {len(methods) - NAMED} more methods" if len(methods) > NAMED else ""
+    names = ", ".join(methods[:NAMED])
+    return (
+        f"The best accuracy is {first['mean']:.1f} % (95 % interval {first['low']:.1f} … {first['high']:.1f}, "
+        f"n = {first['n']} test children, chance {first['chance']:.1f} %), by {names}{more}."
+    )
+
+
+def _accuracy(row: pd.Series) -> str:
+    return f"{row['mean']:.1f} % ({row['low']:.1f} … {row['high']:.1f})"
+
+
+def _detector(rows: pd.DataFrame) -> Iterator[str]:
+    for _, row in rows[rows["method"] == "detector"].iterrows():
+        yield f"The lineage detector is right on {_accuracy(row)}."
+
+
+def _baseline(rows: pd.DataFrame) -> Iterator[str]:
+    for _, row in rows[rows["method"] == BASELINE].iterrows():
+        yield f"Weight distance ({BASELINE}), the baseline that needs no data, is right on {_accuracy(row)}."
+
+
+def _absence(rows: pd.DataFrame) -> Iterator[str]:
+    for _, row in rows[(rows["condition"] == ABSENT) & (rows["method"] == "detector")].iterrows():
+        yield (
+            f"Asked whether the parent is among the candidates at all, the detector has an area under the ROC curve "
+            f"of {row['auroc']:.3f} and is right on {_accuracy(row)}, chance {row['chance']:.1f} %."
+        )
+
+
+def _unseen(rows: pd.DataFrame) -> Iterator[str]:
+    for _, row in rows[(rows["condition"] == UNSEEN) & (rows["method"] == "detector")].iterrows():
+        yield f"Of parents that it never saw in training, it finds {_accuracy(row)}, chance {row['chance']:.1f} %."

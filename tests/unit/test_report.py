@@ -1,0 +1,287 @@
+"""The page of results: what it says and draws is what the Parquet files hold."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import vl_convert
+from lineage_network import write_edges
+from scipy.stats import binomtest
+
+from lineage.errors import UserError
+from lineage.report.files import figures
+from lineage.report.inputs import read_inputs
+from lineage.report.page import page, write_page
+from lineage.report.sections import SECTIONS
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "results" / "reference"
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_vega():
+    """The page without the drawing library, which takes seconds to bundle; the browser's tests have it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vl_convert, "javascript_bundle", lambda **_: "")
+        yield
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    return read_inputs(REFERENCE)
+
+
+@pytest.fixture(scope="module")
+def text(inputs) -> str:
+    return page(inputs)
+
+
+@pytest.fixture(scope="module")
+def drawn(inputs) -> dict:
+    return {figure.name: figure for figure in figures(inputs)}
+
+
+class Texts(HTMLParser):
+    """Cells of the accuracy table, and the summary's paragraphs under their headings."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.rows, self.said, self._at, self._in_body = [], {}, [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self._at.append((tag, dict(attributes).get("id")))
+        self._in_body = self._in_body or tag == "tbody"
+        if tag == "tr" and self._in_body:
+            self.rows.append([])
+        if tag == "td" and self._in_body:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag == "tbody":
+            self._in_body = False
+        while self._at and self._at.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        tags = [tag for tag, _ in self._at]
+        if "td" in tags and self._in_body:
+            self.rows[-1][-1] += data
+        if ("section", "summary") in self._at and "h3" in tags:
+            self._heading = data
+        if ("section", "summary") in self._at and "p" in tags:
+            self.said[self._heading] = self.said.get(self._heading, "") + data
+
+
+def raw() -> pd.DataFrame:
+    """All RESULTS rows as they are in the files."""
+    return pd.concat(pq.read_table(path).to_pandas() for path in sorted(REFERENCE.glob("*/results.parquet")))
+
+
+def cells(experiment: str, setting: str, method: str) -> list[str]:
+    """Accuracy, interval, n, seeds, chance, ties and overshoots of a row, from the files alone."""
+    results = raw()
+    mine = results[
+        (results["condition"] == "all candidates")
+        & (results["experiment"] == experiment)
+        & (results["setting"] == setting)
+        & (results["method"] == method)
+    ]
+    metric = {name: of.sort_values("seed") for name, of in mine.groupby("metric")}
+    by_seed = metric["accuracy"]["value"].to_numpy() * 100
+    low, high, chance = (
+        metric[name]["value"].item() * 100 for name in ("interval_low", "interval_high", "chance")
+    )
+    counts = (metric[name]["value"].sum() for name in ("ties", "overshoots"))
+    return [
+        f"{np.mean(by_seed):.1f} ± {np.std(by_seed, ddof=1):.1f}",
+        f"{low:.1f} … {high:.1f}",
+        str(metric["chance"]["n"].item()),
+        str(len(by_seed)),
+        f"{chance:.1f}",
+        *(f"{count:.0f}" for count in counts),
+    ]
+
+
+def test_every_number_of_the_table_is_in_the_parquet(text):
+    rows = Texts(text).rows
+    results = raw()
+    results = results[results["condition"] == "all candidates"]
+    assert len(rows) == results.groupby(["experiment", "setting", "method"]).ngroups
+    published = pq.read_table(REFERENCE / "published.parquet").to_pandas()
+    published = published[(published["ancestor"] == "G1") & (published["descendant"] == "G2")]
+    published = published.set_index("method")["mean"].map("{:.2f}".format)
+    for _, experiment, setting, method, *numbers, paper in rows:
+        assert numbers == cells(experiment, setting, method)
+        assert paper == published.get(method, "")
+
+
+def test_every_number_of_the_readmes_table_is_in_the_parquet():
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| method | accuracy % |") :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) > 10
+    for line in table:
+        method, *numbers, _ = [cell.strip(" *") for cell in line.strip("|").split("|")]
+        assert numbers == cells("fc-fashion", "full", method)
+
+
+def test_every_number_of_the_summary_is_in_the_parquet(text):
+    said = Texts(text).said
+    results = raw()
+    assert said
+    for (experiment, setting), rows in results.groupby(["experiment", "setting"]):
+        means = (
+            rows[rows["metric"].isin(["accuracy", "auroc"])]
+            .groupby(["method", "condition", "metric"])["value"]
+            .mean()
+        )
+        pooled = rows[rows["seed"].isna()]
+        known = {"95"} | {str(n) for n in pooled["n"]}
+        known |= {f"{100 * value:.1f}" for value in [*means, *pooled["value"]]}
+        known |= {f"{value:.3f}" for value in means}
+        sentences = re.sub(r"\b[a-z_]+\d\b|and \d+ more methods", "", said[f"{experiment}, {setting}"])
+        found = NUMBER.findall(sentences)
+        assert found
+        assert set(found) <= known
+
+
+def test_every_figure_of_accuracy_draws_the_parquets_accuracy(inputs, drawn):
+    for name in ("accuracy-fc-fashion-full", "accuracy-fc-hard-heavy", "candidates-fc-hard-heavy"):
+        kind, experiment, setting = name.split("-", 1)[0], *re.fullmatch(r"\w+-(fc-\w+)-(\w+)", name).groups()
+        results = raw()
+        results = results[(results["experiment"] == experiment) & (results["setting"] == setting)]
+        for row in drawn[name].data.itertuples():
+            condition = "all candidates"
+            if kind == "candidates" and row.candidates < 20:
+                condition = f"{row.candidates} candidates"
+            mine = results[(results["method"] == row.method) & (results["condition"] == condition)]
+            of = mine.groupby("metric")["value"].mean() * 100
+            drawn_numbers = (row.mean, row.low, row.high, row.chance)
+            expected = of[["accuracy", "interval_low", "interval_high", "chance"]].tolist()
+            assert drawn_numbers == pytest.approx(expected, abs=1e-3)
+
+
+def test_intervals_of_curves_are_wilsons(drawn):
+    rows = drawn["alpha-fc-hard-heavy-layer3"].data
+    for row in rows.sample(30, random_state=0).itertuples():
+        right = row.mean / 100 * row.n
+        if abs(right - round(right)) < 1e-3:
+            known = binomtest(round(right), row.n).proportion_ci(method="wilson")
+            assert (row.low, row.high) == pytest.approx((100 * known.low, 100 * known.high), abs=1e-3)
+
+
+def test_every_line_of_an_alpha_figure_starts_with_direct(drawn):
+    rows = drawn["alpha-fc-hard-heavy-layer3"].data
+    starts = rows[rows["alpha"] == 0].pivot(index="similarity", columns="family", values="mean")
+    assert {"direct", "path", "linear", "taylor"} <= set(starts)
+    for family in starts:
+        assert starts[family].tolist() == starts["direct"].tolist()
+
+
+def test_best_scores_of_the_heatmap_are_the_verdicts():
+    for path in sorted(REFERENCE.glob("*/pairs.parquet")):
+        pairs = pq.read_table(path).to_pandas()
+        verdicts = pq.read_table(path.with_name("outcomes.parquet")).to_pandas()
+        verdicts = verdicts[
+            (verdicts["condition"] == "all candidates") & (verdicts["seed"] == 0) & (verdicts["tied"] == 1)
+        ]
+        best = pairs.loc[pairs.groupby(["setting", "method", "child"])["score"].idxmax()]
+        both = best.merge(verdicts, on=["setting", "method", "child"])
+        assert len(both) >= 0.9 * len(best)
+        assert both["candidate"].tolist() == both["predicted"].tolist()
+        assert both["parent_x"].tolist() == both["parent_y"].tolist()
+
+
+def test_every_figure_says_n_on_an_axis_and_has_words_for_those_who_cannot_see_it(drawn):
+    assert len(drawn) == len({figure.title for figure in drawn.values()})
+    for figure in drawn.values():
+        specification = figure.specification()
+        assert re.search(r"\(n = \d+", json.dumps(specification)), figure.name
+        assert len(figure.alt) > 40
+        assert figure.caption.endswith(".")
+        assert specification["description"] == figure.alt
+
+
+def test_sections_without_data_say_what_they_would_need(inputs, text):
+    empty = [section for section in SECTIONS if not list(section.make(inputs))]
+    assert empty
+    for section in empty:
+        assert f"<li>{section.heading}: {section.needs}" in text.replace("&#39;", "'")
+        assert f'<section id="{section.id}"' not in text
+
+
+def test_the_same_results_make_the_same_page(text):
+    assert page(read_inputs(REFERENCE)) == text
+
+
+def test_nothing_in_the_page_is_fetched(text):
+    without_data = re.sub(r'<script type="application/json">.*?</script>', "", text, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#|data:)""", without_data)
+    assert "url(" not in without_data
+    assert "default-src 'none'" in without_data
+
+
+def test_data_cannot_end_its_script(inputs, tmp_path):
+    shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
+    write_edges(tmp_path / "fc-fashion" / "edges.parquet", "</script><b>")
+    text = page(read_inputs(tmp_path))
+    assert "</script><b>" not in text
+    assert "<b>" not in text
+
+
+def test_a_folder_without_results_is_told_and_no_page_is_written(tmp_path):
+    with pytest.raises(UserError, match=r"results\.parquet"):
+        write_page(tmp_path, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_foreign_file_is_named(tmp_path):
+    shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
+    shutil.copy(REFERENCE / "published.parquet", tmp_path / "fc-fashion" / "pairs.parquet")
+    with pytest.raises(UserError, match=r"pairs\.parquet: expected the columns"):
+        write_page(tmp_path, tmp_path / "report.html")
+
+
+WITHOUT_HEAVY = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in "torch torchvision timm sklearn scipy h5py snakemake onnx".split():
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+import vl_convert
+vl_convert.javascript_bundle = lambda **_: ""
+from lineage.cli import main
+main()
+"""
+
+
+def light(*arguments: str) -> subprocess.CompletedProcess:
+    """The command where only what tables and report need is installed."""
+    command = [sys.executable, "-c", WITHOUT_HEAVY, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+def test_tables_and_report_need_nothing_that_a_run_needs(tmp_path):
+    shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
+    for command, made in (("tables", "tables/accuracy.md"), ("report", "report.html")):
+        done = light(command, str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / made).stat().st_size > 1000
+
+
+def test_a_command_that_needs_more_says_what_to_install(tmp_path):
+    done = light("audit", "--child", "a.safetensors", "--candidates", "b")
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: this command needs the library \w+,.*pip install .*\[run\].*\n", done.stderr)

@@ -1,0 +1,266 @@
+"""Parts of the report: names, colours, layouts, files, and what a run is distilled into."""
+
+import io
+import itertools
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+from colorspacious import cspace_convert
+from hypothesis import given
+from hypothesis import strategies as st
+from lineage_network import SHARES_RIGHT, edges
+from PIL import Image
+
+from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, with_count
+from lineage.report import palette
+from lineage.report.distil import calibration, pairs, stages
+from lineage.report.files import write_figures
+from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
+from lineage.report.names import number_in, without_probe
+from lineage.report.network import chord, details, family, shown_methods
+
+PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
+BLIND = ("deuteranomaly", "protanomaly", "tritanomaly")
+
+
+def rgb(colour: str) -> np.ndarray:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+
+
+def luminance(colour: np.ndarray) -> float:
+    """Relative luminance as WCAG 2.2 defines it."""
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+HUES = sorted({colour for colour, _ in palette.FAMILIES.values()} - {palette.INK})
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("colour", [*HUES, palette.WRONG, palette.OTHER[0]])
+def test_colours_have_a_contrast_of_3_with_the_page(colour, page):
+    low, high = sorted([luminance(rgb(colour)), luminance(np.array(PAGES[page]) / 255)])
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+@pytest.mark.parametrize("kind", [None, *BLIND])
+def test_colours_stay_apart_for_the_colour_blind(kind):
+    """In CAM02-UCS, where 1 is about what an eye can just tell."""
+
+    def seen(colour: str) -> np.ndarray:
+        if kind is None:
+            return cspace_convert(rgb(colour), "sRGB1", "CAM02-UCS")
+        sight = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
+        return cspace_convert(
+            np.clip(cspace_convert(rgb(colour), sight, "sRGB1"), 0, 1), "sRGB1", "CAM02-UCS"
+        )
+
+    for one, other in itertools.combinations(HUES, 2):
+        assert np.linalg.norm(seen(one) - seen(other)) > 20, (one, other)
+
+
+def test_no_two_families_share_both_colour_and_shape():
+    assert len(set(palette.FAMILIES.values())) == len(palette.FAMILIES)
+
+
+def test_a_methods_colour_does_not_depend_on_what_else_is_drawn():
+    alone = {
+        family: palette.styles([family])[family]
+        for family in ("detector", "l1/direct", "weight_l2")
+        if "/" not in family
+    }
+    assert palette.styles(["cka/path", "l1/path"]) == {"path": palette.FAMILIES["path"]}
+    assert alone["detector"] == palette.styles(["cka/path", "detector", "weight_l2"])["detector"]
+
+
+@given(st.integers(0, 10**6), st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True))
+def test_names_give_back_the_number_they_were_made_with(number, base):
+    assert number_in(with_count(number), "candidates") == number
+    assert number_in(f"gap {number}", "gap") == number
+    assert number_in(f"{base}-probe-{number}", "probe") == number
+    assert without_probe(f"{base}-probe-{number}") == base
+
+
+@pytest.mark.parametrize(
+    "name", [STANDARD, "parent absent", "unseen parents", "ancestor in full", "fc-probe-", "7"]
+)
+def test_other_names_carry_no_number(name):
+    assert {number_in(name, kind) for kind in ("candidates", "gap", "probe")} == {None}
+    assert without_probe(name) == name
+
+
+@pytest.fixture(scope="module")
+def network() -> pd.DataFrame:
+    return pd.DataFrame(edges("run"))
+
+
+def test_the_family_tree_is_the_true_lineage(network):
+    graph = family_tree(network)
+    assert nx.is_branching(graph)
+    assert graph.number_of_nodes() == 300
+    assert nx.number_weakly_connected_components(graph) == 5
+    for model, lineage in ancestry(graph).items():
+        assert set(lineage) == nx.ancestors(graph, model) | {model}
+        assert ".".join(lineage[-1].split(".")[: 2 * len(lineage) - 1]) == model
+
+
+def test_families_lie_side_by_side_on_the_circle(network):
+    graph = family_tree(network)
+    order = in_family_order(graph)
+    for model in graph:
+        places = [order.index(one) for one in nx.descendants(graph, model) | {model}]
+        assert max(places) - min(places) == len(places) - 1
+    places = circle(order)
+    assert np.hypot(places["x"], places["y"]).to_numpy() == pytest.approx(1)
+
+
+def test_leaves_have_rows_of_their_own_and_parents_are_in_the_middle_of_their_children(network):
+    graph = family_tree(network)
+    places = tree(graph).set_index("model")
+    leaves = [model for model in graph if not graph.out_degree(model)]
+    assert sorted(places.loc[leaves, "row"]) == list(range(len(leaves)))
+    for model in set(graph) - set(leaves):
+        assert places.loc[model, "row"] == pytest.approx(
+            places.loc[list(graph.successors(model)), "row"].mean()
+        )
+        assert (
+            places.loc[list(graph.successors(model)), "generation"] == places.loc[model, "generation"] + 1
+        ).all()
+
+
+def test_chord_and_tree_tell_each_model_and_whether_it_was_right(network):
+    graph, methods = family_tree(network), shown_methods(network)
+    assert methods[0] == "detector"
+    assert set(methods) == set(SHARES_RIGHT)
+    models = details(network, graph, methods)
+    right = (
+        network.assign(is_right=network["predicted"] == network["parent"]).groupby("method")["is_right"].sum()
+    )
+    for figure in (
+        chord("run", network, graph, models, methods),
+        family("run", network, graph, models, methods),
+    ):
+        verdicts = figure.data.groupby(["method", "verdict"]).size().unstack()
+        assert verdicts["right"].to_dict() == right.to_dict()
+        assert set(verdicts["root"]) == {5}
+        told = json.dumps(figure.specification(), ensure_ascii=False)
+        assert "p0 → p0.g2.000 → p0.g2.000.g3.000" in told
+        assert len(told) < 2_000_000
+
+
+def test_figures_are_written_as_svg_pdf_and_png(results_of_one_method):
+    to = results_of_one_method / "figures"
+    written = write_figures(results_of_one_method, to)
+    assert {path.suffix for path in written} == {".svg", ".pdf", ".png"}
+    for path in written:
+        content = path.read_bytes()
+        if path.suffix == ".svg":
+            assert b"currentColor" not in content
+            drawing = ElementTree.fromstring(content)
+            assert drawing.findall(".//{*}g[@class='mark-symbol role-mark layer_2_marks']/{*}path")
+            assert float(drawing.get("width")) < 400
+        elif path.suffix == ".pdf":
+            assert content.startswith(b"%PDF-")
+        else:
+            picture = Image.open(io.BytesIO(content))
+            assert picture.width > 900
+            assert len(picture.convert("RGB").getcolors(10**6)) > 5
+
+
+@pytest.fixture
+def results_of_one_method(tmp_path):
+    from lineage.parquet import write_table
+    from lineage.schemas import RESULTS
+
+    common = {"experiment": "run", "setting": "full", "method": "cka/path", "condition": STANDARD, "n": 20}
+    rows = [common | {"seed": seed, "metric": "accuracy", "value": 0.5 + seed / 10} for seed in range(3)]
+    rows += [
+        common | {"seed": seed, "metric": name, "value": 0.0}
+        for seed in range(3)
+        for name in ("ties", "overshoots")
+    ]
+    pooled = {"interval_low": 0.4, "interval_high": 0.8, "chance": 0.1}
+    rows += [common | {"seed": None, "metric": name, "value": value} for name, value in pooled.items()]
+    write_table(tmp_path / "run" / "results.parquet", rows, RESULTS, ["method", "metric", "seed"])
+    return tmp_path
+
+
+def prediction(child: str, condition: str, **probabilities: float) -> list[dict]:
+    common = {
+        "setting": "full",
+        "method": "detector",
+        "seed": 0,
+        "part": "test",
+        "condition": condition,
+        "child": child,
+    }
+    return [
+        common | {"candidate": candidate.replace("_", " "), "probability": value, "logit": value}
+        for candidate, value in probabilities.items()
+    ]
+
+
+def test_calibration_counts_right_answers_in_bins_of_their_probability():
+    predictions = pd.DataFrame(
+        [
+            *prediction("a", PRESENT, p0=0.92, p1=0.05, no_parent=0.03),
+            *prediction("a", ABSENT, p1=0.96, no_parent=0.04),
+            *prediction("b", PRESENT, p0=0.5, p1=0.2, no_parent=0.3),
+            *prediction("b", ABSENT, p0=0.45, no_parent=0.55),
+            *prediction("b", STANDARD, p0=1.0, p1=0.0, no_parent=0.0),
+        ]
+    )
+    outcomes = pd.DataFrame({"child": ["a", "b"], "parent": ["p0", "p1"]})
+    found = calibration(predictions, outcomes).set_index("low")
+    assert found["n"].to_dict() == {0.5: 2, 0.9: 2}
+    assert found["right"].to_dict() == {0.5: 0.5, 0.9: 0.5}
+    assert found["probability"].to_dict() == pytest.approx({0.5: 0.525, 0.9: 0.94})
+    assert NO_PARENT in set(predictions["candidate"])
+
+
+def test_pairs_are_the_scores_at_the_chosen_layer_and_alpha():
+    outcome = {"experiment": "run", "setting": "full", "condition": STANDARD, "child": "a", "parent": "p0"}
+    outcomes = pd.DataFrame(
+        [
+            outcome | {"method": "cka/path", "seed": 0, "layer": "layer2", "alpha": 0.5},
+            outcome | {"method": "cka/path", "seed": 1, "layer": "layer3", "alpha": 0.5},
+            outcome | {"method": "detector", "seed": 0, "layer": None, "alpha": np.nan},
+        ]
+    )
+    scores = pd.DataFrame(
+        [
+            {"setting": "full", "child": "a", "candidate": candidate, "layer": layer, "similarity": "cka",
+             "approximation": "path", "alpha": alpha, "score": hash((candidate, layer, alpha)) % 1000}
+            for candidate in ("p0", "p1") for layer in ("layer2", "layer3") for alpha in (0.25, 0.5)
+        ]
+    )  # fmt: skip
+    predictions = pd.DataFrame(prediction("a", STANDARD, p0=0.9, p1=0.05, no_parent=0.05))
+    found = pairs(outcomes, scores, predictions).set_index(["method", "candidate"])["score"]
+    wanted = scores[(scores["layer"] == "layer2") & (scores["alpha"] == 0.5)].set_index("candidate")["score"]
+    assert found["cka/path"].to_dict() == wanted.to_dict()
+    assert found["detector"].to_dict() == {"p0": 0.9, "p1": 0.05}
+
+
+def test_stages_sum_the_times_of_a_rules_jobs_and_keep_the_largest_memory(tmp_path):
+    for number, memory in enumerate((100.0, 300.0, "NA")):
+        log = tmp_path / "logs" / "run" / "features" / f"{number}.time.json"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(json.dumps({"rule": "features", "import": 1.0, "compute": 2.0}))
+        benchmark = tmp_path / "benchmarks" / "run" / "features" / f"{number}.jsonl"
+        benchmark.parent.mkdir(parents=True, exist_ok=True)
+        benchmark.write_text(json.dumps({"max_rss": memory, "resources": {"mem_mb": 1000}}))
+    [row] = stages("run", tmp_path).to_dict("records")
+    assert row == {
+        "stage": "features",
+        "jobs": 3,
+        "importing": 3.0,
+        "computing": 6.0,
+        "memory": 300.0,
+        "asked": 1000,
+    }
+    assert re.fullmatch(r"\w+", row["stage"])
