@@ -17,7 +17,7 @@ import contextlib
 import inspect
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lineage.decoding import MODES, LazyPixels, fitted
 from lineage.errors import UserError
 from lineage.writing import alone_in
 
@@ -45,18 +46,17 @@ TORCHVISION = (
 )
 TRAIN_AND_TEST = {"train": True, "test": False}
 MOST_CLASSES = 1_000_000  # a larger label is no class, and would make as many class names
-MODES = {1: "L", 3: "RGB"}  # channels: how Pillow names them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
     """Labelled images of one size.
 
-    pixels: uint8 [N, H, W, C]; labels: int64 [N], indices into class_names; ids: one unique name an image; mean and
-    std: of each channel, to normalise by.
+    pixels: uint8 [N, H, W, C], or what gives that by index; labels: int64 [N], indices into class_names; ids: one
+    unique name an image; mean and std: of each channel, to normalise by.
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray | LazyPixels
     labels: np.ndarray
     ids: list[str]
     class_names: list[str]
@@ -74,7 +74,7 @@ class Images:
         """
         import torch
 
-        chosen = self.pixels if index is None else self.pixels[index]
+        chosen = self.pixels[slice(None) if index is None else index]
         channels_first = torch.from_numpy(np.ascontiguousarray(chosen.transpose(0, 3, 1, 2)))
         pixels = torch.empty(channels_first.shape, dtype=torch.float32).copy_(channels_first).div_(255)
         if self.mean is not None:
@@ -96,12 +96,14 @@ def load_images(
     channels: int,
     root: str | Path = "data",
     download: bool = False,
+    lazily: bool = False,
 ) -> Images:
     """All images of one split of a source, in the order of the source.
 
     Images are converted to `channels` (1 grey, 3 RGB; transparency is dropped). Those not of `size` x `size`
     pixels are stretched to that bilinearly; with `size=None` all must share one size. `root` and `download`
-    concern torchvision alone. Raises UserError, naming file, column and row.
+    concern torchvision alone. With `lazily` a Parquet file's images are decoded, and their mistakes found, when
+    they are first asked for. Raises UserError, naming file, column and row.
     """
     if channels not in MODES:
         raise UserError(f"channels: expected 1 (grey) or 3 (RGB), got {channels!r}; correct it")
@@ -120,7 +122,10 @@ def load_images(
         samples = _read_torchvision(name, split, root, download)
     if not samples.ids:
         raise UserError(f"{samples.where}: expected labelled images, found none; give another file or split")
-    pixels, labels = _stacked(samples, size, channels)
+    if lazily and samples.labels is not None and size is not None:
+        pixels, labels = _lazy(samples, size, channels), samples.labels
+    else:
+        pixels, labels = _stacked(samples, size, channels)
     class_names = samples.class_names or [str(label) for label in range(int(labels.max()) + 1)]
     _check_labels(labels, class_names, samples.where)
     return Images(pixels=pixels, labels=labels, ids=samples.ids, class_names=class_names)
@@ -147,6 +152,7 @@ def load_data(data: dict, network: dict) -> Images:
         channels=network["channels"],
         root=data["root"],
         download=data["download"],
+        lazily=True,
     )
     images = replace(images, mean=network.get("mean"), std=network.get("std"))
     return of_classes(images, data["classes"], data["source"]) if "classes" in data else images
@@ -213,6 +219,10 @@ class _Samples:
     examples: Iterable[tuple[str, Image.Image, int]]  # where each image lies, the image, its label
     ids: list[str]
     class_names: list[str] | None
+    labels: np.ndarray | None = (
+        None  # where they are known before the images, which then can be had one by one:
+    )
+    example: Callable[[int], tuple[str, Image.Image]] | None = None
 
 
 def _split_source(source: str) -> tuple[str, str]:
@@ -269,23 +279,24 @@ def _stacked(samples: _Samples, size: int | None, channels: int) -> tuple[np.nda
     """Pixels uint8 [N, H, W, C] and labels int64 [N], decoded one by one to hold each image once."""
     pixels, labels = None, np.empty(len(samples.ids), dtype=np.int64)
     for index, (where, picture, label) in enumerate(samples.examples):
-        if picture.mode[0] in "IF":  # 16 or 32 bits a pixel: Pillow would clip nearly all to white
-            raise UserError(
-                f"{where}: expected 8 bits a channel, got mode {picture.mode!r}; convert the image"
-            )
-        picture = picture.convert(MODES[channels])
-        if size is not None and picture.size != (size, size):
-            picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+        image = fitted(picture, where, size=size, channels=channels)
         if pixels is None:
-            pixels = np.empty((len(labels), picture.height, picture.width, channels), dtype=np.uint8)
-        if (picture.height, picture.width) != pixels.shape[1:3]:
+            pixels = np.empty((len(labels), *image.shape), dtype=np.uint8)
+        if image.shape != pixels.shape[1:]:
             raise UserError(
                 f"{where}: expected {pixels.shape[2]}x{pixels.shape[1]} pixels as in the first image, got "
-                f"{picture.width}x{picture.height}; set a size to bring all images to"
+                f"{image.shape[1]}x{image.shape[0]}; set a size to bring all images to"
             )
-        pixels[index] = np.asarray(picture).reshape(pixels.shape[1:])
-        labels[index] = label
+        pixels[index], labels[index] = image, label
     return pixels, labels
+
+
+def _lazy(samples: _Samples, size: int, channels: int) -> LazyPixels:
+    def decode(row: int) -> np.ndarray:
+        where, picture = samples.example(row)
+        return fitted(picture, where, size=size, channels=channels)
+
+    return LazyPixels(decode, (len(samples.ids), size, size, channels))
 
 
 def decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
@@ -312,7 +323,21 @@ def _read_parquet(path: Path) -> _Samples:
     paths = [image.get("path") if image else None for image in images]
     named = None not in paths and len(set(paths)) == len(paths)
     ids = paths if named else [f"{path.stem}-{row:06d}" for row in range(len(images))]
-    return _Samples(str(path), _parquet_examples(images, labels, path), ids, _class_names_of(table, path))
+
+    def example(row: int) -> tuple[str, Image.Image]:
+        where, image = f"{path}: column 'image', row {row}", images[row]
+        if not image or image["bytes"] is None:
+            raise UserError(f"{where}: expected the bytes of an image, got none; store them in 'bytes'")
+        return where, decoded(io.BytesIO(image["bytes"]), where)
+
+    return _Samples(
+        where=str(path),
+        examples=((*example(row), label) for row, label in enumerate(labels)),
+        ids=ids,
+        class_names=_class_names_of(table, path),
+        labels=labels,
+        example=example,
+    )
 
 
 def _check_looks_like_parquet(path: Path) -> None:
@@ -388,16 +413,6 @@ def _class_names_of(table: "pa.Table", path: Path) -> list[str] | None:
             f"{path}: metadata 'class_names': expected a JSON list of strings, got {metadata[:60]!r}; mend it"
         )
     return names
-
-
-def _parquet_examples(
-    images: list[dict | None], labels: np.ndarray, path: Path
-) -> Iterator[tuple[str, Image.Image, int]]:
-    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-        where = f"{path}: column 'image', row {row}"
-        if not image or image["bytes"] is None:
-            raise UserError(f"{where}: expected the bytes of an image, got none; store them in 'bytes'")
-        yield where, decoded(io.BytesIO(image["bytes"]), where), label
 
 
 def _read_folder(path: Path) -> _Samples:

@@ -9,11 +9,11 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from lineage.annotated import annotated_table
-from lineage.data import MODES, Images, decoded
+from lineage.data import Images, decoded
+from lineage.decoding import fitted
 from lineage.errors import UserError
 
 
@@ -39,7 +39,7 @@ def load_boxed(data: dict, network: dict) -> BoxedImages:
             category without a name.
     """
     table, path, class_names = annotated_table(data, "objects", "detection")
-    size, mode = (network["image_size"],) * 2, MODES[network["channels"]]
+    size = (network["image_size"],) * 2
     objects = table["objects"].to_pylist()
     most = max((len(its["category"]) for its in objects), default=0)
     pixels = np.empty((len(table), *size, network["channels"]), dtype=np.uint8)
@@ -57,8 +57,8 @@ def load_boxed(data: dict, network: dict) -> BoxedImages:
                     f"{path}: column 'objects', row {row}: expected x1 < x2 and y1 < y2, but got {box}; drop the box"
                 )
             boxes[row, place] = [category, *(np.array(box) * size[0] / np.tile(picture.size, 2))]
-        picture = picture.convert(mode).resize(size, Image.Resampling.BILINEAR)
-        pixels[row] = np.asarray(picture).reshape(pixels.shape[1:])
+        where = f"{path}: column 'image', row {row}"
+        pixels[row] = fitted(picture, where, size=size[0], channels=network["channels"])
     return BoxedImages(
         pixels=pixels,
         boxes=boxes,

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from lineage.annotated import annotated_table
-from lineage.data import MODES, Images, decoded
+from lineage.data import Images, decoded
+from lineage.decoding import fitted
 from lineage.errors import UserError
 
 NO_LABEL, IGNORED = 255, -100
@@ -41,7 +42,7 @@ def load_masked(data: dict, network: dict) -> MaskedImages:
             with a class without a name.
     """
     table, path, class_names = annotated_table(data, "mask", "segmentation")
-    size, mode = (network["image_size"],) * 2, MODES[network["channels"]]
+    size = (network["image_size"],) * 2
     pixels = np.empty((len(table), *size, network["channels"]), dtype=np.uint8)
     masks = np.empty((len(table), *size), dtype=np.uint8)
     rows = zip(table["image"].to_pylist(), table["mask"].to_pylist(), strict=True)
@@ -55,8 +56,8 @@ def load_masked(data: dict, network: dict) -> MaskedImages:
                 f"{path}: column 'mask', row {row}: expected grey and {picture.size} pixels as its image, "
                 f"but got mode {marked.mode} and {marked.size}"
             )
-        picture = picture.convert(mode).resize(size, Image.Resampling.BILINEAR)
-        pixels[row] = np.asarray(picture).reshape(pixels.shape[1:])
+        where = f"{path}: column 'image', row {row}"
+        pixels[row] = fitted(picture, where, size=size[0], channels=network["channels"])
         masks[row] = np.asarray(marked.resize(size, Image.Resampling.NEAREST))
     unnamed = masks[(masks != NO_LABEL) & (masks >= len(class_names))]
     if unnamed.size:

@@ -282,6 +282,20 @@ def test_all_digits_are_those_of_scikit_learn_scaled_to_255():
     assert images.class_names == list("0123456789")
 
 
+def test_images_decoded_when_asked_for_are_those_decoded_at_once(tmp_path):
+    data = rows()
+    path = write(tmp_path / "a.parquet", data)
+    lazy = load(path, size=8, lazily=True)
+    chosen = [4, 1, 4]
+    assert torch.equal(lazy.tensor(chosen), load(path, size=8).tensor(chosen))
+    assert torch.equal(lazy.tensor(), load(path, size=8).tensor())
+    data["image"][2] = {"bytes": b"no image", "path": "x"}
+    lazy = load(write(tmp_path / "b.parquet", data), size=8, lazily=True)
+    assert lazy.tensor(chosen).shape == (3, 1, 8, 8)
+    with pytest.raises(UserError, match="column 'image', row 2: expected an image"):
+        lazy.tensor([0, 2])
+
+
 def test_noise_is_uniform_and_the_same_each_time():
     images, again, other = (load("noise:uniform", split=split, size=9) for split in ("a", "a", "b"))
     assert (images.pixels == again.pixels).all()
