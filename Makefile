@@ -20,8 +20,9 @@ test: $(READY)
 test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slurm-wlm and munge
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest tests/slurm
 
-tables: $(LIGHT) ## from Parquet alone; without torch
+tables: $(LIGHT) ## from Parquet alone, without torch; and docs/results.md from the committed results
 	@$(RUN)/lineage tables $(or $(RESULTS),results)
+	@$(RUN)/lineage results-page
 
 report: $(LIGHT) ## one page that opens without a network, from Parquet alone; without torch
 	@$(RUN)/lineage report $(or $(RESULTS),results)

@@ -61,6 +61,19 @@ def figures(
 
 
 @app.command()
+def results_page(
+    results: Results = Path("results/reference"),
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("docs/results.md"),
+) -> None:
+    """Makes the page that sets measured results beside the paper's claims, from Parquet files."""
+    from lineage.results_page import write_page
+    from lineage.tables import PUBLISHED_NUMBERS
+
+    write_page(results, PUBLISHED_NUMBERS, out)
+    typer.echo(out)
+
+
+@app.command()
 def distil(
     results: Results = Path("results"),
     to: Annotated[Path | None, typer.Option(help="Where to; by default the same folder.")] = None,

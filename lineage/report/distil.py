@@ -30,6 +30,7 @@ from lineage.schemas import (
     SCORES,
     STAGES,
 )
+from lineage.zoo import Zoo
 
 PAIR_METHODS = ("detector", "weight_l2", "cosine/direct", "cka/path")
 """Whose scores are kept: one method a family."""
@@ -55,6 +56,8 @@ SCHEMAS = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stag
 def distil(folder: str | Path, to: str | Path, configuration: dict | None = None) -> list[Path]:
     """Writes the small tables of every experiment of a run, and copies its results if `to` is another folder.
 
+    Tables that the run made itself are copied as well.
+
     Args:
         folder: of the run's results.
         to: the folder in which every experiment gets a folder.
@@ -69,22 +72,32 @@ def distil(folder: str | Path, to: str | Path, configuration: dict | None = None
     folder, to, written = Path(folder), Path(to), []
     for place in experiments_in(folder):
         experiment = place.name
-        tables = tables_of(
-            experiment,
-            outcomes=place / "outcomes.parquet",
-            scores=sorted(place.glob("similarity/**/scores.parquet")),
-            predictions=sorted(place.glob("detector/**/predictions.parquet")),
-            histories=sorted(place.glob("detector/**/history.parquet")),
-            folder=folder,
-            configuration=(configuration or {}).get(experiment),
-        )
+        made = {name: place / f"{name}.parquet" for name in SCHEMAS}
+        if place.resolve() != (to / experiment).resolve() and all(path.exists() for path in made.values()):
+            tables = {name: read_table(path, SCHEMAS[name]) for name, path in made.items()}
+        else:
+            tables = tables_of(
+                experiment,
+                outcomes=place / "outcomes.parquet",
+                scores=sorted(place.glob("similarity/**/scores.parquet")),
+                predictions=sorted(place.glob("detector/**/predictions.parquet")),
+                histories=sorted(place.glob("detector/**/history.parquet")),
+                folder=folder,
+                configuration=(configuration or {}).get(experiment),
+            )
         written += write_tables(tables, to / experiment)
-        for name, schema in COPIED.items():
-            source, target = place / f"{name}.parquet", to / experiment / f"{name}.parquet"
-            if source.exists() and source.resolve() != target.resolve():
-                frame = read_table(source, schema)
-                write_table(target, frame, schema, _keys(schema))
-                written.append(target)
+        written += _copied(place, to / experiment)
+    return written
+
+
+def _copied(place: Path, to: Path) -> list[Path]:
+    """Copies an experiment's results, where they are not there already."""
+    written = []
+    for name, schema in COPIED.items():
+        source, target = place / f"{name}.parquet", to / f"{name}.parquet"
+        if source.exists() and source.resolve() != target.resolve():
+            write_table(target, read_table(source, schema), schema, _keys(schema))
+            written.append(target)
     return written
 
 
@@ -224,6 +237,7 @@ def run(experiment: str, folder: Path, configuration: dict | None) -> pd.DataFra
     facts = {}
     if configuration is not None:
         facts["configuration"] = digest_of(configuration)
+        facts |= described(configuration)
     finished = (folder / experiment / "results.parquet").stat().st_mtime
     facts["date"] = datetime.fromtimestamp(finished, UTC).date().isoformat()
     logs = [path.read_text() for path in folder.glob(f"logs/{experiment}/**/*.log")]
@@ -244,8 +258,31 @@ def run(experiment: str, folder: Path, configuration: dict | None) -> pd.DataFra
     return pd.DataFrame({"what": list(facts), "value": list(facts.values())})
 
 
+def described(configuration: dict) -> dict[str, str]:
+    """How large an experiment is, in words; `configuration` is checked, so that every default is there."""
+    zoo = Zoo(configuration)
+    network, roots, probe = (configuration[key] for key in ("network", "roots", "probe"))
+    children = [child for setting in zoo.settings for child in zoo.children(setting)]
+    images = {
+        child.recipe.get("images", "all") for child in children if "images_per_class" not in child.recipe
+    }
+    amount = f", {' or '.join(sorted(map(str, images)))} images" if images else ""
+    return {
+        "network": f"{network['name']}, {network['image_size']} px",
+        "roots": f"{len(zoo.roots)} on {_name_of(roots['data'])}, {roots.get('images', 'all')} images, "
+        f"{roots['epochs']} epochs",
+        "children": f"{len(children)} in {len(zoo.settings)} settings{amount}",
+        "probe": f"{probe['images']} of {_name_of(probe['data'])}",
+    }
+
+
+def _name_of(data: dict) -> str:
+    """A data source without the folder that its file lies in."""
+    return Path(data["source"].partition(":")[2]).name.removesuffix(".parquet").removesuffix("-{split}")
+
+
 def experiments_of(path: Path) -> dict:
-    """The experiments of a configuration file.
+    """The experiments of a configuration file, with every default.
 
     Raises:
         UserError: if it isn't there or has no experiments.
@@ -257,7 +294,9 @@ def experiments_of(path: Path) -> dict:
         raise UserError(
             f"{path}: expected the key 'experiments', but it has none; name the file that was run"
         )
-    return configuration["experiments"]
+    from lineage.config import checked
+
+    return checked(configuration, origin=str(path))["experiments"]
 
 
 def digest_of(configuration: dict) -> str:
