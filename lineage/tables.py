@@ -68,7 +68,7 @@ def _accuracies(results: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     columns = {"low": "interval_low", "high": "interval_high", "chance": "chance"}
     for column, metric in columns.items():
         table[column] = pooled["value"][metric] if len(pooled) else np.nan
-    table["n"] = pooled["n"]["chance"].astype(int) if len(pooled) else 0
+    table["n"] = pooled["n"]["chance"].dropna().astype(int) if len(pooled) else 0
     table[["mean", "std", *columns]] *= 100
     return table
 
