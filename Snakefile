@@ -25,6 +25,7 @@ rule all:
     input:
         rules.tables.output,
         rules.report.output,
+        rules.figures.output,
     localrule: True
 
 

@@ -48,7 +48,7 @@ const WIDEST = { wide: 640, square: 640, panels: 900 };
 const views = new Map();
 
 function fitted(original, width) {
-  const legend = { ...original.config.legend, columns: width < 420 ? 2 : original.config.legend.columns };
+  const legend = { ...original.config.legend, columns: width < 420 ? 2 : 4 };
   const specification = { ...original, config: { ...original.config, legend } };
   const { kind, panel } = specification.usermeta;
   const room = Math.min(width, WIDEST[kind]);
