@@ -26,6 +26,7 @@ rule all:
     input:
         rules.tables.output,
         rules.report.output,
+        rules.figures.output,
     localrule: True
 
 

@@ -9,7 +9,7 @@ from lineage.intervals import wilson_interval
 from lineage.report import palette
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
-from lineage.report.names import number_in, without_probe
+from lineage.report.names import differs_in_probe, number_in, without_probe
 from lineage.report.panels import panels
 
 INTERVAL = "Bars are 95 % intervals (Wilson), the dotted line is chance."
@@ -50,6 +50,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
 def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
     """Accuracy against alpha; every line starts with `direct`, which is every approximation at alpha 0."""
     curves = _with_intervals(inputs.curves)
+    curves = curves[~curves["experiment"].map(differs_in_probe).astype(bool)]
     for (experiment, setting, layer), rows in one_each(curves, ["experiment", "setting", "layer"]):
         direct = rows[rows["approximation"] == "direct"]
         moving = rows[rows["approximation"] != "direct"]
@@ -77,6 +78,7 @@ def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
 def layer_figures(inputs: Inputs) -> Iterator[Figure]:
     """Accuracy against layer, where there are several; of approximations, at their alpha nearest to one half."""
     curves = _with_intervals(inputs.curves)
+    curves = curves[~curves["experiment"].map(differs_in_probe).astype(bool)]
     for (experiment, setting), rows in one_each(curves, ["experiment", "setting"]):
         layers = list(dict.fromkeys(rows["layer"]))
         if len(layers) < 2:
@@ -164,20 +166,8 @@ def gap_figures(inputs: Inputs) -> Iterator[Figure]:
             alt.X("ancestors:O", title="candidates", sort=None, axis=alt.Axis(labelAngle=-30)),
         )
         yield _figure("ancestors", "generation of the candidates", experiment, setting, chart, shown)
-    results = inputs.results
-    pooled = results[results["metric"].isin(["precision", "recall"])]
-    pooled = pooled.assign(gap=[number_in(name, "gap") for name in pooled["condition"]])
-    pooled = pooled[pooled["gap"].notna()]
-    keys = ["experiment", "setting", "method", "gap", "metric"]
-    means = pooled.groupby(keys, sort=False).agg(mean=("value", "mean"), n=("n", "max")).reset_index()
-    for (experiment, setting), rows in one_each(means, ["experiment", "setting"]):
-        bounds = [wilson_interval(*pair) for pair in zip(rows["mean"], rows["n"], strict=True)]
-        rows = rows.assign(
-            mean=100 * rows["mean"],
-            low=[100 * low for low, _ in bounds],
-            high=[100 * high for _, high in bounds],
-            gap=rows["gap"].astype(int),
-        )
+    table = _shares_by_gap(inputs.results)
+    for (experiment, setting), rows in one_each(table, ["experiment", "setting"]):
         chart, shown = panels(
             rows,
             alt.X("gap:O", title="generations between", axis=alt.Axis(labelAngle=0)),
@@ -193,6 +183,31 @@ def gap_figures(inputs: Inputs) -> Iterator[Figure]:
             data=shown,
             kind="panels",
         )
+
+
+def _shares_by_gap(results: pd.DataFrame) -> pd.DataFrame:
+    """Precision and recall in per cent with their intervals, one row a method, gap and metric."""
+    rows = results.assign(gap=[number_in(name, "gap") for name in results["condition"]])
+    rows = rows[rows["gap"].notna() & rows["value"].notna()]
+    keys = ["experiment", "setting", "method", "gap"]
+    wide = rows.pivot(index=keys, columns="metric", values=["value", "n"])
+    parts = [
+        pd.DataFrame(
+            {
+                "metric": metric,
+                "mean": 100 * wide["value"][metric],
+                "low": 100 * wide["value"][f"{metric}_low"],
+                "high": 100 * wide["value"][f"{metric}_high"],
+                "n": wide["n"][metric],
+            }
+        )
+        for metric in ("precision", "recall")
+        if len(wide)
+    ]
+    if not parts:
+        return pd.DataFrame()
+    shares = pd.concat(parts).dropna().reset_index()
+    return shares.astype({"gap": int, "n": int})
 
 
 def block_figures(inputs: Inputs) -> Iterator[Figure]:

@@ -9,6 +9,7 @@ import numpy as np
 from lineage.report import palette
 from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.inputs import Inputs
+from lineage.report.names import differs_in_probe
 
 
 def in_numbers(name: str) -> tuple:
@@ -19,6 +20,8 @@ def in_numbers(name: str) -> tuple:
 def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
     """One panel a method; scores are standardised over a child's candidates, for they have different units."""
     for (experiment, setting), rows in one_each(inputs.pairs, ["experiment", "setting"]):
+        if differs_in_probe(experiment):
+            continue
         rows = rows.sort_values(["method", "child", "candidate"], key=lambda ids: ids.map(in_numbers))
         scores = rows["score"].replace([np.inf, -np.inf], np.nan)
         by_child = scores.groupby([rows["method"], rows["child"]])

@@ -6,17 +6,25 @@ import pandas as pd
 
 
 def family_tree(edges: pd.DataFrame) -> nx.DiGraph:
-    """The true lineage: an edge from each parent to its child.
+    """The true lineage: an edge from each parent to its child, of parents too that nobody asked about.
 
     Args:
         edges: EDGES of one experiment; a child may be there once a method.
     """
-    graph = nx.DiGraph()
-    pairs = edges.drop_duplicates("child")
-    roots = sorted(set(pairs["parent"]) - set(pairs["child"]))
-    graph.add_nodes_from(roots)
-    graph.add_edges_from(sorted(zip(pairs["parent"], pairs["child"], strict=True)))
-    return graph
+    graph = nx.DiGraph(list(zip(edges["parent"], edges["child"], strict=True)))
+    for model in list(graph):
+        while (parent := parent_in(model)) and not graph.in_degree(model):
+            graph.add_edge(parent, model)
+            model = parent
+    tidy = nx.DiGraph()
+    tidy.add_nodes_from(sorted(graph))
+    tidy.add_edges_from(sorted(graph.edges))
+    return tidy
+
+
+def parent_in(model: str) -> str | None:
+    """The parent that an id names: `<parent>.<setting>.<index>`; None for a root."""
+    return model.rsplit(".", 2)[0] if "." in model else None
 
 
 def in_family_order(graph: nx.DiGraph) -> list[str]:

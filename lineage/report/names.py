@@ -20,6 +20,11 @@ def number_in(name: str, kind: str) -> int | None:
     return int(found["number"]) if found else None
 
 
+def differs_in_probe(experiment: str) -> bool:
+    """Whether an experiment asks about another's models with another probe: `fc-probe-32`, `fc-probe-noise`."""
+    return "-probe-" in experiment
+
+
 def without_probe(experiment: str) -> str:
     """The name that experiments share which differ in their probe."""
     found = FORMS["probe"].fullmatch(experiment)

@@ -11,21 +11,32 @@ from lineage.report import palette
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
 from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
+from lineage.report.names import differs_in_probe
 from lineage.tables import ORDER
 
+SEVERAL = 3
 MOST_METHODS = 4
 """So many methods can be chosen between, lest the page grow."""
-VERDICTS = alt.Scale(domain=["right", "wrong"], range=[palette.INK, palette.WRONG])
+FOUND = alt.Scale(domain=["right", "wrong"], range=[palette.INK, palette.WRONG])
 DASHES = alt.Scale(domain=["right", "wrong"], range=[[1, 0], [4, 2]])
-SHAPES = alt.Scale(domain=["root", "right", "wrong"], range=["square", "circle", "cross"])
-COLOURS = alt.Scale(domain=["root", "right", "wrong"], range=["#6290fb", palette.INK, palette.WRONG])
+ROOT, RIGHT, WRONG, UNDECIDED, UNASKED = "root", "right", "wrong", "undecided", "not asked"
+LOOKS = {
+    ROOT: ("#6290fb", "square"),
+    RIGHT: (palette.INK, "circle"),
+    WRONG: (palette.WRONG, "cross"),
+    UNDECIDED: ("#cd8309", "diamond"),
+    UNASKED: ("#92929a", "triangle-up"),
+}
+"""Colour and shape of a model: undecided if several candidates tie, not asked if it is in no test set."""
 BEND = 0.75
 """How far towards the centre chords bend, those between neighbours less."""
 
 
 def network_figures(inputs: Inputs) -> Iterator[Figure]:
-    """Chord figure and tree of every experiment that has a network."""
+    """Chord figure and tree of every experiment of several generations."""
     for (experiment,), edges in one_each(inputs.edges, ["experiment"]):
+        if edges["generation"].max() < SEVERAL or differs_in_probe(experiment):
+            continue
         methods = shown_methods(edges)
         edges = edges[edges["method"].isin(methods)]
         graph = family_tree(edges)
@@ -50,7 +61,7 @@ def details(edges: pd.DataFrame, graph: nx.DiGraph, methods: list[str]) -> pd.Da
     """One row a method and model: what a reader learns of it.
 
     Returns:
-        method, model, generation, lineage, predicted, verdict, margin; a root has verdict `root`.
+        method, model, generation, lineage, predicted, verdict (a key of LOOKS), margin.
     """
     lineage = ancestry(graph)
     by_child = {(row.method, row.child): row for row in edges.itertuples()}
@@ -58,21 +69,29 @@ def details(edges: pd.DataFrame, graph: nx.DiGraph, methods: list[str]) -> pd.Da
     for method in methods:
         for model in in_family_order(graph):
             found = by_child.get((method, model))
-            if graph.in_degree(model) and not found:
-                continue
-            is_right = found and found.predicted == found.parent
+            is_decided = found and isinstance(found.predicted, str)
             rows.append(
                 {
                     "method": method,
                     "model": model,
                     "generation": len(lineage[model]),
                     "lineage": " → ".join(lineage[model]),
-                    "predicted": found.predicted if found else None,
-                    "verdict": ("right" if is_right else "wrong") if found else "root",
+                    "predicted": found.predicted if is_decided else None,
+                    "verdict": _verdict(found, is_root=not graph.in_degree(model)),
                     "margin": round(found.margin, 3) if found and pd.notna(found.margin) else None,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _verdict(found: tuple | None, *, is_root: bool) -> str:
+    if is_root:
+        return ROOT
+    if not found:
+        return UNASKED
+    if not isinstance(found.predicted, str):
+        return UNDECIDED
+    return RIGHT if found.predicted == found.parent else WRONG
 
 
 def chord(
@@ -108,7 +127,7 @@ def chord(
                 y=y,
                 detail="child:N",
                 order="place:Q",
-                color=alt.Color("found:N", title=f"parent found (n = {children} children)", scale=VERDICTS),
+                color=alt.Color("found:N", title=f"parent found (n = {children} children)", scale=FOUND),
                 strokeDash=alt.StrokeDash("found:N", legend=None, scale=DASHES),
                 opacity=alt.condition(alt.datum.found == "wrong", alt.value(0.95), alt.value(0.3)),
             )
@@ -203,14 +222,16 @@ def family(
 
 def _marks(shown: pd.DataFrame, x: alt.X, y: alt.Y, size: int) -> alt.Chart:
     """The models."""
+    present = [verdict for verdict in LOOKS if verdict in set(shown["verdict"])]
+    colours, shapes = zip(*(LOOKS[verdict] for verdict in present), strict=True)
     return (
         alt.Chart(shown)
         .mark_point(filled=True, opacity=1, size=size)
         .encode(
             x=x,
             y=y,
-            color=alt.Color("verdict:N", title=None, scale=COLOURS),
-            shape=alt.Shape("verdict:N", title=None, scale=SHAPES),
+            color=alt.Color("verdict:N", title=None, scale=alt.Scale(domain=present, range=list(colours))),
+            shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=present, range=list(shapes))),
             tooltip=["model", "lineage", "generation", "predicted", "verdict", "margin"],
         )
     )

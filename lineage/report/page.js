@@ -36,11 +36,19 @@ document.getElementById("filter").addEventListener("input", (event) => {
   document.getElementById("shown").textContent = `${rows.filter((row) => !row.hidden).length} rows`;
 });
 
+function read(figure) {
+  const specification = JSON.parse(figure.querySelector("script").textContent);
+  for (const [name, { columns, rows }] of Object.entries(specification.datasets)) {
+    specification.datasets[name] = rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]])));
+  }
+  return specification;
+}
+
 const WIDEST = { wide: 640, square: 640, panels: 900 };
 const views = new Map();
 
 function fitted(original, width) {
-  const legend = { ...original.config.legend, columns: width < 420 ? 2 : original.config.legend.columns };
+  const legend = { ...original.config.legend, columns: width < 420 ? 2 : 4 };
   const specification = { ...original, config: { ...original.config, legend } };
   const { kind, panel } = specification.usermeta;
   const room = Math.min(width, WIDEST[kind]);
@@ -49,7 +57,9 @@ function fitted(original, width) {
     const least = Math.min(panel, (room - axis - gap) / 2);
     const columns = Math.floor((room - axis + gap) / (least + gap));
     const inside = Math.floor((room - axis + gap) / columns) - gap;
-    return { ...specification, columns, spec: { ...specification.spec, width: Math.min(inside, 230) } };
+    const header = { ...specification.config.header, labelLimit: inside };
+    const config = { ...specification.config, header };
+    return { ...specification, config, columns, spec: { ...specification.spec, width: Math.min(inside, 230) } };
   }
   return kind === "square" ? { ...specification, width: room - 24, height: room - 24 } : { ...specification, width: room };
 }
@@ -60,7 +70,7 @@ async function draw(figure) {
   const drawn = views.get(figure);
   if (drawn && drawn.width === width) return;
   if (drawn) drawn.view.finalize();
-  const specification = JSON.parse(figure.querySelector("script").textContent);
+  const specification = read(figure);
   views.set(figure, { width, view: { finalize() {} } });
   const { view } = await vegaEmbed(chart, fitted(specification, width), { renderer: "svg", actions: false });
   views.set(figure, { width, view });
@@ -99,7 +109,7 @@ figures.forEach((figure) => {
   details.addEventListener("toggle", () => {
     const place = details.querySelector("div");
     if (place.childElementCount) return;
-    const specification = JSON.parse(figure.querySelector("script").textContent);
+    const specification = read(figure);
     place.append(table(specification.datasets[specification.usermeta.rows]));
   });
 });

@@ -66,8 +66,15 @@ def page(inputs: Inputs) -> str:
 
 def specification(figure: Figure) -> str:
     """A figure's specification as JSON that may stand in a script element."""
-    text = json.dumps(figure.specification(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    specification = figure.specification()
+    specification["datasets"] = {name: packed(rows) for name, rows in specification["datasets"].items()}
+    text = json.dumps(specification, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
+
+
+def packed(rows: list[dict]) -> dict:
+    """Rows without their columns' names, which would be most of the page."""
+    return {"columns": list(rows[0]), "rows": [list(row.values()) for row in rows]}
 
 
 def _script(text: str) -> str:

@@ -81,7 +81,7 @@ STYLE = {
         "labelFontSize": 10,
         "titleFontSize": 10,
         "titleFontWeight": "normal",
-        "columns": 4,
+        "columns": 2,
         "symbolStrokeWidth": 1.5,
         "symbolOpacity": 1,
     },

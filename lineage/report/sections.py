@@ -52,7 +52,7 @@ SECTIONS = [
     Section(
         id="network",
         heading="Lineage network",
-        explanation="Several generations: every model's parent among all models of the generation before.",
+        explanation="Several generations, with the parent that each model is found to have.",
         make=network_figures,
         needs="several generations (edges.parquet)",
     ),
@@ -87,7 +87,7 @@ SECTIONS = [
     Section(
         id="probe",
         heading="Probe size",
-        explanation="How many images make the features.",
+        explanation="How many images make the features; the models are the same.",
         make=probe_figures,
         needs="experiments named ...-probe-<number of images>",
     ),

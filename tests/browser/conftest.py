@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from every_result import write_every_result
 from lineage_network import write_edges
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +26,7 @@ def page(tmp_path_factory) -> Path:
         if (path / "results.parquet").exists():
             shutil.copytree(path, folder / path.name)
     write_edges(folder / "fc-hard" / "edges.parquet", "fc-hard")
+    write_every_result(folder)
     command = [sys.executable, "-m", "lineage", "report", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from colorspacious import cspace_convert
+from every_result import GAPS, METHODS, PROBES, N, rows_of, write_every_result
 from hypothesis import given
 from hypothesis import strategies as st
 from lineage_network import SHARES_RIGHT, edges
@@ -18,8 +19,10 @@ from PIL import Image
 
 from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, with_count
 from lineage.report import palette
+from lineage.report.accuracy import block_figures, candidates_figures, gap_figures, probe_figures
 from lineage.report.distil import calibration, pairs, stages
 from lineage.report.files import write_figures
+from lineage.report.inputs import read_inputs
 from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
 from lineage.report.names import number_in, without_probe
 from lineage.report.network import chord, details, family, shown_methods
@@ -69,11 +72,7 @@ def test_no_two_families_share_both_colour_and_shape():
 
 
 def test_a_methods_colour_does_not_depend_on_what_else_is_drawn():
-    alone = {
-        family: palette.styles([family])[family]
-        for family in ("detector", "l1/direct", "weight_l2")
-        if "/" not in family
-    }
+    alone = palette.styles(["detector"])
     assert palette.styles(["cka/path", "l1/path"]) == {"path": palette.FAMILIES["path"]}
     assert alone["detector"] == palette.styles(["cka/path", "detector", "weight_l2"])["detector"]
 
@@ -151,6 +150,67 @@ def test_chord_and_tree_tell_each_model_and_whether_it_was_right(network):
         told = json.dumps(figure.specification(), ensure_ascii=False)
         assert "p0 → p0.g2.000 → p0.g2.000.g3.000" in told
         assert len(told) < 2_000_000
+
+
+def test_ties_and_models_that_nobody_asked_about_are_neither_right_nor_wrong(network):
+    mine = network[network["method"] == "detector"].reset_index(drop=True)
+    middle = "p0.g2.000"
+    asked = mine.assign(predicted=mine["predicted"].where(mine.index != 40, None))
+    asked = asked[asked["child"] != middle]
+    graph = family_tree(asked)
+    assert set(graph.edges) == set(family_tree(network).edges)
+    verdicts = details(asked, graph, ["detector"]).set_index("model")["verdict"]
+    assert verdicts[middle] == "not asked"
+    assert verdicts[mine["child"][40]] == "undecided"
+    is_right = asked["predicted"] == asked["parent"]
+    assert (verdicts == "right").sum() == is_right.sum()
+    assert (verdicts == "wrong").sum() == (~is_right & asked["predicted"].notna()).sum()
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("every")
+    write_every_result(folder)
+    return read_inputs(folder)
+
+
+def value(experiment: str, method: str, condition: str, metric: str) -> float:
+    [found, *_] = [
+        row["value"]
+        for row in rows_of(experiment)
+        if (row["method"], row["condition"], row["metric"]) == (method, condition, metric)
+    ]
+    return pytest.approx(100 * found, abs=1e-3)
+
+
+def test_the_probe_figure_joins_experiments_that_differ_in_their_probe(everything):
+    [figure] = probe_figures(everything)
+    assert figure.name == "probe-made-g4"
+    assert len(figure.data) == len(METHODS) * len(PROBES)
+    for row in figure.data.itertuples():
+        assert row.mean == value(f"made-probe-{row.probe}", row.method, STANDARD, "accuracy")
+        assert row.high == value(f"made-probe-{row.probe}", row.method, STANDARD, "interval_high")
+
+
+def test_candidates_and_blocks_have_a_point_a_condition(everything):
+    counted = next(candidates_figures(everything)).data
+    assert set(zip(counted["method"], counted["candidates"], strict=True)) == {
+        (method, count) for method in METHODS for count in (2, 5, 100)
+    }
+    blocks = {figure.name: figure for figure in block_figures(everything)}["block-made-probe-8-g4"]
+    for row in blocks.data.itertuples():
+        assert row.mean == value("made-probe-8", row.method, f"block {row.block}", "accuracy")
+
+
+def test_generation_gaps_have_precision_and_recall_with_their_intervals(everything):
+    figures = {figure.name: figure for figure in gap_figures(everything)}
+    ancestors, gaps = figures["ancestors-made-probe-8-g4"], figures["gap-made-probe-8-all"]
+    assert set(ancestors.data["ancestors"]) == {"g2", "g3"}
+    assert len(gaps.data) == len(METHODS) * len(GAPS) * 2
+    for row in gaps.data.itertuples():
+        for end, column in (("", row.mean), ("_low", row.low), ("_high", row.high)):
+            assert column == value("made-probe-8", row.method, f"gap {row.gap}", row.metric + end)
+        assert row.n == N
 
 
 def test_figures_are_written_as_svg_pdf_and_png(results_of_one_method):

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-TABLES = {"evaluate", "distil", "tables", "report"}
+SHOWN = {"report", "figures"}
+TABLES = {"evaluate", "distil", "tables", *SHOWN}
 SIMILARITIES = {"similarity full/p0/0", "similarity full/p1/0"}
 DETECTOR = {"detector full/both/0"}
 
@@ -108,7 +109,7 @@ CODE_EDITS = {
         "lineage/tables.py",
         "def write_tables(",
         "LAYOUT = 2\n\n\ndef write_tables(",
-        {"tables", "report"},
+        {"tables", *SHOWN},
     ),
     "line of code in a stage script": (
         "workflow/scripts/evaluate.py",
