@@ -186,4 +186,4 @@ def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
     if runs.empty:
         return pd.DataFrame()
     table = runs.pivot_table(index="experiment", columns="what", values="value", aggfunc="first")
-    return table.reindex(columns=facts).fillna("").reset_index()
+    return table.reindex(columns=facts).astype(object).fillna("").reset_index()
