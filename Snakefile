@@ -11,6 +11,7 @@ if not workflow.overwrite_configfiles:
     configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir, CONFIG))
 
 
+include: "workflow/rules/mistakes.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/models.smk"

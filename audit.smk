@@ -7,6 +7,7 @@ min_version("9.20")
 configfile: "config/audit.yaml"
 
 
+include: "workflow/rules/mistakes.smk"
 include: "workflow/rules/audit.smk"
 
 

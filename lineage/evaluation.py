@@ -179,9 +179,7 @@ def absence(predictions: pd.DataFrame) -> Iterator[dict]:
                 "accuracy": is_right.mean(),
                 "threshold": threshold,
             }
-            for metric, value in numbers.items():
-                yield {"method": method, "condition": ABSENT, "seed": seed, "metric": metric, "value": value,
-                       "n": len(test)}  # fmt: skip
+            yield from _rows(method, ABSENT, seed, numbers, len(test))
         by_child = pd.concat(right).groupby("child")["right"].mean()
         yield from _pooled(method, ABSENT, by_child, 0.5)
 
@@ -273,9 +271,7 @@ def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:
                 "ties": (of_seed["tied"] > 1).sum(),
                 "overshoots": (of_seed["overshoot"] > 0).sum(),
             }
-            for metric, value in numbers.items():
-                yield {"method": method, "condition": condition, "seed": seed, "metric": metric, "value": value,
-                       "n": len(of_seed)}  # fmt: skip
+            yield from _rows(method, condition, seed, numbers, len(of_seed))
         chance = (1 / rows["candidates"]).mean()
         yield from _pooled(method, condition, rows.groupby("child")["credit"].mean(), chance)
 
@@ -283,6 +279,17 @@ def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:
 def _pooled(method: str, condition: str, by_child: pd.Series, chance: float) -> Iterator[dict]:
     """Rows over all seeds: chance, and the interval of an accuracy."""
     low, high = wilson_interval(by_child.mean(), len(by_child))
-    for metric, value in {"chance": chance, "interval_low": low, "interval_high": high}.items():
-        yield {"method": method, "condition": condition, "seed": None, "metric": metric, "value": value,
-               "n": len(by_child)}  # fmt: skip
+    numbers = {"chance": chance, "interval_low": low, "interval_high": high}
+    yield from _rows(method, condition, None, numbers, len(by_child))
+
+
+def _rows(method: str, condition: str, seed: int | None, numbers: dict[str, float], n: int) -> Iterator[dict]:
+    for metric, value in numbers.items():
+        yield {
+            "method": method,
+            "condition": condition,
+            "seed": seed,
+            "metric": metric,
+            "value": value,
+            "n": n,
+        }

@@ -103,6 +103,13 @@ def trained(
     return row, net.state_dict()
 
 
+def classified(net: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+    """Cross-entropy on a batch of images or of their pixels, and how many are right."""
+    output = net(pixels)
+    logits = output["out"] if isinstance(output, dict) else output  # a dict from torchvision's segmentation
+    return cross_entropy(logits, labels), (logits.argmax(1) == labels).sum().item()
+
+
 def fit(
     net: nn.Module,
     pixels: Tensor,
@@ -110,7 +117,7 @@ def fit(
     recipe: dict,
     seed: int,
     tracked: Tracked = untracked,
-    objective: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]] | None = None,
+    objective: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]] = classified,
 ) -> Fit:
     """SGD with momentum, on batches in an order drawn from `seed`.
 
@@ -121,12 +128,11 @@ def fit(
             on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`.
         seed: of all random numbers.
         tracked: says how many epochs are done.
-        objective: gives the loss and the number right of a batch; by default `classified`, the cross-entropy.
+        objective: gives the loss and the number right of a batch.
 
     Raises:
         UserError: if `freeze` names no part of the network, or early stopping leaves no image to train on.
     """
-    objective = objective or classified
     with seeded(seed), adapted(net, recipe, pixels[:1]):
         optimizer = torch.optim.SGD(
             [parameter for parameter in net.parameters() if parameter.requires_grad],
@@ -159,15 +165,6 @@ def fit(
         if stopping is not None:
             stopping.restore()
     return kept
-
-
-def classified(net: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, int]:
-    """Cross-entropy on a batch of images or of their pixels, and how many are right."""
-    output = net(pixels)
-    logits = (
-        output["out"] if isinstance(output, dict) else output
-    )  # torchvision's segmentation networks give a dict
-    return cross_entropy(logits, labels), (logits.argmax(1) == labels).sum().item()
 
 
 @contextlib.contextmanager

@@ -1,21 +1,9 @@
 import re
-import sys
 from pathlib import Path
 
 from snakemake.utils import validate
 
 from lineage.audit.table import models_of, pairs_of
-from lineage.errors import UserError
-from lineage.provenance import code_of as digest_of
-
-
-def stopping_on_mistakes(function, *args):
-    """Ends the run with one line where the user made a mistake."""
-    try:
-        return function(*args)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
 
 validate(config, workflow.source_path("../schemas/audit.schema.yaml"))
 MODELS = {
@@ -27,13 +15,6 @@ CHILDREN = [model.id for model in MODELS.values() if model.role == "child"]
 wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     child="|".join(map(re.escape, CHILDREN)),
-
-
-def code_of(script):
-    """Digest of the code that a stage script runs."""
-    return stopping_on_mistakes(
-        digest_of, Path(workflow.basedir, "workflow", "scripts", script)
-    )
 
 
 def row_of(model):

@@ -8,9 +8,7 @@ from pathlib import Path
 from lineage.conditions import ancestor_in
 from lineage.config import checked, weight_files
 from lineage.data import source_files
-from lineage.errors import UserError
 from lineage.lock import check_no_slurm_jobs
-from lineage.provenance import code_of as digest_of
 from lineage.resources import (
     detection,
     evaluation,
@@ -25,15 +23,6 @@ from lineage.resources import (
 from lineage.summary import print_summary
 from lineage.zoo import Zoo
 
-
-def stopping_on_mistakes(function, *args, **kwargs):
-    """Ends the run with one line where the user made a mistake."""
-    try:
-        return function(*args, **kwargs)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
-
 stopping_on_mistakes(
     checked, config, origin=" + ".join(map(os.path.relpath, workflow.configfiles))
 )
@@ -44,28 +33,18 @@ if workflow.local_exec and CORES and CORES < config["threads"]:
         "give more --cores or set threads lower"
     )
 ZOOS = {name: Zoo(experiment) for name, experiment in config["experiments"].items()}
+SETTINGS = sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
 
 
 wildcard_constraints:
     experiment="|".join(ZOOS),
-    setting="|".join(
-        sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
-    ),
+    setting="|".join(SETTINGS),
     parent=r"p\d+(\.[a-z0-9_-]+\.\d+)*|all",
     root=r"p\d+",
     block=r"\d+",
     seed=r"\d+",
-    other="|".join(
-        sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
-    ),
+    other="|".join(SETTINGS),
     form="both|weights|features|unseen-parents",
-
-
-def code_of(script):
-    """Digest of the code that a stage script runs."""
-    return stopping_on_mistakes(
-        digest_of, Path(workflow.basedir, "workflow", "scripts", script)
-    )
 
 
 def data_files(data):
@@ -148,13 +127,15 @@ def blocks_of(pattern, experiment, setting):
     ]
 
 
+def candidates_of(wildcards):
+    """Ids of a setting's candidates."""
+    return ZOOS[wildcards.experiment].candidates(wildcards.setting)
+
+
 def models_of(wildcards):
     """Ids of a setting's candidates and children."""
-    zoo = ZOOS[wildcards.experiment]
-    return [
-        *zoo.candidates(wildcards.setting),
-        *ids_of(zoo.children(wildcards.setting)),
-    ]
+    children = ZOOS[wildcards.experiment].children(wildcards.setting)
+    return [*candidates_of(wildcards), *ids_of(children)]
 
 
 @cache

@@ -6,7 +6,7 @@ rule detector:
         features=lambda wildcards: files_of(
             "features", wildcards.experiment, models_of(wildcards)
         ),
-        on_path=lambda wildcards: path_features_of(wildcards),
+        on_path=path_features_of,
     output:
         detector="results/{experiment}/detector/{setting}/{form}/{seed}/detector.h5",
         history="results/{experiment}/detector/{setting}/{form}/{seed}/history.parquet",
@@ -29,9 +29,9 @@ rule detector:
         threads=config["threads"],
         network=network_of,
         pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
-        detector=lambda wildcards: detector_of(wildcards),
+        detector=detector_of,
         method=lambda wildcards: METHODS[wildcards.form],
-        zoo=lambda wildcards: detectors_zoo(wildcards),
+        zoo=detectors_zoo,
     script:
         "../scripts/detector.py"
 
@@ -50,7 +50,7 @@ rule transfer:
         features=lambda wildcards: files_of(
             "features", wildcards.experiment, models_of(wildcards)
         ),
-        on_path=lambda wildcards: path_features_of(wildcards),
+        on_path=path_features_of,
     output:
         predictions="results/{experiment}/transfer/{setting}/{other}/{seed}/predictions.parquet",
     log:
@@ -73,8 +73,6 @@ rule transfer:
         parents=lambda wildcards: zoo_of(wildcards.experiment)[wildcards.setting][
             "parents"
         ],
-        candidates=lambda wildcards: ZOOS[wildcards.experiment].candidates(
-            wildcards.setting
-        ),
+        candidates=candidates_of,
     script:
         "../scripts/transfer.py"

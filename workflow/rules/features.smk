@@ -58,7 +58,7 @@ rule path_features:
             wildcards.experiment,
             [
                 *ids_of(block_of(wildcards)),
-                *ZOOS[wildcards.experiment].candidates(wildcards.setting),
+                *candidates_of(wildcards),
             ],
         ),
     output:
@@ -89,8 +89,6 @@ rule path_features:
         },
         alpha=lambda wildcards: experiment_of(wildcards)["detector"]["alpha"],
         children=lambda wildcards: ids_of(block_of(wildcards)),
-        candidates=lambda wildcards: ZOOS[wildcards.experiment].candidates(
-            wildcards.setting
-        ),
+        candidates=candidates_of,
     script:
         "../scripts/path_features.py"

@@ -7,7 +7,7 @@ rule origins:
         candidate_weights=lambda wildcards: files_of(
             "weights",
             wildcards.experiment,
-            ZOOS[wildcards.experiment].candidates(wildcards.setting),
+            candidates_of(wildcards),
         ),
     output:
         scores="results/{experiment}/origins/{setting}/{parent}/{block}/scores.parquet",
@@ -31,9 +31,7 @@ rule origins:
         probe=probe_of,
         similarity=lambda wildcards: experiment_of(wildcards)["similarity"],
         children=lambda wildcards: ids_of(block_of(wildcards)),
-        candidates=lambda wildcards: ZOOS[wildcards.experiment].candidates(
-            wildcards.setting
-        ),
+        candidates=candidates_of,
     script:
         "../scripts/origins.py"
 

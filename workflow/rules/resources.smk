@@ -79,7 +79,7 @@ def pairs_work(wildcards, child_weights, of_pair, work=scoring):
         of_pair,
         parameters_in(child_weights, children),
         children,
-        len(ZOOS[wildcards.experiment].candidates(wildcards.setting)),
+        len(candidates_of(wildcards)),
     )
 
 

@@ -8,12 +8,12 @@ rule similarity:
         candidate_weights=lambda wildcards: files_of(
             "weights",
             wildcards.experiment,
-            ZOOS[wildcards.experiment].candidates(wildcards.setting),
+            candidates_of(wildcards),
         ),
         candidate_features=lambda wildcards: files_of(
             "features",
             wildcards.experiment,
-            ZOOS[wildcards.experiment].candidates(wildcards.setting),
+            candidates_of(wildcards),
         ),
     output:
         scores="results/{experiment}/similarity/{setting}/{parent}/{block}/scores.parquet",
@@ -37,8 +37,6 @@ rule similarity:
         probe=probe_of,
         similarity=lambda wildcards: experiment_of(wildcards)["similarity"],
         children=lambda wildcards: ids_of(block_of(wildcards)),
-        candidates=lambda wildcards: ZOOS[wildcards.experiment].candidates(
-            wildcards.setting
-        ),
+        candidates=candidates_of,
     script:
         "../scripts/similarity.py"

@@ -1,0 +1,20 @@
+import sys
+from pathlib import Path
+
+from lineage.errors import UserError
+from lineage.provenance import code_of as digest_of
+
+
+def stopping_on_mistakes(function, *args, **kwargs):
+    """Ends the run with one line where the user made a mistake."""
+    try:
+        return function(*args, **kwargs)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def code_of(script):
+    """Digest of the code that a stage script runs."""
+    return stopping_on_mistakes(
+        digest_of, Path(workflow.basedir, "workflow", "scripts", script)
+    )
