@@ -203,5 +203,15 @@ STAGES = pa.schema(
 )
 """One row a rule: seconds of all its jobs, the most resident MB of one of them, and the most MB asked for."""
 
+P_VALUES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("child", pa.string()),
+        ("candidate", pa.string()),
+        ("log10_p", pa.float64()),
+    ]
+)
+"""One row a pair of networks that are known to be unrelated: what an audit says of it."""
+
 RUN = pa.schema([("experiment", pa.string()), ("what", pa.string()), ("value", pa.string())])
 """Where an experiment's results come from: configuration digest, date, device, versions."""

@@ -14,6 +14,7 @@ from lineage.schemas import (
     EDGES,
     HISTORY,
     OUTCOMES,
+    P_VALUES,
     PAIRS,
     PUBLISHED,
     RESULTS,
@@ -29,6 +30,7 @@ OPTIONAL = {
     "pairs": PAIRS,
     "history": HISTORY,
     "calibration": CALIBRATION,
+    "p_values": P_VALUES,
     "stages": STAGES,
     "run": RUN,
 }
@@ -50,6 +52,7 @@ class Inputs:
     pairs: pd.DataFrame
     history: pd.DataFrame
     calibration: pd.DataFrame
+    p_values: pd.DataFrame
     stages: pd.DataFrame
     run: pd.DataFrame
 

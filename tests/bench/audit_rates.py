@@ -25,7 +25,9 @@ from lineage.audit.auditing import Audit
 from lineage.audit.digest import DigestCache
 from lineage.audit.naming import heads
 from lineage.audit.sources import Source
-from lineage.evaluation import wilson_interval
+from lineage.intervals import wilson_interval
+from lineage.parquet import write_table
+from lineage.schemas import P_VALUES
 from lineage.zoo import seed_of
 
 Tensors = dict[str, np.ndarray]
@@ -64,8 +66,11 @@ def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> Non
         for path in sorted(results.glob("finetune/*/*/*/weights.h5"))
         for model in models_of(path)
     ]
+    unrelated = []
     for child, parent in children:
-        came = named(rates.audit(child, roots))
+        audit = rates.audit(child, roots)
+        unrelated += p_values(child.partition("::")[2], audit, parent)
+        came = named(audit)
         rates.count(
             "default", "all candidates", "the parent", "the parent" if came == f"parent {parent}" else came
         )
@@ -80,8 +85,20 @@ def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> Non
         child, subset = draws[number]
         rates.count("default", "parent removed", "none of these", named(rates.audit(child, list(subset))))
     for one, other in itertools.permutations(roots, 2):
-        came = named(rates.audit(one.path, [other]))
-        rates.count("default", "independent pair", "none of these", came)
+        audit = rates.audit(one.path, [other])
+        unrelated += p_values(one.id, audit)
+        rates.count("default", "independent pair", "none of these", named(audit))
+    rows = [{"experiment": results.name} | row for row in unrelated]
+    write_table(results / "p_values.parquet", rows, P_VALUES, ["child", "candidate"])
+
+
+def p_values(child: str, audit: Audit, parent: str | None = None) -> list[dict]:
+    """Rows of P_VALUES without their experiment: what the audit says of every candidate but the parent."""
+    return [
+        {"child": child, "candidate": one.id, "log10_p": one.log10_p}
+        for one in audit.candidates
+        if one.id != parent
+    ]
 
 
 def models_of(path: Path) -> list[str]:

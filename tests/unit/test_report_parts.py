@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from colorspacious import cspace_convert
 from every_result import GAPS, METHODS, PROBES, N, rows_of, write_every_result
 from hypothesis import given
@@ -26,6 +27,7 @@ from lineage.report.inputs import read_inputs
 from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
 from lineage.report.names import number_in, without_probe
 from lineage.report.network import chord, details, family, shown_methods
+from lineage.report.p_values import shares
 
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
 BLIND = ("deuteranomaly", "protanomaly", "tritanomaly")
@@ -65,6 +67,14 @@ def test_colours_stay_apart_for_the_colour_blind(kind):
 
     for one, other in itertools.combinations(HUES, 2):
         assert np.linalg.norm(seen(one) - seen(other)) > 20, (one, other)
+
+
+def test_shares_of_p_values_are_their_empirical_distribution():
+    log10_p = [0.0, 0.0, -0.5, -1.0, -1.0, -3.0]
+    found = shares(pd.DataFrame({"log10_p": log10_p}))
+    expected = scipy.stats.ecdf([10**value for value in log10_p]).cdf
+    np.testing.assert_allclose(found["p"], expected.quantiles, atol=1e-4)
+    np.testing.assert_allclose(found["share"], expected.probabilities, atol=1e-4)
 
 
 def test_no_two_families_share_both_colour_and_shape():

@@ -1,0 +1,50 @@
+"""Whether an audit's p-values are what they say, over pairs of networks that are known to be unrelated."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from lineage.report import palette
+from lineage.report.figure import Figure, one_each
+from lineage.report.inputs import Inputs
+
+
+def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
+    """The share of unrelated pairs whose p-value is at most p, against p."""
+    for (experiment,), rows in one_each(inputs.p_values, ["experiment"]):
+        shown = shares(rows)
+        scale = alt.Scale(domain=[0, 1])
+        x = alt.X("p:Q", title="p", scale=scale)
+        y = alt.Y("share:Q", title=f"share of p-values up to p (n = {len(rows)} pairs)", scale=scale)
+        diagonal = alt.Chart(pd.DataFrame({"p": [0, 1], "share": [0, 1]}))
+        chart = alt.layer(
+            diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
+            alt.Chart(shown)
+            .mark_line(interpolate="step-after", point=True, color=palette.FAMILIES["path"][0])
+            .encode(x=x, y=y, tooltip=["p", "share"]),
+        ).properties(height=220)
+        yield Figure(
+            name=f"p-values-{experiment}",
+            title=f"Calibration of the audit's p-values: {experiment}",
+            caption="Every child beside each root that is not its parent, and every two roots. A test keeps its "
+            "level where the line is not above the diagonal; below it p-values are conservative, as a pair's "
+            "bounds those of all its matrices.",
+            alt=f"Share of unrelated pairs of {experiment} with a p-value up to p, against p, and the diagonal",
+            chart=chart,
+            data=shown,
+        )
+
+
+def shares(rows: pd.DataFrame) -> pd.DataFrame:
+    """p, and the share of the pairs with a p-value up to that: at every p-value that there is.
+
+    Args:
+        rows: P_VALUES of one experiment.
+    """
+    values = np.sort(10.0 ** rows["log10_p"].to_numpy())
+    found = np.unique(values)
+    return pd.DataFrame(
+        {"p": found, "share": np.searchsorted(values, found, side="right") / len(values)}
+    ).round(4)
