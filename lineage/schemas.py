@@ -190,4 +190,4 @@ P_VALUES = pa.schema(
         ("log10_p", pa.float64()),
     ]
 )
-"""One row a pair that was audited: the p-value of its independence, and whether the child comes from the candidate."""
+"""One row an audited pair: the p-value of its independence, and whether the child comes from the candidate."""

@@ -23,6 +23,7 @@ from lineage.schemas import (
     EDGES,
     HISTORY,
     OUTCOMES,
+    P_VALUES,
     PAIRS,
     PREDICTIONS,
     RESULTS,
@@ -47,7 +48,7 @@ LIBRARIES = (
     "pyarrow",
     "snakemake",
 )
-COPIED = {"results": RESULTS, "outcomes": OUTCOMES, "curves": CURVES, "edges": EDGES}
+COPIED = {"results": RESULTS, "outcomes": OUTCOMES, "curves": CURVES, "edges": EDGES, "p_values": P_VALUES}
 """What another folder gets as it is."""
 SCHEMAS = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stages": STAGES, "run": RUN}
 

@@ -14,6 +14,7 @@ from lineage.schemas import (
     EDGES,
     HISTORY,
     OUTCOMES,
+    P_VALUES,
     PAIRS,
     PUBLISHED,
     RESULTS,
@@ -31,6 +32,7 @@ OPTIONAL = {
     "calibration": CALIBRATION,
     "stages": STAGES,
     "run": RUN,
+    "p_values": P_VALUES,
 }
 
 
@@ -52,6 +54,7 @@ class Inputs:
     calibration: pd.DataFrame
     stages: pd.DataFrame
     run: pd.DataFrame
+    p_values: pd.DataFrame
 
 
 def read_inputs(folder: str | Path) -> Inputs:
