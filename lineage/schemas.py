@@ -86,6 +86,19 @@ OUTCOMES = pa.schema(
 )
 """One row a verdict on a test child; credit is 1 if right, 1/k if the parent is among k tied candidates."""
 
+EDGES = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("method", pa.string()),
+        ("child", pa.string()),
+        ("generation", pa.int32()),
+        ("predicted", pa.string()),
+        ("parent", pa.string()),
+        ("margin", pa.float64()),
+    ]
+)
+"""The lineage network by every method: one row a child with its predicted and its true parent."""
+
 RESULTS = pa.schema(
     [
         ("experiment", pa.string()),
@@ -99,6 +112,31 @@ RESULTS = pa.schema(
     ]
 )
 """The tidy table of results: one row a number; seed is null where all seeds are pooled."""
+
+BLOCK_SCORES = pa.schema([*SCORES, ("source", pa.string())])
+"""One row a score of a block of a hybrid, named by the layer that ends it, against a candidate's; and its source."""
+
+ORIGINS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("child", pa.string()),
+        ("layer", pa.string()),
+        ("candidates", pa.int32()),
+        ("source", pa.string()),
+        ("predicted", pa.string()),
+        ("probability", pa.float64()),
+        ("source_probability", pa.float64()),
+        ("tied", pa.int32()),
+        ("overshoot", pa.int32()),
+        ("credit", pa.float64()),
+        ("alpha", pa.float64()),
+        ("temperature", pa.float64()),
+    ]
+)
+"""One row a verdict on a block of a test child; probability is that of the predicted candidate (of each tied one)."""
 
 CURVES = pa.schema(
     [
@@ -124,19 +162,6 @@ PUBLISHED = pa.schema(
     ]
 )
 """Accuracy in per cent from Yu & Wang 2024, poster, Tab. 1 (ResNet18, ImageNet root)."""
-
-EDGES = pa.schema(
-    [
-        ("experiment", pa.string()),
-        ("method", pa.string()),
-        ("child", pa.string()),
-        ("generation", pa.int32()),
-        ("predicted", pa.string()),
-        ("parent", pa.string()),
-        ("margin", pa.float64()),
-    ]
-)
-"""One row a method and child of a lineage network: the generation is the child's, predicted and parent are ids."""
 
 PAIRS = pa.schema(
     [

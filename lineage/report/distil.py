@@ -22,6 +22,7 @@ from lineage.schemas import (
     CURVES,
     EDGES,
     HISTORY,
+    ORIGINS,
     OUTCOMES,
     P_VALUES,
     PAIRS,
@@ -48,7 +49,14 @@ LIBRARIES = (
     "pyarrow",
     "snakemake",
 )
-COPIED = {"results": RESULTS, "outcomes": OUTCOMES, "curves": CURVES, "edges": EDGES, "p_values": P_VALUES}
+COPIED = {
+    "results": RESULTS,
+    "outcomes": OUTCOMES,
+    "curves": CURVES,
+    "edges": EDGES,
+    "p_values": P_VALUES,
+    "origins": ORIGINS,
+}
 """What another folder gets as it is."""
 SCHEMAS = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stages": STAGES, "run": RUN}
 

@@ -13,6 +13,7 @@ from lineage.schemas import (
     CURVES,
     EDGES,
     HISTORY,
+    ORIGINS,
     OUTCOMES,
     P_VALUES,
     PAIRS,
@@ -33,6 +34,7 @@ OPTIONAL = {
     "stages": STAGES,
     "run": RUN,
     "p_values": P_VALUES,
+    "origins": ORIGINS,
 }
 
 
@@ -55,6 +57,7 @@ class Inputs:
     stages: pd.DataFrame
     run: pd.DataFrame
     p_values: pd.DataFrame
+    origins: pd.DataFrame
 
 
 def read_inputs(folder: str | Path) -> Inputs:

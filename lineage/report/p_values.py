@@ -11,8 +11,6 @@ from lineage.report import palette
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
 
-SHADE = "#6290fb"
-
 
 def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
     """The share of unrelated pairs whose p-value is at most a level, against the level."""
@@ -39,11 +37,13 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
         base = alt.Chart(shown).encode(x=x)
         chart = alt.layer(
             diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
-            base.mark_area(color=SHADE, opacity=0.3, interpolate="step-after").encode(
+            base.mark_area(color=palette.FILL, opacity=0.3, interpolate="step-after").encode(
                 y=alt.Y("share_low:Q", title=title), y2="share_high:Q"
             ),
             base.mark_line(
-                color=palette.INK, interpolate="step-after", point=alt.OverlayMarkDef(size=20)
+                color=palette.INK,
+                interpolate="step-after",
+                point=alt.OverlayMarkDef(size=20, color=palette.INK),
             ).encode(y=y, tooltip=list(shown.columns)),
         ).properties(height=240)
         yield Figure(

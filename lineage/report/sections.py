@@ -20,7 +20,14 @@ from lineage.report.heatmap import heatmap_figures
 from lineage.report.inputs import Inputs
 from lineage.report.learning import training_figures
 from lineage.report.network import network_figures
+from lineage.report.origins import origin_figures
 from lineage.report.p_values import p_value_figures
+
+
+def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
+    """How often the origin of each block is found, and what was found."""
+    yield from block_figures(inputs)
+    yield from origin_figures(inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +110,7 @@ SECTIONS = [
         id="block",
         heading="Hybrid networks",
         explanation="Networks put together from blocks of several parents: where does each block come from?",
-        make=block_figures,
+        make=hybrid_figures,
         needs="hybrid networks",
     ),
     Section(
