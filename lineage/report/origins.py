@@ -28,7 +28,7 @@ def origin_figures(inputs: Inputs) -> Iterator[Figure]:
         base = alt.Chart().encode(
             x=alt.X("layer:N", sort=None, title="block", axis=alt.Axis(labelAngle=-30)),
             y=alt.Y(
-                "child:N", sort=None, title=f"hybrid (n = {len(children)})", axis=alt.Axis(labelLimit=80)
+                "child:N", sort=None, title=f"hybrid (n = {len(children)})", axis=alt.Axis(labelLimit=58)
             ),
         )
         cells = base.mark_rect(opacity=0.55).encode(
