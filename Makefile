@@ -47,7 +47,6 @@ audit: $(READY) ## every child of config/models.tsv
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py
 	@$(RUN)/python tests/bench/audit_speed.py
-	@$(RUN)/python tests/bench/audit_p_values.py
 
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .

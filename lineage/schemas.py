@@ -205,14 +205,3 @@ STAGES = pa.schema(
 
 RUN = pa.schema([("experiment", pa.string()), ("what", pa.string()), ("value", pa.string())])
 """Where an experiment's results come from: configuration digest, date, device, versions."""
-
-P_VALUES = pa.schema(
-    [
-        ("experiment", pa.string()),
-        ("child", pa.string()),
-        ("candidate", pa.string()),
-        ("related", pa.bool_()),
-        ("log10_p", pa.float64()),
-    ]
-)
-"""One row an audited pair: the p-value of its independence, and whether the child comes from the candidate."""

@@ -24,7 +24,6 @@ from lineage.schemas import (
     HISTORY,
     ORIGINS,
     OUTCOMES,
-    P_VALUES,
     PAIRS,
     PREDICTIONS,
     RESULTS,
@@ -54,7 +53,6 @@ COPIED = {
     "outcomes": OUTCOMES,
     "curves": CURVES,
     "edges": EDGES,
-    "p_values": P_VALUES,
     "origins": ORIGINS,
 }
 """What another folder gets as it is."""

@@ -15,7 +15,6 @@ from lineage.schemas import (
     HISTORY,
     ORIGINS,
     OUTCOMES,
-    P_VALUES,
     PAIRS,
     PUBLISHED,
     RESULTS,
@@ -33,7 +32,6 @@ OPTIONAL = {
     "calibration": CALIBRATION,
     "stages": STAGES,
     "run": RUN,
-    "p_values": P_VALUES,
     "origins": ORIGINS,
 }
 
@@ -56,7 +54,6 @@ class Inputs:
     calibration: pd.DataFrame
     stages: pd.DataFrame
     run: pd.DataFrame
-    p_values: pd.DataFrame
     origins: pd.DataFrame
 
 

@@ -21,7 +21,6 @@ from lineage.report.inputs import Inputs
 from lineage.report.learning import training_figures
 from lineage.report.network import network_figures
 from lineage.report.origins import origin_figures
-from lineage.report.p_values import p_value_figures
 
 
 def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
@@ -119,13 +118,6 @@ SECTIONS = [
         explanation="Whether the detector's probabilities are frequencies.",
         make=calibration_figures,
         needs="a trained detector (calibration.parquet; `lineage distil` makes it)",
-    ),
-    Section(
-        id="p-values",
-        heading="P-values of audits",
-        explanation="Whether an audit's p-value keeps what it promises.",
-        make=p_value_figures,
-        needs="audits of its models (p_values.parquet; `make audit-bench` makes it)",
     ),
     Section(
         id="training",

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import vl_convert
 from lineage_network import write_edges
-from scipy.stats import binomtest, ecdf
+from scipy.stats import binomtest
 
 from lineage.errors import UserError
 from lineage.report.files import figures
@@ -178,17 +178,6 @@ def test_intervals_of_curves_are_wilsons(drawn):
         if abs(right - round(right)) < 1e-3:
             known = binomtest(round(right), row.n).proportion_ci(method="wilson")
             assert (row.low, row.high) == pytest.approx((100 * known.low, 100 * known.high), abs=1e-3)
-
-
-def test_the_curve_of_p_values_is_their_distribution(drawn):
-    pairs = pq.read_table(REFERENCE / "fc-fashion" / "p_values.parquet").to_pandas()
-    known = ecdf(10 ** pairs.loc[~pairs["related"], "log10_p"]).cdf
-    figure = drawn["p-values-fc-fashion"]
-    assert len(figure.data) > 4
-    for row in figure.data.itertuples():
-        assert row.share == pytest.approx(known.evaluate(row.level), abs=1e-4)
-        assert row.share_low <= row.share <= row.share_high
-    assert "48 related pairs" in figure.caption
 
 
 def test_every_line_of_an_alpha_figure_starts_with_direct(drawn):
