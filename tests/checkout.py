@@ -143,7 +143,7 @@ class Checkout:
 
     def artifacts(self) -> dict[str, bytes]:
         """Bytes of all that a run computes; not of what holds times and dates."""
-        ignored = {"logs", "benchmarks", "reference"}
+        ignored = {"logs", "benchmarks", "figures", "reference"}
         dated = {"stages.parquet", "run.parquet", "report.html"}
         return {
             str(path.relative_to(self.folder)): path.read_bytes()

@@ -6,7 +6,7 @@ import numpy as np
 
 from lineage.conditions import STANDARD, with_count
 from lineage.parquet import write_table
-from lineage.schemas import RESULTS
+from lineage.schemas import ORIGINS, RESULTS
 
 METHODS = ("detector", "weight_l2", "cka/direct", "cka/path", "l1/path")
 PROBES = (8, 32, 1024)
@@ -44,8 +44,26 @@ def rows_of(experiment: str) -> list[dict]:
     return rows
 
 
+def origins_of(experiment: str) -> list[dict]:
+    """Rows of ORIGINS: blocks of hybrids, of which every third is found to come from elsewhere."""
+    rows = []
+    for number in range(30):
+        child, layer = f"p{number // 3}.mixed.000", f"blocks.{5 * (number % 3)}"
+        rows += [
+            {"experiment": experiment, "setting": "mixed", "method": method, "seed": seed, "child": child,
+             "layer": layer, "candidates": 10, "source": f"p{number % 10}",
+             "predicted": f"p{(number + (number % 3 == 2)) % 10}", "probability": 0.9, "source_probability": 0.9,
+             "tied": 1, "overshoot": 0, "credit": float(number % 3 != 2), "alpha": 0.5, "temperature": 1.0}
+            for method in ("cka/path", "weight_l2") for seed in (0, 1)
+        ]  # fmt: skip
+    return rows
+
+
 def write_every_result(folder: Path) -> None:
-    """Writes experiments that differ in their probe."""
+    """Writes experiments that differ in their probe, one of them with hybrids."""
+    experiment = f"made-probe-{PROBES[0]}"
+    order = ["method", "seed", "child", "layer"]
+    write_table(folder / experiment / "origins.parquet", origins_of(experiment), ORIGINS, order)
     for probe in PROBES:
         experiment = f"made-probe-{probe}"
         path = folder / experiment / "results.parquet"

@@ -9,7 +9,7 @@ from lineage.intervals import wilson_interval
 from lineage.report import palette
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
-from lineage.report.names import differs_in_probe, number_in, without_probe
+from lineage.report.names import differs_in_probe, in_numbers, number_in, without_probe
 from lineage.report.panels import panels
 
 INTERVAL = "Bars are 95 % intervals (Wilson), the dotted line is chance."
@@ -215,6 +215,7 @@ def block_figures(inputs: Inputs) -> Iterator[Figure]:
     table = inputs.conditions
     table = table[table["condition"].str.startswith("block ")]
     table = table.assign(block=table["condition"].str.removeprefix("block "))
+    table = table.sort_values("block", key=lambda blocks: blocks.map(in_numbers), kind="stable")
     for (experiment, setting), rows in one_each(table, ["experiment", "setting"]):
         chart, shown = panels(
             _by_method(rows), alt.X("block:O", title="block", sort=None, axis=alt.Axis(labelAngle=-30))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import altair as alt
 
+from lineage.report import palette
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
 
@@ -11,7 +12,7 @@ ORDER_OF_WORK = (
     *("pretrain", "finetune", "features", "root_features", "path_features"),
     *("similarity", "detector", "transfer", "evaluate", "distil"),
 )
-SPENT = {"importing": "#92929a", "computing": "#6290fb"}
+SPENT = {"importing": palette.MUTED, "computing": palette.FILL}
 
 
 def cost_figures(inputs: Inputs) -> Iterator[Figure]:
@@ -55,7 +56,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
             base.mark_bar(color=SPENT["computing"]).encode(
                 x=alt.X("memory:Q", title=title), tooltip=list(memory.columns)
             ),
-            base.mark_tick(color="currentColor", thickness=2).encode(x=alt.X("asked:Q", title=title)),
+            base.mark_tick(color=palette.INK, thickness=2).encode(x=alt.X("asked:Q", title=title)),
         ).properties(height=18 * len(rows))
         yield Figure(
             name=f"memory-{experiment}",

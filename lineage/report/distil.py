@@ -22,6 +22,7 @@ from lineage.schemas import (
     CURVES,
     EDGES,
     HISTORY,
+    ORIGINS,
     OUTCOMES,
     P_VALUES,
     PAIRS,
@@ -49,7 +50,14 @@ LIBRARIES = (
     "pyarrow",
     "snakemake",
 )
-COPIED = {"results": RESULTS, "outcomes": OUTCOMES, "curves": CURVES, "edges": EDGES, "p_values": P_VALUES}
+COPIED = {
+    "results": RESULTS,
+    "outcomes": OUTCOMES,
+    "curves": CURVES,
+    "edges": EDGES,
+    "origins": ORIGINS,
+    "p_values": P_VALUES,
+}
 """What another folder gets as it is."""
 SCHEMAS = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stages": STAGES, "run": RUN}
 

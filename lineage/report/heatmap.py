@@ -1,6 +1,5 @@
 """Children against candidates: every score, with the true parent marked."""
 
-import re
 from collections.abc import Iterator
 
 import altair as alt
@@ -9,12 +8,7 @@ import numpy as np
 from lineage.report import palette
 from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.inputs import Inputs
-from lineage.report.names import differs_in_probe
-
-
-def in_numbers(name: str) -> tuple:
-    """What names are sorted by, so that p10 comes after p9."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))
+from lineage.report.names import differs_in_probe, in_numbers
 
 
 def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:

@@ -13,6 +13,7 @@ from lineage.schemas import (
     CURVES,
     EDGES,
     HISTORY,
+    ORIGINS,
     OUTCOMES,
     P_VALUES,
     PAIRS,
@@ -33,6 +34,7 @@ OPTIONAL = {
     "p_values": P_VALUES,
     "stages": STAGES,
     "run": RUN,
+    "origins": ORIGINS,
 }
 
 
@@ -55,6 +57,7 @@ class Inputs:
     p_values: pd.DataFrame
     stages: pd.DataFrame
     run: pd.DataFrame
+    origins: pd.DataFrame
 
 
 def read_inputs(folder: str | Path) -> Inputs:

@@ -29,3 +29,8 @@ def without_probe(experiment: str) -> str:
     """The name that experiments share which differ in their probe."""
     found = FORMS["probe"].fullmatch(experiment)
     return found["base"] if found else experiment
+
+
+def in_numbers(name: str) -> tuple:
+    """What names are sorted by, so that p10 comes after p9."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))

@@ -11,21 +11,19 @@ from lineage.report import palette
 from lineage.report.figure import Figure, one_each
 from lineage.report.inputs import Inputs
 from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
+from lineage.report.methods import shown_methods
 from lineage.report.names import differs_in_probe
-from lineage.tables import ORDER
 
 SEVERAL = 3
-MOST_METHODS = 4
-"""So many methods can be chosen between, lest the page grow."""
 FOUND = alt.Scale(domain=["right", "wrong"], range=[palette.INK, palette.WRONG])
 DASHES = alt.Scale(domain=["right", "wrong"], range=[[1, 0], [4, 2]])
 ROOT, RIGHT, WRONG, UNDECIDED, UNASKED = "root", "right", "wrong", "undecided", "not asked"
 LOOKS = {
-    ROOT: ("#6290fb", "square"),
+    ROOT: (palette.FILL, "square"),
     RIGHT: (palette.INK, "circle"),
     WRONG: (palette.WRONG, "cross"),
-    UNDECIDED: ("#cd8309", "diamond"),
-    UNASKED: ("#92929a", "triangle-up"),
+    UNDECIDED: (palette.FAMILIES["direct"][0], "diamond"),
+    UNASKED: (palette.MUTED, "triangle-up"),
 }
 """Colour and shape of a model: undecided if several candidates tie, not asked if it is in no test set."""
 BEND = 0.75
@@ -37,24 +35,12 @@ def network_figures(inputs: Inputs) -> Iterator[Figure]:
     for (experiment,), edges in one_each(inputs.edges, ["experiment"]):
         if edges["generation"].max() < SEVERAL or differs_in_probe(experiment):
             continue
-        methods = shown_methods(edges)
+        methods = shown_methods(edges["method"])
         edges = edges[edges["method"].isin(methods)]
         graph = family_tree(edges)
         models = details(edges, graph, methods)
         yield chord(experiment, edges, graph, models, methods)
         yield family(experiment, edges, graph, models, methods)
-
-
-def shown_methods(edges: pd.DataFrame) -> list[str]:
-    """The first methods in the tables' order, of different families first."""
-    methods = sorted(set(edges["method"]))
-    place = {
-        method: next(number for number, mark in enumerate(ORDER) if mark in method) for method in methods
-    }
-    methods.sort(key=place.get)
-    first = list({place[method]: method for method in reversed(methods)}.values())[::-1]
-    others = [method for method in methods if method not in first]
-    return [*first, *others][:MOST_METHODS]
 
 
 def details(edges: pd.DataFrame, graph: nx.DiGraph, methods: list[str]) -> pd.DataFrame:

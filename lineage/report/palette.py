@@ -20,7 +20,8 @@ FAMILIES = {
 """Colour and shape of each family of methods."""
 OTHER = ("#b0413e", "triangle-down")
 """Of a method that is in no family."""
-WRONG = "#e5484d"
+FILL, MUTED, WRONG = "#6290fb", "#92929a", "#e5484d"
+"""Of bars and roots, of what matters less, and of wrong verdicts."""
 
 
 def family_of(method: str) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from lineage.report.accuracy import (
     alpha_figures,
-    block_figures,
     candidates_figures,
     gap_figures,
     layer_figures,
@@ -17,6 +16,7 @@ from lineage.report.comparison import published_figures
 from lineage.report.costs import cost_figures
 from lineage.report.figure import Figure
 from lineage.report.heatmap import heatmap_figures
+from lineage.report.hybrids import hybrid_figures
 from lineage.report.inputs import Inputs
 from lineage.report.learning import training_figures
 from lineage.report.network import network_figures
@@ -103,7 +103,7 @@ SECTIONS = [
         id="block",
         heading="Hybrid networks",
         explanation="Networks put together from blocks of several parents: where does each block come from?",
-        make=block_figures,
+        make=hybrid_figures,
         needs="hybrid networks",
     ),
     Section(

@@ -25,8 +25,10 @@ from lineage.report.distil import calibration, pairs, stages
 from lineage.report.files import write_figures
 from lineage.report.inputs import read_inputs
 from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
+from lineage.report.methods import shown_methods
 from lineage.report.names import number_in, without_probe
-from lineage.report.network import chord, details, family, shown_methods
+from lineage.report.network import chord, details, family
+from lineage.report.origins import origin_figures
 from lineage.report.p_values import shares
 
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
@@ -143,7 +145,7 @@ def test_leaves_have_rows_of_their_own_and_parents_are_in_the_middle_of_their_ch
 
 
 def test_chord_and_tree_tell_each_model_and_whether_it_was_right(network):
-    graph, methods = family_tree(network), shown_methods(network)
+    graph, methods = family_tree(network), shown_methods(network["method"])
     assert methods[0] == "detector"
     assert set(methods) == set(SHARES_RIGHT)
     models = details(network, graph, methods)
@@ -221,6 +223,16 @@ def test_generation_gaps_have_precision_and_recall_with_their_intervals(everythi
         for end, column in (("", row.mean), ("_low", row.low), ("_high", row.high)):
             assert column == value("made-probe-8", row.method, f"gap {row.gap}", row.metric + end)
         assert row.n == N
+
+
+def test_the_figure_of_hybrids_has_a_cell_a_block_and_says_what_was_found(everything):
+    [figure] = origin_figures(everything)
+    assert len(figure.data) == 2 * 30
+    is_right = figure.data["source"] == figure.data["predicted"]
+    assert (figure.data["found"] == "right").tolist() == is_right.tolist()
+    assert is_right.mean() == pytest.approx(2 / 3)
+    assert list(dict.fromkeys(figure.data["layer"])) == ["blocks.0", "blocks.5", "blocks.10"]
+    assert list(dict.fromkeys(figure.data["child"])) == [f"p{number}.mixed.000" for number in range(10)]
 
 
 def test_figures_are_written_as_svg_pdf_and_png(results_of_one_method):
