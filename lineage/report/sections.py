@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from lineage.report.accuracy import (
     alpha_figures,
-    block_figures,
     candidates_figures,
     gap_figures,
     layer_figures,
@@ -17,16 +16,10 @@ from lineage.report.comparison import published_figures
 from lineage.report.costs import cost_figures
 from lineage.report.figure import Figure
 from lineage.report.heatmap import heatmap_figures
+from lineage.report.hybrids import hybrid_figures
 from lineage.report.inputs import Inputs
 from lineage.report.learning import training_figures
 from lineage.report.network import network_figures
-from lineage.report.origins import origin_figures
-
-
-def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
-    """How often the origin of each block is found, and what was found."""
-    yield from block_figures(inputs)
-    yield from origin_figures(inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
