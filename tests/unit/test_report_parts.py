@@ -23,12 +23,11 @@ from lineage.report import palette
 from lineage.report.accuracy import block_figures, candidates_figures, gap_figures, probe_figures
 from lineage.report.distil import calibration, pairs, stages
 from lineage.report.files import write_figures
+from lineage.report.hybrids import origin_figures
 from lineage.report.inputs import read_inputs
 from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
-from lineage.report.methods import shown_methods
 from lineage.report.names import number_in, without_probe
-from lineage.report.network import chord, details, family
-from lineage.report.origins import origin_figures
+from lineage.report.network import chord, details, family, shown_methods
 from lineage.report.p_values import shares
 
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}

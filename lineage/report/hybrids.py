@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
+from lineage.report.accuracy import block_figures
 from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.inputs import Inputs
 from lineage.report.methods import shown_methods
@@ -13,6 +14,12 @@ from lineage.report.names import in_numbers
 MOST_CHILDREN = 20
 """So many are drawn."""
 FOUND = alt.Scale(domain=["right", "wrong"], range=[palette.FILL, palette.WRONG])
+
+
+def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
+    """How often the origin of each block is found, and what was found."""
+    yield from block_figures(inputs)
+    yield from origin_figures(inputs)
 
 
 def origin_figures(inputs: Inputs) -> Iterator[Figure]:
