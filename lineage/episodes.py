@@ -64,7 +64,7 @@ class Episodes:
         parent_of: Mapping[str, str],
         on_path: list[Callable[[str, str], Image]] | None = None,
     ):
-        self._kinds = [weights, features]
+        self._kinds = {"weights": weights, "features": features}
         self._on_path = on_path
         self.candidates = list(candidates)
         self._parent_of = parent_of
@@ -87,15 +87,15 @@ class Episodes:
         weights, features = (
             [
                 self._cropped(kind, layer, children, candidates, crop, generator)
-                for layer in range(len(self._kinds[kind]))
+                for layer in range(len(images))
             ]
-            for kind in range(2)
+            for kind, images in self._kinds.items()
         )
         return weights, features
 
     def _cropped(
         self,
-        kind: int,
+        kind: str,
         layer: int,
         children: Sequence[str],
         candidates: Sequence[str],
@@ -111,7 +111,7 @@ class Episodes:
             start = int(torch.randint(size - length + 1, (), generator=generator))
             window.append(slice(start, start + length))
         ours = torch.stack([_seen(images[child], *window) for child in children])
-        if self._on_path and kind == 1:
+        if self._on_path and kind == "features":
             moved = self._on_path[layer]
             theirs = torch.stack([_seen(moved(c, p), *window) for c in children for p in candidates])
             theirs = theirs.unflatten(0, (len(children), len(candidates)))

@@ -101,8 +101,16 @@ class _Files:
 
     kind: str
 
-    def __init__(self):
+    def __init__(self, paths: Iterable[str | Path]):
         self._files: dict[str | Path, h5py.File] = {}
+        self._path_of: dict[str, str | Path] = {}
+        for path in paths:
+            with _opened(path, self.kind) as file:
+                self._path_of |= dict.fromkeys(self._held(file), path)
+
+    def _held(self, file: h5py.File) -> Iterable[str]:
+        """Ids of the models that a file holds."""
+        raise NotImplementedError
 
     def _kept_open(self, path: str | Path) -> h5py.File:
         if path not in self._files:
@@ -115,12 +123,8 @@ class Weights(_Files):
 
     kind = "weights"
 
-    def __init__(self, paths: Iterable[str | Path]):
-        super().__init__()
-        self._path_of = {}
-        for path in paths:
-            with _opened(path, "weights") as file:
-                self._path_of |= dict.fromkeys(file["models"], path)
+    def _held(self, file: h5py.File) -> Iterable[str]:
+        return file["models"]
 
     @property
     def models(self) -> list[str]:
@@ -174,21 +178,18 @@ class Features(_Files):
     """The features of the models of one or more feature files, read when asked for."""
 
     kind = "features"
+    _samples: np.ndarray | None = None
 
-    def __init__(self, paths: Iterable[str | Path]):
-        super().__init__()
-        self._path_of = {}
-        samples = None
-        for path in paths:
-            with _opened(path, "features") as file:
-                self.layers = json.loads(file.attrs["layers"])
-                self._path_of |= dict.fromkeys(file["features"][self.layers[0]], path)
-                if samples is not None and not np.array_equal(samples, file["samples"][()]):
-                    raise UserError(
-                        f"{path}: expected the same probe as in the other files, but its samples differ; "
-                        "remove it and run again"
-                    )
-                samples = file["samples"][()]
+    def _held(self, file: h5py.File) -> Iterable[str]:
+        samples = file["samples"][()]
+        if self._samples is not None and not np.array_equal(self._samples, samples):
+            raise UserError(
+                f"{file.filename}: expected the same probe as in the other files, but its samples differ; "
+                "remove it and run again"
+            )
+        self._samples = samples
+        self.layers = json.loads(file.attrs["layers"])
+        return file["features"][self.layers[0]]
 
     def __call__(self, model_id: str, layers: Iterable[str] | None = None) -> dict[str, Tensor]:
         """The features of one model, of all layers or of those named: each [n, d], on the CPU.
@@ -237,12 +238,8 @@ class PathFeatures(_Files):
 
     kind = "path features"
 
-    def __init__(self, paths: Iterable[str | Path]):
-        super().__init__()
-        self._path_of = {}
-        for path in paths:
-            with _opened(path, self.kind) as file:
-                self._path_of |= dict.fromkeys(next(iter(file["features"].values())), path)
+    def _held(self, file: h5py.File) -> Iterable[str]:
+        return next(iter(file["features"].values()))
 
     def dataset(self, child: str, candidate: str, layer: str) -> h5py.Dataset:
         """The features of a candidate on the way to a child, still in their file."""
