@@ -3,6 +3,7 @@ VENV := .venv
 LIGHT := $(VENV)/.light
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
+FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
 .PHONY: run offline test test-slurm tables report figures distil resources audit bench bench-detector audit-bench lint
@@ -21,20 +22,20 @@ test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slu
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest tests/slurm
 
 tables: $(LIGHT) ## from Parquet alone, without torch; and docs/results.md from the committed results
-	@$(RUN)/lineage tables $(or $(RESULTS),results)
+	@$(RUN)/lineage tables $(FOLDER)
 	@$(RUN)/lineage results-page
 
 report: $(LIGHT) ## one page that opens without a network, from Parquet alone; without torch
-	@$(RUN)/lineage report $(or $(RESULTS),results)
+	@$(RUN)/lineage report $(FOLDER)
 
 figures: $(LIGHT) ## every figure as SVG, PDF and PNG, from Parquet alone; without torch
-	@$(RUN)/lineage figures $(or $(RESULTS),results)
+	@$(RUN)/lineage figures $(FOLDER)
 
 distil: $(LIGHT) ## the small tables that report and figures read, from a run's artifacts
-	@$(RUN)/lineage distil $(or $(RESULTS),results)
+	@$(RUN)/lineage distil $(FOLDER)
 
 resources: $(READY) ## memory and time of the last run's jobs: asked for, and used
-	@$(RUN)/lineage resources $(or $(RESULTS),results)
+	@$(RUN)/lineage resources $(FOLDER)
 
 bench: $(READY) ## ratios to a plain forward pass; minutes
 	@$(RUN)/python tests/bench/pair_cost.py
