@@ -170,10 +170,12 @@ def weight_scores(
 ) -> Iterator[Row]:
     """Rows of the weight similarities among `names`, one a group of parameters that isn't empty."""
     for similarity in (name for name in names if name in WEIGHT_SIMILARITIES):
-        for layer, keys in groups.items():
-            if keys:
+        of_keys: dict[tuple[str, ...], float] = {}  # the first layer tapped may be all there is
+        for layer, keys in ((layer, tuple(keys)) for layer, keys in groups.items() if keys):
+            if keys not in of_keys:
                 p, c = ({key: theta[key] for key in keys} for theta in (theta_p, theta_c))
-                yield layer, similarity, "direct", 0.0, WEIGHT_SIMILARITIES[similarity](p, c).item()
+                of_keys[keys] = WEIGHT_SIMILARITIES[similarity](p, c).item()
+            yield layer, similarity, "direct", 0.0, of_keys[keys]
 
 
 def block_scores(
