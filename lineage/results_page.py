@@ -17,10 +17,10 @@ SHOWN = ("l1/direct", "l1/path", "l1/taylor", "cka/direct", "cka/path", "cka/tay
 """The methods of every table: fixed, lest the best be picked by its test accuracy."""
 HEAD = """# Results
 
-`make tables` makes this page from results/reference/, the committed results of `make offline` (networks small
-enough for two CPU cores) and of config/hard.yaml. Accuracy is in per cent, the mean over seeds; layer and alpha of
-every similarity are chosen on validation children. n counts children. `weight_l2`, the distance of weights, is the
-baseline that needs no data. The paper's networks are larger: ResNet18 and others from ImageNet weights at 224 px.
+`make tables` makes this page from results/reference/, the committed results of experiments in config/ that two CPU
+cores ran. Accuracy is in per cent, the mean over seeds; layer and alpha of every similarity are chosen on validation
+children. n counts children. `weight_l2`, the distance of weights, is the baseline that needs no data. The paper's
+networks are larger: ResNet18 and others from ImageNet weights at 224 px.
 """
 
 
