@@ -1,11 +1,12 @@
 """docs/results.md: our measured runs beside the paper's claims, from Parquet alone; no torch is imported."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lineage.claims import GENERATIONS, claims_table, means
+from lineage.claims import GENERATIONS, NETWORK, claims_table, means
 from lineage.conditions import ALL_BLOCKS, STANDARD, ancestor_in, with_count
 from lineage.parquet import read_table
 from lineage.report.folders import experiments_in
@@ -89,28 +90,27 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
 
 def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Which ancestor of an earlier generation: ours beside the published number of the same method."""
-    results = results[results["experiment"] == GENERATIONS]
     generation = {"roots": "G1", "g2": "G2", "g3": "G3", "g4": "G4"}
     paper = published.set_index(["ancestor", "descendant", "method"])["mean"]
+    names = list(generation)
+    pairs = [(one, other) for place, other in enumerate(names) for one in names[:place]]
     rows = []
-    for setting in list(generation)[1:]:
-        for ancestors in list(generation)[: list(generation).index(setting)]:
-            of_pair = results[results["setting"] == setting]
-            condition = ancestor_in(ancestors)
-            if condition not in set(of_pair["condition"]):
-                condition = STANDARD
-            found = accuracy_table(of_pair, condition)
-            if found.empty:
-                continue
-            (row,) = found.to_dict("records")
-            for method in SHOWN:
-                number = paper.get((generation[ancestors], generation[setting], method))
-                row[method] += "" if number is None or not row[method] else f" ({number:.1f})"
-            pair = {"from": generation[ancestors], "to": generation[setting]}
-            rows.append(pair | {key: row[key] for key in (*SHOWN, "n", "chance %")})
-    return pd.DataFrame(rows).rename(
+    for experiment, (ancestors, setting) in itertools.product((GENERATIONS, NETWORK), pairs):
+        of_pair = results[(results["experiment"] == experiment) & (results["setting"] == setting)]
+        is_asked = ancestor_in(ancestors) in set(of_pair["condition"])
+        found = accuracy_table(of_pair, ancestor_in(ancestors) if is_asked else STANDARD)
+        if found.empty or (not is_asked and names.index(setting) - names.index(ancestors) > 1):
+            continue
+        (row,) = found.to_dict("records")
+        for method in SHOWN:
+            number = paper.get((generation[ancestors], generation[setting], method))
+            row[method] += "" if number is None or not row[method] else f" ({number:.1f})"
+        pair = {"experiment": experiment, "from": generation[ancestors], "to": generation[setting]}
+        rows.append(pair | {key: row[key] for key in (*SHOWN, "n", "chance %")})
+    table = pd.DataFrame(rows).rename(
         columns={method: f"{method} (published)" for method in _published(paper)}
     )
+    return table.loc[:, (table != "").any()] if rows else table
 
 
 def _published(paper: pd.Series) -> set[str]:

@@ -165,7 +165,7 @@ def pairs(outcomes: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFram
             similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
             for similarity, approximation in zip(scores["similarity"], scores["approximation"], strict=True)
         ]
-    )
+    ).astype({"method": "str"})
     of_detector = predictions[
         (predictions["condition"] == STANDARD) & (predictions["candidate"] != NO_PARENT)
     ].rename(columns={"logit": "score"})

@@ -18,13 +18,12 @@ rule evaluate:
             )
         ],
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
-        origins=lambda wildcards: (
+        origins=lambda wildcards: [
             rules.evaluate_origins.output.results.format(
                 experiment=wildcards.experiment
             )
-            if ZOOS[wildcards.experiment].hybrids
-            else []
-        ),
+        ]
+        * bool(ZOOS[wildcards.experiment].hybrids),
     output:
         outcomes="results/{experiment}/outcomes.parquet",
         results="results/{experiment}/results.parquet",
