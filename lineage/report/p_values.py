@@ -23,7 +23,7 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
             diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
             alt.Chart(shown)
             .mark_line(interpolate="step-after", point=True, color=palette.FAMILIES["path"][0])
-            .encode(x=x, y=y, tooltip=["p", "share"]),
+            .encode(x=x, y=y, tooltip=["p", "share", "pairs"]),
         ).properties(height=220)
         yield Figure(
             name=f"p-values-{experiment}",
@@ -38,13 +38,12 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
 
 
 def shares(rows: pd.DataFrame) -> pd.DataFrame:
-    """p, and the share of the pairs with a p-value up to that: at every p-value that there is.
+    """p, and the share and number of the pairs with a p-value up to that: at every p-value that there is.
 
     Args:
         rows: P_VALUES of one experiment.
     """
     values = np.sort(10.0 ** rows["log10_p"].to_numpy())
     found = np.unique(values)
-    return pd.DataFrame(
-        {"p": found, "share": np.searchsorted(values, found, side="right") / len(values)}
-    ).round(4)
+    pairs = np.searchsorted(values, found, side="right")
+    return pd.DataFrame({"p": found, "share": pairs / len(values), "pairs": pairs}).round(4)
