@@ -32,10 +32,10 @@ figures: $(LIGHT) ## every figure as SVG, PDF and PNG, from Parquet alone; witho
 	@$(RUN)/lineage figures $(FOLDER)
 
 distil: $(LIGHT) ## the small tables that report and figures read, from a run's artifacts
-	@$(RUN)/lineage distil $(FOLDER)
+	@$(RUN)/lineage distil $(or $(RESULTS),results)
 
 resources: $(READY) ## memory and time of the last run's jobs: asked for, and used
-	@$(RUN)/lineage resources $(FOLDER)
+	@$(RUN)/lineage resources $(or $(RESULTS),results)
 
 bench: $(READY) ## ratios to a plain forward pass; minutes
 	@$(RUN)/python tests/bench/pair_cost.py

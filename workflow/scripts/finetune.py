@@ -1,6 +1,7 @@
 """Fine-tunes one block of children."""
 
 import json
+from functools import lru_cache
 
 from lineage.data import load_data
 from lineage.hdf5 import Weights, write_weights
@@ -15,6 +16,7 @@ with stage(snakemake) as run:
     params = snakemake.params
     children = [Model(**child) for child in params.children]
     weights = Weights(snakemake.input.sources)
+    inherited = lru_cache(maxsize=1)(weights)  # a parent's children come one after another
     hybrids = Hybrids(params.network, weights)
     images = load_data(children[0].recipe["data"], params.network)
     rows = []
@@ -27,7 +29,7 @@ with stage(snakemake) as run:
                 start, origins = hybrids(child)
                 described["origins"] = json.dumps(origins)
             else:
-                start = weights(child.parent)
+                start = inherited(child.parent)
             row, state = trained(child, params.network, images, start, run.device)
             rows.append(row | {"experiment": snakemake.wildcards.experiment})
             yield described, state
