@@ -12,7 +12,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 DOCUMENT = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[paperwidth=60cm,paperheight=120cm,margin=1cm]{geometry}
-\usepackage{booktabs}
+\usepackage{booktabs,longtable}
 \begin{document}
 \input{accuracy}
 
