@@ -12,6 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
+from lineage.data import VOC
 from lineage.errors import UserError
 from lineage.zoo import Zoo
 
@@ -266,12 +267,14 @@ def _check_task(experiment: dict, where: str) -> None:
     for name, recipe in recipes.items():
         if unfit := [key for key in keys if key in recipe]:
             raise UserError(f"{where}.{name}.{unfit[0]}: expected with classification only; drop it")
+    task = experiment["network"]["task"]
     for name, recipe in (recipes | {"probe": experiment["probe"]}).items():
         data = recipe["data"]
-        if not data["source"].startswith("parquet:") or "classes" in data:
+        fits = data["source"].startswith("parquet:") or data["source"] == f"torchvision:{VOC[task]}"
+        if not fits or "classes" in data:
             raise UserError(
-                f"{where}.{name}.data: expected parquet:<file> for {experiment['network']['task']}, without classes, "
-                f"but got {data['source']!r}"
+                f"{where}.{name}.data: expected parquet:<file> or torchvision:{VOC[task]} for {task}, without "
+                f"classes, but got {data['source']!r}"
             )
 
 

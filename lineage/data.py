@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -44,6 +44,8 @@ TORCHVISION = (
     *("EMNIST-mnist", "StanfordCars", "USPS"),
     *("GTSRB", "KMNIST", "MNIST", "OxfordIIITPet", "PCAM", "QMNIST", "RenderedSST2", "STL10", "SVHN"),
 )
+VOC = {"segmentation": "VOCSegmentation", "detection": "VOCDetection"}
+"""torchvision's data for other tasks than classification."""
 TRAIN_AND_TEST = {"train": True, "test": False}
 MOST_CLASSES = 1_000_000  # a larger label is no class, and would make as many class names
 
@@ -235,9 +237,9 @@ def _split_source(source: str) -> tuple[str, str]:
         raise UserError(f"source {source!r}: scikit-learn ships the images 'sklearn:digits' only; name that")
     if scheme == "noise" and name != "uniform":
         raise UserError(f"source {source!r}: expected noise:uniform; name that")
-    if scheme == "torchvision" and name not in TORCHVISION:
+    if scheme == "torchvision" and name not in (known := (*TORCHVISION, *VOC.values())):
         raise UserError(
-            f"source {source!r}: expected one of torchvision's {', '.join(TORCHVISION)}; name one of them"
+            f"source {source!r}: expected one of torchvision's {', '.join(known)}; name one of them"
         )
     return scheme, name
 
@@ -478,16 +480,17 @@ def _noise(split: str, size: int | None, channels: int) -> _Samples:
 
 def _read_torchvision(name: str, split: str, root: str | Path, download: bool) -> _Samples:
     where = f"torchvision:{name}, split {split!r}, folder {root}"
-    dataset = _torchvision_dataset(name, split, root, download, where)
+    dataset = torchvision_dataset(name, split, root, download, where)
     return _Samples(
         where=where,
-        examples=_torchvision_examples(dataset, where),
+        examples=torchvision_examples(dataset, where),
         ids=[f"{name}-{split}-{index:06d}" for index in range(len(dataset))],
         class_names=[str(label) for label in getattr(dataset, "classes", [])] or None,
     )
 
 
-def _torchvision_examples(dataset: "Dataset", where: str) -> Iterator[tuple[str, Image.Image, int]]:
+def torchvision_examples(dataset: "Dataset", where: str) -> Iterator[tuple[str, Image.Image, Any]]:
+    """Each image's place for messages, the image, and what it is labelled with."""
     for index in range(len(dataset)):
         try:
             picture, label = dataset[index]
@@ -498,8 +501,12 @@ def _torchvision_examples(dataset: "Dataset", where: str) -> Iterator[tuple[str,
         yield f"{where}, image {index}", picture, label
 
 
-def _torchvision_dataset(name: str, split: str, root: str | Path, download: bool, where: str) -> "Dataset":
-    """The data set, its split chosen by whichever of `train` and `split` its class takes."""
+def torchvision_dataset(name: str, split: str, root: str | Path, download: bool, where: str) -> "Dataset":
+    """The data set, its split chosen by whichever of `train`, `image_set` and `split` its class takes.
+
+    Raises:
+        UserError: for a split or files that are not there, or cannot be fetched; it begins with `where`.
+    """
     from torchvision import datasets
 
     class_name, _, kind = name.partition("-")
@@ -508,14 +515,27 @@ def _torchvision_dataset(name: str, split: str, root: str | Path, download: bool
         if split not in TRAIN_AND_TEST:
             raise UserError(f"{where}: expected split train or test; correct it")
         choice = {"train": TRAIN_AND_TEST[split]} | ({"split": kind} if kind else {})
+    elif class_name in VOC.values():
+        choice = {"image_set": {"test": "val"}.get(split, split)}
     else:
         choice = {"split": "trainval" if (name, split) == ("OxfordIIITPet", "train") else split}
     folder = Path(root).expanduser()
     try:
         with alone_in(folder) if download else contextlib.nullcontext():
+            if class_name in VOC.values():
+                return _unpacked_once(dataset_class, folder, download, choice)
             return dataset_class(str(folder), download=download, **choice)
     except Exception as error:  # torchvision lets through whatever its readers and downloads meet
         raise UserError(
             f"{where}: torchvision says: {_brief(error)}; correct the split, put the files there, "
             "or set download: true"
         ) from error
+
+
+def _unpacked_once(dataset_class: type, folder: Path, download: bool, choice: dict) -> "Dataset":
+    """A data set that torchvision would unpack anew at every download."""
+    done = folder / f"{dataset_class.__name__}.unpacked"
+    dataset = dataset_class(str(folder), download=download and not done.exists(), **choice)
+    if download:
+        done.touch()
+    return dataset

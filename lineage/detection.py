@@ -1,28 +1,25 @@
-"""Images with boxes, from Parquet: columns `image` struct{bytes, path} and `objects` struct{bbox, category}.
+"""Images with boxes, and detectors that learn them.
 
-A bbox is x1, y1, x2, y2 in pixels of the stored image; a category an index into the metadata `class_names`. Networks
-are torchvision's detectors, whose class 0 is the background.
+In a Parquet file: columns `image` struct{bytes, path} and `objects` struct{bbox, category}. A bbox is x1, y1, x2, y2
+in pixels of the stored image; a category an index into the metadata `class_names`. Networks are torchvision's
+detectors, whose class 0 is the background.
 """
 
 import dataclasses
-import io
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from lineage.annotated import annotated_table
-from lineage.data import Images, decoded
-from lineage.decoding import fitted
+from lineage.annotated import annotated, stretched
+from lineage.data import Images
 from lineage.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BoxedImages(Images):
-    """Images and their boxes: float32 [N, M, 5] of class, x1, y1, x2, y2, filled up with rows of class -1.
-
-    As whole images they have no class, so their labels are all 0.
-    """
+    """Images and their boxes: float32 [N, M, 5] of class, x1, y1, x2, y2, filled up with rows of class -1."""
 
     boxes: np.ndarray
 
@@ -38,36 +35,23 @@ def load_boxed(data: dict, network: dict) -> BoxedImages:
         UserError: for a missing column, class names that are not there, a broken image, a box without area or a
             category without a name.
     """
-    table, path, class_names = annotated_table(data, "objects", "detection")
-    size = (network["image_size"],) * 2
-    objects = table["objects"].to_pylist()
-    most = max((len(its["category"]) for its in objects), default=0)
-    pixels = np.empty((len(table), *size, network["channels"]), dtype=np.uint8)
-    boxes = np.full((len(table), most, 5), -1, dtype=np.float32)
-    for row, (image, its) in enumerate(zip(table["image"].to_pylist(), objects, strict=True)):
-        picture = decoded(io.BytesIO(image["bytes"]), f"{path}: column 'image', row {row}")
-        for place, (box, category) in enumerate(zip(its["bbox"], its["category"], strict=True)):
-            if not 0 <= category < len(class_names):
-                raise UserError(
-                    f"{path}: column 'objects', row {row}: expected categories below {len(class_names)}, "
-                    f"but got {category}"
-                )
+    found = annotated(data, "detection")
+    size, names = network["image_size"], len(found.class_names)
+
+    def take(where: str, picture: Image.Image, its: dict) -> np.ndarray:
+        for box, category in zip(its["bbox"], its["category"], strict=True):
+            if not 0 <= category < names:
+                raise UserError(f"{where}: expected categories below {names}, but got {category}")
             if not (box[0] < box[2] and box[1] < box[3]):
-                raise UserError(
-                    f"{path}: column 'objects', row {row}: expected x1 < x2 and y1 < y2, but got {box}; drop the box"
-                )
-            boxes[row, place] = [category, *(np.array(box) * size[0] / np.tile(picture.size, 2))]
-        where = f"{path}: column 'image', row {row}"
-        pixels[row] = fitted(picture, where, size=size[0], channels=network["channels"])
-    return BoxedImages(
-        pixels=pixels,
-        boxes=boxes,
-        labels=np.zeros(len(table), dtype=np.int64),
-        ids=[f"{row:06d}" for row in range(len(table))],
-        class_names=class_names,
-        mean=network.get("mean"),
-        std=network.get("std"),
-    )
+                raise UserError(f"{where}: expected x1 < x2 and y1 < y2, but got {box}; drop the box")
+        corners = np.reshape(its["bbox"], (-1, 4)) * size / np.tile(picture.size, 2)
+        return np.column_stack([its["category"], corners])
+
+    fields, objects = stretched(found, network, take)
+    boxes = np.full((found.count, max(map(len, objects), default=0), 5), -1, dtype=np.float32)
+    for row, of_image in enumerate(objects):
+        boxes[row, : len(of_image)] = of_image
+    return BoxedImages(**fields, boxes=boxes)
 
 
 def detected(net: nn.Module, pixels: Tensor, boxes: Tensor) -> tuple[Tensor, float]:

@@ -1,17 +1,16 @@
-"""Images with a class for every pixel, from Parquet: columns `image` and `mask`, each struct{bytes, path}.
+"""Images with a class for every pixel.
 
-A mask is a grey image of class numbers, 255 where a pixel has none. Class names are the metadata `class_names`.
+In a Parquet file: columns `image` and `mask`, each struct{bytes, path}. A mask is a grey image of class numbers, 255
+where a pixel has none. Class names are the metadata `class_names`.
 """
 
 import dataclasses
-import io
 
 import numpy as np
 from PIL import Image
 
-from lineage.annotated import annotated_table
-from lineage.data import Images, decoded
-from lineage.decoding import fitted
+from lineage.annotated import annotated, stretched
+from lineage.data import Images
 from lineage.errors import UserError
 
 NO_LABEL, IGNORED = 255, -100
@@ -20,7 +19,7 @@ NO_LABEL, IGNORED = 255, -100
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MaskedImages(Images):
-    """Images and their masks: uint8 [N, H, W]. As whole images they have no class, so their labels are all 0."""
+    """Images and their masks: uint8 [N, H, W]."""
 
     masks: np.ndarray
 
@@ -41,36 +40,22 @@ def load_masked(data: dict, network: dict) -> MaskedImages:
         UserError: for a missing column, class names that are not there, a broken image, a mask of another size or
             with a class without a name.
     """
-    table, path, class_names = annotated_table(data, "mask", "segmentation")
-    size = (network["image_size"],) * 2
-    pixels = np.empty((len(table), *size, network["channels"]), dtype=np.uint8)
-    masks = np.empty((len(table), *size), dtype=np.uint8)
-    rows = zip(table["image"].to_pylist(), table["mask"].to_pylist(), strict=True)
-    for row, (image, mask) in enumerate(rows):
-        picture, marked = (
-            decoded(io.BytesIO(cell["bytes"]), f"{path}: column {column!r}, row {row}")
-            for column, cell in (("image", image), ("mask", mask))
-        )
-        if marked.mode != "L" or marked.size != picture.size:
+    found = annotated(data, "segmentation")
+    size, names = (network["image_size"],) * 2, len(found.class_names)
+
+    def take(where: str, picture: Image.Image, mask: Image.Image) -> np.ndarray:
+        if mask.mode != "L" or mask.size != picture.size:
             raise UserError(
-                f"{path}: column 'mask', row {row}: expected grey and {picture.size} pixels as its image, "
-                f"but got mode {marked.mode} and {marked.size}"
+                f"{where}: expected grey and {picture.size} pixels as its image, "
+                f"but got mode {mask.mode} and {mask.size}"
             )
-        where = f"{path}: column 'image', row {row}"
-        pixels[row] = fitted(picture, where, size=size[0], channels=network["channels"])
-        masks[row] = np.asarray(marked.resize(size, Image.Resampling.NEAREST))
-    unnamed = masks[(masks != NO_LABEL) & (masks >= len(class_names))]
-    if unnamed.size:
-        raise UserError(
-            f"{path}: column 'mask': expected class numbers below {len(class_names)}, or 255 for none, "
-            f"but got {unnamed[0]}"
-        )
-    return MaskedImages(
-        pixels=pixels,
-        masks=masks,
-        labels=np.zeros(len(table), dtype=np.int64),
-        ids=[f"{row:06d}" for row in range(len(table))],
-        class_names=class_names,
-        mean=network.get("mean"),
-        std=network.get("std"),
-    )
+        classes = np.asarray(mask.resize(size, Image.Resampling.NEAREST))
+        unnamed = classes[(classes != NO_LABEL) & (classes >= names)]
+        if unnamed.size:
+            raise UserError(
+                f"{where}: expected class numbers below {names}, or 255 for none, but got {unnamed[0]}"
+            )
+        return classes
+
+    fields, masks = stretched(found, network, take)
+    return MaskedImages(**fields, masks=np.array(masks, dtype=np.uint8))
