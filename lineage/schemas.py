@@ -208,10 +208,12 @@ P_VALUES = pa.schema(
         ("experiment", pa.string()),
         ("child", pa.string()),
         ("candidate", pa.string()),
+        ("parent", pa.string()),
+        ("z", pa.float64()),
         ("log10_p", pa.float64()),
     ]
 )
-"""One row a pair of networks that are known to be unrelated: what an audit says of it."""
+"""One row a network and candidate: what an audit says of the pair; `parent` is the network's, null for a root."""
 
 RUN = pa.schema([("experiment", pa.string()), ("what", pa.string()), ("value", pa.string())])
 """Where an experiment's results come from: configuration digest, date, device, versions."""

@@ -10,6 +10,10 @@ from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.inputs import Inputs
 from lineage.report.names import differs_in_probe, in_numbers
 
+CELLS = 300
+"""Of a panel: where there are many candidates, fewer children are drawn; at least FEWEST."""
+FEWEST = 3
+
 
 def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
     """One panel a method; scores are standardised over a child's candidates, for they have different units."""
@@ -17,6 +21,8 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
         if differs_in_probe(experiment):
             continue
         rows = rows.sort_values(["method", "child", "candidate"], key=lambda ids: ids.map(in_numbers))
+        number = rows["child"].map({child: place for place, child in enumerate(rows["child"].unique())})
+        rows = rows[number < max(FEWEST, CELLS // rows["candidate"].nunique())]
         scores = rows["score"].replace([np.inf, -np.inf], np.nan)
         by_child = scores.groupby([rows["method"], rows["child"]])
         spread = by_child.transform("std", ddof=0)
@@ -81,9 +87,9 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
         yield Figure(
             name=f"heatmap-{experiment}-{setting}",
             title=f"Children and candidates: {experiment}, {setting}",
-            caption="Test children of the first seed, at the layer and alpha chosen on its validation children. "
-            "Scores are standardised over a child's candidates. A ring marks the true parent, a red dot "
-            "the best score: a dot in its ring is right.",
+            caption="Test children of the first seed, fewer where candidates are many, at the layer and alpha chosen "
+            "on its validation children. Scores are standardised over a child's candidates. A ring marks the true "
+            "parent, a red dot the best score: a dot in its ring is right.",
             alt=f"Heatmap of scores of {children} children against {candidates} candidates, one panel a method, the "
             f"true parent marked with a ring, of {experiment}, {setting}",
             chart=chart,

@@ -33,7 +33,7 @@ def origin_figures(inputs: Inputs) -> Iterator[Figure]:
         shown = rows[["method", "child", "layer", "source", "predicted", "probability"]].round(4)
         shown = shown.assign(found=(rows["credit"] == 1).map({True: "right", False: "wrong"}))
         base = alt.Chart().encode(
-            x=alt.X("layer:N", sort=None, title="block", axis=alt.Axis(labelAngle=-30)),
+            x=alt.X("layer:N", sort=None, title="block", axis=alt.Axis(labelAngle=-90, labelLimit=60)),
             y=alt.Y(
                 "child:N", sort=None, title=f"hybrid (n = {len(children)})", axis=alt.Axis(labelLimit=58)
             ),
@@ -42,7 +42,8 @@ def origin_figures(inputs: Inputs) -> Iterator[Figure]:
             color=alt.Color("found:N", title=None, scale=FOUND),
             tooltip=["method", "child", "layer", "source", "predicted", "probability"],
         )
-        names = base.mark_text(fontSize=8).encode(text="predicted:N")
+        size = 8 if shown["layer"].nunique() <= 6 else 6
+        names = base.mark_text(fontSize=size).encode(text="predicted:N")
         chart = (
             alt.layer(cells, names, data=shown)
             .properties(width=PANEL - 10, height=14 * len(children))

@@ -13,7 +13,8 @@ from lineage.report.inputs import Inputs
 
 def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
     """The share of unrelated pairs whose p-value is at most p, against p."""
-    for (experiment,), rows in one_each(inputs.p_values, ["experiment"]):
+    unrelated = inputs.p_values[inputs.p_values["candidate"] != inputs.p_values["parent"]]
+    for (experiment,), rows in one_each(unrelated, ["experiment"]):
         shown = shares(rows)
         scale = alt.Scale(domain=[0, 1])
         x = alt.X("p:Q", title="p", scale=scale)

@@ -66,10 +66,10 @@ def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> Non
         for path in sorted(results.glob("finetune/*/*/*/weights.h5"))
         for model in models_of(path)
     ]
-    unrelated = []
+    audited = []
     for child, parent in children:
         audit = rates.audit(child, roots)
-        unrelated += p_values(child.partition("::")[2], audit, parent)
+        audited += p_values(child.partition("::")[2], audit, parent)
         came = named(audit)
         rates.count(
             "default", "all candidates", "the parent", "the parent" if came == f"parent {parent}" else came
@@ -86,18 +86,17 @@ def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> Non
         rates.count("default", "parent removed", "none of these", named(rates.audit(child, list(subset))))
     for one, other in itertools.permutations(roots, 2):
         audit = rates.audit(one.path, [other])
-        unrelated += p_values(one.id, audit)
+        audited += p_values(one.id, audit)
         rates.count("default", "independent pair", "none of these", named(audit))
-    rows = [{"experiment": results.name} | row for row in unrelated]
+    rows = [{"experiment": results.name} | row for row in audited]
     write_table(results / "p_values.parquet", rows, P_VALUES, ["child", "candidate"])
 
 
 def p_values(child: str, audit: Audit, parent: str | None = None) -> list[dict]:
-    """Rows of P_VALUES without their experiment: what the audit says of every candidate but the parent."""
+    """Rows of P_VALUES without their experiment."""
     return [
-        {"child": child, "candidate": one.id, "log10_p": one.log10_p}
+        {"child": child, "candidate": one.id, "parent": parent, "z": one.z, "log10_p": one.log10_p}
         for one in audit.candidates
-        if one.id != parent
     ]
 
 

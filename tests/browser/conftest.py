@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from every_result import write_every_result
-from lineage_network import write_edges
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 300
@@ -20,13 +18,11 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory) -> Path:
-    """The page of the committed results, with a network of the paper's size, as the command makes it."""
+    """The page of the committed results, of which fc-network has the paper's size, as the command makes it."""
     folder = tmp_path_factory.mktemp("results")
     for path in (ROOT / "results" / "reference").glob("*/"):
         if (path / "results.parquet").exists():
             shutil.copytree(path, folder / path.name)
-    write_edges(folder / "fc-hard" / "edges.parquet", "fc-hard")
-    write_every_result(folder)
     command = [sys.executable, "-m", "lineage", "report", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr

@@ -81,7 +81,7 @@ def test_the_filter_leaves_rows_that_contain_every_word(opened):
     assert len(rows_shown(opened, 3)) == everything
 
 
-@pytest.mark.parametrize("figure", ["network-fc-hard", "tree-fc-hard"])
+@pytest.mark.parametrize("figure", ["network-fc-network", "tree-fc-network"])
 def test_pointing_at_a_model_shows_its_lineage(opened, figure):
     from selenium.webdriver import ActionChains
     from selenium.webdriver.support.ui import WebDriverWait
@@ -104,22 +104,22 @@ def test_another_method_can_be_chosen_and_has_other_edges(opened):
 
     def wrong() -> int:
         return opened.execute_script(
-            "return [...document.querySelectorAll('#network-fc-hard .mark-symbol path')]"
+            "return [...document.querySelectorAll('#network-fc-network .mark-symbol path')]"
             ".filter((mark) => (mark.getAttribute('aria-label') || '').includes('verdict: wrong')).length"
         )
 
     before = wrong()
-    Select(opened.find_element(BY_CSS, "#network-fc-hard select")).select_by_visible_text("l1/direct")
+    Select(opened.find_element(BY_CSS, "#network-fc-network select")).select_by_visible_text("l1/direct")
     WebDriverWait(opened, 20).until(lambda _: wrong() != before)
     assert wrong() > before
 
 
 def test_the_data_of_a_figure_can_be_read_as_a_table(opened):
-    opened.execute_script("document.querySelector('#network-fc-hard details').open = true")
+    opened.execute_script("document.querySelector('#network-fc-network details').open = true")
     from selenium.webdriver.support.ui import WebDriverWait
 
     WebDriverWait(opened, 20).until(
-        lambda browser: len(browser.find_elements(BY_CSS, "#network-fc-hard details tbody tr")) >= 300
+        lambda browser: len(browser.find_elements(BY_CSS, "#network-fc-network details tbody tr")) >= 300
     )
 
 

@@ -1,0 +1,139 @@
+"""The README's numbers are those of the committed Parquet files."""
+
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+
+from lineage import networks
+from lineage.config import checked
+from lineage.networks import build, head_of
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "results" / "reference"
+MEASURED = re.compile(r"\d+(?:\.\d+)? ?%|(?<!Python ≥ )(?<!Apache-)\b\d+\.\d+\b")
+"""A decimal, or a number of per cent."""
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+def table(name: str) -> pd.DataFrame:
+    return pq.read_table(REFERENCE / name).to_pandas()
+
+
+def between(text: str, begin: str, end: str) -> str:
+    return text.split(begin, 1)[1].split(end, 1)[0]
+
+
+def of_method(method: str, condition: str, metric: str) -> float:
+    results = table("fc-fashion/results.parquet")
+    rows = results[
+        (results["method"] == method) & (results["condition"] == condition) & (results["metric"] == metric)
+    ]
+    return rows["value"].mean()
+
+
+def test_the_screens_best_methods_are_the_parquets(readme):
+    said = " ".join(between(readme, "fc-fashion full: best", "  core-seconds").split())
+    results = table("fc-fashion/results.parquet")
+    results = results[(results["setting"] == "full") & (results["condition"] == "all candidates")]
+    value = results.groupby(["method", "metric"])["value"].mean().unstack()
+    best = value[value["accuracy"] == value["accuracy"].max()]
+    numbers, methods = said.split(" by ")
+    assert set(methods.split(", ")) == set(best.index)
+    row = best.iloc[0]
+    n = results[results["metric"] == "chance"]["n"].iloc[0]
+    assert numbers == (
+        f"{100 * row['accuracy']:.1f} % (95 % interval {100 * row['interval_low']:.1f} … "
+        f"{100 * row['interval_high']:.1f}, n = {n}, chance {100 * row['chance']:.1f} %)"
+    )
+
+
+def test_the_screens_times_are_the_parquets(readme):
+    lines = [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in readme.splitlines()
+        if re.match(r"│ \w+ +│ \d", line)
+    ]
+    stages = table("fc-fashion/stages.parquet").set_index("stage")
+    assert sorted(line[0] for line in lines) == sorted(stages.index)
+    for stage, jobs, importing, computing in lines:
+        row = stages.loc[stage]
+        assert (jobs, importing, computing) == (
+            f"{row['jobs']}",
+            f"{row['importing']:.1f}",
+            f"{row['computing']:.1f}",
+        )
+
+
+def test_what_the_readme_says_of_an_absent_parent_is_in_the_parquet(readme):
+    said = between(readme, "area under the ROC curve ", " right at the threshold")
+    auroc = of_method("detector", "parent absent", "auroc")
+    accuracy = of_method("detector", "parent absent", "accuracy")
+    assert said == f"{auroc:.3f}, {100 * accuracy:.1f} %"
+
+
+def test_the_audits_numbers_are_in_the_parquet(readme):
+    said = between(readme, "weights.h5::p2.full.003: parent: p2/weights", "```")
+    pairs = table("fc-fashion/p_values.parquet")
+    pairs = pairs[pairs["child"] == "p2.full.003"].set_index("candidate").sort_values("z")
+    assert len(pairs) == 6
+    of_verdict = pairs["log10_p"].min() + math.log10(len(pairs))
+    assert f"(log10 p {of_verdict:.1f})" in said
+    runner_up = pairs.iloc[-2]
+    assert (
+        f"margin: z {pairs['z'].iloc[-1]:.1f}, next {runner_up.name}/weights with {runner_up['z']:.1f}"
+        in said
+    )
+
+
+def test_the_batches_are_the_parquets(readme):
+    lines = between(readme, "| children a job |", "\n\n").splitlines()[2:]
+    rows = [
+        f"| {row.children} | {row.jobs} | {row.fixed_hours:.1f} | "
+        f"{row.share_of_an_hour:.0%} | {row.share_at_a_minute:.0%} |"
+        for row in table("batches.parquet").sort_values("children", ascending=False).itertuples()
+    ]
+    assert lines == rows
+
+
+def test_what_the_readme_says_of_approximations_is_in_the_parquet(readme):
+    results = table("fc-fashion/results.parquet")
+    results = results[(results["condition"] == "all candidates") & (results["metric"] == "accuracy")]
+    accuracy = results.groupby("method")["value"].mean()
+    families = accuracy.groupby(accuracy.index.str.partition("/").to_frame()[2].to_numpy())
+    assert families.get_group("path").min() == 1
+    assert families.get_group("linear").min() < 1 > families.get_group("taylor").min()
+    assert accuracy["cka/direct"] < 0.25 < 0.95 < accuracy["l1/direct"] < accuracy["cosine/direct"] == 1
+    assert accuracy[["detector", "weight_l2", "weight_cosine"]].min() == 1
+    assert "`path` is right for every similarity" in readme
+
+
+def test_no_other_measured_number_is_in_the_readme(readme):
+    """Beside the screen, the tables, and what the tests above look at."""
+    prose = re.sub(
+        r"```.*?```|`[^`]*`|^\|.*?$|\[[^\]]*\]\(http.*?\)", "", readme, flags=re.DOTALL | re.MULTILINE
+    )
+    assert sorted(MEASURED.findall(prose)) == ["1.000", "100 %", "99.2 %"]
+
+
+def test_the_experiment_of_ones_own_is_a_configuration(readme):
+    checked(yaml.safe_load(between(readme, "```yaml\nexperiments:", "```").join(["experiments:", ""])))
+
+
+def test_the_architecture_of_ones_own_is_one_entry(readme, monkeypatch):
+    code = between(readme, "```python\ndef mlp", "```").join(["def mlp", ""])
+    scope = dict(vars(networks))
+    exec(code, scope)
+    monkeypatch.setattr(networks, "ARCHITECTURES", scope["ARCHITECTURES"])
+    net = build("mlp", classes=7, channels=1, image_size=8, seed=0)
+    assert net(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
+    assert head_of(net) == "3"
