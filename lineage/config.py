@@ -259,17 +259,23 @@ def _check_roots(experiment: dict, where: str) -> None:
 
 
 def _check_task(experiment: dict, where: str) -> None:
-    """That other tasks than classification ask for nothing they lack: their images have no class of their own."""
+    """That data fit the task; others than classification lack what their images, without a class each, can't give."""
+    recipes = {"roots": experiment["roots"]} | {f"settings.{k}": v for k, v in experiment["settings"].items()}
+    data_of = {name: recipe["data"] for name, recipe in (recipes | {"probe": experiment["probe"]}).items()}
     if "task" not in experiment["network"]:
+        for name, data in data_of.items():
+            if data["source"].removeprefix("torchvision:") in VOC.values():
+                raise UserError(
+                    f"{where}.{name}.data: expected images with a class each, but got {data['source']!r}; "
+                    "name other data, or set network.task"
+                )
         return
     keys = ("images_per_class", "imbalance", "dropout", "early_stopping")
-    recipes = {"roots": experiment["roots"]} | {f"settings.{k}": v for k, v in experiment["settings"].items()}
     for name, recipe in recipes.items():
         if unfit := [key for key in keys if key in recipe]:
             raise UserError(f"{where}.{name}.{unfit[0]}: expected with classification only; drop it")
     task = experiment["network"]["task"]
-    for name, recipe in (recipes | {"probe": experiment["probe"]}).items():
-        data = recipe["data"]
+    for name, data in data_of.items():
         fits = data["source"].startswith("parquet:") or data["source"] == f"torchvision:{VOC[task]}"
         if not fits or "classes" in data:
             raise UserError(

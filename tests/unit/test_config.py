@@ -241,6 +241,12 @@ def test_a_segmentation_has_no_classes_of_whole_images(key, value, told):
     assert re.search(told, complaint(config))
 
 
+@pytest.mark.parametrize("name", ["VOCSegmentation", "VOCDetection"])
+def test_a_classifier_is_not_trained_on_masks_or_boxes(name):
+    config = with_value(f"{TOY}.probe.data", {"source": f"torchvision:{name}"})
+    assert "probe.data: expected images with a class each" in complaint(config)
+
+
 def test_ways_to_fine_tune_reach_the_recipes_of_the_setting_alone():
     ways = {"imbalance": {"kind": "step", "ratio": 10}, "dropout": 0.2, "freeze": ["layer1"], "l2_sp": 0.1}
     config = with_value(f"{TOY}.settings.other", SMALLEST["experiments"]["toy"]["settings"]["full"] | ways)
