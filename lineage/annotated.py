@@ -1,19 +1,18 @@
 """Images with more than a class each: masks or boxes, from a Parquet file or from PASCAL VOC."""
 
-import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
-from lineage.data import decoded, source_files
+from lineage.data import source_files
 from lineage.decoding import fitted
 from lineage.errors import UserError
+from lineage.sources.parquet_images import class_names_of, image_of, parquet_table
 
 COLUMNS = {"segmentation": "mask", "detection": "objects"}
 """What a Parquet file has besides `image`, by task."""
@@ -49,31 +48,20 @@ def annotated(data: dict, task: str) -> Annotated:
 
 
 def _of_parquet(data: dict, task: str) -> Annotated:
-    (path,) = source_files(data["source"], data["split"])
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError):
-        raise UserError(f"{path}: expected a Parquet file, but it cannot be read; write it again") from None
+    (path,) = map(Path, source_files(data["source"], data["split"]))
     column = COLUMNS[task]
-    if missing := [name for name in ("image", column) if name not in table.column_names]:
-        raise UserError(
-            f"{path}: expected columns image and {column} for {task}, but {missing[0]} is missing, found "
-            f"{', '.join(table.column_names)}"
-        )
-    class_names = json.loads((table.schema.metadata or {}).get(b"class_names", b"[]"))
-    if not class_names:
+    table = parquet_table(path, ["image", column])
+    if (class_names := class_names_of(table, path)) is None:
         raise UserError(f"{path}: expected the metadata 'class_names', a JSON list; add it")
     return Annotated(len(table), _rows(table, column, path), class_names)
 
 
-def _rows(table: pa.Table, column: str, path: str) -> Iterator[tuple[str, Image.Image, Any]]:
+def _rows(table: pa.Table, column: str, path: Path) -> Iterator[tuple[str, Image.Image, Any]]:
     rows = zip(table["image"].to_pylist(), table[column].to_pylist(), strict=True)
     for row, (image, annotation) in enumerate(rows):
-        picture = decoded(io.BytesIO(image["bytes"]), f"{path}: column 'image', row {row}")
+        picture = image_of(image, f"{path}: column 'image', row {row}")
         where = f"{path}: column {column!r}, row {row}"
-        if column == "mask":
-            annotation = decoded(io.BytesIO(annotation["bytes"]), where)
-        yield where, picture, annotation
+        yield where, picture, image_of(annotation, where) if column == "mask" else annotation
 
 
 def stretched(

@@ -12,8 +12,8 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
-from lineage.data import VOC
 from lineage.errors import UserError
+from lineage.sources.torchvision_sets import VOC
 from lineage.zoo import Zoo
 
 SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"

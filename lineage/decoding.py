@@ -1,13 +1,26 @@
-"""Images as they are decoded: brought to one size, at once or when they are first asked for."""
+"""Images as they are decoded, and brought to one size, at once or when they are first asked for."""
 
+import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 MODES = {1: "L", 3: "RGB"}  # channels: how Pillow names them
+
+
+def decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
+    """The image in a file, whole; UserError, beginning with `where`, if there is none."""
+    try:
+        with Image.open(file) as picture:
+            picture.load()
+    except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "bytes of no known kind" if isinstance(error, UnidentifiedImageError) else one_line(error)
+        raise UserError(f"{where}: expected an image (PNG, JPEG), got {reason}; mend or drop it") from None
+    return picture
 
 
 def fitted(picture: Image.Image, where: str, *, size: int | None, channels: int) -> np.ndarray:

@@ -38,14 +38,21 @@ def load_boxed(data: dict, network: dict) -> BoxedImages:
     found = annotated(data, "detection")
     size, names = network["image_size"], len(found.class_names)
 
-    def take(where: str, picture: Image.Image, its: dict) -> np.ndarray:
-        for box, category in zip(its["bbox"], its["category"], strict=True):
-            if not 0 <= category < names:
+    def take(where: str, picture: Image.Image, its: dict | None) -> np.ndarray:
+        bboxes, categories = (its or {}).get("bbox"), (its or {}).get("category")
+        if bboxes is None or categories is None or len(bboxes) != len(categories):
+            raise UserError(
+                f"{where}: expected as many categories as boxes, but got {its}; mend or drop the row"
+            )
+        for box, category in zip(bboxes, categories, strict=True):
+            if box is None or len(box) != 4 or None in box:
+                raise UserError(f"{where}: expected x1, y1, x2 and y2 of a box, but got {box}; mend the box")
+            if category is None or not 0 <= category < names:
                 raise UserError(f"{where}: expected categories below {names}, but got {category}")
             if not (box[0] < box[2] and box[1] < box[3]):
                 raise UserError(f"{where}: expected x1 < x2 and y1 < y2, but got {box}; drop the box")
-        corners = np.reshape(its["bbox"], (-1, 4)) * size / np.tile(picture.size, 2)
-        return np.column_stack([its["category"], corners])
+        corners = np.reshape(bboxes, (-1, 4)) * size / np.tile(picture.size, 2)
+        return np.column_stack([categories, corners])
 
     fields, objects = stretched(found, network, take)
     boxes = np.full((found.count, max(map(len, objects), default=0), 5), -1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend."""
+"""The one kind of error that a user can mend, and how others are quoted in it."""
 
 
 class UserError(Exception):
@@ -8,3 +8,8 @@ class UserError(Exception):
     """
 
     exit_code = 2
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's first line, cut to what a person reads."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

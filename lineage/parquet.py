@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 from lineage.writing import written_whole
 
 
@@ -32,8 +32,9 @@ def read_table(path: str | Path, schema: pa.Schema) -> pd.DataFrame:
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: expected a Parquet table, but {reason}; remove it and run again") from None
+        raise UserError(
+            f"{path}: expected a Parquet table, but {one_line(error)}; remove it and run again"
+        ) from None
     if table.schema.names != schema.names:
         raise UserError(
             f"{path}: expected the columns {', '.join(schema.names)}, but got "

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 from lineage.networks import backbone_state, timm_size
 
 HUB = "hub"
@@ -72,7 +72,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         reason = (
             "there is none" if missing
             else "it holds other things than tensors, or is broken" if refused
-            else f"it cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            else f"it cannot be read ({one_line(error)})"
         )  # fmt: skip
         raise UserError(f"{path}: expected a state dict (safetensors or PyTorch), but {reason}") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
@@ -106,9 +106,8 @@ def hub_state(network: dict, published: str = "") -> dict[str, Tensor]:
 
             return get_model_weights(member).DEFAULT.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError, ValueError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"roots.weights: hub: no weights of {network['name']}: {family} says: {reason}; "
+            f"roots.weights: hub: no weights of {network['name']}: {family} says: {one_line(error)}; "
             "check the network's connection, or give the path of a file"
         ) from None
     raise UserError(

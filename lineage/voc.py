@@ -1,12 +1,13 @@
 """Masks and boxes of PASCAL VOC 2012 (Everingham et al. 2015, DOI 10.1007/s11263-014-0733-5), by torchvision."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from lineage.annotated import Annotated
-from lineage.data import torchvision_dataset, torchvision_examples
+from lineage.sources.torchvision_sets import VOC, opened, place_of, torchvision_examples
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -23,9 +24,21 @@ def voc(data: dict, task: str) -> Annotated:
     Raises:
         UserError: for what torchvision cannot read or fetch.
     """
-    name, split = data["source"].partition(":")[2], data["split"]
-    where = f"torchvision:{name}, split {split!r}, folder {data['root']}"
-    dataset = torchvision_dataset(name, split, data["root"], data["download"], where)
+    from torchvision import datasets
+
+    download = data["download"]
+    where = place_of(VOC[task], data["split"], data["root"])
+    dataset_class = getattr(datasets, VOC[task])
+    image_set = {"test": "val"}.get(data["split"], data["split"])
+
+    def unpacked_once(folder: Path) -> "Dataset":
+        done = folder / f"{VOC[task]}.unpacked"  # torchvision would unpack the archive at every download
+        dataset = dataset_class(str(folder), image_set=image_set, download=download and not done.exists())
+        if download:
+            done.touch()
+        return dataset
+
+    dataset = opened(unpacked_once, data["root"], download, where)
     if task == "segmentation":
         return Annotated(len(dataset), _masked(dataset, where), ["background", *OBJECTS])
     return Annotated(len(dataset), _boxed(dataset, where), OBJECTS)

@@ -4,9 +4,8 @@ import struct
 import zipfile
 from pathlib import PurePosixPath
 
-from lineage.audit.checkpoint import one_line
 from lineage.audit.files import LIMITS, SafeFile
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from lineage.audit.auditing import Audit, Settings
-from lineage.audit.checkpoint import one_line
 from lineage.audit.digest import DigestCache, default_cache
 from lineage.audit.files import sha256_of
 from lineage.audit.probing import Prober
 from lineage.audit.report import FORMAT, report_of
 from lineage.audit.sources import sources_of
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 from lineage.progress import tracked, untracked
 from lineage.writing import written_whole
 

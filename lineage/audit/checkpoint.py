@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lineage.audit.files import LIMITS, SafeFile
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,3 @@ def check_elements(where: object, name: str, shape: tuple[int, ...]) -> None:
             f"{where}: tensor {name!r} of shape {shape} has {elements:,} elements, more than the limit of "
             f"{LIMITS.tensor_elements:,}"
         )
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's first line, cut to what a person reads."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

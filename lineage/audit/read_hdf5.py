@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from lineage.audit.checkpoint import Checkpoint, Entry, check_elements, one_line
+from lineage.audit.checkpoint import Checkpoint, Entry, check_elements
 from lineage.audit.files import LIMITS, SafeFile, Unsupported
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 KNOWN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 

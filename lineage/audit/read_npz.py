@@ -5,9 +5,9 @@ import zipfile
 import numpy as np
 
 from lineage.audit.archives import checked_members
-from lineage.audit.checkpoint import Checkpoint, Entry, check_elements, one_line
+from lineage.audit.checkpoint import Checkpoint, Entry, check_elements
 from lineage.audit.files import SafeFile
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 
 def read_npz(file: SafeFile) -> Checkpoint:

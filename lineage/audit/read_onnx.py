@@ -12,9 +12,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, numpy_helper
 
-from lineage.audit.checkpoint import Checkpoint, Entry, check_elements, one_line
+from lineage.audit.checkpoint import Checkpoint, Entry, check_elements
 from lineage.audit.files import LIMITS, SafeFile, Unsupported, safe_file
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 GRAPH, NODE, INITIALIZER = 7, 1, 5
 RAW = 9

@@ -7,9 +7,9 @@ import ml_dtypes  # noqa: F401  # teaches NumPy the name bfloat16
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from lineage.audit.checkpoint import Checkpoint, Entry, one_line
+from lineage.audit.checkpoint import Checkpoint, Entry
 from lineage.audit.files import LIMITS, SafeFile, Unsupported, head_of_file, safe_file
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
 INTEGERS = {"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"}

@@ -13,9 +13,9 @@ from typing import BinaryIO
 import numpy as np
 
 from lineage.audit.archives import checked_members
-from lineage.audit.checkpoint import Checkpoint, Entry, one_line
+from lineage.audit.checkpoint import Checkpoint, Entry
 from lineage.audit.files import LIMITS, SafeFile, Unsupported
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 HARMLESS = {
     "collections OrderedDict",

@@ -67,11 +67,33 @@ def test_boxes_are_stretched_with_their_images(tmp_path):
     [
         ({"bbox": [[3.0, 3.0, 3.0, 9.0]], "category": [1]}, "row 2: expected x1 < x2"),
         ({"bbox": [[3.0, 3.0, 5.0, 9.0]], "category": [2]}, "row 2: expected categories below 2, but got 2"),
+        ({"bbox": [[3.0, 3.0, 5.0, 9.0]], "category": [1, 1]}, "row 2: expected as many categories as boxes"),
+        ({"bbox": [[3.0, 3.0, 5.0]], "category": [1]}, "row 2: expected x1, y1, x2 and y2 of a box"),
+        ({"bbox": [[3.0, None, 5.0, 9.0]], "category": [1]}, "row 2: expected x1, y1, x2 and y2 of a box"),
+        (None, "row 2: expected as many categories as boxes, but got None"),
     ],
 )
 def test_a_bad_box_is_told(tmp_path, one, told):
     with pytest.raises(UserError, match=told):
         load_data(data(tmp_path, [*OBJECTS[:2], one]), NETWORK)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [{"bbox": [[3.0, 3.0, 5.0, 9.0]], "category": ["dot"]}, {"bbox": [3.0], "category": [1]}, {"box": 1}],
+)
+def test_objects_of_another_type_are_refused_before_any_image_is_read(tmp_path, one):
+    with pytest.raises(
+        UserError, match="column 'objects': expected struct<bbox: list<list<float>>, category"
+    ):
+        load_data(data(tmp_path, [one] * 3), NETWORK)
+
+
+def test_boxes_in_whole_pixels_are_read_as_well(tmp_path):
+    whole = [{"bbox": [[0, 0, 20, 16]], "category": [1]}] * 3
+    fractional = [{"bbox": [[0.0, 0.0, 20.0, 16.0]], "category": [1]}] * 3
+    boxes = [load_data(data(tmp_path, objects), NETWORK).boxes for objects in (whole, fractional)]
+    np.testing.assert_array_equal(*boxes)
 
 
 def test_a_step_a_childs_new_head_and_the_backbones_features(tmp_path):

@@ -63,7 +63,10 @@ def test_images_and_masks_take_the_networks_size_and_unlabelled_pixels_are_left_
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"mask": None}, "mask is missing"),
+        ({"mask": None}, "column 'mask' is missing, found image"),
+        ({"mask": [b"png"] * 6}, "column 'mask': expected struct<bytes: binary, path: string>, got binary"),
+        ({"mask": [None, *[png(mask) for mask in MASKS[1:]]]}, "column 'mask', row 0: expected the bytes"),
+        ({"names": b'{"road": 0}'}, "'class_names': expected a JSON list of strings"),
         ({"names": b""}, "'class_names'"),
         ({"names": b'["road"]'}, "below 1, or 255 for none"),
         ({"masks": MASKS[:, :5]}, r"row 0: expected grey and \(32, 24\)"),

@@ -1,0 +1,28 @@
+"""What every reader of a source gives."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled images as they are stored.
+
+    Attributes:
+        where: the source, for messages.
+        examples: where each image lies, the image, its label.
+        ids: one unique name an image.
+        class_names: None calls the classes "0", "1", ... up to the largest label.
+        labels: int64 [N], where they are known before the images;
+        example: then also each image can be had by itself: where it lies, and the image.
+    """
+
+    where: str
+    examples: Iterable[tuple[str, Image.Image, int]]
+    ids: list[str]
+    class_names: list[str] | None
+    labels: np.ndarray | None = None
+    example: Callable[[int], tuple[str, Image.Image]] | None = None
