@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lineage.audit.ancestry import Paths, nearest_ancestor
 from lineage.audit.candidates import Candidate, ChildSketches, digest_of_child, digests_of
 from lineage.audit.checkpoint import Checkpoint
-from lineage.audit.comparison import Pair, compare, sampled
+from lineage.audit.comparison import Pair, compare, evenly, sampled
 from lineage.audit.digest import Digest, DigestCache, sketch
-from lineage.audit.direction import INHERITED, corner, inherited, measured, oriented, overall
 from lineage.audit.exchangeability import RowTest, combined, conformal, row_test
 from lineage.audit.layers import LayerOrigin, looks_random, origin
 from lineage.audit.matching import match
@@ -29,8 +29,8 @@ from lineage.audit.verdict import CANNOT_TELL, Evidence, Verdict, decide
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
 
-MOST_RELATIVES = 12
-"""Relatives that are compared tensor by tensor: the most alike ones."""
+MOST_RELATIVES, MOST_MIXED = 64, 12
+"""Relatives that are compared tensor by tensor, and those that a mixture may be of: the most alike ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,7 @@ class Audit:
         self._cache = cache or DigestCache(None)
         self._known = known or {}
         self.refused: dict[str, str] = {}
+        self._opened: dict[tuple[str, Path | None], list[Checkpoint]] = {}
         self.child = open_model(child, follow=settings.follow)
         self.digest = digest_of_child(self.child, self._cache)
         self.heads = heads(self.digest.shapes)
@@ -85,7 +86,7 @@ class Audit:
                 next(iter(self.refused.values()), f"{child}: is the only candidate for itself; give others")
             )
         self.limit = math.log10(settings.alpha / len(self.candidates))
-        self.relatives = self._compared()
+        self.relatives = self._compared(tracked)
         self.mixture = self._mixture()
         self.evidence: list[Evidence] = []
         self.verdict = self._decided()
@@ -136,40 +137,38 @@ class Audit:
             notes=digest.notes,
         )
 
-    def _compared(self) -> list[Candidate]:
+    def _compared(self, tracked: Tracked) -> list[Candidate]:
         """Candidates that are not independent of the child, most alike first, compared tensor by tensor."""
         related = [candidate for candidate in self.candidates if candidate.log10_p <= self.limit]
-        related.sort(key=lambda candidate: -candidate.z)
-        for candidate in related[:MOST_RELATIVES]:
+        related.sort(key=lambda candidate: -candidate.likeness)
+        related = related[:MOST_RELATIVES]
+        for candidate in tracked(related, "relatives"):
             candidate.opened = self._open(candidate)
             pair = Pair(self.child, candidate.opened, candidate.matching)
             candidate.comparison = compare(pair, self._backbone(candidate))
-        return related[:MOST_RELATIVES]
+        return related
 
     def _open(self, candidate: Candidate) -> Checkpoint:
-        path = candidate.source.path.partition(MEMBER)[0]
-        models = open_models(path, inside=candidate.source.inside, follow=self.settings.follow)
-        return next(model for model in models if model.name == candidate.model)
+        source = candidate.source
+        path = source.path.partition(MEMBER)[0]
+        if (path, source.inside) not in self._opened:
+            self._opened[path, source.inside] = open_models(
+                path, inside=source.inside, follow=self.settings.follow
+            )
+        return next(model for model in self._opened[path, source.inside] if model.name == candidate.model)
 
     def _backbone(self, candidate: Candidate) -> list[str]:
         """The child's matched matrices that are no head."""
         wide = matrices(self.digest.shapes)
         return [name for name in wide if name in candidate.matching.pairs and name not in self.heads]
 
-    def _shared_matrices(self, relatives: list[Candidate], most: int) -> list[str]:
+    def _shared_matrices(self, relatives: list[Candidate]) -> list[str]:
         """Testable matrices that all relatives have, evenly chosen."""
-        shared = [
-            name for name in self.digest.shapes if all(name in candidate.tests for candidate in relatives)
-        ]  # fmt: skip
-        return (
-            [shared[round(at)] for at in np.linspace(0, len(shared) - 1, min(most, len(shared)))]
-            if shared
-            else []
-        )
+        return evenly([name for name in self.digest.shapes if all(name in one.tests for one in relatives)])
 
     def _mixture(self) -> Mixture | None:
-        relatives = self.relatives
-        names = self._shared_matrices(relatives, 12) if len(relatives) >= 2 else []
+        relatives = self.relatives[:MOST_MIXED]
+        names = self._shared_matrices(relatives) if len(relatives) >= 2 else []
         if not names:
             return None
         count = len(relatives)
@@ -184,39 +183,9 @@ class Audit:
             energy += float(ours @ ours)
         return mixture([one.id for one in relatives], gram, products, energy)
 
-    def _nearest_ancestor(self) -> Candidate | None:
-        """Of the candidates that came first, the one that the child descends from most directly."""
-        first = [
-            one for one in self.relatives
-            if one.comparison.direction and one.comparison.direction.reading == "candidate first"
-        ]  # fmt: skip
-        first.sort(key=lambda one: one.comparison.distance)
-        nearest = first[0] if first else None
-        for other in first[1:]:
-            nearest = self._nearer(nearest, other)
-        return nearest
-
-    def _nearer(self, one: Candidate, other: Candidate) -> Candidate:
-        """Of two ancestors, the later if the child holds its news, else the earlier; the closer if unclear."""
-        names = self._shared_matrices([one, other], 8)
-        readers = [Pair(self.child, each.opened, each.matching) for each in (one, other)]
-        flow = overall(
-            [
-                (measured(*(read(name)[0] for read in readers)), math.prod(self.digest.shapes[name]))
-                for name in names
-            ]
-        )
-        if flow is None or flow.reading == "unclear":
-            return one
-        is_in_order = flow.reading == "candidate first"
-        shares = []
-        for name in names:
-            before, after = (read(name)[0] for read in (readers if is_in_order else readers[::-1]))
-            parts = [oriented(values) for values in (before, after, self.child.read(name))]
-            if parts[0] is not None and not np.array_equal(before, after):
-                shares.append(inherited(*(corner(part) for part in parts)))
-        holds_news = bool(shares) and np.median(shares) >= INHERITED
-        return other if holds_news == is_in_order else one
+    def _nearest_ancestor(self) -> tuple[Candidate | None, Candidate | None]:
+        paths = Paths(lambda one: Pair(self.child, one.opened, one.matching))
+        return nearest_ancestor(self.relatives, paths)
 
     def _decided(self) -> Verdict:
         if self.unrelated and min(one.log10_p for one in self.unrelated) <= math.log10(
@@ -233,11 +202,11 @@ class Audit:
                 ],
             )
         merged = self.mixture.parents if self.mixture and self.mixture.is_merge else {}
-        nearest = self._nearest_ancestor() if not merged else None
-        self.evidence = [self._evidence(one, nearest) for one in self.candidates]
+        nearest, found_by = (None, None) if merged else self._nearest_ancestor()
+        self.evidence = [self._evidence(one, nearest, found_by) for one in self.candidates]
         return decide(self.evidence, merged, self.settings.alpha)
 
-    def _evidence(self, one: Candidate, nearest: Candidate | None) -> Evidence:
+    def _evidence(self, one: Candidate, nearest: Candidate | None, found_by: Candidate | None) -> Evidence:
         sizes = {name: math.prod(self.digest.shapes[name]) for name in {*self.digest.sketches, *one.tests}}
         limit = self.limit - math.log10(max(1, len(one.tests)))
         dependent = sum(sizes[name] for name, test in one.tests.items() if test.log10_p <= limit)
@@ -254,6 +223,7 @@ class Audit:
             is_same=compared is not None and self._is_same(one),
             reading=compared.direction.reading if compared and compared.direction else None,
             is_nearest_ancestor=one is nearest,
+            found_by=found_by.id if found_by and one is nearest else None,
             conformal_p=conformal(one.z, others) if one.tests else None,
         )
 

@@ -37,6 +37,12 @@ class Candidate:
         """The mean over the tested matrices."""
         return float(np.mean([test.z for test in self.tests.values()])) if self.tests else None
 
+    @property
+    def likeness(self) -> float | None:
+        """The mean over the tested matrices, each counted by its rows."""
+        found = self.tests.values()
+        return float(np.average([test.likeness for test in found], weights=[test.rows for test in found]))
+
 
 class ChildSketches:
     """The child's side of the test, also of matrices that a candidate has the other way round."""

@@ -24,7 +24,7 @@ ROUNDING = {
 """Relative change that storing in a dtype can make, by the formats' names for it; others: EXACT."""
 EXACT = 1e-6
 MOST_MATRICES = 12
-"""Matrices that tell the direction: so many, evenly chosen."""
+"""Matrices that are looked at closely: so many, evenly chosen."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
     directions = []
-    telling = set(_evenly([name for name in backbone if min(pair.child.entries[name].shape[:1]) >= 32]))
+    telling = set(evenly([name for name in backbone if min(pair.child.entries[name].shape[:1]) >= 32]))
     for name in pair.matching.pairs:
         theirs, ours = pair(name)
         difference = np.linalg.norm((ours - theirs).reshape(-1))
@@ -92,7 +92,8 @@ def sampled(values: np.ndarray) -> np.ndarray:
     return values[chosen_rows(len(values))].reshape(-1, values[0].size)
 
 
-def _evenly(names: list[str]) -> list[str]:
+def evenly(names: list[str]) -> list[str]:
+    """At most MOST_MATRICES of them, from the first to the last."""
     if len(names) <= MOST_MATRICES:
         return names
     return [names[round(place)] for place in np.linspace(0, len(names) - 1, MOST_MATRICES)]

@@ -166,11 +166,15 @@ def _has_a_diagonal(values: np.ndarray) -> bool:
 
 
 class DigestCache:
-    """Digests on disk, found by what their files look like; `None` keeps nothing."""
+    """Digests on disk, found by what their files look like; `None` keeps nothing.
+
+    A file's last read are kept in memory: the models of one file are asked for one after another.
+    """
 
     def __init__(self, folder: Path | None):
         self.folder = folder
         self.hits = 0
+        self._last: tuple[Path, list[Digest]] | None = None
 
     def get(self, state: list) -> list[Digest] | None:
         """The digests of the models of a file that has not changed since; None if there are none."""
@@ -179,8 +183,11 @@ class DigestCache:
         with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
             count, dependents = json.loads(index.read_text())
             if all(_look(path) == seen for path, seen in dependents.items()):
-                found = [_loaded(self._path(state, f"{number}.safetensors")) for number in range(count)]
                 self.hits += 1
+                if self._last and self._last[0] == index:
+                    return self._last[1]
+                found = [_loaded(self._path(state, f"{number}.safetensors")) for number in range(count)]
+                self._last = index, found
                 return found
         return None
 

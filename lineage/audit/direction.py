@@ -14,6 +14,7 @@ A relative that has hardly moved from the common origin has position 0 too: it c
 docs/audit.md gives what was measured, on which the bounds rest.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,8 +37,6 @@ LOSSES, SLACK = 0.5, 1e-3
 relatives that moved from a common origin lack as much of each other."""
 ADDED = (-1.5, 0.35)
 """Position of a parent; below 0 where training goes on in directions that the parent had already."""
-INHERITED = 0.75
-"""Share of a candidate's news over its own ancestor that a child of it holds, at least."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,13 @@ def retention(kept: np.ndarray, by: np.ndarray) -> float:
         NaN where nothing of the middling directions is kept.
     """
     along = _along(kept, by)
-    middle = _middle(along)
-    return float(along[:STRONGEST].mean()) / middle if abs(middle) > 0.02 else float("nan")
+    of_middling = middle(along)
+    return float(along[:STRONGEST].mean()) / of_middling if abs(of_middling) > 0.02 else float("nan")
 
 
 def position(candidate: np.ndarray, child: np.ndarray) -> float:
     """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
-    kept = _middle(_along(corner(candidate), corner(child)))
+    kept = middle(_along(corner(candidate), corner(child)))
     change = child - np.asarray(kept, child.dtype) * candidate
     left = change @ np.random.default_rng(0).standard_normal((change.shape[1], 2 * NEWEST)).astype(
         change.dtype
@@ -116,19 +115,6 @@ def position(candidate: np.ndarray, child: np.ndarray) -> float:
     held = np.einsum("ki,ij,kj->k", (left @ turned).T, candidate, right, optimize=True)[:NEWEST]
     strengths = strengths[:NEWEST]
     return -float(held @ strengths) / max(float(strengths @ strengths), 1e-30)
-
-
-def inherited(ancestor: np.ndarray, candidate: np.ndarray, child: np.ndarray) -> float:
-    """The share of a candidate's news over an ancestor that the child holds: the median over all their directions.
-
-    Siblings share the strongest news, where they were trained alike; only descendants share the details.
-    """
-    news = candidate - _middle(_along(ancestor, candidate)) * ancestor
-    of_child = child - _middle(_along(ancestor, child)) * ancestor
-    energies, left = np.linalg.eigh(news @ news.T)
-    telling = energies > 1e-3 * energies[-1]
-    left, energies = left[:, telling], energies[telling]
-    return float(np.median(np.einsum("ik,ik->k", left, (of_child @ news.T) @ left) / energies))
 
 
 def oriented(values: np.ndarray) -> np.ndarray | None:
@@ -143,14 +129,18 @@ def corner(values: np.ndarray) -> np.ndarray:
     return values[: CORNER[0], : CORNER[1]].astype(np.float64)
 
 
-def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """uᵀ·by·v / s for every singular triple of `kept`, strongest first."""
+def spectrum(kept: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """by → uᵀ·by·v / s for every singular triple of `kept`, strongest first."""
     energies, left = np.linalg.eigh(kept @ kept.T)
     left, energies = left[:, ::-1], np.maximum(energies[::-1], 1e-12 * max(float(energies[-1]), 1e-30))
-    return np.einsum("ik,ik->k", left, (by @ kept.T) @ left) / energies
+    return lambda by: np.einsum("ik,ik->k", left, (by @ kept.T) @ left) / energies
 
 
-def _middle(along: np.ndarray) -> float:
+def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:
+    return spectrum(kept)(by)
+
+
+def middle(along: np.ndarray) -> float:
     """What is kept of the middling directions: the median of the second quarter."""
     return float(np.median(along[len(along) // 4 : len(along) // 2]))
 

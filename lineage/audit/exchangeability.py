@@ -24,9 +24,13 @@ LN10 = math.log(10)
 
 @dataclass(frozen=True)
 class RowTest:
-    """What a pair of matrices says against independence: rows, z, matches and log10 of the p-value."""
+    """What a pair of matrices says against independence: rows, z, matches and log10 of the p-value.
+
+    likeness: the mean similarity of the candidate's rows with the child's in the same places.
+    """
 
     rows: int
+    likeness: float
     z: float
     matches: int
     log10_p: float
@@ -46,13 +50,14 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     column, row = overlap.mean(0), overlap.mean(1)
     spread = float(np.square(overlap - column - row[:, None] + overlap.mean()).sum(dtype=np.float64))
     sd = math.sqrt(spread / (rows - 1))
+    likeness = float(np.trace(overlap, dtype=np.float64)) / rows
     if sd < 1e-9:
-        return RowTest(rows, 0.0, 0, 0.0)
-    z = (float(np.trace(overlap, dtype=np.float64)) - rows * float(overlap.mean(dtype=np.float64))) / sd
+        return RowTest(rows, likeness, 0.0, 0, 0.0)
+    z = rows * (likeness - float(overlap.mean(dtype=np.float64))) / sd
     matches = int(np.count_nonzero(overlap.argmax(1) == np.arange(rows)))
     by_z = max(float(log_ndtr(-z)), -float(gammaln(rows + 1))) / LN10
     by_matches = -float(gammaln(matches + 1)) / LN10
-    return RowTest(rows, z, matches, min(0.0, max(by_z, by_matches)))
+    return RowTest(rows, likeness, z, matches, min(0.0, max(by_z, by_matches)))
 
 
 def combined(log10_ps: list[float], at_least: int = 2) -> float:

@@ -29,7 +29,7 @@ class Evidence:
 
     log10_p: for at least two dependent matrices (or the lone one); coverage: share of the testable weights
     in dependent matrices; is_same: all but the head equal to rounding; reading: of `direction.Direction`, None if
-    not looked at.
+    not looked at; found_by: the ancestor whose way to the child this one lies on, where that showed it.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Evidence:
     is_same: bool = False
     reading: str | None = None
     is_nearest_ancestor: bool = False
+    found_by: str | None = None
     conformal_p: float | None = None
 
 
@@ -104,13 +105,17 @@ def decide(evidence: list[Evidence], merged: dict[str, float], alpha: float) -> 
         )
     ancestors = [one for one in related if one.is_nearest_ancestor]
     if ancestors and ancestors[0].coverage >= MOST:
+        nearest = ancestors[0]
         return Verdict(
             PARENT,
-            parent=ancestors[0].id,
-            parents={ancestors[0].id: 1.0},
+            parent=nearest.id,
+            parents={nearest.id: 1.0},
             log10_p=log10_p,
-            decided_by="order of neurons, then retained directions",
-            reason="the child keeps the candidate's strongest directions and adds its own",
+            decided_by="order of neurons, then "
+            + ("news held over an ancestor" if nearest.found_by else "retained directions"),
+            reason=f"{nearest.found_by} came first, and the child holds what the candidate added to it"
+            if nearest.found_by
+            else "the child keeps the candidate's strongest directions and adds its own",
         )
     return Verdict(RELATED, **_why_unclear(related, ancestors), log10_p=log10_p)
 

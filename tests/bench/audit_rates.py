@@ -1,8 +1,9 @@
 """How often an audit is right: on the default zoo that `make run` made, and on small zoos trained here.
 
-    python tests/bench/audit_rates.py [default fc vit resnet18]
+    python tests/bench/audit_rates.py [default fc vit resnet18 network]
 
-prints one table; each line is one kind of child, with how many verdicts were as they should be. `make audit-bench`.
+prints one table; each line is one kind of child, with how many verdicts were as they should be. `make audit-bench`
+does all but `network`, the 300 models of `make offline`.
 """
 
 import itertools
@@ -10,6 +11,8 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -20,6 +23,7 @@ from rich.table import Table
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch
 from safetensors.torch import save_file as save_torch
+from threadpoolctl import threadpool_limits
 
 from lineage.audit.auditing import Audit
 from lineage.audit.digest import DigestCache
@@ -27,6 +31,7 @@ from lineage.audit.naming import heads
 from lineage.audit.sources import Source
 from lineage.intervals import wilson_interval
 from lineage.parquet import write_table
+from lineage.progress import tracked
 from lineage.schemas import P_VALUES
 from lineage.zoo import seed_of
 
@@ -58,14 +63,8 @@ def named(audit: Audit) -> str:
 
 def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> None:
     """Every child of the default experiment, with all roots, and with sets of the other roots."""
-    roots = [
-        Source(id=path.parent.name, path=str(path)) for path in sorted(results.glob("pretrain/*/weights.h5"))
-    ]
-    children = [
-        (f"{path}::{model}", model.partition(".")[0])
-        for path in sorted(results.glob("finetune/*/*/*/weights.h5"))
-        for model in models_of(path)
-    ]
+    roots = roots_of(results)
+    children = [(child.path, child.id.partition(".")[0]) for child in children_of(results)]
     audited = []
     for child, parent in children:
         audit = rates.audit(child, roots)
@@ -100,10 +99,43 @@ def p_values(child: str, audit: Audit, parent: str | None = None) -> list[dict]:
     ]
 
 
+def roots_of(results: Path) -> list[Source]:
+    """The roots of an experiment."""
+    return [
+        Source(id=path.parent.name, path=str(path)) for path in sorted(results.glob("pretrain/*/weights.h5"))
+    ]
+
+
+def children_of(results: Path) -> list[Source]:
+    """The fine-tuned models of an experiment, of all generations."""
+    return [
+        Source(id=model, path=f"{path}::{model}")
+        for path in sorted(results.glob("finetune/*/*/*/weights.h5"))
+        for model in models_of(path)
+    ]
+
+
 def models_of(path: Path) -> list[str]:
     """The ids in a file of weights."""
     with h5py.File(path) as file:
         return list(file["models"])
+
+
+def network_zoo(rates: Rates, results: Path = Path("results/fc-network")) -> None:
+    """Every fine-tuned model of a network, with all others: ancestors, siblings, cousins, descendants, strangers."""
+    children = children_of(results)
+    verdict = partial(verdict_among, [*roots_of(results), *children], rates.cache)
+    with ProcessPoolExecutor(initializer=threadpool_limits, initargs=(1,)) as workers:
+        verdicts = zip(children, workers.map(verdict, children), strict=True)
+        for child, came in tracked(verdicts, "audits", partial(print, file=sys.stderr), total=len(children)):
+            parent = child.id.rsplit(".", 2)[0]
+            kind = f"G{child.id.count('.') // 2 + 1}, all other models"
+            rates.count("network", kind, "the parent", "the parent" if came == f"parent {parent}" else came)
+
+
+def verdict_among(models: list[Source], cache: DigestCache, child: Source) -> str:
+    """The verdict on one of the models, with the others as candidates."""
+    return named(Audit(child.path, [one for one in models if one.id != child.id], cache=cache))
 
 
 def small_zoo(rates: Rates, name: str, folder: Path) -> None:
@@ -250,6 +282,8 @@ def main() -> None:
         for name in wanted:
             if name == "default":
                 default_zoo(rates)
+            elif name == "network":
+                network_zoo(rates)
             else:
                 small_zoo(rates, name, make(name) if name in ZOOS else FOLDER / name)
     table = Table("zoo", "child", "verdict wanted", "right", "n", "95 % interval, %", "otherwise")
