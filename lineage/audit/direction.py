@@ -68,11 +68,15 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> Direction | None:
     pruned = child == 0
     if pruned.mean() < PRUNED:
         pruned = np.zeros_like(pruned)
-    corners = corner(np.where(pruned, 0, candidate)), corner(child)
-    forth, back = retention(*corners), retention(*corners[::-1])
-    if not np.isfinite(forth + back):
+    kept, of_child = corner(np.where(pruned, 0, candidate)), corner(child)
+    forth, back = spectrum(kept)(of_child), spectrum(of_child)(kept)
+    if not np.isfinite(_retained(forth) + _retained(back)):
         return None
-    return Direction(forth, back, position(candidate, np.where(pruned, candidate, child)))
+    if not pruned.any():
+        return Direction(_retained(forth), _retained(back), _position(candidate, child, middle(forth)))
+    return Direction(
+        _retained(forth), _retained(back), position(candidate, np.where(pruned, candidate, child))
+    )
 
 
 def overall(found: list[tuple[Direction | None, int]]) -> Direction | None:
@@ -97,14 +101,20 @@ def retention(kept: np.ndarray, by: np.ndarray) -> float:
     Returns:
         NaN where nothing of the middling directions is kept.
     """
-    along = _along(kept, by)
+    return _retained(spectrum(kept)(by))
+
+
+def _retained(along: np.ndarray) -> float:
     of_middling = middle(along)
     return float(along[:STRONGEST].mean()) / of_middling if abs(of_middling) > 0.02 else float("nan")
 
 
 def position(candidate: np.ndarray, child: np.ndarray) -> float:
     """Where the candidate lies on the change's strongest directions: 0 at their beginning, 1 at their end."""
-    kept = middle(_along(corner(candidate), corner(child)))
+    return _position(candidate, child, middle(spectrum(corner(candidate))(corner(child))))
+
+
+def _position(candidate: np.ndarray, child: np.ndarray, kept: float) -> float:
     change = child - np.asarray(kept, child.dtype) * candidate
     left = change @ np.random.default_rng(0).standard_normal((change.shape[1], 2 * NEWEST)).astype(
         change.dtype
@@ -134,10 +144,6 @@ def spectrum(kept: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     energies, left = np.linalg.eigh(kept @ kept.T)
     left, energies = left[:, ::-1], np.maximum(energies[::-1], 1e-12 * max(float(energies[-1]), 1e-30))
     return lambda by: np.einsum("ik,ik->k", left, (by @ kept.T) @ left) / energies
-
-
-def _along(kept: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return spectrum(kept)(by)
 
 
 def middle(along: np.ndarray) -> float:

@@ -37,6 +37,8 @@ from lineage.zoo import seed_of
 
 Tensors = dict[str, np.ndarray]
 DRAWS = 1500
+OF_NETWORK = 100
+"""Children that are drawn from the network."""
 
 
 class Rates:
@@ -122,9 +124,11 @@ def models_of(path: Path) -> list[str]:
 
 
 def network_zoo(rates: Rates, results: Path = Path("results/fc-network")) -> None:
-    """Every fine-tuned model of a network, with all others: ancestors, siblings, cousins, descendants, strangers."""
-    children = children_of(results)
-    verdict = partial(verdict_among, [*roots_of(results), *children], rates.cache)
+    """Fine-tuned models of a network, with all others: ancestors, siblings, cousins, descendants, strangers."""
+    models = children_of(results)
+    verdict = partial(verdict_among, [*roots_of(results), *models], rates.cache)
+    drawn = np.random.default_rng(0).permutation(len(models))[:OF_NETWORK]
+    children = [models[number] for number in sorted(drawn)]
     with ProcessPoolExecutor(initializer=threadpool_limits, initargs=(1,)) as workers:
         verdicts = zip(children, workers.map(verdict, children), strict=True)
         for child, came in tracked(verdicts, "audits", partial(print, file=sys.stderr), total=len(children)):
