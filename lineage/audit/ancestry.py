@@ -17,18 +17,18 @@ from lineage.audit.news import Ancestor
 HELD = 0.85
 """Share of a network's news over an ancestor that its descendants hold, at least."""
 
-Path = Callable[[Candidate], tuple[float, float, float]]
+Way = Callable[[Candidate], tuple[float, float, float]]
 """Of X: the share of its news over A that the child holds; if that is enough, the reverse, and how large they are."""
 
 
 def nearest_ancestor(
-    relatives: list[Candidate], path_from: Callable[[Candidate], Path]
+    relatives: list[Candidate], way_from: Callable[[Candidate], Way]
 ) -> tuple[Candidate | None, Candidate | None]:
     """The nearest ancestor, and the relative that came first by which it was found, if that is another.
 
     Args:
         relatives: compared with the child.
-        path_from: of A, what says whether others lie on the way from A to the child.
+        way_from: of A, what says whether others lie on the way from A to the child.
 
     Returns:
         (None, None) if no relative came first.
@@ -42,22 +42,22 @@ def nearest_ancestor(
     left = [one for one in relatives if readings[one.id] != "child first"]
     while True:
         left.remove(nearest)
-        path = path_from(nearest)
+        way = way_from(nearest)
         steps = [
-            (size, one) for one in left for held, back, size in [path(one)] if held >= HELD and held > back
+            (size, one) for one in left for held, back, size in [way(one)] if held >= HELD and held > back
         ]
         if not steps:
             return nearest, None if nearest is start else start
         nearest = min(steps, key=lambda step: step[0])[1]
 
 
-class Paths:
+class Ways:
     """Reads what `nearest_ancestor` asks for, one relative at a time; `pair` gives the child and a candidate."""
 
     def __init__(self, pair: Callable[[Candidate], Pair]):
         self._pair = pair
 
-    def __call__(self, ancestor: Candidate) -> Path:
+    def __call__(self, ancestor: Candidate) -> Way:
         """The ways from an ancestor to the child."""
         read, matrices = self._pair(ancestor), {}
         for name in evenly(list(ancestor.tests)):
@@ -66,7 +66,7 @@ class Paths:
                 matrix = Ancestor(corner(first))
                 matrices[name] = matrix, matrix.news_of(corner(child))
 
-        def path(one: Candidate) -> tuple[float, float, float]:
+        def way(one: Candidate) -> tuple[float, float, float]:
             theirs = self._pair(one)
             pairs = [
                 (matrix.news_of(corner(oriented(theirs(name)[0]))), of_child)
@@ -78,7 +78,7 @@ class Paths:
             back = _median([of_child.share_held_by(news) for news, of_child in pairs])
             return held, back, float(np.hypot.reduce([news.size for news, _ in pairs]))
 
-        return path
+        return way
 
 
 def _median(shares: list[float]) -> float:

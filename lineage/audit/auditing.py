@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lineage.audit.ancestry import Paths, nearest_ancestor
+from lineage.audit.ancestry import Ways, nearest_ancestor
 from lineage.audit.candidates import Candidate, ChildSketches, digest_of_child, digests_of
 from lineage.audit.checkpoint import Checkpoint
 from lineage.audit.comparison import Pair, compare, evenly, sampled
@@ -184,8 +184,8 @@ class Audit:
         return mixture([one.id for one in relatives], gram, products, energy)
 
     def _nearest_ancestor(self) -> tuple[Candidate | None, Candidate | None]:
-        paths = Paths(lambda one: Pair(self.child, one.opened, one.matching))
-        return nearest_ancestor(self.relatives, paths)
+        ways = Ways(lambda one: Pair(self.child, one.opened, one.matching))
+        return nearest_ancestor(self.relatives, ways)
 
     def _decided(self) -> Verdict:
         if self.unrelated and min(one.log10_p for one in self.unrelated) <= math.log10(

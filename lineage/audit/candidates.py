@@ -38,8 +38,8 @@ class Candidate:
         return float(np.mean([test.z for test in self.tests.values()])) if self.tests else None
 
     @property
-    def likeness(self) -> float | None:
-        """The mean over the tested matrices, each counted by its rows."""
+    def likeness(self) -> float:
+        """The mean over the tested matrices, each counted by its rows; there has to be one."""
         found = self.tests.values()
         return float(np.average([test.likeness for test in found], weights=[test.rows for test in found]))
 
