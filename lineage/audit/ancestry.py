@@ -2,7 +2,7 @@
 
 Where A came before the child, and X lies on the way from A to the child, X is an ancestor too, and a nearer one,
 whatever X and the child alone show. X lies on the way if the child holds X's news over A, and more of it than X does
-of the child's. So from the farthest ancestor on, always the next one on the way is taken, to the last.
+of the child's. So from the earliest ancestor on, always the next one on the way is taken, to the last.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 
 from lineage.audit.candidates import Candidate
 from lineage.audit.comparison import Pair, evenly
-from lineage.audit.direction import corner, oriented
+from lineage.audit.direction import corner, measured, oriented, overall
 from lineage.audit.news import Ancestor
 
 HELD = 0.85
@@ -22,12 +22,15 @@ Way = Callable[[Candidate], tuple[float, float, float]]
 
 
 def nearest_ancestor(
-    relatives: list[Candidate], way_from: Callable[[Candidate], Way]
+    relatives: list[Candidate],
+    came_before: Callable[[Candidate, Candidate], bool],
+    way_from: Callable[[Candidate], Way],
 ) -> tuple[Candidate | None, Candidate | None]:
     """The nearest ancestor, and the relative that came first by which it was found, if that is another.
 
     Args:
         relatives: compared with the child.
+        came_before: of two relatives, whether the first came before the second.
         way_from: of A, what says whether others lie on the way from A to the child.
 
     Returns:
@@ -38,7 +41,11 @@ def nearest_ancestor(
     first = [one for one in relatives if readings[one.id] == "candidate first" and len(one.tests) >= fewest]
     if not first:
         return None, None
-    start = nearest = max(first, key=lambda one: one.comparison.distance)
+    start = max(first, key=lambda one: one.comparison.distance)
+    for other in first:
+        if other is not start and came_before(other, start):
+            start = other
+    nearest = start
     left = [one for one in relatives if readings[one.id] != "child first"]
     while True:
         left.remove(nearest)
@@ -56,6 +63,15 @@ class Ways:
 
     def __init__(self, pair: Callable[[Candidate], Pair]):
         self._pair = pair
+
+    def came_before(self, one: Candidate, other: Candidate) -> bool:
+        """Whether a candidate came before another, from what the other keeps of it."""
+        first, second = self._pair(one), self._pair(other)
+        shared = evenly([name for name in one.tests if name in other.tests])
+        found = overall(
+            [(measured(first(name)[0], second(name)[0]), one.tests[name].rows) for name in shared]
+        )
+        return found is not None and found.reading == "candidate first"
 
     def __call__(self, ancestor: Candidate) -> Way:
         """The ways from an ancestor to the child."""

@@ -185,7 +185,7 @@ class Audit:
 
     def _nearest_ancestor(self) -> tuple[Candidate | None, Candidate | None]:
         ways = Ways(lambda one: Pair(self.child, one.opened, one.matching))
-        return nearest_ancestor(self.relatives, ways)
+        return nearest_ancestor(self.relatives, ways.came_before, ways)
 
     def _decided(self) -> Verdict:
         if self.unrelated and min(one.log10_p for one in self.unrelated) <= math.log10(

@@ -37,7 +37,7 @@ from lineage.zoo import seed_of
 
 Tensors = dict[str, np.ndarray]
 DRAWS = 1500
-OF_NETWORK = 100
+OF_NETWORK = 60
 """Children that are drawn from the network."""
 
 

@@ -51,14 +51,14 @@ def test_the_parent_is_found_from_any_relative_that_came_first(family):
 
         return path
 
-    nearest, found_by = nearest_ancestor(list(candidates.values()), path_from)
+    nearest, found_by = nearest_ancestor(list(candidates.values()), None, path_from)
     assert nearest.id == next(tree.predecessors(child))
     assert found_by is (None if nearest.id == first else candidates[first])
 
 
 def test_nobody_is_the_nearest_where_nobody_came_first():
     unclear = SimpleNamespace(id="a", tests=[], comparison=SimpleNamespace(direction=None, distance=1.0))
-    assert nearest_ancestor([unclear], None) == (None, None)
+    assert nearest_ancestor([unclear], None, None) == (None, None)
 
 
 def test_siblings_that_learnt_the_same_are_told_from_descendants_by_the_details():
