@@ -89,3 +89,14 @@ def test_networks_that_added_nothing_have_no_news_to_hold():
     parent = np.random.default_rng(2).normal(size=(48, 90))
     news = Ancestor(parent).news_of
     assert np.isnan(news(0.5 * parent).share_held_by(news(parent + 1)))
+
+
+def test_the_walk_starts_from_the_earliest_of_those_that_came_first():
+    def relative(name, distance):
+        compared = SimpleNamespace(distance=distance, direction=SimpleNamespace(reading="candidate first"))
+        return SimpleNamespace(id=name, tests=["a matrix"], comparison=compared)
+
+    parent, sibling = relative("parent", 1.0), relative("sibling", 2.0)
+    none_between = lambda ancestor: lambda one: (0.5, 0.0, 0.0)  # noqa: E731
+    found = nearest_ancestor([sibling, parent], lambda one, other: one is parent, none_between)
+    assert found == (parent, None)
