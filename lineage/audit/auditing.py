@@ -162,18 +162,14 @@ class Audit:
         wide = matrices(self.digest.shapes)
         return [name for name in wide if name in candidate.matching.pairs and name not in self.heads]
 
-    def _shared_matrices(self, relatives: list[Candidate]) -> list[str]:
-        """Testable matrices that all relatives have, evenly chosen."""
-        return evenly([name for name in self.digest.shapes if all(name in one.tests for one in relatives)])
-
     def _mixture(self) -> Mixture | None:
         relatives = self.relatives[:MOST_MIXED]
-        names = self._shared_matrices(relatives) if len(relatives) >= 2 else []
-        if not names:
+        shared = [name for name in self.digest.shapes if all(name in one.tests for one in relatives)]
+        if len(relatives) < 2 or not shared:
             return None
         count = len(relatives)
         gram, products, energy = np.zeros((count, count)), np.zeros(count), 0.0
-        for name in names:
+        for name in evenly(shared):
             ours = sampled(self.child.read(name)).ravel().astype(np.float64)
             theirs = np.stack(
                 [sampled(Pair(self.child, one.opened, one.matching)(name)[0]).ravel() for one in relatives]

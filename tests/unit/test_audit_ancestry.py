@@ -43,15 +43,15 @@ def test_the_parent_is_found_from_any_relative_that_came_first(family):
         if node != child
     }
 
-    def path_from(ancestor):
-        def path(one):
+    def way_from(ancestor):
+        def way(one):
             news, of_child = weights[one.id] - weights[ancestor.id], weights[child] - weights[ancestor.id]
             shared = news @ of_child
             return shared / (news @ news), shared / (of_child @ of_child), np.linalg.norm(news)
 
-        return path
+        return way
 
-    nearest, found_by = nearest_ancestor(list(candidates.values()), None, path_from)
+    nearest, found_by = nearest_ancestor(list(candidates.values()), None, way_from)
     assert nearest.id == next(tree.predecessors(child))
     assert found_by is (None if nearest.id == first else candidates[first])
 
