@@ -66,11 +66,11 @@ def named(audit: Audit) -> str:
 def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> None:
     """Every child of the default experiment, with all roots, and with sets of the other roots."""
     roots = roots_of(results)
-    children = [(child.path, child.id.partition(".")[0]) for child in children_of(results)]
+    children = [(child, child.id.partition(".")[0]) for child in children_of(results)]
     audited = []
     for child, parent in children:
-        audit = rates.audit(child, roots)
-        audited += p_values(child.partition("::")[2], audit, parent)
+        audit = rates.audit(child.path, roots)
+        audited += p_values(child.id, audit, parent)
         came = named(audit)
         rates.count(
             "default", "all candidates", "the parent", "the parent" if came == f"parent {parent}" else came
@@ -84,7 +84,9 @@ def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> Non
     generator = np.random.default_rng(0)
     for number in generator.permutation(len(draws))[:DRAWS]:
         child, subset = draws[number]
-        rates.count("default", "parent removed", "none of these", named(rates.audit(child, list(subset))))
+        rates.count(
+            "default", "parent removed", "none of these", named(rates.audit(child.path, list(subset)))
+        )
     for one, other in itertools.permutations(roots, 2):
         audit = rates.audit(one.path, [other])
         audited += p_values(one.id, audit)
