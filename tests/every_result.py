@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lineage.conditions import STANDARD, with_count
-from lineage.parquet import write_table
-from lineage.schemas import ORIGINS, RESULTS
+from lineage.experiment.conditions import STANDARD, with_count
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import ORIGINS, RESULTS
 
 METHODS = ("detector", "weight_l2", "cka/direct", "cka/path", "l1/path")
 PROBES = (8, 32, 1024)

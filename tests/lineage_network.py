@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from lineage.parquet import write_table
-from lineage.schemas import EDGES
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import EDGES
 
 MODELS_OF_GENERATION = (5, 45, 100, 150)
 SHARES_RIGHT = {"detector": 0.97, "weight_l2": 0.95, "cka/path": 0.85, "l1/direct": 0.7}

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from lineage.audit.candidates import Candidate
-from lineage.audit.comparison import Pair, evenly
-from lineage.audit.direction import corner, measured, oriented, overall
-from lineage.audit.news import Ancestor
+from lineage.relation.comparison import Pair, evenly
+from lineage.relation.direction import corner, measured, oriented, overall
+from lineage.relation.updates import Ancestor
 
 HELD = 0.85
 """Share of a network's news over an ancestor that its descendants hold, at least."""

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from lineage.audit.auditing import Audit, Settings
-from lineage.audit.digest import DigestCache, default_cache
-from lineage.audit.files import sha256_of
+from lineage.audit.audit import Audit, Settings
+from lineage.audit.evidence import FORMAT, report_of
 from lineage.audit.probing import Prober
-from lineage.audit.report import FORMAT, report_of
-from lineage.audit.sources import sources_of
+from lineage.checkpoints.files import sha256_of
+from lineage.checkpoints.find import sources_of
 from lineage.errors import UserError, one_line
+from lineage.index.cache import DigestCache, default_cache
 from lineage.progress import tracked, untracked
-from lineage.writing import written_whole
+from lineage.storage.atomic import written_whole
 
 TOLERANCE = 1e-4
 """Relative difference of numbers that another machine's arithmetic explains."""

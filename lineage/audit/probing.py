@@ -7,9 +7,9 @@ alike. It ranks candidates; it comes with no p-value, and decides nothing by its
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage.audit.checkpoint import Checkpoint
-from lineage.audit.matching import match
+from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
+from lineage.relation.matching import match
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -42,7 +42,7 @@ class Prober:
         Raises:
             UserError: if either has not the architecture's tensors.
         """
-        from lineage.scoring import score_pair
+        from lineage.similarity.pairs import score_pair
 
         scores = score_pair(
             self._network(candidate),
@@ -58,7 +58,7 @@ class Prober:
         """The architecture with a checkpoint's weights; its head has as many classes as the checkpoint's."""
         import torch
 
-        from lineage.networks import build, head_of
+        from lineage.networks.architectures import build, head_of
 
         with torch.device("meta"):
             skeleton = build(self.architecture, classes=2, seed=0, **self._size)
@@ -89,8 +89,9 @@ def _inputs(probe: str, *, channels: int, image_size: int) -> "Tensor":
     """The probe's inputs [n, C, H, W]."""
     import torch
 
-    from lineage.data import load_images, stratified_subset
-    from lineage.zoo import seed_of
+    from lineage.data.images import stratified_subset
+    from lineage.data.load import load_images
+    from lineage.seeds import seed_of
 
     if probe == NOISE:
         generator = torch.Generator().manual_seed(seed_of("noise"))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from lineage.audit.auditing import Audit, Settings
-from lineage.audit.digest import DigestCache
-from lineage.audit.exchangeability import RowTest, discoveries
-from lineage.audit.report import report_of
-from lineage.audit.sources import Source, read_table_of_models
+from lineage.audit.audit import Audit, Settings
+from lineage.audit.evidence import report_of
+from lineage.checkpoints.find import Source, read_table_of_models
 from lineage.errors import UserError
-from lineage.writing import written_whole
+from lineage.index.cache import DigestCache
+from lineage.relation.permutation_test import RowTest, discoveries
+from lineage.storage.atomic import written_whole
 
 COLUMNS = (
     "child",

@@ -1,1 +1,1 @@
-"""What people look at: the page of results and the figures of papers, from Parquet alone; no torch is imported."""
+"""From numbers to figures and pages."""

@@ -6,7 +6,7 @@ from lineage.report.figure import Figure
 from lineage.report.inputs import Inputs, read_inputs
 from lineage.report.page import VEGA_LITE
 from lineage.report.sections import SECTIONS
-from lineage.writing import written_whole
+from lineage.storage.atomic import written_whole
 
 PIXELS_PER_PIXEL = 3
 """Of a PNG: 320 pixels of a column become 960, 288 an inch."""

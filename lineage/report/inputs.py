@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from lineage.parquet import read_table
-from lineage.report.folders import experiments_in
-from lineage.schemas import (
+from lineage.results.folders import experiments_in
+from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
+from lineage.storage.parquet import read_table
+from lineage.storage.schemas import (
     CALIBRATION,
     CURVES,
     EDGES,
@@ -22,7 +23,6 @@ from lineage.schemas import (
     RUN,
     STAGES,
 )
-from lineage.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
 
 OPTIONAL = {
     "outcomes": OUTCOMES,

@@ -13,8 +13,8 @@ from lineage.report.inputs import Inputs, read_inputs
 from lineage.report.palette import family_of, styles
 from lineage.report.sections import SECTIONS, Section
 from lineage.report.words import sentences
-from lineage.tables import best_rows, displayed
-from lineage.writing import written_whole
+from lineage.results.tables import best_rows, displayed
+from lineage.storage.atomic import written_whole
 
 VEGA_LITE = "6.4"
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lineage.report.accuracy import (
+from lineage.report.figure import Figure
+from lineage.report.figures.accuracy import (
     alpha_figures,
     candidates_figures,
     gap_figures,
@@ -11,16 +12,15 @@ from lineage.report.accuracy import (
     methods_figures,
     probe_figures,
 )
-from lineage.report.calibration import calibration_figures
-from lineage.report.comparison import published_figures
-from lineage.report.costs import cost_figures
-from lineage.report.figure import Figure
-from lineage.report.heatmap import heatmap_figures
-from lineage.report.hybrids import hybrid_figures
+from lineage.report.figures.calibration import calibration_figures
+from lineage.report.figures.comparison import published_figures
+from lineage.report.figures.costs import cost_figures
+from lineage.report.figures.heatmap import heatmap_figures
+from lineage.report.figures.hybrids import hybrid_figures
+from lineage.report.figures.learning import training_figures
+from lineage.report.figures.network import network_figures
+from lineage.report.figures.p_values import p_value_figures
 from lineage.report.inputs import Inputs
-from lineage.report.learning import training_figures
-from lineage.report.network import network_figures
-from lineage.report.p_values import p_value_figures
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lineage.conditions import ABSENT, UNSEEN
+from lineage.experiment.conditions import ABSENT, UNSEEN
 from lineage.report.figure import one_each
 from lineage.report.inputs import Inputs
-from lineage.tables import best_rows
+from lineage.results.tables import best_rows
 
 BASELINE = "weight_l2"
 NAMED = 4

@@ -6,8 +6,8 @@ among the models of the ancestor's generation. Run: python resources/published/m
 
 from pathlib import Path
 
-from lineage.parquet import write_table
-from lineage.schemas import PUBLISHED
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import PUBLISHED
 
 TABLE = {
     ("G1", "l1/direct"): {"G2": (90.47, 0.84), "G3": (89.07, 1.72), "G4": (86.31, 2.47)},

@@ -25,15 +25,15 @@ from safetensors.torch import load_file as load_torch
 from safetensors.torch import save_file as save_torch
 from threadpoolctl import threadpool_limits
 
-from lineage.audit.auditing import Audit
-from lineage.audit.digest import DigestCache
-from lineage.audit.naming import heads
-from lineage.audit.sources import Source
-from lineage.intervals import wilson_interval
-from lineage.parquet import write_table
+from lineage.audit.audit import Audit
+from lineage.checkpoints.find import Source
+from lineage.index.cache import DigestCache
 from lineage.progress import tracked
-from lineage.schemas import P_VALUES
-from lineage.zoo import seed_of
+from lineage.relation.naming import heads
+from lineage.results.intervals import wilson_interval
+from lineage.seeds import seed_of
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import P_VALUES
 
 Tensors = dict[str, np.ndarray]
 DRAWS = 1500

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from lineage.data import load_images
-from lineage.networks import build, head_of, seeded
+from lineage.data.load import load_images
+from lineage.networks.architectures import build, head_of, seeded
 
 FOLDER = Path("build/audit")
 ROOTS, CHILDREN = 3, 3

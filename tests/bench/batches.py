@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from lineage.parquet import write_table
+from lineage.storage.parquet import write_table
 
 ROOT = Path(__file__).parents[2]
 FIXED_SECONDS = 16

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from lineage.detector import LineageDetector
-from lineage.detector_training import TrainingConfig, train_detector
-from lineage.episodes import load_episodes
-from lineage.hdf5 import Features, Weights, write_features, write_weights
-from lineage.networks import build
+from lineage.detector.episodes import load_episodes
+from lineage.detector.file import LineageDetector
+from lineage.detector.training import TrainingConfig, train_detector
+from lineage.networks.architectures import build
 from lineage.progress import tracked
+from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
 
 LAYER, MATRIX = "layer2", "layer2.0.weight"
 NETWORK = {"name": "fc", "channels": 1, "image_size": 28}

@@ -18,13 +18,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from lineage.backbone import Backbone, state_of
-from lineage.networks import build
-from lineage.parquet import write_table
-from lineage.path import change
-from lineage.scoring import pair_scores, stacked
-from lineage.similarity import SIMILARITIES
-from lineage.writing import written_whole
+from lineage.networks.architectures import build
+from lineage.networks.backbone import Backbone, state_of
+from lineage.similarity.measures import SIMILARITIES
+from lineage.similarity.pairs import pair_scores, stacked
+from lineage.similarity.path import change
+from lineage.storage.atomic import written_whole
+from lineage.storage.parquet import write_table
 
 BENCH = pa.schema(
     [

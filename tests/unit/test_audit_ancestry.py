@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.audit.ancestry import nearest_ancestor
-from lineage.audit.news import Ancestor
+from lineage.relation.updates import Ancestor
 
 
 @st.composite

@@ -115,7 +115,7 @@ def test_a_file_without_permission_is_refused(folder, tmp_path):
     path = tmp_path / "secret.safetensors"
     save_file({"w": np.ones((20, 20), np.float32)}, path)
     path.chmod(0)
-    look = "from lineage.audit.reading import open_model; open_model(sys.argv[1])"
+    look = "from lineage.checkpoints.read import open_model; open_model(sys.argv[1])"
     drop = "import os, sys; os.geteuid() or os.seteuid(65534)"
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents:
@@ -123,7 +123,7 @@ def test_a_file_without_permission_is_refused(folder, tmp_path):
             parent.chmod(0o755)
         if parent.name.startswith("pytest-of"):
             break
-    imports = "import lineage.audit.reading, lineage.audit.read_safetensors"
+    imports = "import lineage.checkpoints.read, lineage.checkpoints.formats.safetensors"
     done = subprocess.run([sys.executable, "-c", f"{imports}\n{drop}\n{look}", path],
                           cwd=ROOT, capture_output=True, text=True, timeout=60)  # fmt: skip
     assert "UserError" in done.stderr
@@ -241,7 +241,7 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
 
     from lineage import score_pair
     from lineage.audit.bundle import run_audit
-    from lineage.networks import build
+    from lineage.networks.architectures import build
 
     torch.manual_seed(0)
     (tmp_path / "bases").mkdir()

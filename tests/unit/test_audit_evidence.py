@@ -7,17 +7,19 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.optimize import lsq_linear
 
-from lineage.audit.auditing import Audit
-from lineage.audit.digest import DigestCache, digest_of, sketch
-from lineage.audit.direction import measured, position, retention
-from lineage.audit.layers import looks_random
-from lineage.audit.matching import match
-from lineage.audit.merging import mixture
-from lineage.audit.naming import canonical, heads, reason_against
-from lineage.audit.reading import open_model
-from lineage.audit.sources import Source, sources_of
+from lineage.audit.audit import Audit
 from lineage.audit.verdict import CANNOT_TELL, NONE, PARENT, RELATED, SAME, Evidence, decide
+from lineage.checkpoints.find import Source, sources_of
+from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
+from lineage.index.cache import DigestCache
+from lineage.index.digest import digest_of
+from lineage.relation.direction import measured, position, retention
+from lineage.relation.layers import looks_random
+from lineage.relation.matching import match
+from lineage.relation.mixture import mixture
+from lineage.relation.naming import canonical, heads, reason_against
+from lineage.relation.sketch import sketch
 
 WIDTHS = (48, 96, 80, 64, 10)
 

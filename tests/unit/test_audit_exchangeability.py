@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, permutation_test
 
-from lineage.audit.exchangeability import combined, conformal, discoveries, row_test
+from lineage.relation.permutation_test import combined, conformal, discoveries, row_test
 
 
 def rows(generator: np.random.Generator, count: int, columns: int) -> np.ndarray:

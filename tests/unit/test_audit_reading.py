@@ -14,10 +14,10 @@ from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
-from lineage.audit.digest import digest_of
-from lineage.audit.files import Unsupported
-from lineage.audit.reading import open_model, open_models
+from lineage.checkpoints.files import Unsupported
+from lineage.checkpoints.read import open_model, open_models
 from lineage.errors import UserError
+from lineage.index.digest import digest_of
 
 W = np.random.default_rng(0).normal(size=(24, 10)).astype(np.float32)
 B = np.random.default_rng(1).normal(size=24).astype(np.float32)
@@ -78,7 +78,7 @@ def as_onnx(path, tensors):
 
 
 def as_hdf5(path, tensors):
-    from lineage.hdf5 import write_weights
+    from lineage.storage.hdf5 import write_weights
 
     write_weights(path, [({"id": "p0"}, {name: torch.tensor(value) for name, value in tensors.items()})])
 
@@ -175,7 +175,7 @@ def test_shards_are_one_model(tmp_path):
 
 
 def test_each_model_of_an_hdf5_file_has_a_name(tmp_path):
-    from lineage.hdf5 import write_weights
+    from lineage.storage.hdf5 import write_weights
 
     models = [({"id": name}, {"w": torch.tensor(W)}) for name in ("p0.full.000", "p0.full.001")]
     write_weights(tmp_path / "weights.h5", models)

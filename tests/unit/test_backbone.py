@@ -6,8 +6,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from lineage.backbone import Backbone, default_layers, state_of
 from lineage.errors import UserError
+from lineage.networks.backbone import Backbone, default_layers, state_of
 
 IMAGES = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lineage.config import architectures, checked, weight_files
 from lineage.errors import UserError
-from lineage.zoo import Zoo
+from lineage.experiment.config import architectures, checked, weight_files
+from lineage.experiment.zoo import Zoo
 
 REPOSITORY = Path(__file__).parents[2]
 DATA = {"source": "sklearn:digits"}
@@ -348,7 +348,7 @@ def test_candidates_that_cannot_be_are_named(candidates, told):
 
 
 def test_the_known_architectures_are_those_of_the_module():
-    from lineage.networks import ARCHITECTURES
+    from lineage.networks.architectures import ARCHITECTURES
 
     assert architectures() == list(ARCHITECTURES)
     assert "network.name: expected one of fc, convnet" in complaint(with_value(f"{TOY}.network.name", "nope"))

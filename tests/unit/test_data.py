@@ -20,7 +20,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision.transforms.functional import normalize
 
-from lineage.data import load_data, load_images, source_files, stratified_subset
+from lineage.data.images import stratified_subset
+from lineage.data.load import load_data, load_images
+from lineage.data.source_files import source_files
 from lineage.errors import UserError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)

@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lineage.backbone import Backbone
-from lineage.data import load_data
+from lineage.data.load import load_data
 from lineage.errors import UserError
-from lineage.networks import build
-from lineage.training import restored, trained
-from lineage.zoo import Model
+from lineage.experiment.zoo import Model
+from lineage.networks.architectures import build
+from lineage.networks.backbone import Backbone
+from lineage.networks.restore import restored
+from lineage.training.fit import trained
 
 NETWORK = {
     "name": "torchvision:ssdlite320_mobilenet_v3_large",

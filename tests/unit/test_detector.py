@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lineage.conditions import NO_PARENT
-from lineage.detector import ImageEncoder, LineageDetector
-from lineage.detector_training import TrainingConfig, train_detector
-from lineage.episodes import Episodes, load_episodes, weight_matrix
+from lineage.detector.episodes import Episodes, load_episodes, weight_matrix
+from lineage.detector.file import LineageDetector
+from lineage.detector.model import ImageEncoder
+from lineage.detector.predict import predicted_logits, predictions
+from lineage.detector.training import TrainingConfig, train_detector
 from lineage.errors import UserError
-from lineage.hdf5 import Features, Weights, write_features, write_weights
-from lineage.networks import build
-from lineage.prediction import predicted_logits, predictions
+from lineage.experiment.conditions import NO_PARENT
+from lineage.networks.architectures import build
 from lineage.progress import untracked
+from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
 
 CPU = torch.device("cpu")
 CANDIDATES = [f"p{number}" for number in range(4)]

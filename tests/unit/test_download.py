@@ -12,9 +12,9 @@ import pytest
 from remote import served
 from torchvision.datasets import CIFAR10, MNIST
 
-from lineage.config import checked
-from lineage.data import load_data
+from lineage.data.load import load_data
 from lineage.errors import UserError
+from lineage.experiment.config import checked
 
 CHANCE = np.random.default_rng(0)
 EXPERIMENT = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.conditions import STANDARD, gap, with_count
-from lineage.edges import edges, kinship
+from lineage.experiment.conditions import STANDARD, gap, with_count
+from lineage.results.edges import edges, kinship
 
 ROOTS = ["p0", "p1"]
 

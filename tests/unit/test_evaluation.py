@@ -11,8 +11,16 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, ancestor_in, some_candidates, with_count
-from lineage.evaluation import absence, best_threshold, chosen, evaluated, verdicts, wilson_interval
+from lineage.experiment.conditions import (
+    ABSENT,
+    NO_PARENT,
+    PRESENT,
+    STANDARD,
+    ancestor_in,
+    some_candidates,
+    with_count,
+)
+from lineage.results.evaluation import absence, best_threshold, chosen, evaluated, verdicts, wilson_interval
 
 CANDIDATES = ["p0", "p1", "p2"]
 CHILDREN = [f"c{number}" for number in range(8)]

@@ -9,13 +9,13 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from lineage.data import Images, stratified_subset
+from lineage.data.images import Images, stratified_subset
 from lineage.errors import UserError
-from lineage.freezing import frozen_parameters
-from lineage.networks import build, head_of
-from lineage.sampling import imbalanced_counts, training_images
-from lineage.training import fit, trained
-from lineage.zoo import Model
+from lineage.experiment.zoo import Model
+from lineage.networks.architectures import build, head_of
+from lineage.training.fit import fit, trained
+from lineage.training.freezing import frozen_parameters
+from lineage.training.sampling import imbalanced_counts, training_images
 
 RECIPE = {
     "data": {"source": "parquet:toy.parquet"},

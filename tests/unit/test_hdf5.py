@@ -7,7 +7,7 @@ import torch
 from limits import files_at_most
 
 from lineage.errors import UserError
-from lineage.hdf5 import Features, Weights, write_features, write_weights
+from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
 
 
 def state(seed: int = 0) -> dict[str, torch.Tensor]:

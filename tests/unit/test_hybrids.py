@@ -13,15 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from test_zoo import experiment, setting
 from torch import Tensor
 
-from lineage.conditions import ALL_BLOCKS, of_block
 from lineage.errors import UserError
-from lineage.hdf5 import Weights, write_weights
-from lineage.hybrids import Hybrids, drawn_origins
-from lineage.networks import build
-from lineage.origin_verdicts import evaluated_origins, fitted_temperature
-from lineage.origins import origin_scores
+from lineage.experiment.conditions import ALL_BLOCKS, of_block
+from lineage.experiment.zoo import Model, Zoo
+from lineage.networks.architectures import build
 from lineage.progress import untracked
-from lineage.zoo import Model, Zoo
+from lineage.results.blocks import evaluated_origins, fitted_temperature
+from lineage.similarity.blocks import origin_scores
+from lineage.storage.hdf5 import Weights, write_weights
+from lineage.training.hybrids import Hybrids, drawn_origins
 
 SIZE = {"channels": 1, "image_size": 8}
 CONFIG = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.tables import PUBLISHED_NUMBERS, write_tables
+from lineage.results.tables import PUBLISHED_NUMBERS, write_tables
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 DOCUMENT = r"""\documentclass{article}

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import UserError
-from lineage.parquet import read_table, write_table
+from lineage.storage.parquet import read_table, write_table
 
 SCHEMA = pa.schema(
     [("name", pa.string()), ("number", pa.int32()), ("value", pa.float64()), ("note", pa.string())]

@@ -9,12 +9,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lineage.data import Images
+from lineage.data.images import Images
 from lineage.errors import UserError
-from lineage.networks import build
-from lineage.pretrained import load_pretrained, read_state
-from lineage.training import trained
-from lineage.zoo import Model
+from lineage.experiment.zoo import Model
+from lineage.networks.architectures import build
+from lineage.training.fit import trained
+from lineage.training.pretrained import load_pretrained, read_state
 
 CONVNET = {"name": "convnet", "image_size": 16, "channels": 3}
 LITE = {"name": "timm:tf_efficientnet_lite0", "image_size": 32, "channels": 3}

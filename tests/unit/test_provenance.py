@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineage.errors import UserError
-from lineage.provenance import code_of, reached_modules
+from lineage.jobs.code_digest import code_of, reached_modules
 
 CLOCK = itertools.count(
     10**18

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 
-from lineage import networks
-from lineage.config import checked
-from lineage.networks import build, head_of
+from lineage.experiment.config import checked
+from lineage.networks import architectures as networks
+from lineage.networks.architectures import build, head_of
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"

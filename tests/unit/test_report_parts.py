@@ -18,17 +18,17 @@ from hypothesis import strategies as st
 from lineage_network import SHARES_RIGHT, edges
 from PIL import Image
 
-from lineage.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, with_count
+from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, with_count
 from lineage.report import palette
-from lineage.report.accuracy import block_figures, candidates_figures, gap_figures, probe_figures
-from lineage.report.distil import calibration, pairs, stages
+from lineage.report.figures.accuracy import block_figures, candidates_figures, gap_figures, probe_figures
+from lineage.report.figures.hybrids import origin_figures
+from lineage.report.figures.layout import ancestry, circle, family_tree, in_family_order, tree
+from lineage.report.figures.network import chord, details, family, shown_methods
+from lineage.report.figures.p_values import shares
 from lineage.report.files import write_figures
-from lineage.report.hybrids import origin_figures
 from lineage.report.inputs import read_inputs
-from lineage.report.layout import ancestry, circle, family_tree, in_family_order, tree
-from lineage.report.names import number_in, without_probe
-from lineage.report.network import chord, details, family, shown_methods
-from lineage.report.p_values import shares
+from lineage.results.names import number_in, without_probe
+from lineage.results.summarise import calibration, pairs, stages
 
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
 BLIND = ("deuteranomaly", "protanomaly", "tritanomaly")
@@ -255,8 +255,8 @@ def test_figures_are_written_as_svg_pdf_and_png(results_of_one_method):
 
 @pytest.fixture
 def results_of_one_method(tmp_path):
-    from lineage.parquet import write_table
-    from lineage.schemas import RESULTS
+    from lineage.storage.parquet import write_table
+    from lineage.storage.schemas import RESULTS
 
     common = {"experiment": "run", "setting": "full", "method": "cka/path", "condition": STANDARD, "n": 20}
     rows = [common | {"seed": seed, "metric": "accuracy", "value": 0.5 + seed / 10} for seed in range(3)]

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.data import load_images
+from lineage.data.load import load_images
 from lineage.errors import UserError
-from lineage.hdf5 import write_weights
-from lineage.networks import build
-from lineage.resources import IMAGES, Work, parameters_in, requested, root_parameters, scoring, training
-from lineage.usage import usage
+from lineage.jobs.resources import IMAGES, Work, parameters_in, requested, root_parameters, scoring, training
+from lineage.jobs.usage import usage
+from lineage.networks.architectures import build
+from lineage.storage.hdf5 import write_weights
 
 SIZES = st.integers(0, 10**9)
 WORK = st.builds(

@@ -5,12 +5,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lineage.claims import claims_table
-from lineage.conditions import ALL_BLOCKS, STANDARD, ancestor_in, gap, of_block
-from lineage.parquet import read_table
-from lineage.results_page import accuracy_table, blocks_table, generations_table, network_table, write_page
-from lineage.schemas import PUBLISHED, RESULTS
-from lineage.tables import PUBLISHED_NUMBERS
+from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, ancestor_in, gap, of_block
+from lineage.results.claims import claims_table
+from lineage.results.claims_page import (
+    accuracy_table,
+    blocks_table,
+    generations_table,
+    network_table,
+    write_page,
+)
+from lineage.results.tables import PUBLISHED_NUMBERS
+from lineage.storage.parquet import read_table
+from lineage.storage.schemas import PUBLISHED, RESULTS
 
 REPOSITORY = Path(__file__).parents[2]
 

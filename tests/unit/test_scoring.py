@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 import lineage
 from lineage import score_pair
-from lineage.approximation import linearised
-from lineage.backbone import Backbone, state_of
 from lineage.errors import UserError
-from lineage.path import change
+from lineage.networks.backbone import Backbone, state_of
+from lineage.similarity.approximations import linearised
+from lineage.similarity.path import change
 
 BATCH_STATISTICS = ("running_mean", "running_var")
 

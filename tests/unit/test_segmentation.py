@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from torch.nn.functional import cross_entropy
 
-from lineage.backbone import Backbone
-from lineage.data import load_data
+from lineage.data.load import load_data
 from lineage.errors import UserError
-from lineage.networks import build
-from lineage.training import restored, trained
-from lineage.zoo import Model
+from lineage.experiment.zoo import Model
+from lineage.networks.architectures import build
+from lineage.networks.backbone import Backbone
+from lineage.networks.restore import restored
+from lineage.training.fit import trained
 
 NETWORK = {
     "name": "torchvision:lraspp_mobilenet_v3_large",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lineage.errors import UserError
-from lineage.similarity import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
+from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
 
 GAPS = ["l1", "l2", "lp", "linf", "lse"]
 CORRELATIONS = ["cka", "cka_unbiased", "cka_rbf", "dc", "procrustes"]

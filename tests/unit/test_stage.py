@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from lineage import cli
-from lineage.device import chosen_device
 from lineage.errors import UserError
-from lineage.lock import remove_stale_lock
+from lineage.jobs.device import chosen_device
+from lineage.jobs.lock import remove_stale_lock
+from lineage.jobs.stage import stage
 from lineage.progress import tracked
-from lineage.stage import stage
 
 
 @pytest.fixture

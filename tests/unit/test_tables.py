@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage.conditions import ABSENT, STANDARD, with_count
 from lineage.errors import UserError
-from lineage.parquet import write_table
-from lineage.schemas import PUBLISHED, RESULTS
-from lineage.tables import write_tables
+from lineage.experiment.conditions import ABSENT, STANDARD, with_count
+from lineage.results.tables import write_tables
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import PUBLISHED, RESULTS
 
 ACCURACY = {
     "detector": [0.9, 1.0, 0.8],

@@ -9,9 +9,9 @@ from torch import nn
 from torch.func import functional_call
 
 from lineage import score_pair
-from lineage.backbone import Backbone, state_of
-from lineage.networks import build
-from lineage.similarity import SIMILARITIES
+from lineage.networks.architectures import build
+from lineage.networks.backbone import Backbone, state_of
+from lineage.similarity.measures import SIMILARITIES
 
 PUBLISHED = json.loads((Path(__file__).parent / "data" / "published_scores.json").read_text())
 CASES = PUBLISHED["cases"]

@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lineage.backbone import Backbone
-from lineage.data import Images
+from lineage.data.images import Images
 from lineage.errors import UserError
-from lineage.networks import build
-from lineage.training import fit, restored, trained
-from lineage.zoo import Model
+from lineage.experiment.zoo import Model
+from lineage.networks.architectures import build
+from lineage.networks.backbone import Backbone
+from lineage.networks.restore import restored
+from lineage.training.fit import fit, trained
 
 NETWORK = {"name": "fc", "image_size": 4, "channels": 1}
 RECIPE = {

@@ -11,11 +11,12 @@ from PIL import Image
 from remote import served
 from torchvision.datasets import voc
 
-from lineage.backbone import Backbone
-from lineage.data import load_data
+from lineage.data.load import load_data
 from lineage.errors import UserError
-from lineage.training import restored, trained
-from lineage.zoo import Model
+from lineage.experiment.zoo import Model
+from lineage.networks.backbone import Backbone
+from lineage.networks.restore import restored
+from lineage.training.fit import trained
 
 SEGMENTATION = {
     "name": "torchvision:lraspp_mobilenet_v3_large",

@@ -11,8 +11,8 @@ import torch
 from limits import files_at_most
 
 from lineage.errors import UserError
-from lineage.hdf5 import Weights, write_weights
-from lineage.writing import written_whole
+from lineage.storage.atomic import written_whole
+from lineage.storage.hdf5 import Weights, write_weights
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.errors import UserError
-from lineage.zoo import Zoo
+from lineage.experiment.zoo import Zoo
 
 COUNTS = st.integers(3, 40)
 SHARES = st.floats(0.01, 100)

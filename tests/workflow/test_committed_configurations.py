@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from lineage.config import checked
-from lineage.zoo import Zoo
+from lineage.experiment.config import checked
+from lineage.experiment.zoo import Zoo
 
 
 def planned(checkout, name: str, *arguments: str) -> dict[str, int]:

@@ -82,31 +82,31 @@ def l1_again(pair: Pair) -> Tensor:
 def l2('''
 CODE_EDITS = {
     "comment in similarity.py": (
-        "lineage/similarity.py",
+        "lineage/similarity/measures.py",
         "def l2(pair: Pair) -> Tensor:",
         "def l2(pair: Pair) -> Tensor:  # a comment",
         set(),
     ),
     "docstring in similarity.py": (
-        "lineage/similarity.py",
+        "lineage/similarity/measures.py",
         '"""-mean |D|."""',
         '"""Minus the mean of |D|."""',
         set(),
     ),
     "line of code in similarity.py": (
-        "lineage/similarity.py",
+        "lineage/similarity/measures.py",
         "LSE_RATE, LSE_CEILING = 0.02, 10.0",
         "LSE_RATE, LSE_CEILING = 0.03, 10.0",
         SIMILARITIES | TABLES,
     ),
     "similarity added to similarity.py": (
-        "lineage/similarity.py",
+        "lineage/similarity/measures.py",
         "@_similarity\ndef l2(",
         NEW_SIMILARITY,
         SIMILARITIES | TABLES,
     ),
     "layout of the tables": (
-        "lineage/tables.py",
+        "lineage/results/tables.py",
         "def write_tables(",
         "LAYOUT = 2\n\n\ndef write_tables(",
         {"tables", *SHOWN},

@@ -5,23 +5,13 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from lineage.conditions import ancestor_in
-from lineage.config import checked, weight_files
-from lineage.data import source_files
-from lineage.lock import check_no_slurm_jobs
-from lineage.resources import (
-    detection,
-    evaluation,
-    extraction,
-    parameters_in,
-    requested,
-    root_parameters,
-    scoring,
-    tracing,
-    training,
-)
-from lineage.summary import print_summary
-from lineage.zoo import Zoo
+from lineage.experiment.conditions import ancestor_in
+from lineage.experiment.config import (checked, weight_files)
+from lineage.data.source_files import source_files
+from lineage.jobs.lock import check_no_slurm_jobs
+from lineage.jobs.resources import (detection, evaluation, extraction, parameters_in, requested, root_parameters, scoring, tracing, training)
+from lineage.results.summary import print_summary
+from lineage.experiment.zoo import Zoo
 
 stopping_on_mistakes(
     checked, config, origin=" + ".join(map(os.path.relpath, workflow.configfiles))

@@ -2,7 +2,7 @@ import sys
 from pathlib import Path
 
 from lineage.errors import UserError
-from lineage.provenance import code_of as digest_of
+from lineage.jobs.code_digest import code_of as digest_of
 
 
 def stopping_on_mistakes(function, *args, **kwargs):

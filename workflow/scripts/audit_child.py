@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lineage.audit.bundle import write_html, write_json
-from lineage.audit.digest import DigestCache
-from lineage.audit.sources import Source
 from lineage.audit.table import audited
-from lineage.stage import stage
+from lineage.checkpoints.find import Source
+from lineage.index.cache import DigestCache
+from lineage.jobs.stage import stage
 
 with stage(snakemake) as this:
     models = [Source(**row) for row in snakemake.params.models]

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from lineage.audit.digest import DigestCache
-from lineage.audit.sources import Source
 from lineage.audit.table import pairs_of, tested_pairs
-from lineage.stage import stage
-from lineage.writing import written_whole
+from lineage.checkpoints.find import Source
+from lineage.index.cache import DigestCache
+from lineage.jobs.stage import stage
+from lineage.storage.atomic import written_whole
 
 with stage(snakemake) as this:
     models = [Source(**row) for row in snakemake.params.models]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lineage.audit.table import write_summary
-from lineage.stage import stage
+from lineage.jobs.stage import stage
 
 with stage(snakemake) as this:
     reports = [json.loads(Path(path).read_text()) for path in snakemake.input.reports]

@@ -1,15 +1,15 @@
 """Trains one lineage detector and predicts the parents of its validation and test children."""
 
-from lineage.conditions import UNSEEN, asked_of
-from lineage.detector import LineageDetector
-from lineage.detector_training import TrainingConfig, train_detector
-from lineage.episodes import load_episodes
-from lineage.hdf5 import Features, PathFeatures, Weights
-from lineage.networks import seeded
-from lineage.parquet import write_table
-from lineage.prediction import predictions
-from lineage.schemas import HISTORY, PREDICTIONS
-from lineage.stage import stage
+from lineage.detector.episodes import load_episodes
+from lineage.detector.file import LineageDetector
+from lineage.detector.predict import predictions
+from lineage.detector.training import TrainingConfig, train_detector
+from lineage.experiment.conditions import UNSEEN, asked_of
+from lineage.jobs.stage import stage
+from lineage.networks.architectures import seeded
+from lineage.storage.hdf5 import Features, PathFeatures, Weights
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import HISTORY, PREDICTIONS
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lineage.report.distil import tables_of, write_tables
-from lineage.stage import stage
+from lineage.jobs.stage import stage
+from lineage.results.summarise import tables_of, write_tables
 
 with stage(snakemake):
     folder = Path(snakemake.output.pairs).parent

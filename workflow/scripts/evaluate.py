@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from lineage.edges import edges, kinship
-from lineage.evaluation import alpha_curves, evaluated
-from lineage.parquet import read_table, read_tables, write_table
-from lineage.schemas import CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
-from lineage.stage import stage
+from lineage.jobs.stage import stage
+from lineage.results.edges import edges, kinship
+from lineage.results.evaluation import alpha_curves, evaluated
+from lineage.storage.parquet import read_table, read_tables, write_table
+from lineage.storage.schemas import CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
 
 ALL = "all"
 """The setting's name in results over all of an experiment's children."""

@@ -1,9 +1,9 @@
 """Turns the scores of hybrids' blocks into verdicts with probabilities, and results."""
 
-from lineage.origin_verdicts import evaluated_origins
-from lineage.parquet import read_tables, write_table
-from lineage.schemas import BLOCK_SCORES, ORIGINS, RESULTS
-from lineage.stage import stage
+from lineage.jobs.stage import stage
+from lineage.results.blocks import evaluated_origins
+from lineage.storage.parquet import read_tables, write_table
+from lineage.storage.schemas import BLOCK_SCORES, ORIGINS, RESULTS
 
 with stage(snakemake) as run:
     scores = read_tables(snakemake.input.scores, BLOCK_SCORES)

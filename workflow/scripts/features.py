@@ -2,11 +2,11 @@
 
 import torch
 
-from lineage.backbone import Backbone, state_of
-from lineage.hdf5 import Weights, write_features
-from lineage.probe import load_probe
-from lineage.stage import stage
-from lineage.training import restored
+from lineage.data.probe import load_probe
+from lineage.jobs.stage import stage
+from lineage.networks.backbone import Backbone, state_of
+from lineage.networks.restore import restored
+from lineage.storage.hdf5 import Weights, write_features
 
 with stage(snakemake) as run:
     params = snakemake.params

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lineage.jobs.stage import stage
 from lineage.report.files import write_figures
-from lineage.stage import stage
 
 with stage(snakemake):
     folder = Path(snakemake.output.folder)

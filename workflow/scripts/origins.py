@@ -1,11 +1,11 @@
 """Scores every block of hybrid children against every candidate."""
 
-from lineage.hdf5 import Weights
-from lineage.origins import origin_scores
-from lineage.parquet import write_table
-from lineage.probe import load_probe
-from lineage.schemas import BLOCK_SCORES
-from lineage.stage import stage
+from lineage.data.probe import load_probe
+from lineage.jobs.stage import stage
+from lineage.similarity.blocks import origin_scores
+from lineage.storage.hdf5 import Weights
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import BLOCK_SCORES
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards

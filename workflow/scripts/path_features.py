@@ -1,9 +1,9 @@
 """Extracts candidates' features on the way to each child of a block, for the lineage detector."""
 
-from lineage.hdf5 import Weights, write_path_features
-from lineage.path import path_features
-from lineage.probe import load_probe
-from lineage.stage import stage
+from lineage.data.probe import load_probe
+from lineage.jobs.stage import stage
+from lineage.similarity.path import path_features
+from lineage.storage.hdf5 import Weights, write_path_features
 
 with stage(snakemake) as run:
     params = snakemake.params

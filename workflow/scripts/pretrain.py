@@ -1,12 +1,12 @@
 """Trains one root from random or pretrained weights."""
 
-from lineage.data import load_data
-from lineage.hdf5 import write_weights
-from lineage.parquet import write_table
-from lineage.schemas import MODELS
-from lineage.stage import stage
-from lineage.training import trained
-from lineage.zoo import Model
+from lineage.data.load import load_data
+from lineage.experiment.zoo import Model
+from lineage.jobs.stage import stage
+from lineage.storage.hdf5 import write_weights
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import MODELS
+from lineage.training.fit import trained
 
 with stage(snakemake) as run:
     params = snakemake.params

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lineage.jobs.stage import stage
 from lineage.report.page import write_page
-from lineage.stage import stage
 
 with stage(snakemake):
     write_page(Path(snakemake.output.page).parent, snakemake.output.page)

@@ -1,11 +1,11 @@
 """Scores one block of children against every candidate."""
 
-from lineage.hdf5 import Features, Weights
-from lineage.parquet import write_table
-from lineage.probe import load_probe
-from lineage.schemas import SCORES
-from lineage.scoring import block_scores
-from lineage.stage import stage
+from lineage.data.probe import load_probe
+from lineage.jobs.stage import stage
+from lineage.similarity.pairs import block_scores
+from lineage.storage.hdf5 import Features, Weights
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import SCORES
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards

@@ -1,13 +1,13 @@
 """Lets a detector that was trained on one fine-tuning setting answer for the children of another."""
 
-from lineage.conditions import trained_on
-from lineage.detector import LineageDetector
-from lineage.episodes import load_episodes
-from lineage.hdf5 import Features, PathFeatures, Weights
-from lineage.parquet import write_table
-from lineage.prediction import predictions
-from lineage.schemas import PREDICTIONS
-from lineage.stage import stage
+from lineage.detector.episodes import load_episodes
+from lineage.detector.file import LineageDetector
+from lineage.detector.predict import predictions
+from lineage.experiment.conditions import trained_on
+from lineage.jobs.stage import stage
+from lineage.storage.hdf5 import Features, PathFeatures, Weights
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import PREDICTIONS
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards

@@ -1,0 +1,1 @@
+"""Foreign files read as named tensors; nothing in them is executed."""

@@ -1,0 +1,83 @@
+"""A model's tensors by name, read one at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lineage.checkpoints.files import LIMITS, SafeFile
+from lineage.errors import UserError, one_line
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor that has not been read yet: its shape, its dtype as the file calls it, and how to read it."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    load: Callable[[], np.ndarray]
+
+
+@dataclass
+class Checkpoint:
+    """The floating point tensors of one model.
+
+    name: what the user sees; files: all that it was read from; entries: in the order of the file;
+    left_out: tensors that are no weights, or that cannot be read, each with the reason.
+    """
+
+    name: str
+    format: str
+    files: list[SafeFile]
+    entries: dict[str, Entry]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        where = self.files[0].path
+        if len(self.entries) > LIMITS.tensors:
+            raise UserError(
+                f"{where}: holds {len(self.entries):,} tensors, more than the limit of {LIMITS.tensors:,}"
+            )
+        for name, entry in self.entries.items():
+            check_elements(where, name, entry.shape)
+        if not self.entries:
+            raise UserError(f"{where}: holds no floating point tensor; expected a model's weights")
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the audit should know of the files."""
+        return [f"{file.path}: {note}" for file in self.files for note in file.notes]
+
+    def read(self, name: str) -> np.ndarray:
+        """One tensor as float32.
+
+        Raises:
+            UserError: if the file does not hold what its header says.
+        """
+        entry = self.entries[name]
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                values = np.asarray(entry.load(), dtype=np.float32)
+        except (ValueError, OSError, RuntimeError, KeyError, EOFError) as error:
+            raise UserError(
+                f"{self.files[0].path}: tensor {name!r} cannot be read: {one_line(error)}"
+            ) from None
+        if values.shape != entry.shape:
+            raise UserError(
+                f"{self.files[0].path}: tensor {name!r}: expected shape {entry.shape}, found {values.shape}"
+            )
+        return values
+
+
+def check_elements(where: object, name: str, shape: tuple[int, ...]) -> None:
+    """Raises a UserError for a shape that is negative, or larger than the limit."""
+    elements = 1
+    for length in shape:
+        if length < 0:
+            raise UserError(f"{where}: tensor {name!r} has the shape {shape}; expected lengths of 0 and more")
+        elements *= length
+    if elements > LIMITS.tensor_elements:
+        raise UserError(
+            f"{where}: tensor {name!r} of shape {shape} has {elements:,} elements, more than the limit of "
+            f"{LIMITS.tensor_elements:,}"
+        )

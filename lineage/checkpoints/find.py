@@ -1,0 +1,135 @@
+"""The models that a user names: a folder, a glob, a table of models, or one file."""
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.checkpoints.read import MEMBER
+from lineage.errors import UserError
+
+COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
+ROLES = ("candidate", "child", "unrelated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file of one or more models.
+
+    id: the table's, or what the file's place suggests; path: may end in `::ID`; inside: the folder that links
+    may not leave.
+    """
+
+    id: str
+    path: str
+    inside: Path | None = None
+    architecture: str = ""
+    claimed_parent: str = ""
+    role: str = "candidate"
+
+
+def sources_of(given: str, role: str = "candidate") -> list[Source]:
+    """The files that `--candidates` or `--unrelated` names; of a table, the rows of that role.
+
+    Raises:
+        UserError: if there are none, or the table is wrong.
+    """
+    path = Path(given)
+    if path.suffix in (".tsv", ".csv") and path.is_file():
+        found = [source for source in read_table_of_models(path) if source.role == role]
+        if not found:
+            raise UserError(f"{path}: expected rows with the role {role}, but there are none")
+        return found
+    if path.is_dir():
+        return _named([(file, path) for file in find_models(path)], path)
+    if any(letter in given for letter in "*?["):
+        anchor = Path(path.anchor) if path.anchor else Path()
+        files = sorted(file for file in anchor.glob(str(path.relative_to(path.anchor))) if not file.is_dir())
+        if not files:
+            raise UserError(f"{given}: no file is called like that")
+        return _named([(file, None) for file in files], _common(files))
+    return _named([(path, None)], path.parent)
+
+
+def read_table_of_models(path: Path) -> list[Source]:
+    """The rows of models.tsv; paths are relative to its folder.
+
+    Raises:
+        UserError: for missing or unknown columns, an unknown role, or an id given twice.
+    """
+    with path.open(newline="", encoding="utf-8") as stream:
+        try:
+            rows = list(csv.DictReader(stream, delimiter="," if path.suffix == ".csv" else "\t"))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise UserError(f"{path}: expected a table of models, but it cannot be read: {error}") from None
+    columns = list(rows[0]) if rows else []
+    if missing := [column for column in ("id", "path", "role") if column not in columns]:
+        raise UserError(f"{path}: expected the columns {', '.join(COLUMNS)}; {missing[0]} is missing")
+    if unknown := [column for column in columns if column not in COLUMNS]:
+        raise UserError(f"{path}: expected the columns {', '.join(COLUMNS)}, but got {unknown[0]!r}")
+    found = []
+    for line, row in enumerate(rows, start=2):
+        if None in row.values() or not row["id"] or not row["path"]:
+            raise UserError(f"{path}, line {line}: expected a value for each of {', '.join(columns)}")
+        if row["role"] not in ROLES:
+            raise UserError(
+                f"{path}, line {line}: role: expected one of {', '.join(ROLES)}, got {row['role']!r}"
+            )
+        row["path"] = str(path.parent / row["path"])
+        found.append(Source(**row, inside=path.parent))
+    if twice := [name for name, count in Counter(source.id for source in found).items() if count > 1]:
+        raise UserError(f"{path}: expected each id once, but {twice[0]!r} stands there more often")
+    return found
+
+
+def _named(files: list[tuple[Path, Path | None]], base: Path) -> list[Source]:
+    """Sources with ids: the path below `base`, without the suffix where that stays unique."""
+    whole = [str(file.relative_to(base) if file.is_relative_to(base) else file) for file, _ in files]
+    short = [str(Path(name).with_suffix("")) for name in whole]
+    counts = Counter(short)
+    return [
+        Source(id=stem if counts[stem] == 1 else name, path=str(file), inside=inside)
+        for (file, inside), name, stem in zip(files, whole, short, strict=True)
+    ]
+
+
+def _common(files: list[Path]) -> Path:
+    """The deepest folder above all files."""
+    folder = files[0].parent
+    while not all(file.is_relative_to(folder) for file in files):
+        folder = folder.parent
+    return folder
+
+
+def id_of(source: Source, name: str, *, is_alone: bool) -> str:
+    """A model's id: its source's, with the model's own where the file holds several."""
+    own = name.partition(MEMBER)[2]
+    return f"{source.id}{MEMBER}{own}" if own and not is_alone else source.id
+
+
+SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".onnx", ".h5", ".hdf5", ".npz"}
+"""What a folder is searched for; inside, only content counts."""
+
+
+INDEX = ".index.json"
+
+
+def find_models(folder: Path) -> list[Path]:
+    """The checkpoint files of a folder and of those below it, sorted; shards only by their index.
+
+    Raises:
+        UserError: if there are none.
+    """
+    found = [
+        path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES or path.name.endswith(INDEX)
+    ]
+    indexed = {path.parent for path in found if path.name.endswith(INDEX)}
+    kept = [
+        path
+        for path in found
+        if path.name.endswith(INDEX) or not (path.parent in indexed and "-of-" in path.name)
+    ]
+    kept = [path for path in kept if not path.is_dir()]
+    if not kept:
+        raise UserError(f"{folder}: expected checkpoints ({', '.join(sorted(SUFFIXES))}), but there are none")
+    return kept

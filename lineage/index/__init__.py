@@ -1,0 +1,1 @@
+"""Digests of checkpoints, kept on disk."""

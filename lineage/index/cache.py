@@ -1,0 +1,85 @@
+"""Digests kept on disk, found by what their files look like."""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from lineage.index.digest import Digest
+from lineage.storage.atomic import written_whole
+
+VERSION = 1
+
+
+class DigestCache:
+    """Digests on disk, found by what their files look like; `None` keeps nothing.
+
+    A file's last read are kept in memory: the models of one file are asked for one after another.
+    """
+
+    def __init__(self, folder: Path | None):
+        self.folder = folder
+        self.hits = 0
+        self._last: tuple[Path, list[Digest]] | None = None
+
+    def get(self, state: list) -> list[Digest] | None:
+        """The digests of the models of a file that has not changed since; None if there are none."""
+        if self.folder is None or not (index := self._path(state, "json")).is_file():
+            return None
+        with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
+            count, dependents = json.loads(index.read_text())
+            if all(_look(path) == seen for path, seen in dependents.items()):
+                self.hits += 1
+                if self._last and self._last[0] == index:
+                    return self._last[1]
+                found = [_loaded(self._path(state, f"{number}.safetensors")) for number in range(count)]
+                self._last = index, found
+                return found
+        return None
+
+    def put(self, state: list, digests: list[Digest], dependents: dict[str, list]) -> None:
+        """Keeps the digests of a file's models; `dependents` are the states of all files they were read from."""
+        if self.folder is None:
+            return
+        for number, digest in enumerate(digests):
+            with written_whole(self._path(state, f"{number}.safetensors")) as part:
+                _save(digest, part)
+        with written_whole(self._path(state, "json")) as part:
+            part.write_text(json.dumps([len(digests), dependents]))
+
+    def _path(self, state: list, suffix: str) -> Path:
+        key = hashlib.sha256(json.dumps([VERSION, state]).encode()).hexdigest()[:32]
+        return self.folder / f"{key}.{suffix}"
+
+
+def default_cache() -> Path:
+    """Where digests are kept: `neural-lineage/digests` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "neural-lineage" / "digests"
+
+
+def _look(path: str) -> list | None:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return [path, status.st_size, status.st_mtime_ns, status.st_ino]
+
+
+def _save(digest: Digest, path: Path) -> None:
+    told = {key: value for key, value in vars(digest).items() if key != "sketches"}
+    tensors = digest.sketches or {"": np.zeros(0, np.float16)}
+    save_file(tensors, path, metadata={"digest": json.dumps(told)})
+
+
+def _loaded(path: Path) -> Digest:
+    with safe_open(path, framework="numpy") as opened:
+        told = json.loads(opened.metadata()["digest"])
+        told["shapes"] = {name: tuple(shape) for name, shape in told["shapes"].items()}
+        sketches = {name: opened.get_tensor(name) for name in opened.keys() if name}  # noqa: SIM118
+    return Digest(sketches=sketches, **told)

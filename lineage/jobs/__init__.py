@@ -1,0 +1,1 @@
+"""What a Snakemake job needs."""

@@ -1,0 +1,123 @@
+"""A child and one of its relatives, tensor by tensor: what stayed, what moved, and which came first.
+
+Tensors are read one at a time, so memory is bounded by the largest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lineage.relation.direction import Direction, measured, overall
+from lineage.relation.matching import Matching
+from lineage.relation.sketch import chosen_rows
+
+ROUNDING = {
+    "i8": 0.03,
+    "int8": 0.03,
+    "uint8": 0.03,
+    "bf16": 8e-3,
+    "bfloat16": 8e-3,
+    "f16": 1e-3,
+    "float16": 1e-3,
+}
+"""Relative change that storing in a dtype can make, by the formats' names for it; others: EXACT."""
+EXACT = 1e-6
+MOST_MATRICES = 12
+"""Matrices that are looked at closely: so many, evenly chosen."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a child differs from a candidate.
+
+    changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
+    distance: over all matrices that are no head; direction: which came first, None if it cannot be said.
+    """
+
+    changes: dict[str, float]
+    unchanged: set[str]
+    distance: float
+    direction: Direction | None
+
+
+class Entry(Protocol):
+    """What a tensor is, before it is read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its shape."""
+
+    @property
+    def dtype(self) -> str:
+        """The format's name of its type."""
+
+
+class Tensors(Protocol):
+    """Named tensors that are read one at a time."""
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """What each tensor is."""
+
+    def read(self, name: str) -> np.ndarray:
+        """One tensor, float32."""
+
+
+class Pair:
+    """Reads the tensors of a child and a candidate that belong together, the candidate's turned as the child's."""
+
+    def __init__(self, child: Tensors, candidate: Tensors, matching: Matching):
+        self.child, self.candidate, self.matching = child, candidate, matching
+
+    def __call__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The candidate's and the child's values of a matched tensor."""
+        theirs = self.candidate.read(self.matching.pairs[name])
+        return theirs.T if name in self.matching.transposed else theirs, self.child.read(name)
+
+    def rounding(self, name: str) -> float:
+        """The relative change that the two files' dtypes explain."""
+        dtypes = (self.child.entries[name].dtype, self.candidate.entries[self.matching.pairs[name]].dtype)
+        return max(ROUNDING.get(dtype.lower(), EXACT) for dtype in dtypes)
+
+
+def compare(pair: Pair, backbone: list[str]) -> Comparison:
+    """Compares all matched tensors.
+
+    Args:
+        pair: the two checkpoints.
+        backbone: the child's matched matrices that are no head.
+    """
+    changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
+    directions = []
+    telling = set(evenly([name for name in backbone if min(pair.child.entries[name].shape[:1]) >= 32]))
+    for name in pair.matching.pairs:
+        theirs, ours = pair(name)
+        difference = np.linalg.norm((ours - theirs).reshape(-1))
+        size = np.linalg.norm(theirs.reshape(-1))
+        changes[name] = float(difference / size) if size > 0 else float(difference > 0)
+        if changes[name] <= pair.rounding(name):
+            unchanged.add(name)
+        if name in telling and changes[name] > EXACT:
+            directions.append((measured(theirs, ours), ours.size))
+        if name in backbone:
+            moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
+    return Comparison(
+        changes,
+        unchanged,
+        float(np.sqrt(moved / energy)) if energy else float("nan"),
+        overall(directions),
+    )
+
+
+def sampled(values: np.ndarray) -> np.ndarray:
+    """Up to 256 rows of a matrix, the same for all of its shape: [rows, columns]."""
+    return values[chosen_rows(len(values))].reshape(-1, values[0].size)
+
+
+def evenly(names: list[str]) -> list[str]:
+    """At most MOST_MATRICES of them, from the first to the last."""
+    if len(names) <= MOST_MATRICES:
+        return names
+    return [names[round(place)] for place in np.linspace(0, len(names) - 1, MOST_MATRICES)]

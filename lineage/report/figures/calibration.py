@@ -1,0 +1,57 @@
+"""Whether the detector's probabilities are frequencies."""
+
+from collections.abc import Iterator
+
+import altair as alt
+import pandas as pd
+
+from lineage.report import palette
+from lineage.report.figure import Figure, one_each
+from lineage.report.inputs import Inputs
+from lineage.results.intervals import wilson_interval
+
+
+def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
+    """The share of right answers against their mean probability, in bins."""
+    for (experiment, setting), rows in one_each(inputs.calibration, ["experiment", "setting"]):
+        bounds = [wilson_interval(*pair) for pair in zip(rows["right"], rows["n"], strict=True)]
+        shown = rows[["method", "low", "high", "probability", "right", "n"]].round(4)
+        shown = shown.rename(columns={"low": "from", "high": "to"}).assign(
+            right_low=[round(low, 4) for low, _ in bounds],
+            right_high=[round(high, 4) for _, high in bounds],
+            family=shown["method"].map(palette.family_of),
+        )
+        methods = list(shown["method"])
+        n = shown.groupby("method")["n"].sum()
+        colour = palette.colour(methods)
+        x = alt.X("probability:Q", title="probability of the answer", scale=alt.Scale(domain=[0, 1]))
+        title = f"share right (n = {n.min()}{f' … {n.max()}' if n.min() < n.max() else ''} answers)"
+        y = alt.Y("right:Q", title=title, scale=alt.Scale(domain=[0, 1]))
+        base = alt.Chart(shown).encode(x=x)
+        diagonal = alt.Chart(pd.DataFrame({"probability": [0, 1], "right": [0, 1]}))
+        chart = alt.layer(
+            diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
+            base.mark_rule(opacity=0.6).encode(
+                y=alt.Y("right_low:Q", title=title), y2="right_high:Q", color=colour
+            ),
+            base.mark_point(filled=True, opacity=1).encode(
+                y=y,
+                color=colour,
+                shape=palette.shape(methods),
+                size=alt.Size("n:Q", legend=None, scale=alt.Scale(type="sqrt", range=[15, 150])),
+                tooltip=list(shown.columns[:-1]),
+            ),
+        ).properties(height=220)
+        yield Figure(
+            name=f"calibration-{experiment}-{setting}",
+            title=f"Calibration of the lineage detector: {experiment}, {setting}",
+            caption="Each test child is asked about with its parent among the candidates and without; the answer is "
+            "the candidate, or “no parent”, of the largest probability. On the diagonal, probabilities are "
+            "frequencies; larger marks are of more answers. "
+            "Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be "
+            "asked about under several seeds.",
+            alt=f"Share of right answers against their probability, with intervals and the diagonal, of "
+            f"{experiment}, {setting}",
+            chart=chart,
+            data=shown,
+        )

@@ -1,0 +1,66 @@
+"""Hybrid networks: where each block was found to come from."""
+
+from collections.abc import Iterator
+
+import altair as alt
+
+from lineage.report import palette
+from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.figures.accuracy import block_figures
+from lineage.report.inputs import Inputs
+from lineage.results.methods import shown_methods
+from lineage.results.names import in_numbers
+
+MOST_CHILDREN = 20
+"""So many are drawn."""
+FOUND = alt.Scale(domain=["right", "wrong"], range=[palette.FILL, palette.WRONG])
+
+
+def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
+    """How often the origin of each block is found, and what was found."""
+    yield from block_figures(inputs)
+    yield from origin_figures(inputs)
+
+
+def origin_figures(inputs: Inputs) -> Iterator[Figure]:
+    """One panel a method: the predicted source of each block of each test child of the first seed."""
+    for (experiment, setting), rows in one_each(inputs.origins, ["experiment", "setting"]):
+        rows = rows[rows["seed"] == rows["seed"].min()]
+        children = sorted(set(rows["child"]), key=in_numbers)[:MOST_CHILDREN]
+        methods = shown_methods(rows["method"])
+        rows = rows[rows["child"].isin(children) & rows["method"].isin(methods)]
+        rows = rows.sort_values(["child", "layer"], key=lambda names: names.map(in_numbers))
+        shown = rows[["method", "child", "layer", "source", "predicted", "probability"]].round(4)
+        shown = shown.assign(found=(rows["credit"] == 1).map({True: "right", False: "wrong"}))
+        base = alt.Chart().encode(
+            x=alt.X("layer:N", sort=None, title="block", axis=alt.Axis(labelAngle=-90, labelLimit=60)),
+            y=alt.Y(
+                "child:N", sort=None, title=f"hybrid (n = {len(children)})", axis=alt.Axis(labelLimit=58)
+            ),
+        )
+        cells = base.mark_rect(opacity=0.55).encode(
+            color=alt.Color("found:N", title=None, scale=FOUND),
+            tooltip=["method", "child", "layer", "source", "predicted", "probability"],
+        )
+        size = 8 if shown["layer"].nunique() <= 6 else 6
+        names = base.mark_text(fontSize=size).encode(text="predicted:N")
+        chart = (
+            alt.layer(cells, names, data=shown)
+            .properties(width=PANEL - 10, height=14 * len(children))
+            .facet(
+                facet=alt.Facet("method:N", title=None, sort=methods, header=alt.Header(labelPadding=2)),
+                columns=2,
+                spacing=10,
+            )
+        )
+        yield Figure(
+            name=f"origins-{experiment}-{setting}",
+            title=f"Where blocks come from: {experiment}, {setting}",
+            caption="Test hybrids of the first seed; a cell holds the candidate that its block was found to come "
+            "from, red where that is wrong.",
+            alt=f"Blocks of {len(children)} hybrid networks with the candidate that each was found to come from, "
+            f"one panel a method, of {experiment}, {setting}",
+            chart=chart,
+            data=shown,
+            kind="panels",
+        )

@@ -1,0 +1,1 @@
+"""From scores to numbers and words; no torch, no drawing."""

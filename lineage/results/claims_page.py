@@ -1,0 +1,189 @@
+"""docs/results.md: our measured runs beside the paper's claims, from Parquet alone; no torch is imported."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, ancestor_in, with_count
+from lineage.results.claims import GENERATIONS, NETWORK, claims_table, means
+from lineage.results.folders import experiments_in
+from lineage.results.names import number_in
+from lineage.storage.atomic import written_whole
+from lineage.storage.parquet import read_table
+from lineage.storage.schemas import PUBLISHED, RESULTS, RUN
+
+SHOWN = ("l1/direct", "l1/path", "l1/taylor", "cka/direct", "cka/path", "cka/taylor", "weight_l2", "detector")
+"""The methods of every table: fixed, lest the best be picked by its test accuracy."""
+HEAD = """# Results
+
+`make tables` makes this page from results/reference/, the committed results of experiments in config/ that two CPU
+cores ran. Accuracy is in per cent, the mean over seeds; layer and alpha of every similarity are chosen on validation
+children. n counts children. `weight_l2`, the distance of weights, is the baseline that needs no data. The paper's
+networks are larger: ResNet18 and others from ImageNet weights at 224 px.
+"""
+
+
+def write_page(folder: str | Path, published: str | Path, path: str | Path) -> None:
+    """Writes the page.
+
+    Args:
+        folder: of experiments, each with results.parquet and run.parquet.
+        published: the file of PUBLISHED.
+        path: where to.
+
+    Raises:
+        UserError: if there are no results, or a file is foreign.
+    """
+    places = experiments_in(Path(folder))
+    results = pd.concat([read_table(place / "results.parquet", RESULTS) for place in places])
+    runs = pd.concat(
+        [read_table(place / "run.parquet", RUN) for place in places if (place / "run.parquet").exists()]
+    )
+    text = page(results, runs, read_table(published, PUBLISHED))
+    with written_whole(path) as part:
+        part.write_text(text)
+
+
+def page(results: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> str:
+    """The page's text, from RESULTS and RUN of any experiments and PUBLISHED."""
+    sections = [
+        ("What the paper claims, and what we saw", claims_table(results)),
+        ("Scale", scale_table(runs)),
+        ("Accuracy", accuracy_table(results)),
+        ("Across generations", generations_table(results, published)),
+        ("A network of 300 models", network_table(results)),
+        ("The origin of every block of hybrid networks", blocks_table(results)),
+        ("Probes", probes_table(results)),
+        ("Number of candidates", counts_table(results)),
+    ]
+    return HEAD + "".join(
+        f"\n## {title}\n\n{table.to_markdown(index=False, disable_numparse=True)}\n"
+        for title, table in sections
+        if len(table)
+    )
+
+
+def pooled(results: pd.DataFrame, condition: str = STANDARD) -> pd.DataFrame:
+    """n and chance in per cent under a condition, by experiment and setting."""
+    rows = results[(results["condition"] == condition) & (results["metric"] == "chance")]
+    table = rows.groupby(["experiment", "setting"], sort=False).agg(n=("n", "max"), chance=("value", "mean"))
+    return table.assign(chance=100 * table["chance"])
+
+
+def accuracy_table(results: pd.DataFrame, condition: str = STANDARD) -> pd.DataFrame:
+    """SHOWN methods by experiment and setting."""
+    found = means(results, condition)
+    if found.empty:
+        return pd.DataFrame()
+    return _cells(found.reindex(columns=list(SHOWN)).join(pooled(results, condition))).reset_index()
+
+
+def _cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as text; a method that was not asked is empty."""
+    shown = table.map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
+    if "n" in table:
+        shown["n"] = table["n"].map("{:.0f}".format)
+    return shown.rename(columns={"chance": "chance %"})
+
+
+def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Which ancestor of an earlier generation: ours beside the published number of the same method."""
+    generation = {"roots": "G1", "g2": "G2", "g3": "G3", "g4": "G4"}
+    paper = published.set_index(["ancestor", "descendant", "method"])["mean"]
+    names = list(generation)
+    pairs = [(one, other) for place, other in enumerate(names) for one in names[:place]]
+    rows = []
+    for experiment, (ancestors, setting) in itertools.product((GENERATIONS, NETWORK), pairs):
+        of_pair = results[(results["experiment"] == experiment) & (results["setting"] == setting)]
+        is_asked = ancestor_in(ancestors) in set(of_pair["condition"])
+        found = accuracy_table(of_pair, ancestor_in(ancestors) if is_asked else STANDARD)
+        if found.empty or (not is_asked and names.index(setting) - names.index(ancestors) > 1):
+            continue
+        (row,) = found.to_dict("records")
+        for method in SHOWN:
+            number = paper.get((generation[ancestors], generation[setting], method))
+            row[method] += "" if number is None or not row[method] else f" ({number:.1f})"
+        pair = {"experiment": experiment, "from": generation[ancestors], "to": generation[setting]}
+        rows.append(pair | {key: row[key] for key in (*SHOWN, "n", "chance %")})
+    table = pd.DataFrame(rows).rename(
+        columns={method: f"{method} (published)" for method in _published(paper)}
+    )
+    return table.loc[:, (table != "").any()] if rows else table
+
+
+def _published(paper: pd.Series) -> set[str]:
+    return set(paper.index.get_level_values("method")) & set(SHOWN)
+
+
+def network_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Precision and recall of ancestors along the predicted edges, by generation gap."""
+    rows = []
+    of_network = results[results["condition"].map(lambda name: number_in(name, "gap")).notna()]
+    for (experiment, condition, method), found in of_network.groupby(["experiment", "condition", "method"]):
+        value, n = (found.set_index("metric")[column] for column in ("value", "n"))
+        row = {"experiment": experiment, "ancestors": condition, "method": method}
+        for metric in ("precision", "recall"):
+            low, high = value[f"{metric}_low"], value[f"{metric}_high"]
+            row[f"{metric} %"] = f"{100 * value[metric]:.1f} ({100 * low:.1f} … {100 * high:.1f})"
+            row[f"n of {metric}"] = str(n[metric])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def blocks_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of every block's origin by position; hybrids start from blocks of several sources."""
+    hybrids = results[results["condition"] == ALL_BLOCKS]["experiment"].unique()
+    rows = results[results["experiment"].isin(hybrids) & (results["metric"] == "accuracy")]
+    if rows.empty:
+        return pd.DataFrame()
+    table = rows.pivot_table(
+        index=["experiment", "condition"], columns="method", values="value", sort=False
+    ).mul(100)
+    chance = results[results["metric"] == "chance"].groupby(["experiment", "condition"])
+    table = table.reindex(columns=[method for method in SHOWN if method in table])
+    table = table.join(chance.agg(n=("n", "max"), chance=("value", "mean")))
+    table = _cells(table.assign(chance=100 * table["chance"])).reset_index()
+    place = table["condition"].map(_position)
+    return table.iloc[np.lexsort((place, table["experiment"]))].rename(columns={"condition": "block"})
+
+
+def _position(condition: str) -> tuple:
+    """Blocks by the numbers in their names; all of them last."""
+    digits = "".join(sign if sign.isdigit() else " " for sign in condition).split()
+    return float("inf") if condition == ALL_BLOCKS else float(digits[-1]) if digits else 0.0
+
+
+def probes_table(results: pd.DataFrame) -> pd.DataFrame:
+    """The experiments that differ in their probe alone."""
+    table = accuracy_table(results[results["experiment"].str.contains("-probe-", regex=False)])
+    if table.empty:
+        return table
+    order = table["experiment"].map(lambda name: number_in(name, "probe") or np.inf)
+    return table.iloc[order.argsort(kind="stable")].loc[:, (table != "").any()]
+
+
+def counts_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy among k candidates, of every experiment and setting that was asked so."""
+    counts = sorted(
+        {number for name in results["condition"].unique() if (number := number_in(name, "candidates"))}
+    )
+    tables = []
+    for count in counts:
+        table = accuracy_table(results, with_count(count))
+        tables.append(table.assign(candidates=str(count)))
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables).sort_values(["experiment", "setting"], kind="stable")
+    first = ["experiment", "setting", "candidates"]
+    return table[[*first, *(name for name in table if name not in first)]].loc[:, (table != "").any()]
+
+
+def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """What each experiment is made of. The paper's: ImageNet weights, 224 px, up to 500 children a set."""
+    facts = ["network", "roots", "children", "probe", "device", "date", "torch"]
+    if runs.empty:
+        return pd.DataFrame()
+    table = runs.pivot_table(index="experiment", columns="what", values="value", aggfunc="first")
+    return table.reindex(columns=facts).astype(object).fillna("").reset_index()

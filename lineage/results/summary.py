@@ -1,0 +1,60 @@
+"""The closing screen of a run: the best method, where the tables are, and where the time went."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, best_rows
+from lineage.storage.parquet import read_table
+from lineage.storage.schemas import PUBLISHED, RESULTS
+
+
+def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
+    """Jobs and seconds of importing and of computing of each rule, in the order of the first job's end.
+
+    Args:
+        logs: the `*.time.json` files that the stages wrote.
+    """
+    jobs = [json.loads(path.read_text()) for path in sorted(logs, key=lambda path: path.stat().st_mtime)]
+    frame = pd.DataFrame(jobs, columns=["rule", "import", "compute"])
+    return frame.groupby("rule", sort=False).agg(
+        jobs=("rule", "size"), importing=("import", "sum"), computing=("compute", "sum")
+    )
+
+
+def print_summary(results: Path) -> None:
+    """Prints the closing screen of a run: of every experiment that has results.
+
+    Args:
+        results: the folder of results.
+    """
+    console = Console(stderr=True, highlight=False)
+    for path in sorted(results.glob("*/results.parquet")):
+        experiment, frame = path.parent.name, read_table(path, RESULTS)
+        table = accuracy_table(frame, read_table(PUBLISHED_NUMBERS, PUBLISHED))
+        for setting, rows in table[best_rows(table)].groupby("setting", sort=False):
+            first = rows.iloc[0]
+            console.print(
+                f"\n[bold]{experiment} {setting}[/]: best {first['mean']:.1f} % "
+                f"(95 % interval {first['low']:.1f} … {first['high']:.1f}, n = {first['n']}, "
+                f"chance {first['chance']:.1f} %) by {', '.join(rows['method'])}"
+            )
+    times = time_by_stage(results.glob("logs/**/*.time.json"))
+    table = Table(
+        "stage", "jobs", "importing", "computing", title="core-seconds by stage, last run of each job"
+    )
+    for rule, row in times.iterrows():
+        table.add_row(rule, f"{row['jobs']:.0f}", f"{row['importing']:.1f}", f"{row['computing']:.1f}")
+    total = times[["importing", "computing"]].sum()
+    share = total["computing"] / total.sum()
+    table.add_section()
+    table.add_row("all", f"{times['jobs'].sum()}", f"{total['importing']:.1f}", f"{total['computing']:.1f}")
+    console.print(table)
+    console.print(f"{share:.0%} of the jobs' time is computing, the rest is importing")
+    console.print(f"tables: {', '.join(map(str, sorted((results / 'tables').glob('*'))))}")
+    if (results / "report.html").exists():
+        console.print(f"page: {results / 'report.html'}")

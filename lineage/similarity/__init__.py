@@ -1,0 +1,1 @@
+"""Learning-free scores of features."""

@@ -1,0 +1,254 @@
+"""Scores of a pair: every similarity of a candidate and a child, at every layer. Larger = more alike."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lineage.errors import UserError
+from lineage.networks.backbone import Backbone, state_of
+from lineage.networks.restore import restored
+from lineage.progress import Tracked
+from lineage.similarity.approximations import APPROXIMATIONS, check_approximations, linearised, taylor
+from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
+from lineage.similarity.path import BATCH_NORM, change, on, on_path
+from lineage.storage.hdf5 import Features, Weights
+
+ALPHAS = (0.1, 0.25, 0.5, 1.0)
+WHOLE = "all"
+"""The layer's name in scores over all the backbone's weights."""
+COLUMNS = ("layer", "similarity", "approximation", "alpha", "score")
+
+Row = tuple[str, str, str, float, float]
+State = dict[str, Tensor]
+Stacks = list[tuple[list[str], Representation]]
+
+
+def score_pair(
+    parent: nn.Module,
+    child: nn.Module,
+    probe: Tensor,
+    *,
+    layers: Iterable[str] | None = None,
+    approximations: Iterable[str] = APPROXIMATIONS,
+    alphas: Sequence[float] = ALPHAS,
+    similarities: Iterable[str] | None = None,
+    pool: str = "mean",
+    batch_norm: str = "moves",
+) -> pd.DataFrame:
+    """All scores of a candidate parent and a child of one architecture; heads may differ.
+
+    The child's weights are run in the candidate's structure, so both must compute alike.
+
+    Args:
+        parent: the candidate.
+        child: the network whose parent is sought.
+        probe: inputs [n, ...] for both, on their device.
+        layers: modules to tap; by default the network's stages, without the last, the head.
+        approximations: some of direct, path, linear, taylor.
+        alphas: how far from the parent to the child, in (0, 1].
+        similarities: names from SIMILARITIES and WEIGHT_SIMILARITIES; by default all.
+        pool: how features with more than two axes become [n, d]: mean or flatten.
+        batch_norm: whether running statistics go along the path with the weights: moves or stays.
+
+    Returns:
+        Columns layer, similarity, approximation, alpha, score; `direct` has alpha 0.
+
+    Raises:
+        UserError: for an unknown name, an alpha out of range, or networks of different backbones.
+    """
+    names = [*SIMILARITIES, *WEIGHT_SIMILARITIES] if similarities is None else list(similarities)
+    approximations = list(approximations)
+    check_similarities(names)
+    check_approximations(approximations, alphas)
+    if batch_norm not in BATCH_NORM:
+        raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM)}, but got {batch_norm!r}")
+    backbone = Backbone(parent, probe, layers=layers, pool=pool)
+    theta_p, theta_c = state_of(parent), state_of(child)
+    delta = change(backbone, theta_p, theta_c)
+    _refuse_added_layers(backbone, theta_p, theta_c)
+    with torch.no_grad():
+        child_features = backbone(theta_p | _fitting(theta_p, theta_c), probe)
+    rows = pair_scores(
+        backbone,
+        theta_p,
+        theta_c,
+        delta,
+        probe,
+        stacked(child_features),
+        names=names,
+        approximations=approximations,
+        alphas=alphas,
+        batch_norm=batch_norm,
+    )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def check_similarities(names: Iterable[str]) -> None:
+    """Raises a UserError for an unknown similarity."""
+    known = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"similarities: expected some of {', '.join(known)}, but got {unknown[0]!r}")
+
+
+def stacked(features: State) -> Stacks:
+    """Layers whose features have one shape, each group with its features [L, n, d]: compared in one go."""
+    groups: dict[torch.Size, list[str]] = {}
+    for layer, values in features.items():
+        groups.setdefault(values.shape, []).append(layer)
+    return [(layers, Representation(_stack(features, layers))) for layers in groups.values()]
+
+
+def pair_scores(
+    backbone: Backbone,
+    theta_p: State,
+    theta_c: State,
+    delta: State,
+    probe: Tensor,
+    child: Stacks,
+    *,
+    names: Sequence[str],
+    approximations: Iterable[str],
+    alphas: Sequence[float],
+    parent_features: dict[str, Tensor] | None = None,
+    batch_norm: str = "moves",
+) -> Iterator[Row]:
+    """Rows (layer, similarity, approximation, alpha, score) of one pair; see `score_pair`.
+
+    Args:
+        backbone: of the parent's structure.
+        theta_p: the candidate's parameters and buffers; theta_c: the child's.
+        delta: their difference over the backbone.
+        probe: inputs.
+        child: the child's features, stacked.
+        names: similarities of features and of weights.
+        approximations: which.
+        alphas: which.
+        parent_features: the candidate's features where they are known already.
+        batch_norm: what running statistics do along the path.
+    """
+    of_features = [name for name in names if name in SIMILARITIES]
+
+    def rows(
+        approximation: str, layers: list[str], steps: Sequence[float], scores: dict[str, Tensor]
+    ) -> Iterator[Row]:
+        for similarity, values in scores.items():
+            by_step = values.reshape(len(steps), len(layers)).tolist()
+            for alpha, of_layers in zip(steps, by_step, strict=True):
+                for layer, score in zip(layers, of_layers, strict=True):
+                    yield layer, similarity, approximation, alpha, score
+
+    if not of_features:
+        approximations = ()
+    if "direct" in approximations:
+        with torch.no_grad():
+            features = backbone(theta_p, probe) if parent_features is None else parent_features
+        for layers, G in child:
+            yield from rows("direct", layers, (0.0,), compare(_stack(features, layers), G, of_features))
+    if "path" in approximations:
+        for alpha in (alpha for alpha in alphas if alpha < 1):
+            features = on_path(backbone, theta_p, theta_c, delta, probe, alpha, batch_norm)
+            for layers, G in child:
+                yield from rows("path", layers, (alpha,), compare(_stack(features, layers), G, of_features))
+    if not {"linear", "taylor"}.isdisjoint(approximations):
+        features, slopes = linearised(backbone, theta_p, delta, probe)
+        for layers, G in child:
+            F, slope = _stack(features, layers), _stack(slopes, layers)
+            if "linear" in approximations:
+                steps = torch.tensor(alphas, dtype=F.dtype, device=F.device).reshape(-1, 1, 1, 1)
+                yield from rows("linear", layers, alphas, compare(F + steps * slope, G, of_features))
+            if "taylor" in approximations:
+                yield from rows("taylor", layers, alphas, taylor(F, slope, G, of_features, alphas))
+    yield from weight_scores(
+        backbone.parameters | {WHOLE: backbone.parameter_names}, theta_p, theta_c, names=names
+    )
+
+
+def weight_scores(
+    groups: dict[str, list[str]], theta_p: State, theta_c: State, *, names: Sequence[str]
+) -> Iterator[Row]:
+    """Rows of the weight similarities among `names`, one a group of parameters that isn't empty."""
+    for similarity in (name for name in names if name in WEIGHT_SIMILARITIES):
+        of_keys: dict[tuple[str, ...], float] = {}  # the first layer tapped may be all there is
+        for layer, keys in ((layer, tuple(keys)) for layer, keys in groups.items() if keys):
+            if keys not in of_keys:
+                p, c = ({key: theta[key] for key in keys} for theta in (theta_p, theta_c))
+                of_keys[keys] = WEIGHT_SIMILARITIES[similarity](p, c).item()
+            yield layer, similarity, "direct", 0.0, of_keys[keys]
+
+
+def block_scores(
+    children: Sequence[str],
+    candidates: Sequence[str],
+    weights: Weights,
+    features: Features,
+    probe: Tensor,
+    network: dict,
+    config: dict,
+    *,
+    device: torch.device,
+    tracked: Tracked,
+) -> Iterator[dict]:
+    """Rows of SCORES of children against candidates, from files of their weights and features.
+
+    The children's weights and what their features alone give are held; candidates come and go.
+
+    Args:
+        children: ids; candidates: ids.
+        weights: files of all of them; features: likewise.
+        probe: inputs that the features were made of.
+        network: the experiment's network.
+        config: similarities, approximations, alphas, layers, pool.
+        device: where to compute.
+        tracked: says how far it is.
+    """
+    check_similarities(config["similarities"])
+    check_approximations(config["approximations"], config["alphas"])
+    probe = probe.to(device)
+    thetas = {child: on(device, weights(child)) for child in children}
+    represented = {child: stacked(on(device, features(child))) for child in children}
+    for candidate in tracked(candidates, f"candidates x {len(children)} children"):
+        parent = restored(network, weights(candidate)).to(device)
+        backbone = Backbone(parent, probe, layers=features.layers, pool=config["pool"])
+        theta_p, parent_features = state_of(parent), on(device, features(candidate))
+        for child in (child for child in children if child != candidate):
+            rows = pair_scores(
+                backbone,
+                theta_p,
+                thetas[child],
+                change(backbone, theta_p, thetas[child]),
+                probe,
+                represented[child],
+                names=config["similarities"],
+                approximations=config["approximations"],
+                alphas=config["alphas"],
+                parent_features=parent_features,
+                batch_norm=config["batch_norm"],
+            )
+            for row in rows:
+                yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))
+
+
+def _stack(features: State, layers: list[str]) -> Tensor:
+    return torch.stack([features[layer] for layer in layers])
+
+
+def _fitting(theta_p: State, theta_c: State) -> State:
+    """The child's tensors that fit the parent's structure; its head may not."""
+    return {
+        name: theta_c[name]
+        for name, tensor in theta_p.items()
+        if name in theta_c and theta_c[name].shape == tensor.shape
+    }
+
+
+def _refuse_added_layers(backbone: Backbone, theta_p: State, theta_c: State) -> None:
+    """Raises a UserError if the child has weights among the tapped layers that the candidate lacks."""
+    inside = {prefix for layer in backbone.layers for prefix in (layer, layer.rpartition(".")[0]) if prefix}
+    for name in theta_c:
+        if name not in theta_p and any(name.startswith(f"{prefix}.") for prefix in inside):
+            raise UserError(
+                f"{name}: expected it in the candidate as in the child, but the candidate has none; "
+                "compare networks of one architecture"
+            )

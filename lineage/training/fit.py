@@ -1,0 +1,200 @@
+"""Pre-training of roots and fine-tuning of children. N images of C x H x W pixels."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from lineage.data.images import Images, stratified_subset
+from lineage.errors import UserError
+from lineage.experiment.zoo import Model
+from lineage.networks.architectures import backbone_state, build, seeded
+from lineage.progress import Tracked, untracked
+from lineage.training.freezing import LINEAR_PROBE, freeze
+from lineage.training.lora import adapt, merge
+from lineage.training.objectives import classified, detected
+from lineage.training.pretrained import load_pretrained
+from lineage.training.regularisation import EarlyStopping, drop_before_head, l2_sp
+from lineage.training.sampling import training_images
+
+
+class Fit(NamedTuple):
+    """How well training went, in the epoch whose weights are kept; no loss where there was none."""
+
+    loss: float | None
+    """Mean loss of the epoch, while it was trained: the cross-entropy, or the sum of a detector's losses."""
+    accuracy: float | None
+    """Likewise; NaN of a detector."""
+    epochs: int
+    """The epoch's number, from 1."""
+
+
+def trained(
+    model: Model,
+    network: dict,
+    images: Images,
+    parent: dict[str, Tensor] | None,
+    device: torch.device,
+    tracked: Tracked = untracked,
+) -> tuple[dict, dict[str, Tensor]]:
+    """Trains one model: from random or pretrained weights, or from its parent's backbone; always under a new head.
+
+    Args:
+        model: which, with its seed and recipe.
+        network: the experiment's network: name, image_size, channels.
+        images: all images of its data; the recipe says which of them are used.
+        parent: the parent's state dict; None for a root.
+        device: where to compute.
+        tracked: says how many epochs are done.
+
+    Returns:
+        A row of the table of models (without its experiment), and the state dict.
+
+    Raises:
+        UserError: if the data has fewer images than asked for, pretrained weights cannot be had, or the loss is
+            not finite.
+    """
+    recipe = model.recipe
+    net = build(network["name"], classes=len(images.class_names), channels=network["channels"],
+                image_size=network["image_size"], seed=model.seed)  # fmt: skip
+    if parent is not None:
+        inherited = backbone_state(net, parent)
+        missing = net.load_state_dict(inherited, strict=False).missing_keys
+        if extra := sorted(set(missing) & set(backbone_state(net, net.state_dict()))):
+            raise UserError(
+                f"{model.parent}: expected the weights of a {network['name']}, but it has no {extra[0]}"
+            )
+    if "weights" in recipe:
+        load_pretrained(net, network, recipe)
+    chosen = training_images(model, images)
+    pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
+    try:
+        net.to(device)
+        objective = detected if network.get("task") == "detection" else classified
+        found = Fit(None, None, 0)
+        if recipe["epochs"]:
+            found = fit(net, pixels, labels, recipe, model.seed, tracked, objective)
+    except UserError as error:
+        raise UserError(f"{model.id}: {error}") from None
+    loss, accuracy, epochs = found
+    if epochs and not loss < float("inf"):
+        raise UserError(
+            f"{model.id}: training diverged (loss {loss}) at learning_rate "
+            f"{recipe['learning_rate']}; lower it"
+        )
+    row = {
+        "setting": model.setting,
+        "model": model.id,
+        "parent": model.parent,
+        "generation": model.generation,
+        "index": model.index,
+        "seed": model.seed,
+        "learning_rate": recipe["learning_rate"],
+        "epochs": epochs,
+        "images": len(chosen),
+        "loss": loss,
+        "accuracy": accuracy,
+    }
+    return row, net.state_dict()
+
+
+def fit(
+    net: nn.Module,
+    pixels: Tensor,
+    labels: Tensor,
+    recipe: dict,
+    seed: int,
+    tracked: Tracked = untracked,
+    objective: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]] = classified,
+) -> Fit:
+    """SGD with momentum, on batches in an order drawn from `seed`.
+
+    Args:
+        net: trained in place.
+        pixels: [N, C, H, W], on the network's device; labels: [N], or [N, H, W] of pixels, with -100 for no label.
+        recipe: learning_rate, epochs, batch_size, momentum, weight_decay; and, where they are wanted, `clip` (a bound
+            on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`.
+        seed: of all random numbers.
+        tracked: says how many epochs are done.
+        objective: gives the loss and the number right of a batch.
+
+    Raises:
+        UserError: if `freeze` names no part of the network, or early stopping leaves no image to train on.
+    """
+    with seeded(seed), adapted(net, recipe, pixels[:1]):
+        optimizer = torch.optim.SGD(
+            [parameter for parameter in net.parameters() if parameter.requires_grad],
+            lr=recipe["learning_rate"],
+            momentum=recipe["momentum"],
+            weight_decay=recipe["weight_decay"],
+        )
+        penalty = l2_sp(net, recipe["l2_sp"]) if "l2_sp" in recipe else None
+        pixels, labels, stopping = _held_out(net, pixels, labels, recipe, seed)
+        order = torch.Generator().manual_seed(seed)
+        kept = None
+        for epoch in tracked(range(recipe["epochs"]), "epochs"):
+            total_loss, right = 0.0, 0
+            labelled = (labels >= 0).sum().item()
+            for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
+                batch = batch.to(pixels.device)
+                loss, hits = objective(net, pixels[batch], labels[batch])
+                optimizer.zero_grad()
+                (loss if penalty is None else loss + penalty()).backward()
+                if "clip" in recipe:
+                    clip_grad_norm_(net.parameters(), recipe["clip"])
+                optimizer.step()
+                total_loss += loss.item() * len(batch)
+                right += hits
+            found = Fit(total_loss / len(labels), right / labelled, epoch + 1)
+            if stopping is None or stopping.is_best() or kept is None:
+                kept = found
+            if stopping is not None and stopping.is_over:
+                break
+        if stopping is not None:
+            stopping.restore()
+    return kept
+
+
+@contextlib.contextmanager
+def adapted(net: nn.Module, recipe: dict, sample: Tensor) -> Iterator[None]:
+    """Puts a network in training mode, with the parts frozen, adapted and dropped that a recipe names.
+
+    Afterwards what was adapted is merged, and nothing is frozen or dropped.
+    """
+    net.train()
+    flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+    with contextlib.ExitStack() as undo:
+        for parameter, flag in flags:
+            undo.callback(parameter.requires_grad_, flag)
+        if "dropout" in recipe:
+            undo.callback(drop_before_head(net, recipe["dropout"]).remove)
+        if "lora" in recipe:
+            freeze(net, LINEAR_PROBE, sample)
+            undo.callback(merge, adapt(net, **recipe["lora"]))
+        elif "freeze" in recipe:
+            freeze(net, recipe["freeze"], sample)
+        yield
+
+
+def _held_out(
+    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: dict, seed: int
+) -> tuple[Tensor, Tensor, EarlyStopping | None]:
+    """The images to train on, and early stopping on those held out, which are drawn evenly over the classes."""
+    if "early_stopping" not in recipe:
+        return pixels, labels, None
+    patience, share = recipe["early_stopping"]["patience"], recipe["early_stopping"]["share"]
+    count = max(1, round(share * len(labels)))
+    if count >= len(labels):
+        raise UserError(
+            f"early_stopping.share: expected to leave an image to train on, but {share} of {len(labels)} are {count}"
+        )
+    is_held = torch.zeros(len(labels), dtype=torch.bool)
+    is_held[torch.from_numpy(stratified_subset(labels.cpu().numpy(), count, seed))] = True
+    is_held = is_held.to(labels.device)
+    stopping = EarlyStopping(
+        net, pixels[is_held], labels[is_held], patience=patience, batch_size=recipe["batch_size"]
+    )
+    return pixels[~is_held], labels[~is_held], stopping

@@ -1,0 +1,25 @@
+"""What training minimises: the loss of a batch, and how many of it are right."""
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+
+def classified(net: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+    """Cross-entropy on a batch of images or of their pixels, and how many are right."""
+    output = net(pixels)
+    logits = output["out"] if isinstance(output, dict) else output  # a dict from torchvision's segmentation
+    return cross_entropy(logits, labels), (logits.argmax(1) == labels).sum().item()
+
+
+def detected(net: nn.Module, pixels: Tensor, boxes: Tensor) -> tuple[Tensor, float]:
+    """The sum of a detector's losses (of boxes, of classes, ...) on a batch; there is no accuracy: NaN.
+
+    Args:
+        net: a detector of torchvision, in training mode.
+        pixels: [n, C, H, W].
+        boxes: [n, M, 5] as `BoxedImages` has them.
+    """
+    targets = [
+        {"boxes": its[its[:, 0] >= 0, 1:], "labels": its[its[:, 0] >= 0, 0].long() + 1} for its in boxes
+    ]
+    return sum(net(list(pixels), targets).values()), float("nan")

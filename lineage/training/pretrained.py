@@ -1,0 +1,126 @@
+"""Weights that a root starts from: a file of one's own, or those that timm or torchvision publish.
+
+Files are read, never executed: safetensors, or PyTorch's state dicts with `weights_only`.
+"""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lineage.errors import UserError, one_line
+from lineage.networks.architectures import backbone_state, timm_size
+
+HUB = "hub"
+COUNTER = "num_batches_tracked"
+"""BatchNorm's count of batches, which old files lack."""
+
+
+def load_pretrained(net: nn.Module, network: dict, recipe: dict) -> None:
+    """Gives a network's backbone the weights that a root's recipe names; its head stays as it is.
+
+    Args:
+        net: the network that `network` describes.
+        network: name, image_size, channels.
+        recipe: `weights`, a path, `hub`, or `hub:<name>` for other weights of the same architecture; `match`, whether
+            a file's tensors are found by their `names` or by their `order`, for files that name them otherwise.
+
+    Raises:
+        UserError: for weights that cannot be had, or of another network.
+    """
+    source = recipe["weights"]
+    hub, _, published = source.partition(":")
+    state = hub_state(network, published) if hub == HUB else read_state(source)
+    if recipe.get("match") == "order":
+        if Path(source).suffix == ".safetensors":
+            raise UserError(f"{source}: safetensors keep no order of tensors; expected match: names for it")
+        state = _in_order(net, state, source)
+    wanted = backbone_state(net, net.state_dict())
+    for name, value in wanted.items():
+        if name.endswith(COUNTER):
+            continue
+        if name not in state:
+            raise UserError(
+                f"{source}: expected the weights of a {network['name']}, but it has no {name}; if it has the same "
+                "tensors by other names, set roots.match to order"
+            )
+        if state[name].shape != value.shape:
+            raise UserError(
+                f"{source}: {name}: expected shape {list(value.shape)} for a {network['name']}, "
+                f"but got {list(state[name].shape)}"
+            )
+    net.load_state_dict({name: state[name] for name in wanted if name in state}, strict=False)
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The state dict in a file, on the CPU.
+
+    Raises:
+        UserError: for a file that is missing, broken, or holds anything but tensors by name.
+    """
+    path = Path(path).expanduser()
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # safetensors' and PyTorch's readers let through whatever a broken file causes
+        missing = isinstance(error, FileNotFoundError)
+        refused = isinstance(error, pickle.UnpicklingError)
+        reason = (
+            "there is none" if missing
+            else "it holds other things than tensors, or is broken" if refused
+            else f"it cannot be read ({one_line(error)})"
+        )  # fmt: skip
+        raise UserError(f"{path}: expected a state dict (safetensors or PyTorch), but {reason}") from None
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path}: expected a state dict, tensors by name, but it holds something else")
+    return state
+
+
+def hub_state(network: dict, published: str = "") -> dict[str, Tensor]:
+    """The state dict that timm or torchvision publishes for a network, fetched if it is not yet in their cache.
+
+    Args:
+        network: name, image_size, channels.
+        published: the name that it is published by, if not the network's own: timm's with its tag.
+
+    Raises:
+        UserError: if they have none, or it cannot be fetched.
+    """
+    family, _, member = network["name"].partition(":")
+    member = published or member
+    try:
+        if family == "timm":
+            import timm
+
+            size = timm_size(member, network["image_size"])
+            net = timm.create_model(member, pretrained=True, in_chans=network["channels"], **size)
+            return net.state_dict()
+        if family == "torchvision":
+            from torchvision.models import get_model_weights
+
+            return get_model_weights(member).DEFAULT.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"roots.weights: hub: no weights of {network['name']}: {family} says: {one_line(error)}; "
+            "check the network's connection, or give the path of a file"
+        ) from None
+    raise UserError(
+        f"roots.weights: hub: expected timm:<name> or torchvision:<name>, but got {network['name']!r}"
+    )
+
+
+def _in_order(net: nn.Module, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The state dict with the network's own names, given to its tensors in order."""
+    names = [name for name in net.state_dict() if not name.endswith(COUNTER)]
+    values = [value for name, value in state.items() if not name.endswith(COUNTER)]
+    if len(values) != len(names):
+        raise UserError(
+            f"{source}: expected as many tensors as the network has, {len(names)}, but got {len(values)}"
+        )
+    return dict(zip(names, values, strict=True))
