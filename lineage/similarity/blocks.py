@@ -2,8 +2,8 @@
 
 A block of the child is exchanged for the candidate's and all else stays the child's, so what runs before the block
 cannot blur what is said of it; the features of the block's layer are compared with the child's own. The scores are
-those of a pair whose parent is the child with that one block exchanged; see `lineage.scoring` and
-`lineage.approximation`. Weight similarities look at the block's parameters alone.
+those of a pair whose parent is the child with that one block exchanged; see `lineage.similarity.pairs` and
+`lineage.similarity.approximations`. Weight similarities look at the block's parameters alone.
 """
 
 import json

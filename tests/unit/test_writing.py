@@ -69,7 +69,7 @@ def test_a_leftover_of_a_killed_writer_is_overwritten(target):
 
 def test_a_second_writer_is_refused_and_leaves_the_first_ones_half_alone(target):
     other = (
-        f"from lineage.writing import written_whole\nwith written_whole({str(target)!r}) as part:\n"
+        f"from lineage.storage.atomic import written_whole\nwith written_whole({str(target)!r}) as part:\n"
         "    part.write_text('b')"
     )
     with written_whole(target) as part:
