@@ -471,7 +471,8 @@ def test_options_that_make_no_image_are_refused(options, message):
 
 def test_importing_the_module_and_naming_files_loads_neither_torch_nor_pyarrow():
     code = (
-        "import sys; from lineage.data.source_files import source_files; source_files('embedded:fashion-mnist', 'test'); "
+        "import sys; from lineage.data.source_files import source_files; "
+        "source_files('embedded:fashion-mnist', 'test'); "
         "print(*{'torch', 'torchvision', 'pyarrow', 'sklearn'} & set(sys.modules))"
     )
     run = subprocess.run(

@@ -6,10 +6,20 @@ from functools import cache
 from pathlib import Path
 
 from lineage.experiment.conditions import ancestor_in
-from lineage.experiment.config import (checked, weight_files)
+from lineage.experiment.config import checked, weight_files
 from lineage.data.source_files import source_files
 from lineage.jobs.lock import check_no_slurm_jobs
-from lineage.jobs.resources import (detection, evaluation, extraction, parameters_in, requested, root_parameters, scoring, tracing, training)
+from lineage.jobs.resources import (
+    detection,
+    evaluation,
+    extraction,
+    parameters_in,
+    requested,
+    root_parameters,
+    scoring,
+    tracing,
+    training,
+)
 from lineage.results.summary import print_summary
 from lineage.experiment.zoo import Zoo
 
