@@ -17,6 +17,7 @@ from lineage.errors import UserError
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
 from lineage.experiment.zoo import Zoo
 from lineage.results.folders import experiments_in
+from lineage.results.methods import method_of
 from lineage.storage.parquet import read_table, write_table
 from lineage.storage.schemas import (
     CALIBRATION,
@@ -162,7 +163,7 @@ def pairs(outcomes: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFram
     verdicts = verdicts[number <= MOST_CHILDREN].drop(columns="experiment")
     of_features = scores.assign(
         method=[
-            similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
+            method_of(similarity, approximation)
             for similarity, approximation in zip(scores["similarity"], scores["approximation"], strict=True)
         ]
     ).astype({"method": "str"})
