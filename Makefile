@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm tables report figures distil resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm test-gpu tables report figures distil resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -20,6 +20,9 @@ test: $(READY)
 
 test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slurm-wlm and munge
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest tests/slurm
+
+test-gpu: ## on CUDA; with $(PYTHON) as it is, without .venv; DATA=<folder with CIFAR-10>, OUT=<folder of results>
+	@LINEAGE_GPU_DATA="$(DATA)" LINEAGE_GPU_OUT="$(OUT)" PYTHONPATH=. $(PYTHON) -m pytest -s tests/gpu
 
 tables: $(LIGHT) ## from Parquet alone, without torch; and docs/results.md from the committed results
 	@$(RUN)/lineage tables $(FOLDER)
@@ -52,6 +55,7 @@ audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` an
 
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+	@$(RUN)/lint-imports --no-cache --no-logo
 	@$(RUN)/snakefmt --check Snakefile audit.smk workflow
 	@$(RUN)/snakemake --lint
 

@@ -140,9 +140,9 @@ def audit(
 
     Exit codes: 0 a relative was found, 3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
-    from lineage.audit.bundle import run_audit, write_html, write_json
-    from lineage.audit.terminal import print_report
-    from lineage.audit.verdict import EXIT_CODES
+    from lineage.auditing.bundle import run_audit, write_html, write_json
+    from lineage.auditing.terminal import print_report
+    from lineage.auditing.verdict import EXIT_CODES
 
     report = run_audit(
         child,
@@ -172,7 +172,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
 ) -> None:
     """Recomputes an audit from its inputs and names what differs; exit code 1 if anything does."""
-    from lineage.audit.bundle import differences
+    from lineage.auditing.bundle import differences
 
     found = differences(bundle)
     for line in found:

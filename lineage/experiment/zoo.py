@@ -19,6 +19,7 @@ ALL = "all"
 SHARED = (
     *("data", "batch_size", "momentum", "weight_decay", "clip"),
     *("images_per_class", "imbalance", "l2_sp", "dropout", "early_stopping", "freeze", "lora"),
+    "mixed_precision",
 )
 """Keys of a setting that all its children's recipes have where the setting has them."""
 

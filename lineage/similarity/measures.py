@@ -308,13 +308,21 @@ def _median_above_diagonal(A: Tensor) -> Tensor:
         return A.new_zeros(A.shape[:-2])
     rows, columns = torch.triu_indices(n, n, 1, device=A.device)
     entries = A.flatten(-2).index_select(-1, rows * n + columns)
-    lower = entries.median(-1).values
+    lower = _lower_median(entries)
     if count % 2:
         return lower
     is_above = entries > lower.unsqueeze(-1)
     next_above = torch.where(is_above, entries, torch.inf).amin(-1)
     repeats = (~is_above).sum(-1) > count // 2
     return (lower + torch.where(repeats, lower, next_above)) / 2
+
+
+def _lower_median(entries: Tensor) -> Tensor:
+    """The lower of the middle ones along the last axis; sorted on CUDA, whose own median is not deterministic."""
+    if not entries.is_cuda:
+        return entries.median(-1).values
+    middle = entries.sort(-1).values[..., (entries.shape[-1] - 1) // 2]
+    return torch.where(entries.isnan().any(-1), torch.nan, middle)
 
 
 def _matched(theta_p: dict[str, Tensor], theta_c: dict[str, Tensor]) -> Iterable[tuple[Tensor, Tensor]]:

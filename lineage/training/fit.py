@@ -116,7 +116,7 @@ def fit(
         net: trained in place.
         pixels: [N, C, H, W], on the network's device; labels: [N], or [N, H, W] of pixels, with -100 for no label.
         recipe: learning_rate, epochs, batch_size, momentum, weight_decay; and, where they are wanted, `clip` (a bound
-            on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`.
+            on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`, `mixed_precision`.
         seed: of all random numbers.
         tracked: says how many epochs are done.
         objective: gives the loss and the number right of a batch.
@@ -140,7 +140,8 @@ def fit(
             labelled = (labels >= 0).sum().item()
             for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
                 batch = batch.to(pixels.device)
-                loss, hits = objective(net, pixels[batch], labels[batch])
+                with autocast(recipe, pixels.device):
+                    loss, hits = objective(net, pixels[batch], labels[batch])
                 optimizer.zero_grad()
                 (loss if penalty is None else loss + penalty()).backward()
                 if "clip" in recipe:
@@ -156,6 +157,12 @@ def fit(
         if stopping is not None:
             stopping.restore()
     return kept
+
+
+def autocast(recipe: dict, device: torch.device) -> torch.autocast:
+    """Where a recipe says `mixed_precision`, its forward passes run in that dtype; weights stay float32."""
+    wanted = recipe.get("mixed_precision")
+    return torch.autocast(device.type, dtype=getattr(torch, wanted or "bfloat16"), enabled=wanted is not None)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from safetensors.torch import load_file as load_torch
 from safetensors.torch import save_file as save_torch
 from threadpoolctl import threadpool_limits
 
-from lineage.audit.audit import Audit
+from lineage.auditing.audit import Audit
 from lineage.checkpoints.find import Source
 from lineage.index.cache import DigestCache
 from lineage.progress import tracked

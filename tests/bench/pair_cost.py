@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -57,14 +58,22 @@ LIMITS = {
 
 
 def median_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median time of a piece of work, after one run to warm up."""
+    """Median time of a piece of work, after one run to warm up; what it leaves to a GPU is waited for."""
     work()
     times = []
     for _ in range(repeats):
+        wait_for_gpu()
         begin = time.perf_counter()
         work()
+        wait_for_gpu()
         times.append(time.perf_counter() - begin)
     return statistics.median(times)
+
+
+def wait_for_gpu() -> None:
+    """Waits until a GPU has done all that it was given, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def papers_way(
@@ -81,38 +90,66 @@ def papers_way(
     return scores
 
 
-def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
-    """Rows of BENCH of one network."""
-    size = {key: setup[key] for key in ("channels", "image_size")}
-    parent, other = (build(setup["name"], classes=10, seed=seed, **size) for seed in (0, 1))
-    probe = torch.rand(setup["n"], size["channels"], size["image_size"], size["image_size"])
-    backbone = Backbone(parent, probe, layers=setup["layers"])
-    theta_p, theta_c = state_of(parent), state_of(other)
-    delta = change(backbone, theta_p, theta_c)
-    with torch.no_grad():
-        features = backbone(theta_p, probe)
-        child_features = backbone(theta_c, probe)
-        child = stacked(child_features)
-        forward = median_seconds(lambda: backbone(theta_p, probe), repeats)
+class Costs:
+    """What a pair of networks of random weights costs, on a random probe.
 
-    def pair(names: tuple, approximations: tuple) -> float:
+    Args:
+        setup: the network's name, channels and image_size, n inputs of the probe, and layers.
+        device: where to compute.
+    """
+
+    def __init__(self, setup: dict, device: str | torch.device = "cpu"):
+        size = {key: setup[key] for key in ("channels", "image_size")}
+        nets = (build(setup["name"], classes=10, seed=seed, **size) for seed in (0, 1))
+        parent, other = (net.to(device) for net in nets)
+        self.probe = torch.rand(setup["n"], size["channels"], size["image_size"], size["image_size"]).to(
+            device
+        )
+        self.backbone = Backbone(parent, self.probe, layers=setup["layers"])
+        self.theta_p, self.theta_c = state_of(parent), state_of(other)
+        self.delta = change(self.backbone, self.theta_p, self.theta_c)
+        with torch.no_grad():
+            self._features = self.backbone(self.theta_p, self.probe)
+            self.child_features = self.backbone(self.theta_c, self.probe)
+        self._child = stacked(self.child_features)
+
+    @torch.no_grad()
+    def forward(self, repeats: int) -> float:
+        """Seconds of a plain forward pass."""
+        return median_seconds(lambda: self.backbone(self.theta_p, self.probe), repeats)
+
+    def pair(self, names: tuple, approximations: tuple, repeats: int) -> float:
+        """Seconds of scoring the pair at one alpha."""
         choice = {"names": names, "approximations": approximations, "alphas": [0.5]}
         return median_seconds(
             lambda: list(
                 pair_scores(
-                    backbone, theta_p, theta_c, delta, probe, child, parent_features=features, **choice
+                    self.backbone, self.theta_p, self.theta_c, self.delta, self.probe, self._child,
+                    parent_features=self._features, **choice,
                 )
             ),
             repeats,
-        )
+        )  # fmt: skip
 
+
+def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
+    """Rows of BENCH of one network."""
+    costs = Costs(setup)
+    forward, pair = costs.forward(repeats), partial(costs.pair, repeats=repeats)
     every = tuple(SIMILARITIES)
     paper = median_seconds(
-        lambda: papers_way(backbone, theta_p, delta, probe, child_features, backbone.layers[-1]),
+        lambda: papers_way(
+            costs.backbone,
+            costs.theta_p,
+            costs.delta,
+            costs.probe,
+            costs.child_features,
+            costs.backbone.layers[-1],
+        ),
         max(1, repeats // 3),
     )
     six = pair(PAPER, ("taylor",))
-    costs = {
+    relative = {
         "path, norms + cosine + cka": pair(CHEAP, ("path",)) / forward,
         "path, all similarities": pair(every, ("path",)) / forward,
         "linear + taylor, all similarities": pair(every, ("linear", "taylor")) / forward,
@@ -120,7 +157,7 @@ def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
         "the paper's way: a backward pass for each of six": paper / forward,
         "the paper's way relative to ours": paper / six,
     }
-    for what, ratio in costs.items():
+    for what, ratio in relative.items():
         limit = LIMITS.get((network, what))
         yield {"network": network, "n": setup["n"], "what": what, "ratio": ratio, "limit": limit}
 

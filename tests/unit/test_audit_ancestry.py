@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.audit.ancestry import nearest_ancestor
+from lineage.auditing.ancestry import nearest_ancestor
 from lineage.relation.updates import Ancestor
 
 

@@ -12,8 +12,8 @@ from hostile import HOSTILE, MARKER
 from safetensors.numpy import load_file, save_file
 from test_audit_evidence import ROOTS, child_of, network
 
-from lineage.audit.bundle import differences
-from lineage.audit.verdict import EXIT_CODES
+from lineage.auditing.bundle import differences
+from lineage.auditing.verdict import EXIT_CODES
 
 ROOT = Path(__file__).parents[2]
 GIGABYTE = 2**30
@@ -143,7 +143,7 @@ def test_the_page_is_self_contained_and_says_the_verdict(bundle):
 
 
 def test_names_in_a_checkpoint_cannot_write_into_the_page(folder, tmp_path):
-    from lineage.audit.bundle import run_audit, write_html
+    from lineage.auditing.bundle import run_audit, write_html
 
     tensors = {f"<script>alert(1)</script>{name}": values for name, values in ROOTS["p0"].items()}
     save_file(tensors, tmp_path / "evil.safetensors")
@@ -224,7 +224,7 @@ def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
         for number in range(count):
             save_file(network(number, widths=(1000, 1000, 1000, 10)), many / f"{number}.safetensors")
         code = (
-            "import resource, sys\nfrom lineage.audit.bundle import run_audit\n"
+            "import resource, sys\nfrom lineage.auditing.bundle import run_audit\n"
             f"run_audit({str(many / '0.safetensors')!r}, {str(many)!r}, keep=False)\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
@@ -240,7 +240,7 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
     from safetensors.torch import save_file as save
 
     from lineage import score_pair
-    from lineage.audit.bundle import run_audit
+    from lineage.auditing.bundle import run_audit
     from lineage.networks.architectures import build
 
     torch.manual_seed(0)
@@ -257,7 +257,7 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
                        channels=1, keep=False)  # fmt: skip
     assert report["probe"]["best"] == "p1"
     assert report["probe"]["agrees"]
-    from lineage.audit.probing import Prober
+    from lineage.auditing.probing import Prober
 
     inputs = Prober("fc", "noise", image_size=8, channels=1)._inputs
     expected = score_pair(

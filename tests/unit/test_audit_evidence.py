@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.optimize import lsq_linear
 
-from lineage.audit.audit import Audit
-from lineage.audit.verdict import CANNOT_TELL, NONE, PARENT, RELATED, SAME, Evidence, decide
+from lineage.auditing.audit import Audit
+from lineage.auditing.verdict import CANNOT_TELL, NONE, PARENT, RELATED, SAME, Evidence, decide
 from lineage.checkpoints.find import Source, sources_of
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError

@@ -208,3 +208,16 @@ def test_an_unknown_network_is_told(name):
 def test_the_convnet_is_tapped_after_each_of_its_blocks(channels):
     net = build("convnet", classes=2, channels=channels, image_size=16, seed=0)
     assert Backbone(net, torch.zeros(1, channels, 16, 16)).layers == ("block1", "block2", "pool")
+
+
+def test_mixed_precision_keeps_weights_in_float32_and_still_learns():
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(256) % 2
+    pixels = torch.rand(256, 1, 4, 4, generator=draw) + labels[:, None, None, None] / 2
+    recipe = {"learning_rate": 0.05, "epochs": 10, "batch_size": 32, "momentum": 0.9, "weight_decay": 0.0}
+    nets = [build("fc", classes=2, channels=1, image_size=4, seed=0) for _ in range(2)]
+    full = fit(nets[0], pixels, labels, recipe, seed=0)
+    mixed = fit(nets[1], pixels, labels, recipe | {"mixed_precision": "bfloat16"}, seed=0)
+    assert all(value.dtype == torch.float32 for value in nets[1].state_dict().values())
+    assert mixed.accuracy > 0.9
+    assert mixed.loss != full.loss

@@ -47,6 +47,10 @@ def test_the_offline_scale_builds_with_downloads_and_from_a_folder(repository, t
     assert planned(repository, "offline", "--config", f"data={tmp_path}").items() >= expected
 
 
+def test_the_scale_of_a_large_gpu_builds(repository):
+    assert planned(repository, "gpu").items() >= wanted(repository, "gpu").items()
+
+
 def test_a_folder_without_the_data_is_told(repository, tmp_path):
     code, output = repository.snakemake(
         "--dry-run", "--configfile", "config/offline.yaml", "--config", f"data={tmp_path}"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from snakemake.utils import validate
 
-from lineage.audit.table import models_of, pairs_of
+from lineage.auditing.table import models_of, pairs_of
 
 validate(config, workflow.source_path("../schemas/audit.schema.yaml"))
 MODELS = {

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lineage.audit.bundle import write_html, write_json
-from lineage.audit.table import audited
+from lineage.auditing.bundle import write_html, write_json
+from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
 from lineage.index.cache import DigestCache
 from lineage.jobs.stage import stage

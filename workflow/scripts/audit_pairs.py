@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lineage.audit.table import pairs_of, tested_pairs
+from lineage.auditing.table import pairs_of, tested_pairs
 from lineage.checkpoints.find import Source
 from lineage.index.cache import DigestCache
 from lineage.jobs.stage import stage

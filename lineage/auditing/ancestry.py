@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lineage.audit.candidates import Candidate
+from lineage.auditing.candidates import Candidate
 from lineage.relation.comparison import Pair, evenly
 from lineage.relation.direction import corner, measured, oriented, overall
 from lineage.relation.updates import Ancestor

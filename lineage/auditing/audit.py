@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lineage.audit.ancestry import Ways, nearest_ancestor
-from lineage.audit.candidates import Candidate
-from lineage.audit.pair_tests import ChildSketches, digest_of_child, digests_of
-from lineage.audit.probing import Prober
-from lineage.audit.verdict import CANNOT_TELL, Evidence, Verdict, decide
+from lineage.auditing.ancestry import Ways, nearest_ancestor
+from lineage.auditing.candidates import Candidate
+from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_of
+from lineage.auditing.probing import Prober
+from lineage.auditing.verdict import CANNOT_TELL, Evidence, Verdict, decide
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.find import Source, id_of
 from lineage.checkpoints.read import MEMBER, open_model, open_models

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lineage.audit.audit import Audit, Settings
-from lineage.audit.evidence import report_of
+from lineage.auditing.audit import Audit, Settings
+from lineage.auditing.evidence import report_of
 from lineage.checkpoints.find import Source, read_table_of_models
 from lineage.errors import UserError
 from lineage.index.cache import DigestCache

@@ -4,9 +4,9 @@ import platform
 from dataclasses import asdict
 from importlib import metadata
 
-from lineage.audit.audit import Audit
-from lineage.audit.candidates import Candidate
-from lineage.audit.verdict import CANNOT_TELL, Evidence
+from lineage.auditing.audit import Audit
+from lineage.auditing.candidates import Candidate
+from lineage.auditing.verdict import CANNOT_TELL, Evidence
 
 FORMAT = 1
 """The version of the report's layout."""

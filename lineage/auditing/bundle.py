@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from lineage.audit.audit import Audit, Settings
-from lineage.audit.evidence import FORMAT, report_of
-from lineage.audit.probing import Prober
+from lineage.auditing.audit import Audit, Settings
+from lineage.auditing.evidence import FORMAT, report_of
+from lineage.auditing.probing import Prober
 from lineage.checkpoints.files import sha256_of
 from lineage.checkpoints.find import sources_of
 from lineage.errors import UserError, one_line
@@ -77,7 +77,7 @@ def write_html(report: dict, path: Path) -> None:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
-        loader=PackageLoader("lineage.audit", "."),
+        loader=PackageLoader("lineage.auditing", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,1 +1,0 @@
-"""One child, its candidates, a verdict."""

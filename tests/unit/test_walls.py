@@ -1,0 +1,91 @@
+"""The walls between the rooms of the library: the contracts of pyproject.toml, by import-linter."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+CONTRACTS = {
+    contract["id"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+}
+MODULES = {
+    path.stem
+    for path in (ROOT / "lineage").iterdir()
+    if path.suffix == ".py" or (path / "__init__.py").exists()
+}
+BREACHES = [
+    ("base", "progress.py", "from lineage.storage.atomic import written_whole"),
+    ("bytes", "checkpoints/find.py", "from lineage.index.cache import DigestCache"),
+    ("storage", "storage/atomic.py", "from lineage.checkpoints.find import Source"),
+    ("data", "data/masks.py", "from lineage.networks.architectures import build"),
+    ("networks", "networks/restore.py", "from lineage.training.lora import adapted"),
+    ("scores", "similarity/path.py", "from lineage.training.fit import fit"),
+    ("similarity", "similarity/path.py", "from lineage.detector.model import Detector"),
+    ("relation", "relation/naming.py", "from lineage.checkpoints.read import open_model"),
+    ("audits", "index/digest.py", "from lineage.similarity.pairs import score_pair"),
+    (
+        "audits",
+        "auditing/verdict.py",
+        "import lineage.detector.file",
+    ),
+    ("results", "results/intervals.py", "from lineage.report.words import anything"),
+    ("torch", "results/intervals.py", "def heavy():\n    import torch"),
+    ("torch", "experiment/zoo.py", "from lineage.storage.hdf5 import Weights"),
+    ("jobs", "training/fit.py", "from lineage.jobs.device import chosen_device"),
+    ("circles", "index/cache.py", "import lineage.auditing.candidates"),
+    ("circles", "storage/atomic.py", "import lineage.storage.parquet"),
+]
+
+
+def lint(folder: Path, *options: str) -> subprocess.CompletedProcess:
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_every_wall_between_the_rooms_stands():
+    linted = lint(ROOT)
+    assert linted.returncode == 0, linted.stdout
+
+
+@pytest.mark.parametrize(("contract", "file", "breach"), BREACHES)
+def test_an_import_through_a_wall_is_seen(tmp_path, contract, file, breach):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "lineage", tmp_path / "lineage", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "lineage" / file).open("a") as module:
+        module.write(f"\n\n{breach}\n")
+    linted = lint(tmp_path, "--contract", contract)
+    assert linted.returncode == 1, linted.stdout + linted.stderr
+    assert f"{CONTRACTS[contract]['name']} BROKEN" in " ".join(linted.stdout.split())
+
+
+def test_each_wall_has_an_import_that_breaks_it():
+    assert {contract for contract, *_ in BREACHES} == set(CONTRACTS)
+
+
+def test_a_new_room_cannot_be_left_without_walls():
+    of_jobs = {module.removeprefix("lineage.") for module in CONTRACTS["jobs"]["source_modules"]}
+    assert of_jobs == MODULES - {"__init__", "__main__", "cli", "jobs"}
+    below = {"errors", "progress", "seeds"}
+    forbidden = {module.removeprefix("lineage.") for module in CONTRACTS["base"]["forbidden_modules"]}
+    assert forbidden == MODULES - {"__init__", "__main__"} - below
+
+
+def test_an_audit_loads_neither_torch_nor_a_similarity():
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, lineage.auditing.audit, lineage.auditing.table; print(*sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout.split()
+    assert "lineage.auditing.probing" in loaded
+    assert not {"torch", "lineage.similarity", "lineage.networks"} & set(loaded)
