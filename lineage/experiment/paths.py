@@ -22,13 +22,8 @@ FOLDERS = {
 """Each rule's folder below `<results>`, with its wildcards; its logs and benchmarks have the same below theirs."""
 
 BOTH, UNSEEN_PARENTS = "both", "unseen-parents"
-METHOD_OF_FORM = {
-    BOTH: "detector",
-    "weights": "detector/weights",
-    "features": "detector/features",
-    UNSEEN_PARENTS: "detector",
-}
-"""The method's name in results, by the form of detector: what it looks at, or which parents it has seen."""
+FORMS = (BOTH, "weights", "features", UNSEEN_PARENTS)
+"""The forms of a detector: what it looks at; the last is trained on children of half of the candidates."""
 
 
 def file_of(rule: str, name: str, **wildcards: str | int) -> str:

@@ -34,7 +34,7 @@ wildcard_constraints:
     block=r"\d+",
     seed=r"\d+",
     trained_on="|".join(SETTINGS),
-    form="|".join(paths.METHOD_OF_FORM),
+    form="|".join(paths.FORMS),
 
 
 def data_files(data):

@@ -1,5 +1,8 @@
 from functools import cache
 
+from lineage.results.methods import DETECTOR, DETECTORS
+
+METHODS = DETECTORS | {paths.UNSEEN_PARENTS: DETECTOR}
 
 def models_of(wildcards):
     """Ids of a setting's candidates and children."""
@@ -61,7 +64,7 @@ rule detector:
         network=network_of,
         pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
         detector=detector_of,
-        method=lambda wildcards: paths.METHOD_OF_FORM[wildcards.form],
+        method=lambda wildcards: METHODS[wildcards.form],
         zoo=lambda wildcards: params.detector_models(
             ZOOS[wildcards.experiment],
             evaluated_settings(wildcards.experiment)[wildcards.setting],

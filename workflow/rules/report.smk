@@ -57,7 +57,7 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
-rule distil:
+rule summarise:
     input:
         outcomes=rules.evaluate.output.outcomes,
         scores=rules.evaluate.input.scores,
@@ -72,10 +72,10 @@ rule distil:
         stages="<results>/{experiment}/stages.parquet",
         run="<results>/{experiment}/run.parquet",
     log:
-        text="<logs>/{experiment}/distil.log",
-        time="<logs>/{experiment}/distil.time.json",
+        text="<logs>/{experiment}/summarise.log",
+        time="<logs>/{experiment}/summarise.time.json",
     benchmark:
-        "<benchmarks>/{experiment}/distil.jsonl"
+        "<benchmarks>/{experiment}/summarise.jsonl"
     localrule: True
     conda:
         "../../environment.yml"
@@ -84,10 +84,10 @@ rule distil:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("distil.py"),
+        code=code_of("summarise.py"),
         configuration=experiment_of,
     script:
-        "../scripts/distil.py"
+        "../scripts/summarise.py"
 
 
 rule tables:
