@@ -4,6 +4,7 @@ from lineage.results.methods import DETECTOR, DETECTORS
 
 METHODS = DETECTORS | {paths.UNSEEN_PARENTS: DETECTOR}
 
+
 def models_of(wildcards):
     """Ids of a setting's candidates and children."""
     children = ZOOS[wildcards.experiment].children(wildcards.setting)
