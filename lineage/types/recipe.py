@@ -1,0 +1,82 @@
+"""How a model is trained."""
+
+from dataclasses import dataclass
+
+from lineage.types.inputs import Data
+from lineage.types.plain import Plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStopping(Plain):
+    """Training ends when the loss on held-out images no longer falls."""
+
+    patience: int
+    """Epochs without a lower loss after which it ends."""
+    share: float
+    """Of the images, held out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imbalance(Plain):
+    """A long tail of classes."""
+
+    kind: str
+    """`exponential` or `step`."""
+    ratio: float
+    """Images of the largest class over those of the smallest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRA(Plain):
+    """Low-rank adaptation: only products of two thin matrices, and the head, are trained."""
+
+    rank: int
+    """Columns of the first matrix, rows of the second."""
+    alpha: float
+    """The product is scaled by alpha / rank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hybrid(Plain):
+    """The models whose blocks a child starts from."""
+
+    sources: tuple[str, ...]
+    """Their ids, the parent first."""
+    layers: tuple[str, ...]
+    """The layers that end its blocks; empty: the network's stages."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Plain):
+    """How one model is trained; None means without."""
+
+    data: Data
+    """The images trained on."""
+    learning_rate: float
+    epochs: int
+    """At most, with early stopping."""
+    batch_size: int = 64
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    images: int | None = None
+    """How many images, drawn evenly over the classes; None: all."""
+    images_per_class: int | None = None
+    """How many images of each class, instead of `images`."""
+    imbalance: Imbalance | None = None
+    clip: float | None = None
+    """The largest norm of the gradient."""
+    mixed_precision: str | None = None
+    """`bfloat16`: activations in 16 bits."""
+    l2_sp: float | None = None
+    """The weight of the squared distance from where training starts."""
+    dropout: float | None = None
+    """The share of the head's inputs that are dropped."""
+    early_stopping: EarlyStopping | None = None
+    freeze: str | tuple[str, ...] | None = None
+    """`linear-probe`, `last-block`, or names of modules that are not trained."""
+    lora: LoRA | None = None
+    hybrid: Hybrid | None = None
+    weights: str | None = None
+    """What a root starts from: a file, `hub` or `hub:<name>`; None: random weights."""
+    match: str | None = None
+    """Whether a file's tensors are found by their `names` (as None) or by their `order`."""
