@@ -20,6 +20,7 @@ from lineage.jobs.resources import (
     tracing,
     training,
 )
+from lineage.results.methods import DETECTOR, DETECTORS
 from lineage.results.summary import print_summary
 from lineage.experiment.zoo import Zoo
 
@@ -243,12 +244,7 @@ def histories_of(experiment):
     return [path.replace("predictions.parquet", "history.parquet") for path in trained]
 
 
-METHODS = {
-    "both": "detector",
-    "weights": "detector/weights",
-    "features": "detector/features",
-    "unseen-parents": "detector",
-}
+METHODS = DETECTORS | {"unseen-parents": DETECTOR}
 FILES = {
     "weights": (
         "results/{experiment}/pretrain/{root}/weights.h5",

@@ -48,7 +48,7 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
-rule distil:
+rule summarise:
     input:
         outcomes=rules.evaluate.output.outcomes,
         scores=rules.evaluate.input.scores,
@@ -61,10 +61,10 @@ rule distil:
         stages="results/{experiment}/stages.parquet",
         run="results/{experiment}/run.parquet",
     log:
-        text="results/logs/{experiment}/distil.log",
-        time="results/logs/{experiment}/distil.time.json",
+        text="results/logs/{experiment}/summarise.log",
+        time="results/logs/{experiment}/summarise.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/distil.jsonl"
+        "results/benchmarks/{experiment}/summarise.jsonl"
     localrule: True
     conda:
         "../../environment.yml"
@@ -73,10 +73,10 @@ rule distil:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("distil.py"),
+        code=code_of("summarise.py"),
         configuration=experiment_of,
     script:
-        "../scripts/distil.py"
+        "../scripts/summarise.py"
 
 
 rule tables:
