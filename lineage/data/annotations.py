@@ -13,26 +13,27 @@ from lineage.data.source_files import source_files
 from lineage.data.sources.parquet_images import class_names_of, image_of, parquet_table
 from lineage.data.sources.samples import Annotated
 from lineage.errors import UserError
+from lineage.types.inputs import Data, Network
 
 COLUMNS = {"segmentation": "mask", "detection": "objects"}
 """What a Parquet file has besides `image`, by task."""
 
 
-def annotated(data: dict, task: str) -> Annotated:
+def annotated(data: Data, task: str) -> Annotated:
     """The images that a configuration's `data` names for a task.
 
     Raises:
         UserError: for files that cannot be read, a missing column, or class names that are not there.
     """
-    if data["source"].startswith("torchvision:"):
+    if data.source.startswith("torchvision:"):
         from lineage.data.sources.voc import voc
 
         return voc(data, task)
     return _of_parquet(data, task)
 
 
-def _of_parquet(data: dict, task: str) -> Annotated:
-    (path,) = map(Path, source_files(data["source"], data["split"]))
+def _of_parquet(data: Data, task: str) -> Annotated:
+    (path,) = map(Path, source_files(data.source, data.split))
     column = COLUMNS[task]
     table = parquet_table(path, ["image", column])
     if (class_names := class_names_of(table, path)) is None:
@@ -49,13 +50,13 @@ def _rows(table: pa.Table, column: str, path: Path) -> Iterator[tuple[str, Image
 
 
 def stretched(
-    found: Annotated, network: dict, take: Callable[[str, Image.Image, Any], np.ndarray]
+    found: Annotated, network: Network, take: Callable[[str, Image.Image, Any], np.ndarray]
 ) -> tuple[dict, list[np.ndarray]]:
     """What all kinds of `Images` have, in the network's size and channels; and what `take` makes of annotations.
 
     As whole images they have no class, so their labels are all 0.
     """
-    size, channels = network["image_size"], network["channels"]
+    size, channels = network.image_size, network.channels
     pixels = np.empty((found.count, size, size, channels), dtype=np.uint8)
     taken = []
     for row, (where, picture, annotation) in enumerate(found.examples):
@@ -66,7 +67,7 @@ def stretched(
         "labels": np.zeros(found.count, dtype=np.int64),
         "ids": [f"{row:06d}" for row in range(found.count)],
         "class_names": found.class_names,
-        "mean": network.get("mean"),
-        "std": network.get("std"),
+        "mean": network.mean,
+        "std": network.std,
     }
     return fields, taken

@@ -14,6 +14,7 @@ from PIL import Image
 from lineage.data.annotations import annotated, stretched
 from lineage.data.images import Images
 from lineage.errors import UserError
+from lineage.types.inputs import Data, Network
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class BoxedImages(Images):
         return torch.tensor(self.boxes if index is None else self.boxes[index])
 
 
-def load_boxed(data: dict, network: dict) -> BoxedImages:
+def load_boxed(data: Data, network: Network) -> BoxedImages:
     """The images and boxes that a configuration's `data` names, stretched to what its `network` takes.
 
     Raises:
@@ -35,7 +36,7 @@ def load_boxed(data: dict, network: dict) -> BoxedImages:
             category without a name.
     """
     found = annotated(data, "detection")
-    size, names = network["image_size"], len(found.class_names)
+    size, names = network.image_size, len(found.class_names)
 
     def take(where: str, picture: Image.Image, its: dict | None) -> np.ndarray:
         bboxes, categories = (its or {}).get("bbox"), (its or {}).get("category")

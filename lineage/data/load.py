@@ -15,7 +15,6 @@ Letters: N images, H height, W width, C channels.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +27,7 @@ from lineage.data.sources.parquet_images import read_parquet
 from lineage.data.sources.samples import Samples
 from lineage.data.sources.torchvision_sets import read_torchvision
 from lineage.errors import UserError
-
-if TYPE_CHECKING:
-    pass
+from lineage.types.inputs import Data, Network
 
 
 def load_images(
@@ -76,31 +73,31 @@ def load_images(
     return Images(pixels=pixels, labels=labels, ids=samples.ids, class_names=class_names)
 
 
-def load_data(data: dict, network: dict) -> Images:
+def load_data(data: Data, network: Network) -> Images:
     """The images that a configuration's `data` names, in the size and channels that its `network` takes.
 
     Raises:
         UserError: for a class that the data lack.
     """
-    if network.get("task") == "segmentation":
+    if network.task == "segmentation":
         from lineage.data.masks import load_masked
 
         return load_masked(data, network)
-    if network.get("task") == "detection":
+    if network.task == "detection":
         from lineage.data.boxes import load_boxed
 
         return load_boxed(data, network)
     images = load_images(
-        data["source"],
-        split=data["split"],
-        size=network["image_size"],
-        channels=network["channels"],
-        root=data["root"],
-        download=data["download"],
+        data.source,
+        split=data.split,
+        size=network.image_size,
+        channels=network.channels,
+        root=data.root,
+        download=data.download,
         lazily=True,
     )
-    images = replace(images, mean=network.get("mean"), std=network.get("std"))
-    return of_classes(images, data["classes"], data["source"]) if "classes" in data else images
+    images = replace(images, mean=network.mean, std=network.std)
+    return of_classes(images, data.classes, data.source) if data.classes else images
 
 
 def _check_labels(labels: np.ndarray, class_names: list[str], where: str) -> None:

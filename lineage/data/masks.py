@@ -12,6 +12,7 @@ from PIL import Image
 from lineage.data.annotations import annotated, stretched
 from lineage.data.images import Images
 from lineage.errors import UserError
+from lineage.types.inputs import Data, Network
 
 NO_LABEL, IGNORED = 255, -100
 """How a mask says that a pixel has no class, and how the cross-entropy does."""
@@ -31,7 +32,7 @@ class MaskedImages(Images):
         return masks.masked_fill_(masks == NO_LABEL, IGNORED)
 
 
-def load_masked(data: dict, network: dict) -> MaskedImages:
+def load_masked(data: Data, network: Network) -> MaskedImages:
     """The images and masks that a configuration's `data` names, in the size and channels that its `network` takes.
 
     Images are stretched bilinearly, masks to the nearest pixel.
@@ -41,7 +42,7 @@ def load_masked(data: dict, network: dict) -> MaskedImages:
             with a class without a name.
     """
     found = annotated(data, "segmentation")
-    size, names = (network["image_size"],) * 2, len(found.class_names)
+    size, names = (network.image_size,) * 2, len(found.class_names)
 
     def take(where: str, picture: Image.Image, mask: Image.Image) -> np.ndarray:
         if mask.mode != "L" or mask.size != picture.size:

@@ -17,6 +17,7 @@ from torch import Tensor
 from lineage.errors import UserError
 from lineage.networks.restore import traced
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
+from lineage.types.inputs import Network
 
 EPSILON = 1e-12
 
@@ -132,7 +133,7 @@ def load_episodes(
     layers: Sequence[str],
     candidates: Sequence[str],
     parent_of: Mapping[str, str],
-    network: dict,
+    network: Network,
     kinds: Sequence[str],
     on_path: PathFeatures | None = None,
 ) -> Episodes:

@@ -15,6 +15,8 @@ from jsonschema.exceptions import ValidationError, best_match
 from lineage.data.sources.names import VOC
 from lineage.errors import UserError
 from lineage.experiment.zoo import Zoo
+from lineage.types.experiment import Experiment
+from lineage.types.recipe import Recipe
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 
@@ -89,6 +91,11 @@ def checked(config: dict, *, origin: str = "the configuration") -> dict:
             recipe["data"] = _located(recipe["data"], config.get("data"), f"{origin}: experiments.{name}")
         _check_experiment(experiment, f"{origin}: experiments.{name}")
     return config
+
+
+def experiments_of(config: dict) -> dict[str, Experiment]:
+    """The experiments of a checked configuration, by name."""
+    return {name: Experiment.of(experiment) for name, experiment in config["experiments"].items()}
 
 
 def _share_models(config: dict, origin: str) -> None:
@@ -178,7 +185,7 @@ def _check_experiment(experiment: dict, where: str) -> None:
                 f"to choose on and to test on, but got {few[0]}"
             )
     try:
-        zoo = Zoo(experiment)
+        zoo = Zoo(Experiment.of(experiment))
     except UserError as error:
         raise UserError(f"{where}.{error}") from None
     similarity = experiment["similarity"]
@@ -217,13 +224,13 @@ def _check_candidates(experiment: dict, name: str, where: str) -> None:
         )
 
 
-def weight_files(recipe: dict) -> list[str]:
+def weight_files(recipe: Recipe) -> list[str]:
     """The file that a root starts from, if there is one, for a workflow to track.
 
     Raises:
         UserError: if it is missing.
     """
-    path = recipe.get("weights", "hub")
+    path = recipe.weights or "hub"
     if path == "hub" or path.startswith("hub:"):
         return []
     if not Path(path).expanduser().is_file():

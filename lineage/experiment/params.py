@@ -7,11 +7,10 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 from collections.abc import Iterable
 
 from lineage.experiment.conditions import ancestor_in
-from lineage.experiment.paths import BOTH, UNSEEN_PARENTS
+from lineage.experiment.paths import UNSEEN_PARENTS
 from lineage.experiment.zoo import Model, Zoo
-
-OF_PLAN = ("candidates", "unseen_parents", "transfer", "transfer_only", "by_inputs")
-"""Keys of `detector` that say which detectors there are, not how one is built and trained."""
+from lineage.types.detector import BOTH, Detector, Detectors
+from lineage.types.experiment import Experiment
 
 
 def ids_of(models: Iterable[Model]) -> list[str]:
@@ -22,22 +21,20 @@ def ids_of(models: Iterable[Model]) -> list[str]:
 def sources_of(children: Iterable[Model]) -> list[str]:
     """Ids of the models that children start from: their parents, and the other sources of hybrids."""
     children = list(children)
-    hybrids = [child.recipe.get("hybrid", {}) for child in children]
-    sources = {source for hybrid in hybrids for source in hybrid.get("sources", [])}
+    hybrids = [child.recipe.hybrid for child in children if child.recipe.hybrid]
+    sources = {source for hybrid in hybrids for source in hybrid.sources}
     return sorted({child.parent for child in children} | sources)
 
 
-def evaluated_settings(zoo: Zoo, experiment: dict) -> dict[str, dict]:
+def evaluated_settings(zoo: Zoo, experiment: Experiment) -> dict[str, dict]:
     """What the evaluation knows of each setting: its children's parents, candidates, splits, counts, ancestors."""
     return {
         setting: {
             "parents": {child.id: child.parent for child in zoo.children(setting)},
             "candidates": zoo.candidates(setting),
-            "splits": [zoo.split(setting, seed) for seed in range(experiment["seeds"])],
+            "splits": [zoo.split(setting, seed) for seed in range(experiment.seeds)],
             "counts": [
-                count
-                for count in experiment["detector"]["candidates"]
-                if count <= zoo.most_candidates(setting)
+                count for count in experiment.detector.candidates if count <= zoo.most_candidates(setting)
             ],
             "ancestors": {
                 ancestor_in(name): {"candidates": ids_of(zoo.children(name)), "parents": found}
@@ -53,17 +50,14 @@ def hybrid_splits(zoo: Zoo, seeds: int) -> dict[str, list[dict[str, str]]]:
     return {setting: [zoo.split(setting, seed) for seed in range(seeds)] for setting in zoo.hybrids}
 
 
-def detector_settings(detector: dict, form: str) -> dict:
+def detector_of(detectors: Detectors, form: str) -> Detector:
     """How a detector of a form is built and trained.
 
     Args:
-        detector: the experiment's `detector`.
+        detectors: those of the experiment.
         form: what it looks at, or `unseen-parents`.
     """
-    settings = {"layers": []} | detector
-    inputs = form if form in settings["inputs"] else BOTH
-    settings = settings | settings["by_inputs"].get(inputs, {}) | {"inputs": inputs}
-    return {key: value for key, value in settings.items() if key not in OF_PLAN}
+    return detectors.that_looks_at(form if form in detectors.inputs else BOTH)
 
 
 def detector_models(zoo: Zoo, evaluated: dict, *, setting: str, form: str, seed: int) -> dict:

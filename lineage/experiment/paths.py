@@ -7,6 +7,8 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 from collections.abc import Iterable
 
 from lineage.experiment.zoo import Model, Zoo
+from lineage.types.detector import BOTH
+from lineage.types.experiment import Experiment
 
 FOLDERS = {
     "pretrain": "{experiment}/pretrain/{root}",
@@ -21,7 +23,7 @@ FOLDERS = {
 }
 """Each rule's folder below `<results>`, with its wildcards; its logs and benchmarks have the same below theirs."""
 
-BOTH, UNSEEN_PARENTS = "both", "unseen-parents"
+UNSEEN_PARENTS = "unseen-parents"
 FORMS = (BOTH, "weights", "features", UNSEEN_PARENTS)
 """The forms of a detector: what it looks at; the last is trained on children of half of the candidates."""
 
@@ -36,15 +38,15 @@ class Paths:
 
     Args:
         name: the experiment's.
-        experiment: its part of a checked configuration.
+        experiment: its checked configuration.
         zoo: its models.
     """
 
-    def __init__(self, name: str, experiment: dict, zoo: Zoo):
+    def __init__(self, name: str, experiment: Experiment, zoo: Zoo):
         self._name = name
-        self._trained_in = experiment.get("models_of", {}).get("experiment", name)
-        self._detector = experiment["detector"]
-        self._seeds = range(experiment["seeds"])
+        self._trained_in = experiment.models_of.experiment if experiment.models_of else name
+        self._detector = experiment.detector
+        self._seeds = range(experiment.seeds)
         self._zoo = zoo
 
     def weights(self, model_ids: Iterable[str]) -> list[str]:
@@ -64,17 +66,17 @@ class Paths:
 
     def detectors(self, name: str) -> list[str]:
         """The files of that name of all trained detectors."""
-        all_forms = [*self._detector["inputs"], *[UNSEEN_PARENTS] * self._detector["unseen_parents"]]
+        all_forms = [*self._detector.inputs, *[UNSEEN_PARENTS] * self._detector.unseen_parents]
         return [
             file_of("detector", name, experiment=self._name, setting=setting, form=form, seed=seed)
             for setting in self._zoo.of_one_parent
-            for form in ([BOTH] if setting in self._detector["transfer_only"] else all_forms)
+            for form in ([BOTH] if setting in self._detector.transfer_only else all_forms)
             for seed in self._seeds
         ]
 
     def transfers(self, name: str) -> list[str]:
         """The files of that name of all detectors that answer for another setting."""
-        pairs = self._zoo.transfers if self._detector["transfer"] else []
+        pairs = self._zoo.transfers if self._detector.transfer else []
         return [
             file_of(
                 "transfer",

@@ -8,31 +8,28 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from lineage.errors import UserError
 from lineage.seeds import seed_of
+from lineage.types.experiment import Experiment, Setting
+from lineage.types.plain import Plain
+from lineage.types.recipe import Hybrid, Recipe, Training
 
 ROOTS = "roots"
 ALL = "all"
 """The group of all of a setting's children, where blocks are not of one parent's."""
-SHARED = (
-    *("data", "batch_size", "momentum", "weight_decay", "clip"),
-    *("images_per_class", "imbalance", "l2_sp", "dropout", "early_stopping", "freeze", "lora"),
-    "mixed_precision",
-)
-"""Keys of a setting that all its children's recipes have where the setting has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Plain):
     """One network of an experiment."""
 
     id: str
     """`p3` for a root, `<parent>.<setting>.<index>` for a child."""
     setting: str
     """The fine-tuning setting, or `roots`."""
-    parent: str | None
+    parent: str | None = None
     """The parent's id; None for a root."""
     index: int
     """Its number among its parent's children; a root's number."""
@@ -40,35 +37,35 @@ class Model:
     """1 for a root, its parent's plus 1 for a child."""
     seed: int
     """Where all its random numbers start."""
-    recipe: dict
-    """How it is trained: data, learning_rate, epochs, batch_size, momentum, weight_decay, and what else is given."""
+    recipe: Recipe
+    """How it is trained."""
 
 
 class Zoo:
     """All models of one experiment.
 
     Args:
-        experiment: the experiment's part of a checked configuration.
+        experiment: its checked configuration.
     """
 
-    def __init__(self, experiment: dict):
+    def __init__(self, experiment: Experiment):
         self._experiment = experiment
-        self.roots = [self._root(index) for index in range(experiment["roots"]["count"])]
+        self.roots = [self._root(index) for index in range(experiment.roots.count)]
         self._of_setting: dict[str, list[Model]] = {ROOTS: self.roots}
         self._of_parent: dict[tuple[str, str], list[Model]] = {}
-        for setting in experiment["settings"]:
+        for setting in experiment.settings:
             self._add(setting)
         self._by_id = {model.id: model for models in self._of_setting.values() for model in models}
 
     @property
     def settings(self) -> list[str]:
         """The fine-tuning settings, in the configuration's order."""
-        return list(self._experiment["settings"])
+        return list(self._experiment.settings)
 
     @property
     def hybrids(self) -> list[str]:
         """The settings whose children are hybrids: each starts from blocks of several models."""
-        return [name for name, setting in self._experiment["settings"].items() if "hybrid" in setting]
+        return [name for name, setting in self._experiment.settings.items() if setting.hybrid]
 
     @property
     def of_one_parent(self) -> list[str]:
@@ -108,16 +105,16 @@ class Zoo:
 
     def group_of(self, model: Model) -> str | None:
         """Whose children share blocks with a child: its parent's id, or `all`; None for a root."""
-        of_all = self._experiment.get("block_by") == "setting" and model.parent is not None
+        of_all = self._experiment.block_by == "setting" and model.parent is not None
         return ALL if of_all else model.parent
 
     def block_of(self, model: Model) -> int:
         """The block that a child is trained in."""
-        return model.index // self._experiment["block_size"]
+        return model.index // self._experiment.block_size
 
     def parents(self, setting: str) -> list[str]:
         """Ids of the models that a setting's children are fine-tuned from."""
-        return [model.id for model in self._of_setting[self._experiment["settings"][setting]["parents"]]]
+        return [model.id for model in self._of_setting[self._experiment.settings[setting].parents]]
 
     def candidates(self, setting: str) -> list[str]:
         """Ids of the possible parents of a setting's children; of its own children, each is none of itself."""
@@ -136,18 +133,18 @@ class Zoo:
         if len(wanted) == 1:
             return found
         line = {child.id: self.model(child.parent) for child in self.children(setting)}
-        name = self._experiment["settings"][setting]["parents"]
+        name = self._experiment.settings[setting].parents
         while True:
             if name in wanted:
                 found[name] = {child: ancestor.id for child, ancestor in line.items()}
             if name == ROOTS:
                 return found
             line = {child: self.model(ancestor.parent) for child, ancestor in line.items()}
-            name = self._experiment["settings"][name]["parents"]
+            name = self._experiment.settings[name].parents
 
-    def _candidates_from(self, setting: str) -> list[str]:
-        config = self._experiment["settings"][setting]
-        return config.get("candidates", [config["parents"]])
+    def _candidates_from(self, setting: str) -> tuple[str, ...]:
+        config = self._experiment.settings[setting]
+        return config.candidates or (config.parents,)
 
     def split(self, setting: str, seed: int) -> dict[str, str]:
         """Each child's part: `train`, `validation` or `test`, stratified by parent.
@@ -155,7 +152,7 @@ class Zoo:
         The parts are dealt in a circle that starts `seed` test parts further on, so the test parts of
         successive seeds are disjoint until all children have been tested.
         """
-        shares = self._experiment["split"]
+        shares = vars(self._experiment.split)
         total = sum(shares.values())
         parts = {}
         for parent in self.parents(setting):
@@ -188,9 +185,10 @@ class Zoo:
         return of_training, sorted(unseen, key=candidates.index), parts
 
     def _root(self, index: int) -> Model:
-        recipe = {key: value for key, value in self._experiment["roots"].items() if key != "count"}
-        if isinstance(weights := recipe.get("weights"), list):
-            recipe["weights"] = weights[index % len(weights)]
+        roots = self._experiment.roots
+        recipe = {field.name: getattr(roots, field.name) for field in fields(Recipe)}
+        if isinstance(roots.weights, tuple):
+            recipe["weights"] = roots.weights[index % len(roots.weights)]
         return Model(
             id=f"p{index}",
             setting=ROOTS,
@@ -198,28 +196,28 @@ class Zoo:
             index=index,
             generation=1,
             seed=self._seed(f"p{index}"),
-            recipe=recipe,
+            recipe=Recipe(**recipe),
         )
 
     def _add(self, setting: str) -> None:
         """Adds a setting's children, after those of the setting that its parents come from."""
         if setting in self._of_setting:
             return
-        config = self._experiment["settings"][setting]
-        self._add(config["parents"])
-        counts = config["children"]
+        config = self._experiment.settings[setting]
+        self._add(config.parents)
+        counts = config.children
         if not isinstance(counts, dict):
             counts = {"default": counts}
-        parents = self._of_setting[config["parents"]]
+        parents = self._of_setting[config.parents]
         if unknown := sorted(set(counts) - {"default"} - {parent.id for parent in parents}):
             raise UserError(
                 f"settings.{setting}.children: expected a parent's id ({parents[0].id} … {parents[-1].id}) "
                 f"or default, but got {unknown[0]!r}"
             )
-        if "hybrid" in config and config["hybrid"]["sources"] > len(parents):
+        if config.hybrid and config.hybrid.sources > len(parents):
             raise UserError(
                 f"settings.{setting}.hybrid.sources: expected at most {len(parents)}, all models of "
-                f"{config['parents']}, but got {config['hybrid']['sources']}"
+                f"{config.parents}, but got {config.hybrid.sources}"
             )
         for parent in parents:
             count = counts.get(parent.id, counts["default"])
@@ -231,14 +229,13 @@ class Zoo:
 
     def _child(self, setting: str, parent: Model, index: int) -> Model:
         """A child; its cell of the grid shifts with the parent, so that each part of a split has many."""
-        config = self._experiment["settings"][setting]
-        grid = config["grid"]
+        config = self._experiment.settings[setting]
+        grid = {name: values for name, values in vars(config.grid).items() if values is not None}
         cells = list(itertools.product(*grid.values()))
         cell = dict(zip(grid, cells[(index + parent.index) % len(cells)], strict=True))
-        common = {key: config[key] for key in SHARED if key in config}
+        common = {field.name: getattr(config, field.name) for field in fields(Training)}
         child_id = f"{parent.id}.{setting}.{index:03d}"
-        if "hybrid" in config:
-            common["hybrid"] = self._hybrid(setting, parent, child_id)
+        hybrid = self._hybrid(config, parent, child_id) if config.hybrid else None
         return Model(
             id=child_id,
             setting=setting,
@@ -246,20 +243,14 @@ class Zoo:
             index=index,
             generation=parent.generation + 1,
             seed=self._seed(child_id),
-            recipe=common | cell,
+            recipe=Recipe(**common, **cell, hybrid=hybrid),
         )
 
-    def _hybrid(self, setting: str, parent: Model, child_id: str) -> dict:
+    def _hybrid(self, setting: Setting, parent: Model, child_id: str) -> Hybrid:
         """What a hybrid starts from: its sources, the parent first, and the layers that end its blocks, if named."""
-        config = self._experiment["settings"][setting]
-        others = [model.id for model in self._of_setting[config["parents"]] if model.id != parent.id]
-        drawn = random.Random(self._seed(f"{child_id}/sources")).sample(
-            others, config["hybrid"]["sources"] - 1
-        )
-        return {
-            "sources": [parent.id, *drawn],
-            "layers": self._experiment.get("similarity", {}).get("layers", []),
-        }
+        others = [model.id for model in self._of_setting[setting.parents] if model.id != parent.id]
+        drawn = random.Random(self._seed(f"{child_id}/sources")).sample(others, setting.hybrid.sources - 1)
+        return Hybrid(sources=(parent.id, *drawn), layers=self._experiment.similarity.layers or ())
 
     def _seed(self, model_id: str) -> int:
-        return seed_of(f"{self._experiment['seed']}/{model_id}")
+        return seed_of(f"{self._experiment.seed}/{model_id}")

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lineage.errors import UserError
+from lineage.types.inputs import Network, Probe
+from lineage.types.recipe import Recipe
+from lineage.types.similarity import Similarity
 
 BASE_MB = 1500
 """An interpreter with torch, torchvision and timm (0.85 GB measured), and Snakemake's own two (0.3 GB)."""
@@ -94,74 +97,72 @@ def parameters_in(weights: str | Path, models: int = 1) -> int:
     return Path(weights).stat().st_size // BYTES // models
 
 
-def _of_images(network: dict, images: int) -> dict[str, int]:
-    pixels = network["image_size"] ** 2
-    return {"pixels": pixels, "values": images * pixels * network["channels"]}
+def _of_images(network: Network, images: int) -> dict[str, int]:
+    pixels = network.image_size**2
+    return {"pixels": pixels, "values": images * pixels * network.channels}
 
 
-def root_parameters(network: dict) -> int:
+def root_parameters(network: Network) -> int:
     """Parameters of a network that is not trained yet: those of `fc`, up to ten classes, or the most expected."""
-    if network["name"] != "fc":
+    if network.name != "fc":
         return UNKNOWN_PARAMETERS
-    return network["channels"] * network["image_size"] ** 2 * 1024 + 300_000
+    return network.channels * network.image_size**2 * 1024 + 300_000
 
 
-def training(network: dict, recipes: Iterable[dict], parameters: int) -> Work:
+def training(network: Network, recipes: Iterable[Recipe], parameters: int) -> Work:
     """Work of training models one after another.
 
     Args:
         network: the experiment's network; its images' size.
-        recipes: of the models: `data`, `epochs`, `batch_size`, and `images` where not all are used.
+        recipes: of the models.
         parameters: of one network.
     """
     recipes = list(recipes)
-    counts = [
-        recipe.get("images", IMAGES.get(recipe["data"]["source"], UNKNOWN_IMAGES)) for recipe in recipes
-    ]
+    counts = [recipe.images or IMAGES.get(recipe.data.source, UNKNOWN_IMAGES) for recipe in recipes]
     return Work(
         parameters=parameters,
         networks=5,  # the parent, the weights, their gradients, the momentum, a copy to write
         **_of_images(network, max(counts)),
-        at_once=max(recipe["batch_size"] for recipe in recipes),
-        passes=3 * sum(recipe["epochs"] * count for recipe, count in zip(recipes, counts, strict=True)),
+        at_once=max(recipe.batch_size for recipe in recipes),
+        passes=3 * sum(recipe.epochs * count for recipe, count in zip(recipes, counts, strict=True)),
     )
 
 
-def extraction(network: dict, probe: dict, parameters: int, models: int) -> Work:
+def extraction(network: Network, probe: Probe, parameters: int, models: int) -> Work:
     """Work of extracting the features of models on a probe, one network after another."""
     return Work(
         parameters=parameters,
         networks=3,
-        **_of_images(network, probe["images"]),
-        at_once=probe["images"],
-        passes=models * probe["images"],
+        **_of_images(network, probe.images),
+        at_once=probe.images,
+        passes=models * probe.images,
     )
 
 
 def scoring(
-    network: dict, probe: dict, similarity: dict, parameters: int, children: int, candidates: int
+    network: Network, probe: Probe, similarity: Similarity, parameters: int, children: int, candidates: int
 ) -> Work:
     """Work of scoring a block of children, which are all held, against candidates one by one."""
-    on_path = sum(alpha < 1 for alpha in similarity["alphas"]) * ("path" in similarity["approximations"])
-    derived = 3 * bool({"linear", "taylor"} & set(similarity["approximations"]))
+    on_path = sum(alpha < 1 for alpha in similarity.alphas) * ("path" in similarity.approximations)
+    derived = 3 * bool({"linear", "taylor"} & set(similarity.approximations))
     pairs = children * candidates
     return Work(
         parameters=parameters,
         networks=children + 4,  # the candidate, the difference, a point on the path, a derivative
-        **_of_images(network, probe["images"]),
-        at_once=probe["images"],
-        passes=pairs * probe["images"] * (on_path + derived),
+        **_of_images(network, probe.images),
+        at_once=probe.images,
+        passes=pairs * probe.images * (on_path + derived),
         pairs=pairs,
     )
 
 
 def tracing(
-    network: dict, probe: dict, similarity: dict, parameters: int, children: int, candidates: int
+    network: Network, probe: Probe, similarity: Similarity, parameters: int, children: int, candidates: int
 ) -> Work:
     """Work of scoring the blocks of hybrid children one by one; the arguments are those of `scoring`."""
     of_child = scoring(network, probe, similarity, parameters, 1, candidates)
-    blocks = children * len(similarity.get("layers", range(UNKNOWN_BLOCKS)))
-    direct = candidates * probe["images"]
+    blocks = children * (len(similarity.layers) if similarity.layers else UNKNOWN_BLOCKS)
+    direct = candidates * probe.images
     return replace(of_child, passes=blocks * (of_child.passes + direct), pairs=blocks * of_child.pairs)
 
 

@@ -20,6 +20,7 @@ from lineage.similarity.approximations import check_approximations
 from lineage.similarity.measures import SIMILARITIES
 from lineage.similarity.pairs import COLUMNS, Row, check_similarities, pair_scores, stacked, weight_scores
 from lineage.storage.hdf5 import Weights
+from lineage.types.inputs import Network
 
 State = dict[str, Tensor]
 
@@ -73,7 +74,7 @@ def origin_scores(
     candidates: Sequence[str],
     weights: Weights,
     probe: Tensor,
-    network: dict,
+    network: Network,
     config: dict,
     *,
     device: torch.device,

@@ -15,6 +15,7 @@ from lineage.similarity.inputs import check_networks, first_pass, list_of_names,
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
 from lineage.similarity.path import BATCH_NORM, change, on, on_path
 from lineage.storage.hdf5 import Features, Weights
+from lineage.types.inputs import Network
 
 ALPHAS = (0.1, 0.25, 0.5, 1.0)
 WHOLE = "all"
@@ -192,7 +193,7 @@ def block_scores(
     weights: Weights,
     features: Features,
     probe: Tensor,
-    network: dict,
+    network: Network,
     config: dict,
     *,
     device: torch.device,

@@ -13,6 +13,7 @@ from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
 from lineage.progress import Tracked
 from lineage.storage.hdf5 import Weights
+from lineage.types.inputs import Network
 
 State = dict[str, Tensor]
 
@@ -60,7 +61,7 @@ def path_features(
     candidates: Sequence[str],
     weights: Weights,
     probe: Tensor,
-    network: dict,
+    network: Network,
     config: dict,
     alpha: float,
     *,

@@ -19,6 +19,8 @@ from lineage.training.objectives import classified, detected
 from lineage.training.pretrained import load_pretrained
 from lineage.training.regularisation import EarlyStopping, drop_before_head, l2_sp
 from lineage.training.sampling import training_images
+from lineage.types.inputs import Network
+from lineage.types.recipe import Recipe
 
 
 class Fit(NamedTuple):
@@ -34,7 +36,7 @@ class Fit(NamedTuple):
 
 def trained(
     model: Model,
-    network: dict,
+    network: Network,
     images: Images,
     parent: dict[str, Tensor] | None,
     device: torch.device,
@@ -44,7 +46,7 @@ def trained(
 
     Args:
         model: which, with its seed and recipe.
-        network: the experiment's network: name, image_size, channels.
+        network: the experiment's network.
         images: all images of its data; the recipe says which of them are used.
         parent: the parent's state dict; None for a root.
         device: where to compute.
@@ -58,32 +60,31 @@ def trained(
             not finite.
     """
     recipe = model.recipe
-    net = build(network["name"], classes=len(images.class_names), channels=network["channels"],
-                image_size=network["image_size"], seed=model.seed)  # fmt: skip
+    net = build(network.name, classes=len(images.class_names), channels=network.channels,
+                image_size=network.image_size, seed=model.seed)  # fmt: skip
     if parent is not None:
         inherited = backbone_state(net, parent)
         missing = net.load_state_dict(inherited, strict=False).missing_keys
         if extra := sorted(set(missing) & set(backbone_state(net, net.state_dict()))):
             raise UserError(
-                f"{model.parent}: expected the weights of a {network['name']}, but it has no {extra[0]}"
+                f"{model.parent}: expected the weights of a {network.name}, but it has no {extra[0]}"
             )
-    if "weights" in recipe:
+    if recipe.weights is not None:
         load_pretrained(net, network, recipe)
     chosen = training_images(model, images)
     pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
     try:
         net.to(device)
-        objective = detected if network.get("task") == "detection" else classified
+        objective = detected if network.task == "detection" else classified
         found = Fit(None, None, 0)
-        if recipe["epochs"]:
+        if recipe.epochs:
             found = fit(net, pixels, labels, recipe, model.seed, tracked, objective)
     except UserError as error:
         raise UserError(f"{model.id}: {error}") from None
     loss, accuracy, epochs = found
     if epochs and not loss < float("inf"):
         raise UserError(
-            f"{model.id}: training diverged (loss {loss}) at learning_rate "
-            f"{recipe['learning_rate']}; lower it"
+            f"{model.id}: training diverged (loss {loss}) at learning_rate {recipe.learning_rate}; lower it"
         )
     row = {
         "setting": model.setting,
@@ -92,7 +93,7 @@ def trained(
         "generation": model.generation,
         "index": model.index,
         "seed": model.seed,
-        "learning_rate": recipe["learning_rate"],
+        "learning_rate": recipe.learning_rate,
         "epochs": epochs,
         "images": len(chosen),
         "loss": loss,
@@ -105,7 +106,7 @@ def fit(
     net: nn.Module,
     pixels: Tensor,
     labels: Tensor,
-    recipe: dict,
+    recipe: Recipe,
     seed: int,
     tracked: Tracked = untracked,
     objective: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]] = classified,
@@ -115,8 +116,7 @@ def fit(
     Args:
         net: trained in place.
         pixels: [N, C, H, W], on the network's device; labels: [N], or [N, H, W] of pixels, with -100 for no label.
-        recipe: learning_rate, epochs, batch_size, momentum, weight_decay; and, where they are wanted, `clip` (a bound
-            on the gradient's norm), `l2_sp`, `dropout`, `early_stopping`, `freeze`, `lora`, `mixed_precision`.
+        recipe: how.
         seed: of all random numbers.
         tracked: says how many epochs are done.
         objective: gives the loss and the number right of a batch.
@@ -127,25 +127,25 @@ def fit(
     with seeded(seed), adapted(net, recipe, pixels[:1]):
         optimizer = torch.optim.SGD(
             [parameter for parameter in net.parameters() if parameter.requires_grad],
-            lr=recipe["learning_rate"],
-            momentum=recipe["momentum"],
-            weight_decay=recipe["weight_decay"],
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
         )
-        penalty = l2_sp(net, recipe["l2_sp"]) if "l2_sp" in recipe else None
+        penalty = None if recipe.l2_sp is None else l2_sp(net, recipe.l2_sp)
         pixels, labels, stopping = _held_out(net, pixels, labels, recipe, seed)
         order = torch.Generator().manual_seed(seed)
         kept = None
-        for epoch in tracked(range(recipe["epochs"]), "epochs"):
+        for epoch in tracked(range(recipe.epochs), "epochs"):
             total_loss, right = 0.0, 0
             labelled = (labels >= 0).sum().item()
-            for batch in torch.randperm(len(labels), generator=order).split(recipe["batch_size"]):
+            for batch in torch.randperm(len(labels), generator=order).split(recipe.batch_size):
                 batch = batch.to(pixels.device)
                 with autocast(recipe, pixels.device):
                     loss, hits = objective(net, pixels[batch], labels[batch])
                 optimizer.zero_grad()
                 (loss if penalty is None else loss + penalty()).backward()
-                if "clip" in recipe:
-                    clip_grad_norm_(net.parameters(), recipe["clip"])
+                if recipe.clip is not None:
+                    clip_grad_norm_(net.parameters(), recipe.clip)
                 optimizer.step()
                 total_loss += loss.item() * len(batch)
                 right += hits
@@ -159,14 +159,14 @@ def fit(
     return kept
 
 
-def autocast(recipe: dict, device: torch.device) -> torch.autocast:
+def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
     """Where a recipe says `mixed_precision`, its forward passes run in that dtype; weights stay float32."""
-    wanted = recipe.get("mixed_precision")
+    wanted = recipe.mixed_precision
     return torch.autocast(device.type, dtype=getattr(torch, wanted or "bfloat16"), enabled=wanted is not None)
 
 
 @contextlib.contextmanager
-def adapted(net: nn.Module, recipe: dict, sample: Tensor) -> Iterator[None]:
+def adapted(net: nn.Module, recipe: Recipe, sample: Tensor) -> Iterator[None]:
     """Puts a network in training mode, with the parts frozen, adapted and dropped that a recipe names.
 
     Afterwards what was adapted is merged, and nothing is frozen or dropped.
@@ -176,23 +176,23 @@ def adapted(net: nn.Module, recipe: dict, sample: Tensor) -> Iterator[None]:
     with contextlib.ExitStack() as undo:
         for parameter, flag in flags:
             undo.callback(parameter.requires_grad_, flag)
-        if "dropout" in recipe:
-            undo.callback(drop_before_head(net, recipe["dropout"]).remove)
-        if "lora" in recipe:
+        if recipe.dropout is not None:
+            undo.callback(drop_before_head(net, recipe.dropout).remove)
+        if recipe.lora is not None:
             freeze(net, LINEAR_PROBE, sample)
-            undo.callback(merge, adapt(net, **recipe["lora"]))
-        elif "freeze" in recipe:
-            freeze(net, recipe["freeze"], sample)
+            undo.callback(merge, adapt(net, rank=recipe.lora.rank, alpha=recipe.lora.alpha))
+        elif recipe.freeze is not None:
+            freeze(net, recipe.freeze, sample)
         yield
 
 
 def _held_out(
-    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: dict, seed: int
+    net: nn.Module, pixels: Tensor, labels: Tensor, recipe: Recipe, seed: int
 ) -> tuple[Tensor, Tensor, EarlyStopping | None]:
     """The images to train on, and early stopping on those held out, which are drawn evenly over the classes."""
-    if "early_stopping" not in recipe:
+    if recipe.early_stopping is None:
         return pixels, labels, None
-    patience, share = recipe["early_stopping"]["patience"], recipe["early_stopping"]["share"]
+    patience, share = recipe.early_stopping.patience, recipe.early_stopping.share
     count = max(1, round(share * len(labels)))
     if count >= len(labels):
         raise UserError(
@@ -202,6 +202,6 @@ def _held_out(
     is_held[torch.from_numpy(stratified_subset(labels.cpu().numpy(), count, seed))] = True
     is_held = is_held.to(labels.device)
     stopping = EarlyStopping(
-        net, pixels[is_held], labels[is_held], patience=patience, batch_size=recipe["batch_size"]
+        net, pixels[is_held], labels[is_held], patience=patience, batch_size=recipe.batch_size
     )
     return pixels[~is_held], labels[~is_held], stopping

@@ -14,6 +14,7 @@ from lineage.experiment.zoo import Model
 from lineage.networks.blocks import block_state, blocks_of
 from lineage.networks.restore import traced
 from lineage.storage.hdf5 import Weights
+from lineage.types.inputs import Network
 
 
 def drawn_origins(layers: Sequence[str], sources: Sequence[str], seed: int) -> dict[str, str]:
@@ -40,7 +41,7 @@ class Hybrids:
         weights: files of all sources.
     """
 
-    def __init__(self, network: dict, weights: Weights):
+    def __init__(self, network: Network, weights: Weights):
         self._network = network
         self._weights = weights
         self._blocks: dict[str, list[str]] | None = None
@@ -51,12 +52,12 @@ class Hybrids:
         Raises:
             UserError: if it has more sources than blocks, or a source another architecture.
         """
-        recipe = child.recipe["hybrid"]
+        hybrid = child.recipe.hybrid
         state = self._weights(child.parent)
         if self._blocks is None:
-            self._blocks = blocks_of(traced(self._network, state, recipe["layers"] or None))
+            self._blocks = blocks_of(traced(self._network, state, hybrid.layers or None))
         try:
-            origins = drawn_origins(list(self._blocks), recipe["sources"], child.seed)
+            origins = drawn_origins(list(self._blocks), hybrid.sources, child.seed)
         except UserError as error:
             raise UserError(f"{child.id}: {error}") from None
         for layer, source in origins.items():

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from lineage.errors import UserError, one_line
 from lineage.networks.architectures import backbone_state, timm_size
+from lineage.types.inputs import Network
+from lineage.types.recipe import Recipe
 
 HUB = "hub"
 COUNTER = "num_batches_tracked"
 """BatchNorm's count of batches, which old files lack."""
 
 
-def load_pretrained(net: nn.Module, network: dict, recipe: dict) -> None:
+def load_pretrained(net: nn.Module, network: Network, recipe: Recipe) -> None:
     """Gives a network's backbone the weights that a root's recipe names; its head stays as it is.
 
     Args:
@@ -29,10 +31,10 @@ def load_pretrained(net: nn.Module, network: dict, recipe: dict) -> None:
     Raises:
         UserError: for weights that cannot be had, or of another network.
     """
-    source = recipe["weights"]
+    source = recipe.weights
     hub, _, published = source.partition(":")
     state = hub_state(network, published) if hub == HUB else read_state(source)
-    if recipe.get("match") == "order":
+    if recipe.match == "order":
         if Path(source).suffix == ".safetensors":
             raise UserError(f"{source}: safetensors keep no order of tensors; expected match: names for it")
         state = _in_order(net, state, source)
@@ -42,12 +44,12 @@ def load_pretrained(net: nn.Module, network: dict, recipe: dict) -> None:
             continue
         if name not in state:
             raise UserError(
-                f"{source}: expected the weights of a {network['name']}, but it has no {name}; if it has the same "
+                f"{source}: expected the weights of a {network.name}, but it has no {name}; if it has the same "
                 "tensors by other names, set roots.match to order"
             )
         if state[name].shape != value.shape:
             raise UserError(
-                f"{source}: {name}: expected shape {list(value.shape)} for a {network['name']}, "
+                f"{source}: {name}: expected shape {list(value.shape)} for a {network.name}, "
                 f"but got {list(state[name].shape)}"
             )
     net.load_state_dict({name: state[name] for name in wanted if name in state}, strict=False)
@@ -82,7 +84,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def hub_state(network: dict, published: str = "") -> dict[str, Tensor]:
+def hub_state(network: Network, published: str = "") -> dict[str, Tensor]:
     """The state dict that timm or torchvision publishes for a network, fetched if it is not yet in their cache.
 
     Args:
@@ -92,14 +94,14 @@ def hub_state(network: dict, published: str = "") -> dict[str, Tensor]:
     Raises:
         UserError: if they have none, or it cannot be fetched.
     """
-    family, _, member = network["name"].partition(":")
+    family, _, member = network.name.partition(":")
     member = published or member
     try:
         if family == "timm":
             import timm
 
-            size = timm_size(member, network["image_size"])
-            net = timm.create_model(member, pretrained=True, in_chans=network["channels"], **size)
+            size = timm_size(member, network.image_size)
+            net = timm.create_model(member, pretrained=True, in_chans=network.channels, **size)
             return net.state_dict()
         if family == "torchvision":
             from torchvision.models import get_model_weights
@@ -107,11 +109,11 @@ def hub_state(network: dict, published: str = "") -> dict[str, Tensor]:
             return get_model_weights(member).DEFAULT.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError, ValueError, AttributeError) as error:
         raise UserError(
-            f"roots.weights: hub: no weights of {network['name']}: {family} says: {one_line(error)}; "
+            f"roots.weights: hub: no weights of {network.name}: {family} says: {one_line(error)}; "
             "check the network's connection, or give the path of a file"
         ) from None
     raise UserError(
-        f"roots.weights: hub: expected timm:<name> or torchvision:<name>, but got {network['name']!r}"
+        f"roots.weights: hub: expected timm:<name> or torchvision:<name>, but got {network.name!r}"
     )
 
 

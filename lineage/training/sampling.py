@@ -16,10 +16,10 @@ def training_images(model: Model, images: Images) -> np.ndarray:
     Raises:
         UserError: if the data have fewer.
     """
-    recipe, source = model.recipe, model.recipe["data"]["source"]
+    recipe, source = model.recipe, model.recipe.data.source
     sizes = np.bincount(images.labels, minlength=len(images.class_names))
-    count = recipe.get("images", len(images))
-    if (each := recipe.get("images_per_class")) is not None:
+    count = len(images) if recipe.images is None else recipe.images
+    if (each := recipe.images_per_class) is not None:
         _require_each_class(model, "images_per_class", np.full(len(sizes), each), sizes, images.class_names)
         count = each * len(sizes)
     if count > len(images):
@@ -27,9 +27,9 @@ def training_images(model: Model, images: Images) -> np.ndarray:
             f"{model.id}: images: expected at most {len(images)}, all there are in {source}, but got {count}"
         )
     chosen = stratified_subset(images.labels, count, model.seed)
-    if "imbalance" not in recipe:
+    if recipe.imbalance is None:
         return chosen
-    by_rank = imbalanced_counts(**recipe["imbalance"], classes=len(sizes), most=count // len(sizes))
+    by_rank = imbalanced_counts(**vars(recipe.imbalance), classes=len(sizes), most=count // len(sizes))
     wanted = np.empty_like(by_rank)
     wanted[np.random.default_rng([model.seed, 1]).permutation(len(sizes))] = by_rank
     labels = images.labels[chosen]
@@ -59,5 +59,5 @@ def _require_each_class(
         label = lacking[0]
         raise UserError(
             f"{model.id}: {key}: expected at least {wanted[label]} images of class {class_names[label]!r} in "
-            f"{model.recipe['data']['source']}, but there are {there[label]}; ask for fewer"
+            f"{model.recipe.data.source}, but there are {there[label]}; ask for fewer"
         )

@@ -47,26 +47,21 @@ class Hybrid(Plain):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Plain):
-    """How one model is trained; None means without."""
+class Training(Plain):
+    """What all models of a setting have in common in their training; None means without."""
 
     data: Data
     """The images trained on."""
-    learning_rate: float
-    epochs: int
-    """At most, with early stopping."""
     batch_size: int = 64
     momentum: float = 0.9
-    weight_decay: float = 0.0
-    images: int | None = None
-    """How many images, drawn evenly over the classes; None: all."""
-    images_per_class: int | None = None
-    """How many images of each class, instead of `images`."""
-    imbalance: Imbalance | None = None
+    weight_decay: float = 0
     clip: float | None = None
     """The largest norm of the gradient."""
     mixed_precision: str | None = None
-    """`bfloat16`: activations in 16 bits."""
+    """`bfloat16`: forward passes in 16 bits."""
+    images_per_class: int | None = None
+    """How many images of each class, instead of a number of images."""
+    imbalance: Imbalance | None = None
     l2_sp: float | None = None
     """The weight of the squared distance from where training starts."""
     dropout: float | None = None
@@ -75,8 +70,20 @@ class Recipe(Plain):
     freeze: str | tuple[str, ...] | None = None
     """`linear-probe`, `last-block`, or names of modules that are not trained."""
     lora: LoRA | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Training):
+    """How one model is trained; None means without."""
+
+    learning_rate: float
+    epochs: int
+    """At most, with early stopping."""
+    images: int | None = None
+    """How many images, drawn evenly over the classes; None: all."""
     hybrid: Hybrid | None = None
+    """What a hybrid starts from."""
     weights: str | None = None
     """What a root starts from: a file, `hub` or `hub:<name>`; None: random weights."""
     match: str | None = None
-    """Whether a file's tensors are found by their `names` (as None) or by their `order`."""
+    """Whether a file's tensors are found by their `names` (as with None) or by their `order`."""

@@ -21,9 +21,14 @@ class Tapping(Plain):
 class Similarity(Tapping):
     """Which scores of a candidate and a child are computed."""
 
-    similarities: tuple[str, ...]
+    similarities: tuple[str, ...] = ("l1", "l2", "cka", "cosine", "weight_l2", "weight_cosine")
     """Names from SIMILARITIES and WEIGHT_SIMILARITIES."""
-    approximations: tuple[str, ...]
+    approximations: tuple[str, ...] = ("direct", "path", "linear", "taylor")
     """Some of APPROXIMATIONS."""
-    alphas: tuple[float, ...]
+    alphas: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     """How far from the candidate to the child, in (0, 1]."""
+
+    @property
+    def tapping(self) -> Tapping:
+        """Which features are looked at."""
+        return Tapping(layers=self.layers, pool=self.pool, batch_norm=self.batch_norm)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from lineage.data.source_files import source_files
 from lineage.experiment import params, paths
-from lineage.experiment.config import checked
+from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import ids_of
 from lineage.experiment.zoo import Zoo
 from lineage.jobs.resources import check_cores
@@ -14,7 +14,7 @@ if workflow.local_exec:
     stopping_on_mistakes(
         check_cores, config["threads"], workflow.resource_settings.cores
     )
-EXPERIMENTS = config["experiments"]
+EXPERIMENTS = experiments_of(config)
 ZOOS = {name: Zoo(experiment) for name, experiment in EXPERIMENTS.items()}
 SETTINGS = sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})
 PATHS = {name: paths.Paths(name, EXPERIMENTS[name], zoo) for name, zoo in ZOOS.items()}
@@ -39,22 +39,22 @@ wildcard_constraints:
 
 def data_files(data):
     """Files of a data source that are tracked as inputs."""
-    return stopping_on_mistakes(source_files, data["source"], data["split"])
+    return stopping_on_mistakes(source_files, data.source, data.split)
 
 
 def experiment_of(wildcards):
-    """The experiment's part of the configuration."""
+    """The experiment's configuration."""
     return EXPERIMENTS[wildcards.experiment]
 
 
 def network_of(wildcards):
-    """The experiment's network."""
-    return experiment_of(wildcards)["network"]
+    """The experiment's network, as params take it."""
+    return experiment_of(wildcards).network.plain()
 
 
 def probe_of(wildcards):
-    """The experiment's probe."""
-    return experiment_of(wildcards)["probe"]
+    """The experiment's probe, as params take it."""
+    return experiment_of(wildcards).probe.plain()
 
 
 def block_of(wildcards):
@@ -67,6 +67,16 @@ def block_of(wildcards):
 def candidates_of(wildcards):
     """Ids of a setting's candidates."""
     return ZOOS[wildcards.experiment].candidates(wildcards.setting)
+
+
+def probe_files(wildcards):
+    """Files of the probe's data."""
+    return data_files(experiment_of(wildcards).probe.data)
+
+
+def similarity_of(wildcards):
+    """The experiment's similarity, as params take it."""
+    return experiment_of(wildcards).similarity.plain()
 
 
 def child_weights(wildcards):

@@ -13,18 +13,16 @@ def models_of(wildcards):
 
 def path_features_of(wildcards):
     """The files of a setting's features on the path, where its detectors look at them."""
-    if not experiment_of(wildcards)["detector"]["alpha"]:
+    if not experiment_of(wildcards).detector.alpha:
         return []
     return PATHS[wildcards.experiment].blocks(
         "path_features", "features.h5", wildcards.setting
     )
 
 
-def detector_of(wildcards):
+def detector_settings(wildcards):
     """How a detector is built and trained."""
-    return params.detector_settings(
-        experiment_of(wildcards)["detector"], wildcards.form
-    )
+    return params.detector_of(experiment_of(wildcards).detector, wildcards.form)
 
 
 @cache
@@ -63,8 +61,8 @@ rule detector:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
-        detector=detector_of,
+        pool=lambda wildcards: experiment_of(wildcards).similarity.pool,
+        detector=lambda wildcards: detector_settings(wildcards).plain(),
         method=lambda wildcards: METHODS[wildcards.form],
         zoo=lambda wildcards: params.detector_models(
             ZOOS[wildcards.experiment],

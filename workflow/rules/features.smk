@@ -1,6 +1,6 @@
 rule features:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        data=probe_files,
         weights=lambda wildcards: [child_weights(wildcards)],
     output:
         features="<results>/<features>/features.h5",
@@ -22,10 +22,8 @@ rule features:
         threads=config["threads"],
         network=network_of,
         probe=probe_of,
-        layers=lambda wildcards: experiment_of(wildcards)["similarity"].get(
-            "layers", []
-        ),
-        pool=lambda wildcards: experiment_of(wildcards)["similarity"]["pool"],
+        layers=lambda wildcards: list(experiment_of(wildcards).similarity.layers or ()),
+        pool=lambda wildcards: experiment_of(wildcards).similarity.pool,
         models=lambda wildcards: ids_of(block_of(wildcards)),
     script:
         "../scripts/features.py"
@@ -33,7 +31,7 @@ rule features:
 
 use rule features as root_features with:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        data=probe_files,
         weights=lambda wildcards: PATHS[wildcards.experiment].weights(
             ids_of(ZOOS[wildcards.experiment].roots)
         ),
@@ -50,7 +48,7 @@ use rule features as root_features with:
 
 rule path_features:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        data=probe_files,
         weights=lambda wildcards: PATHS[wildcards.experiment].weights(
             [*ids_of(block_of(wildcards)), *candidates_of(wildcards)]
         ),
@@ -74,13 +72,8 @@ rule path_features:
         threads=config["threads"],
         network=network_of,
         probe=probe_of,
-        features=lambda wildcards: {"layers": None}
-        | {
-            key: value
-            for key, value in experiment_of(wildcards)["similarity"].items()
-            if key in ("layers", "pool", "batch_norm")
-        },
-        alpha=lambda wildcards: experiment_of(wildcards)["detector"]["alpha"],
+        tapping=lambda wildcards: experiment_of(wildcards).similarity.tapping.plain(),
+        alpha=lambda wildcards: experiment_of(wildcards).detector.alpha,
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:

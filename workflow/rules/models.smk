@@ -1,18 +1,16 @@
-from dataclasses import asdict
-
 from lineage.experiment.config import weight_files
 
 
 def root_of(wildcards):
-    """The root model, as a dict."""
-    return asdict(ZOOS[wildcards.experiment].model(wildcards.root))
+    """The root model."""
+    return ZOOS[wildcards.experiment].model(wildcards.root)
 
 
 rule pretrain:
     input:
-        data=lambda wildcards: data_files(experiment_of(wildcards)["roots"]["data"]),
+        data=lambda wildcards: data_files(experiment_of(wildcards).roots.data),
         start=lambda wildcards: stopping_on_mistakes(
-            weight_files, root_of(wildcards)["recipe"]
+            weight_files, root_of(wildcards).recipe
         ),
     output:
         weights="<results>/<pretrain>/weights.h5",
@@ -34,7 +32,7 @@ rule pretrain:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        model=root_of,
+        model=lambda wildcards: root_of(wildcards).plain(),
     script:
         "../scripts/pretrain.py"
 
@@ -42,7 +40,7 @@ rule pretrain:
 rule finetune:
     input:
         data=lambda wildcards: data_files(
-            experiment_of(wildcards)["settings"][wildcards.setting]["data"]
+            experiment_of(wildcards).settings[wildcards.setting].data
         ),
         sources=lambda wildcards: PATHS[wildcards.experiment].weights(
             params.sources_of(block_of(wildcards))
@@ -67,6 +65,6 @@ rule finetune:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        children=lambda wildcards: [asdict(child) for child in block_of(wildcards)],
+        children=lambda wildcards: [child.plain() for child in block_of(wildcards)],
     script:
         "../scripts/finetune.py"

@@ -1,6 +1,6 @@
 rule origins:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        data=probe_files,
         child_weights=child_weights,
         candidate_weights=candidate_weights,
     output:
@@ -23,7 +23,7 @@ rule origins:
         threads=config["threads"],
         network=network_of,
         probe=probe_of,
-        similarity=lambda wildcards: experiment_of(wildcards)["similarity"],
+        similarity=similarity_of,
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:
@@ -56,7 +56,7 @@ rule evaluate_origins:
     params:
         code=code_of("evaluate_origins.py"),
         splits=lambda wildcards: params.hybrid_splits(
-            ZOOS[wildcards.experiment], experiment_of(wildcards)["seeds"]
+            ZOOS[wildcards.experiment], experiment_of(wildcards).seeds
         ),
     script:
         "../scripts/evaluate_origins.py"

@@ -85,7 +85,7 @@ rule summarise:
         runtime=asked("runtime", evaluation_work),
     params:
         code=code_of("summarise.py"),
-        configuration=experiment_of,
+        configuration=lambda wildcards: experiment_of(wildcards).plain(),
     script:
         "../scripts/summarise.py"
 

@@ -11,6 +11,7 @@ from lineage.jobs.resources import (
     tracing,
     training,
 )
+from lineage.types.similarity import Similarity
 
 
 def asked(what, work):
@@ -36,9 +37,9 @@ def gpus(wildcards):
 
 def pretraining_work(wildcards, input):
     """Of one root."""
-    network = network_of(wildcards)
-    recipe = experiment_of(wildcards)["roots"]
-    return training(network, [recipe], root_parameters(network))
+    experiment = experiment_of(wildcards)
+    parameters = root_parameters(experiment.network)
+    return training(experiment.network, [experiment.roots], parameters)
 
 
 def finetuning_work(wildcards, input):
@@ -46,7 +47,7 @@ def finetuning_work(wildcards, input):
     recipes = [child.recipe for child in block_of(wildcards)]
     parent = ZOOS[wildcards.experiment].model(params.sources_of(block_of(wildcards))[0])
     parameters = parameters_in(input.sources[0], files_models(wildcards, parent))
-    return training(network_of(wildcards), recipes, parameters)
+    return training(experiment_of(wildcards).network, recipes, parameters)
 
 
 def files_models(wildcards, model):
@@ -59,38 +60,36 @@ def files_models(wildcards, model):
 
 def extraction_work(wildcards, input):
     """Of the models whose features are extracted."""
-    zoo = ZOOS[wildcards.experiment]
+    zoo, experiment = ZOOS[wildcards.experiment], experiment_of(wildcards)
     models = block_of(wildcards) if "block" in wildcards.keys() else zoo.roots
     parameters = parameters_in(input.weights[0], files_models(wildcards, models[0]))
-    return extraction(
-        network_of(wildcards), probe_of(wildcards), parameters, len(models)
-    )
+    return extraction(experiment.network, experiment.probe, parameters, len(models))
 
 
 def scoring_work(wildcards, input):
     """Of a block of children and all candidates."""
-    of_pair = experiment_of(wildcards)["similarity"]
+    of_pair = experiment_of(wildcards).similarity
     return pairs_work(wildcards, input.child_weights, of_pair)
 
 
 def tracing_work(wildcards, input):
     """Of a block of hybrid children, whose blocks are compared with all candidates'."""
-    of_pair = experiment_of(wildcards)["similarity"]
+    of_pair = experiment_of(wildcards).similarity
     return pairs_work(wildcards, input.child_weights, of_pair, tracing)
 
 
 def path_work(wildcards, input):
     """Of the features of all candidates on the way to a block of children."""
-    of_pair = {"alphas": [0.5], "approximations": ["path"]}
+    of_pair = Similarity(alphas=(0.5,), approximations=("path",))
     return pairs_work(wildcards, input.weights[0], of_pair)
 
 
 def pairs_work(wildcards, child_weights, of_pair, work=scoring):
     """Of every pair of a block's children and a candidate."""
-    children = len(block_of(wildcards))
+    children, experiment = len(block_of(wildcards)), experiment_of(wildcards)
     return work(
-        network_of(wildcards),
-        probe_of(wildcards),
+        experiment.network,
+        experiment.probe,
         of_pair,
         parameters_in(child_weights, children),
         children,
@@ -109,7 +108,7 @@ def detection_work(wildcards, input, epochs=None):
     children = len(zoo.children(wildcards.setting))
     candidates = len(zoo.candidates(wildcards.setting))
     parameters = sum(map(parameters_in, input.weights)) // (children + candidates)
-    epochs = epochs or detector_of(wildcards)["epochs"]
+    epochs = epochs or detector_settings(wildcards).epochs
     return detection(epochs, parameters, children, candidates)
 
 

@@ -1,6 +1,6 @@
 rule similarity:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        data=probe_files,
         child_weights=child_weights,
         child_features="<results>/<features>/features.h5",
         candidate_weights=candidate_weights,
@@ -27,7 +27,7 @@ rule similarity:
         threads=config["threads"],
         network=network_of,
         probe=probe_of,
-        similarity=lambda wildcards: experiment_of(wildcards)["similarity"],
+        similarity=similarity_of,
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:

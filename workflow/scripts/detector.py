@@ -10,6 +10,7 @@ from lineage.networks.architectures import seeded
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import HISTORY, PREDICTIONS
+from lineage.types.inputs import Network
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
@@ -22,7 +23,14 @@ with stage(snakemake) as run:
         detector = LineageDetector(layers=layers, pool=params.pool, **of_network).to(run.device)
     candidates = [*zoo["candidates"], *zoo["unseen"]]
     episodes = load_episodes(
-        weights, features, layers, candidates, zoo["parents"], params.network, detector.kinds, on_path
+        weights,
+        features,
+        layers,
+        candidates,
+        zoo["parents"],
+        Network.of(params.network),
+        detector.kinds,
+        on_path,
     )
     config = TrainingConfig(
         seed=seed, **{key: settings[key] for key in ("epochs", "patience", "learning_rate", "batch_size")}

@@ -7,21 +7,23 @@ from lineage.jobs.stage import stage
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
 from lineage.storage.hdf5 import Weights, write_features
+from lineage.types.inputs import Network, Probe
 
 with stage(snakemake) as run:
     params = snakemake.params
     weights = Weights(snakemake.input.weights)
-    samples, probe = load_probe(params.probe, params.network)
+    network = Network.of(params.network)
+    samples, probe = load_probe(Probe.of(params.probe), network)
     probe = probe.to(run.device)
 
     def features():
         """Extracts each model's features when the file asks for them."""
         for model in run.tracked(params.models, "models"):
-            network = restored(params.network, weights(model)).to(run.device)
-            backbone = Backbone(network, probe, layers=params.layers or None, pool=params.pool)
+            net = restored(network, weights(model)).to(run.device)
+            backbone = Backbone(net, probe, layers=params.layers or None, pool=params.pool)
             if model == params.models[0]:
                 run.say(f"layers {', '.join(backbone.layers)}; left out {', '.join(backbone.left_out)}")
             with torch.no_grad():
-                yield model, backbone(state_of(network), probe)
+                yield model, backbone(state_of(net), probe)
 
     write_features(snakemake.output.features, samples, features(), **run.provenance)

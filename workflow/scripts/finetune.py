@@ -11,26 +11,28 @@ from lineage.storage.parquet import write_table
 from lineage.storage.schemas import MODELS
 from lineage.training.fit import trained
 from lineage.training.hybrids import Hybrids
+from lineage.types.inputs import Network
 
 with stage(snakemake) as run:
     params = snakemake.params
-    children = [Model(**child) for child in params.children]
+    children = [Model.of(child) for child in params.children]
     weights = Weights(snakemake.input.sources)
     inherited = lru_cache(maxsize=1)(weights)  # a parent's children come one after another
-    hybrids = Hybrids(params.network, weights)
-    images = load_data(children[0].recipe["data"], params.network)
+    network = Network.of(params.network)
+    hybrids = Hybrids(network, weights)
+    images = load_data(children[0].recipe.data, network)
     rows = []
 
     def states():
         """Trains each child when the file asks for it."""
         for child in run.tracked(children, "children"):
             described = {"id": child.id, "parent": child.parent, "seed": child.seed}
-            if "hybrid" in child.recipe:
+            if child.recipe.hybrid:
                 start, origins = hybrids(child)
                 described["origins"] = json.dumps(origins)
             else:
                 start = inherited(child.parent)
-            row, state = trained(child, params.network, images, start, run.device)
+            row, state = trained(child, network, images, start, run.device)
             rows.append(row | {"experiment": snakemake.wildcards.experiment})
             yield described, state
 

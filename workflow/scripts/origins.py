@@ -6,13 +6,15 @@ from lineage.similarity.blocks import origin_scores
 from lineage.storage.hdf5 import Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import BLOCK_SCORES
+from lineage.types.inputs import Network, Probe
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
-    _, probe = load_probe(params.probe, params.network)
+    network = Network.of(params.network)
+    _, probe = load_probe(Probe.of(params.probe), network)
     rows = origin_scores(
-        params.children, params.candidates, weights, probe, params.network, params.similarity,
+        params.children, params.candidates, weights, probe, network, params.similarity,
         device=run.device, tracked=run.tracked,
     )  # fmt: skip
     scores = [{"experiment": wildcards.experiment, "setting": wildcards.setting} | row for row in rows]

@@ -7,12 +7,14 @@ from lineage.storage.hdf5 import write_weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import MODELS
 from lineage.training.fit import trained
+from lineage.types.inputs import Network
 
 with stage(snakemake) as run:
     params = snakemake.params
-    model = Model(**params.model)
-    images = load_data(model.recipe["data"], params.network)
-    row, state = trained(model, params.network, images, None, run.device, run.tracked)
+    model = Model.of(params.model)
+    network = Network.of(params.network)
+    images = load_data(model.recipe.data, network)
+    row, state = trained(model, network, images, None, run.device, run.tracked)
     write_weights(snakemake.output.weights, [({"id": model.id, "seed": model.seed}, state)], **run.provenance)
     write_table(
         snakemake.output.models, [row | {"experiment": snakemake.wildcards.experiment}], MODELS, ["model"]

@@ -6,14 +6,16 @@ from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import SCORES
+from lineage.types.inputs import Network, Probe
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
     features = Features([snakemake.input.child_features, *snakemake.input.candidate_features])
-    _, probe = load_probe(params.probe, params.network)
+    network = Network.of(params.network)
+    _, probe = load_probe(Probe.of(params.probe), network)
     rows = block_scores(
-        params.children, params.candidates, weights, features, probe, params.network, params.similarity,
+        params.children, params.candidates, weights, features, probe, network, params.similarity,
         device=run.device, tracked=run.tracked,
     )  # fmt: skip
     scores = [{"experiment": wildcards.experiment, "setting": wildcards.setting} | row for row in rows]

@@ -8,6 +8,7 @@ from lineage.jobs.stage import stage
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import PREDICTIONS
+from lineage.types.inputs import Network
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
@@ -18,7 +19,7 @@ with stage(snakemake) as run:
         detector.layers,
         params.candidates,
         params.parents,
-        params.network,
+        Network.of(params.network),
         detector.kinds,
         PathFeatures(snakemake.input.on_path) if snakemake.input.on_path else None,
     )

@@ -9,6 +9,7 @@ from PIL import Image
 from lineage.data.sources.names import VOC
 from lineage.data.sources.samples import Annotated
 from lineage.data.sources.torchvision_sets import opened, place_of, torchvision_examples
+from lineage.types.inputs import Data
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -19,7 +20,7 @@ OBJECTS = [
 ]
 
 
-def voc(data: dict, task: str) -> Annotated:
+def voc(data: Data, task: str) -> Annotated:
     """The images that `data` names; its test split is VOC's `val`, as the test split's annotations are not public.
 
     Raises:
@@ -27,10 +28,10 @@ def voc(data: dict, task: str) -> Annotated:
     """
     from torchvision import datasets
 
-    download = data["download"]
-    where = place_of(VOC[task], data["split"], data["root"])
+    download = data.download
+    where = place_of(VOC[task], data.split, data.root)
     dataset_class = getattr(datasets, VOC[task])
-    image_set = {"test": "val"}.get(data["split"], data["split"])
+    image_set = {"test": "val"}.get(data.split, data.split)
 
     def unpacked_once(folder: Path) -> "Dataset":
         done = folder / f"{VOC[task]}.unpacked"  # torchvision would unpack the archive at every download
@@ -39,7 +40,7 @@ def voc(data: dict, task: str) -> Annotated:
             done.touch()
         return dataset
 
-    dataset = opened(unpacked_once, data["root"], download, where)
+    dataset = opened(unpacked_once, data.root, download, where)
     if task == "segmentation":
         return Annotated(len(dataset), _masked(dataset, where), ["background", *OBJECTS])
     return Annotated(len(dataset), _boxed(dataset, where), OBJECTS)
