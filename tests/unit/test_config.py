@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from lineage.errors import UserError
-from lineage.experiment.config import architectures, checked, weight_files
+from lineage.experiment.config import architectures, checked, experiments_of, weight_files
 from lineage.experiment.zoo import Zoo
+from lineage.types.inputs import Data
+from lineage.types.recipe import Recipe
 
 REPOSITORY = Path(__file__).parents[2]
 DATA = {"source": "sklearn:digits"}
@@ -44,7 +46,7 @@ def with_value(path: str, value: object) -> dict:
 
 
 def zoos(config: dict) -> list[Zoo]:
-    return [Zoo(experiment) for experiment in checked(config, origin="mine.yaml")["experiments"].values()]
+    return [Zoo(experiment) for experiment in experiments_of(checked(config, origin="mine.yaml")).values()]
 
 
 def complaint(config: dict) -> str:
@@ -111,7 +113,7 @@ def test_named_data_come_from_the_folder_given_else_from_torchvision():
 )
 def test_the_committed_configurations_are_valid(name):
     config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()) | {"data": "there"})
-    for experiment in config["experiments"].values():
+    for experiment in experiments_of(config).values():
         assert Zoo(experiment).roots
 
 
@@ -201,7 +203,7 @@ def test_roots_that_would_be_random_or_alike_though_still_are_refused(roots, key
 def test_each_root_takes_a_file_of_weights_in_turn():
     roots = SMALLEST["experiments"]["toy"]["roots"] | {"count": 3, "weights": ["a.pth", "b.pth"]}
     (zoo,) = zoos(with_value(f"{TOY}.roots", roots))
-    assert [root.recipe["weights"] for root in zoo.roots] == ["a.pth", "b.pth", "a.pth"]
+    assert [root.recipe.weights for root in zoo.roots] == ["a.pth", "b.pth", "a.pth"]
 
 
 @pytest.mark.parametrize("given", [{"mean": [0.5]}, {"mean": [0.5, 0.5], "std": [1, 1]}, {"std": [0]}])
@@ -210,12 +212,16 @@ def test_normalisation_needs_both_numbers_of_every_channel(given):
     assert "network." in complaint(with_value(f"{TOY}.network", network | given))
 
 
+def starting_from(weights: str | None) -> Recipe:
+    return Recipe(data=Data(source="sklearn:digits"), learning_rate=0.1, epochs=1, weights=weights)
+
+
 def test_a_missing_file_of_weights_is_told_before_anything_runs(tmp_path):
     (tmp_path / "a.pth").touch()
-    assert weight_files({"weights": str(tmp_path / "a.pth")}) == [str(tmp_path / "a.pth")]
-    assert weight_files({"weights": "hub"}) == weight_files({}) == []
+    assert weight_files(starting_from(str(tmp_path / "a.pth"))) == [str(tmp_path / "a.pth")]
+    assert weight_files(starting_from("hub")) == weight_files(starting_from(None)) == []
     with pytest.raises(UserError, match=r"b\.pth: expected a file of weights"):
-        weight_files({"weights": str(tmp_path / "b.pth")})
+        weight_files(starting_from(str(tmp_path / "b.pth")))
 
 
 @pytest.mark.parametrize(
@@ -252,8 +258,8 @@ def test_ways_to_fine_tune_reach_the_recipes_of_the_setting_alone():
     config = with_value(f"{TOY}.settings.other", SMALLEST["experiments"]["toy"]["settings"]["full"] | ways)
     (zoo,) = zoos(config)
     plain, other = (zoo.children(setting)[0].recipe for setting in ("full", "other"))
-    assert other == plain | ways
-    assert set(plain) == {
+    assert other.plain() == plain.plain() | ways
+    assert set(plain.plain()) == {
         "data",
         "batch_size",
         "momentum",
@@ -309,9 +315,9 @@ def sharing(**models_of) -> dict:
 
 
 def test_an_experiment_may_look_at_anothers_models():
-    toy, wider = checked(sharing(settings=["full"]))["experiments"].values()
+    toy, wider = experiments_of(checked(sharing(settings=["full"]))).values()
     assert Zoo(wider).children("full") == Zoo(toy).children("full")
-    assert (toy["probe"]["images"], wider["probe"]["images"]) == (8, 7)
+    assert (toy.probe.images, wider.probe.images) == (8, 7)
 
 
 @pytest.mark.parametrize(

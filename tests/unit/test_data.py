@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from lineage.data.images import stratified_subset
 from lineage.data.load import load_data, load_images
 from lineage.data.source_files import source_files
 from lineage.errors import UserError
+from lineage.types.inputs import Data, Network
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
 LABELS = [0, 1, 2, 2, 1, 0]
@@ -522,8 +524,8 @@ def test_a_subset_larger_than_the_set_is_refused(count):
 
 @pytest.mark.parametrize("classes", [{}, {"classes": [3, 5]}])
 def test_images_are_normalised_where_the_network_says_by_what(classes):
-    data = {"source": "sklearn:digits", "split": "test", "root": "data", "download": False} | classes
-    network = {"image_size": 8, "channels": 3}
+    data = Data(source="sklearn:digits", split="test", **classes)
+    network = Network(name="convnet", image_size=8, channels=3)
     numbers = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
-    plain, normalised = load_data(data, network), load_data(data, network | numbers)
+    plain, normalised = load_data(data, network), load_data(data, replace(network, **numbers))
     torch.testing.assert_close(normalised.tensor([1, 4]), normalize(plain.tensor([1, 4]), **numbers))

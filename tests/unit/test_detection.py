@@ -16,13 +16,15 @@ from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
+from lineage.types.inputs import Data, Network
+from lineage.types.recipe import Recipe
 
-NETWORK = {
-    "name": "torchvision:ssdlite320_mobilenet_v3_large",
-    "task": "detection",
-    "image_size": 32,
-    "channels": 3,
-}
+NETWORK = Network(
+    name="torchvision:ssdlite320_mobilenet_v3_large",
+    task="detection",
+    image_size=32,
+    channels=3,
+)
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 24, 48, 3), dtype=np.uint8)
 OBJECTS = [
     {"bbox": [[0.0, 0.0, 24.0, 12.0], [12.0, 6.0, 48.0, 24.0]], "category": [0, 1]},
@@ -38,10 +40,10 @@ def png(pixels: np.ndarray) -> dict:
     return {"bytes": buffer.getvalue(), "path": None}
 
 
-def data(folder, objects: list[dict] = OBJECTS, names: bytes = b'["cell", "dot"]') -> dict:
+def data(folder, objects: list[dict] = OBJECTS, names: bytes = b'["cell", "dot"]') -> Data:
     table = pa.table({"image": [png(picture) for picture in PICTURES], "objects": objects})
     pq.write_table(table.replace_schema_metadata({"class_names": names}), folder / "train.parquet")
-    return {"source": f"parquet:{folder}/{{split}}.parquet", "split": "train"}
+    return Data(source=f"parquet:{folder}/{{split}}.parquet")
 
 
 def model(name: str, parent: str | None = None, **recipe) -> Model:
@@ -53,7 +55,7 @@ def model(name: str, parent: str | None = None, **recipe) -> Model:
         "weight_decay": 0,
     }
     keys = {"setting": "full", "parent": parent, "index": 0, "generation": 1, "seed": 3}
-    return Model(id=name, **keys, recipe=given | {"epochs": 1} | recipe)
+    return Model(id=name, **keys, recipe=Recipe.of(given | {"epochs": 1} | recipe))
 
 
 def test_boxes_are_stretched_with_their_images(tmp_path):
@@ -100,7 +102,7 @@ def test_boxes_in_whole_pixels_are_read_as_well(tmp_path):
 def test_a_step_a_childs_new_head_and_the_backbones_features(tmp_path):
     images = load_data(data(tmp_path), NETWORK)
     row, found = trained(model("p0"), NETWORK, images, None, torch.device("cpu"))
-    net = build(NETWORK["name"], classes=2, channels=3, image_size=32, seed=3).train()
+    net = build(NETWORK.name, classes=2, channels=3, image_size=32, seed=3).train()
     targets = [
         {"boxes": torch.tensor([[0.0, 0, 16, 16], [8, 8, 32, 32]]), "labels": torch.tensor([1, 2])},
         {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.long)},

@@ -21,6 +21,7 @@ from lineage.experiment.conditions import NO_PARENT
 from lineage.networks.architectures import build
 from lineage.progress import untracked
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
+from lineage.types.inputs import Network
 
 CPU = torch.device("cpu")
 CANDIDATES = [f"p{number}" for number in range(4)]
@@ -181,7 +182,7 @@ def files(tmp_path):
 
 def loaded(files, crop: int = 10_000) -> tuple[Tensor, Tensor]:
     _, weights, features = files
-    network = {"name": "fc", "channels": 1, "image_size": 28}
+    network = Network(name="fc", image_size=28, channels=1)
     episodes = load_episodes(weights, features, ["layer2"], ["p0", "p1"], {"c": "p1"}, network, KINDS)
     assert episodes.targets(["c"]).tolist() == [1]
     (of_weights,), (of_features,) = episodes.batch(["c"], crop, torch.Generator().manual_seed(0))

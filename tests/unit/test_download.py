@@ -14,7 +14,7 @@ from torchvision.datasets import CIFAR10, MNIST
 
 from lineage.data.load import load_data
 from lineage.errors import UserError
-from lineage.experiment.config import checked
+from lineage.experiment.config import checked, experiments_of
 
 CHANCE = np.random.default_rng(0)
 EXPERIMENT = {
@@ -40,7 +40,8 @@ def named(name: str, root: Path, image_size: int, channels: int, split: str = "t
     network = EXPERIMENT["network"] | {"image_size": image_size, "channels": channels}
     roots = EXPERIMENT["roots"] | {"data": {"source": f"named:{name}", "split": split, "root": str(root)}}
     config = checked({"experiments": {"one": EXPERIMENT | {"network": network, "roots": roots}}})
-    return load_data(config["experiments"]["one"]["roots"]["data"], network)
+    experiment = experiments_of(config)["one"]
+    return load_data(experiment.roots.data, experiment.network)
 
 
 def test_mnist_is_fetched_and_unpacked(tmp_path, monkeypatch):

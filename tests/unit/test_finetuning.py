@@ -16,6 +16,8 @@ from lineage.networks.architectures import build, head_of
 from lineage.training.fit import fit, trained
 from lineage.training.freezing import frozen_parameters
 from lineage.training.sampling import imbalanced_counts, training_images
+from lineage.types.inputs import Network
+from lineage.types.recipe import Recipe
 
 RECIPE = {
     "data": {"source": "parquet:toy.parquet"},
@@ -26,12 +28,12 @@ RECIPE = {
     "weight_decay": 0.01,
 }
 CPU = torch.device("cpu")
-RESNET = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
-FC = {"name": "fc", "image_size": 4, "channels": 1}
+RESNET = Network(name="timm:resnet18", image_size=32, channels=3)
+FC = Network(name="fc", image_size=4, channels=1)
 
 
-def images(labels: list[int], network: dict = FC, seed: int = 0) -> Images:
-    size, channels = network["image_size"], network["channels"]
+def images(labels: list[int], network: Network = FC, seed: int = 0) -> Images:
+    size, channels = network.image_size, network.channels
     classes = max(labels) + 1
     noise = np.random.default_rng(seed).integers(0, 256, (len(labels), size, size, channels))
     return Images(
@@ -44,12 +46,12 @@ def images(labels: list[int], network: dict = FC, seed: int = 0) -> Images:
 
 def model(seed: int = 5, **recipe) -> Model:
     keys = {"setting": "full", "parent": "p0", "index": 0, "generation": 2}
-    return Model(id="p0.full.000", seed=seed, recipe=RECIPE | recipe, **keys)
+    return Model(id="p0.full.000", seed=seed, recipe=Recipe.of(RECIPE | recipe), **keys)
 
 
-def parent_of(network: dict) -> dict[str, torch.Tensor]:
-    size = {"channels": network["channels"], "image_size": network["image_size"]}
-    net = build(network["name"], classes=2, **size, seed=99)
+def parent_of(network: Network) -> dict[str, torch.Tensor]:
+    size = {"channels": network.channels, "image_size": network.image_size}
+    net = build(network.name, classes=2, **size, seed=99)
     draw = torch.Generator().manual_seed(0)
     state = {}
     for name, value in net.state_dict().items():  # normalisations as after training, none of them dead
@@ -58,7 +60,7 @@ def parent_of(network: dict) -> dict[str, torch.Tensor]:
     return state
 
 
-def child_of(parent: dict, network: dict, **recipe) -> dict[str, torch.Tensor]:
+def child_of(parent: dict, network: Network, **recipe) -> dict[str, torch.Tensor]:
     of_training = images(list(range(4)) * 4, network)
     return trained(model(**recipe), network, of_training, parent, CPU)[1]
 
@@ -180,6 +182,7 @@ def test_l2_sp_follows_the_closed_form_on_a_linear_network():
         of_head = slope.T @ X @ V.T
         V, W = V - 0.2 * of_backbone, W - 0.2 * of_head
     recipe = {
+        "data": RECIPE["data"],
         "learning_rate": 0.2,
         "epochs": 4,
         "batch_size": 12,
@@ -187,7 +190,7 @@ def test_l2_sp_follows_the_closed_form_on_a_linear_network():
         "weight_decay": 0,
         "l2_sp": 0.7,
     }
-    fit(net, pixels, labels, recipe, 0)
+    fit(net, pixels, labels, Recipe.of(recipe), 0)
     np.testing.assert_allclose(net[0].weight.detach().numpy(), V, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(net[1].weight.detach().numpy(), W, rtol=1e-10, atol=1e-12)
 
@@ -217,7 +220,13 @@ def test_dropout_sets_its_share_to_zero_and_scales_the_rest_from_the_models_seed
         net = nn.Sequential(nn.Flatten(), Noting(1000, 2))
         ones = torch.ones(16, 1000)
         state = torch.get_rng_state()
-        fit(net, ones, torch.zeros(16, dtype=torch.long), RECIPE | {"dropout": 0.25, "epochs": 1}, 3)
+        fit(
+            net,
+            ones,
+            torch.zeros(16, dtype=torch.long),
+            Recipe.of(RECIPE | {"dropout": 0.25, "epochs": 1}),
+            3,
+        )
         assert torch.equal(torch.get_rng_state(), state)
         net.eval()(ones)
         *trained_on, after = net[1].seen
@@ -246,7 +255,7 @@ def test_early_stopping_keeps_the_weights_of_the_epoch_with_the_lowest_held_out_
         if since == 3:
             break
     net = build("fc", classes=3, channels=1, image_size=4, seed=1)
-    found = fit(net, pixels, labels, recipe | {"epochs": 50}, 4)
+    found = fit(net, pixels, labels, Recipe.of(recipe | {"epochs": 50}), 4)
     assert found.epochs == best + 1
     assert all(torch.equal(states[best][name], value) for name, value in net.state_dict().items())
 
@@ -254,7 +263,7 @@ def test_early_stopping_keeps_the_weights_of_the_epoch_with_the_lowest_held_out_
 def test_a_share_that_leaves_nothing_to_train_on_is_told():
     recipe = RECIPE | {"early_stopping": {"patience": 1, "share": 0.9}}
     with pytest.raises(UserError, match="early_stopping.share: .*0.9 of 2 are 2"):
-        fit(nn.Linear(1, 2), torch.ones(2, 1), torch.zeros(2, dtype=torch.long), recipe, 0)
+        fit(nn.Linear(1, 2), torch.ones(2, 1), torch.zeros(2, dtype=torch.long), Recipe.of(recipe), 0)
 
 
 # what stays
@@ -272,7 +281,7 @@ def test_what_is_frozen_stays_bit_for_bit_statistics_too_and_the_rest_moves(way)
     parent = parent_of(RESNET)
     what = ["conv1", "bn1", "layer2"] if way == "named" else way
     state = child_of(parent, RESNET, freeze=what, epochs=1)
-    net = build(RESNET["name"], classes=2, channels=3, image_size=32, seed=0)
+    net = build(RESNET.name, classes=2, channels=3, image_size=32, seed=0)
     moved = changed(state, parent, net)
     assert not {name for name in moved if name.startswith(tuple(f"{module}." for module in still))}
     assert {name for name in parent if name.startswith(tuple(f"{module}." for module in moving))} == moved
@@ -314,7 +323,7 @@ def test_freezing_nothing_everything_or_the_unknown_is_told(what, told):
 def test_lora_changes_each_matrix_by_one_of_its_rank_and_nothing_else(rank):
     parent = parent_of(RESNET)
     state = child_of(parent, RESNET, lora={"rank": rank, "alpha": 8}, epochs=1)
-    net = build(RESNET["name"], classes=2, channels=3, image_size=32, seed=0)
+    net = build(RESNET.name, classes=2, channels=3, image_size=32, seed=0)
     adapted = {
         f"{name}.weight" for name, module in net.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear) and name != head_of(net)
@@ -332,13 +341,20 @@ def test_lora_of_full_rank_with_one_step_is_the_step_of_its_product():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 5)).double()
     start = net[0].weight.detach().clone()
-    recipe = {"learning_rate": 0.1, "epochs": 1, "batch_size": 9, "momentum": 0, "weight_decay": 0}
+    recipe = {
+        "data": RECIPE["data"],
+        "learning_rate": 0.1,
+        "epochs": 1,
+        "batch_size": 9,
+        "momentum": 0,
+        "weight_decay": 0,
+    }
     pixels, labels = torch.randn(9, 3, dtype=torch.float64), torch.arange(9) % 5
     free = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 5)).double()
     free.load_state_dict(net.state_dict())
     cross_entropy(free(pixels), labels).backward()
     slope = free[0].weight.grad
-    fit(net, pixels, labels, recipe | {"lora": {"rank": 3, "alpha": 3}}, 0)
+    fit(net, pixels, labels, Recipe.of(recipe | {"lora": {"rank": 3, "alpha": 3}}), 0)
     step = net[0].weight.detach() - start  # -0.1 · slope · Aᵀ A, as B starts at 0
     squared = torch.linalg.solve(slope, step) / -0.1
     torch.testing.assert_close(squared, squared.T)

@@ -22,7 +22,10 @@ from lineage.results.blocks import evaluated_origins, fitted_temperature
 from lineage.similarity.blocks import origin_scores
 from lineage.storage.hdf5 import Weights, write_weights
 from lineage.training.hybrids import Hybrids, drawn_origins
+from lineage.types.inputs import Network
+from lineage.types.recipe import Recipe
 
+REST = {"data": {"source": "sklearn:digits"}, "learning_rate": 0.1, "epochs": 1}
 SIZE = {"channels": 1, "image_size": 8}
 CONFIG = {
     "similarities": ["l1", "l2", "cosine", "weight_l2"],
@@ -41,17 +44,25 @@ PREFIXES = {
 
 def child_of(sources: list[str], seed: int = 3, layers: list[str] | None = None) -> Model:
     recipe = {"hybrid": {"sources": sources, "layers": layers or []}}
-    return Model(id="c", setting="mixed", parent=sources[0], index=0, generation=2, seed=seed, recipe=recipe)
+    return Model(
+        id="c",
+        setting="mixed",
+        parent=sources[0],
+        index=0,
+        generation=2,
+        seed=seed,
+        recipe=Recipe.of(REST | recipe),
+    )
 
 
 def network_of(name: str) -> dict:
-    return {"name": name} | SIZE | ({"channels": 3, "image_size": 32} if ":" in name else {})
+    return Network(name=name, **SIZE | ({"channels": 3, "image_size": 32} if ":" in name else {}))
 
 
 def stored_sources(folder, name: str) -> Weights:
     """A file of three networks whose every tensor is random, running statistics too."""
     network, path = network_of(name), folder / "sources.h5"
-    size = {"channels": network["channels"], "image_size": network["image_size"]}
+    size = {"channels": network.channels, "image_size": network.image_size}
     models = []
     for seed, source in enumerate(SOURCES):
         net = build(name, classes=2, **size, seed=seed)
@@ -178,16 +189,14 @@ def hybrid_zoo(sources: int, **keys) -> Zoo:
 def test_a_hybrids_sources_are_its_parent_first_and_other_candidates_of_its_own():
     zoo = hybrid_zoo(3)
     assert (zoo.hybrids, zoo.of_one_parent, zoo.transfers) == (["mixed"], ["full"], [])
-    drawn = {child.id: child.recipe["hybrid"]["sources"] for child in zoo.children("mixed")}
+    drawn = {child.id: child.recipe.hybrid.sources for child in zoo.children("mixed")}
     for child in zoo.children("mixed"):
         assert drawn[child.id][0] == child.parent
         assert len(set(drawn[child.id])) == 3
         assert set(drawn[child.id]) <= set(zoo.candidates("mixed"))
     assert len({tuple(sources) for sources in drawn.values()}) > 10
-    assert drawn == {
-        c.id: c.recipe["hybrid"]["sources"] for c in hybrid_zoo(3, block_size=2).children("mixed")
-    }
-    assert not any("hybrid" in child.recipe for child in zoo.children("full"))
+    assert drawn == {c.id: c.recipe.hybrid.sources for c in hybrid_zoo(3, block_size=2).children("mixed")}
+    assert not any(child.recipe.hybrid for child in zoo.children("full"))
 
 
 def test_more_sources_than_models_are_refused():

@@ -1,16 +1,19 @@
 """Which files hold which models of an experiment, and what its detectors write."""
 
+from dataclasses import replace
+
 import pytest
 
-from lineage.experiment.config import checked
+from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.paths import FOLDERS, Paths, file_of
 from lineage.experiment.zoo import Zoo
+from lineage.types.experiment import Experiment, ModelsOf
 
 DATA = {"source": "embedded:fashion-mnist"}
 GRID = {"learning_rate": [0.1], "epochs": [1]}
 
 
-def experiment(**parts):
+def experiment(**parts) -> Experiment:
     """A checked experiment with two roots, and a setting `g2` of five children of each."""
     setting = {"children": 5, "data": dict(DATA), "grid": GRID}
     raw = {
@@ -20,7 +23,7 @@ def experiment(**parts):
         "block_size": 4,
         "probe": {"data": dict(DATA), "images": 8},
     }
-    return checked({"experiments": {"tiny": raw | parts}})["experiments"]["tiny"]
+    return experiments_of(checked({"experiments": {"tiny": raw | parts}}))["tiny"]
 
 
 def paths_of(**parts) -> Paths:
@@ -61,7 +64,7 @@ def test_a_setting_of_two_parents_with_two_blocks_each_has_four_files():
 
 def test_shared_models_have_their_weights_in_the_experiment_that_trains_them_and_features_in_this_one():
     whole = experiment()
-    paths = Paths("again", whole | {"models_of": {"experiment": "tiny"}}, Zoo(whole))
+    paths = Paths("again", replace(whole, models_of=ModelsOf(experiment="tiny")), Zoo(whole))
     assert paths.weights(["p0"]) == ["<results>/tiny/pretrain/p0/weights.h5"]
     assert paths.features(["p0"]) == ["<results>/again/features/roots/features.h5"]
 

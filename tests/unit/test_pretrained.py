@@ -15,14 +15,17 @@ from lineage.experiment.zoo import Model
 from lineage.networks.architectures import build
 from lineage.training.fit import trained
 from lineage.training.pretrained import load_pretrained, read_state
+from lineage.types.inputs import Data, Network
+from lineage.types.recipe import Recipe
 
-CONVNET = {"name": "convnet", "image_size": 16, "channels": 3}
-LITE = {"name": "timm:tf_efficientnet_lite0", "image_size": 32, "channels": 3}
+REST = {"data": Data(source="sklearn:digits"), "learning_rate": 0.1, "epochs": 1}
+CONVNET = Network(name="convnet", image_size=16, channels=3)
+LITE = Network(name="timm:tf_efficientnet_lite0", image_size=32, channels=3)
 
 
-def network_of(network: dict, classes: int = 10, seed: int = 1) -> nn.Module:
-    size = {"image_size": network["image_size"], "channels": network["channels"]}
-    return build(network["name"], classes=classes, **size, seed=seed)
+def network_of(network: Network, classes: int = 10, seed: int = 1) -> nn.Module:
+    size = {"image_size": network.image_size, "channels": network.channels}
+    return build(network.name, classes=classes, **size, seed=seed)
 
 
 def saved(net: nn.Module, path) -> dict[str, Tensor]:
@@ -31,15 +34,15 @@ def saved(net: nn.Module, path) -> dict[str, Tensor]:
     return state
 
 
-def fresh_with(network: dict, **recipe) -> tuple[nn.Module, dict[str, Tensor]]:
+def fresh_with(network: Network, **recipe) -> tuple[nn.Module, dict[str, Tensor]]:
     """A network of 3 classes with loaded weights, and its state before that."""
     net = network_of(network, classes=3, seed=2)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    load_pretrained(net, network, recipe)
+    load_pretrained(net, network, Recipe(**REST | recipe))
     return net, before
 
 
-def told(network: dict, **recipe) -> str:
+def told(network: Network, **recipe) -> str:
     with pytest.raises(UserError) as caught:
         fresh_with(network, **recipe)
     assert "\n" not in str(caught.value)
@@ -122,7 +125,7 @@ def test_anything_but_tensors_by_name_is_told(tmp_path):
 
 
 def test_torchvisions_published_weights_come_from_its_cache(tmp_path, monkeypatch):
-    network = {"name": "torchvision:mobilenet_v3_small", "image_size": 32, "channels": 3}
+    network = Network(name="torchvision:mobilenet_v3_small", image_size=32, channels=3)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     path = tmp_path / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"  # the name of torchvision's own file
@@ -133,7 +136,7 @@ def test_torchvisions_published_weights_come_from_its_cache(tmp_path, monkeypatc
 
 
 def test_timms_published_weights_fit_the_channels_that_the_network_takes(tmp_path, monkeypatch):
-    colour = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
+    colour = Network(name="timm:resnet18", image_size=32, channels=3)
     state = saved(network_of(colour, classes=1000), tmp_path / "resnet18.pth")
     monkeypatch.setattr(
         "timm.models._builder.load_state_dict_from_hf",
@@ -153,7 +156,7 @@ def test_weights_can_be_published_under_another_name(monkeypatch):
         return network_of(network, classes=1000).state_dict()
 
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", published)
-    network = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
+    network = Network(name="timm:resnet18", image_size=32, channels=3)
     fresh_with(network, weights="hub:resnet18.tv_in1k")
     assert asked == ["timm/resnet18.tv_in1k"]
 
@@ -163,7 +166,7 @@ def test_a_hub_out_of_reach_or_without_the_network_is_told(monkeypatch):
         raise OSError("no route to host\nand more")
 
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", unreachable)
-    network = {"name": "timm:resnet18", "image_size": 32, "channels": 3}
+    network = Network(name="timm:resnet18", image_size=32, channels=3)
     assert "timm says: no route to host; " in told(network, weights="hub")
     assert "expected timm:<name> or torchvision:<name>" in told(CONVNET, weights="hub")
 
@@ -183,7 +186,7 @@ def root(path, **recipe) -> Model:
         "weight_decay": 0,
     }
     keys = {"id": "p0", "setting": "roots", "parent": None, "index": 0, "generation": 1, "seed": 4}
-    return Model(**keys, recipe=given | {"weights": str(path)} | recipe)
+    return Model(**keys, recipe=Recipe.of(given | {"weights": str(path)} | recipe))
 
 
 def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_path):

@@ -1,6 +1,7 @@
 """What jobs ask for grows with their work and with each attempt, and the table of what they used."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ from lineage.jobs.resources import IMAGES, Work, parameters_in, requested, root_
 from lineage.jobs.usage import usage
 from lineage.networks.architectures import build
 from lineage.storage.hdf5 import write_weights
+from lineage.types.inputs import Data, Network, Probe
+from lineage.types.recipe import Recipe
+from lineage.types.similarity import Similarity
 
 SIZES = st.integers(0, 10**9)
 WORK = st.builds(
@@ -26,8 +30,17 @@ WORK = st.builds(
     pairs=st.integers(0, 10**6),
     rows=SIZES,
 )
-NETWORK = {"name": "fc", "image_size": 28, "channels": 1}
-RECIPE = {"epochs": 4, "batch_size": 64, "images": 5000, "data": {"source": "sklearn:digits"}}
+PROBE = Probe(data=Data(source="sklearn:digits"), images=100)
+NETWORK = Network(name="fc", image_size=28, channels=1)
+RECIPE = Recipe.of(
+    {
+        "learning_rate": 0.1,
+        "epochs": 4,
+        "batch_size": 64,
+        "images": 5000,
+        "data": {"source": "sklearn:digits"},
+    }
+)
 
 
 @given(work=WORK, attempt=st.integers(1, 5))
@@ -57,7 +70,7 @@ def test_the_size_of_a_root_is_known_before_it_is_trained(image_size, channels):
     size = {"image_size": image_size, "channels": channels}
     network = build("fc", classes=10, seed=0, **size)
     count = sum(parameter.numel() for parameter in network.parameters())
-    assert count <= root_parameters({"name": "fc"} | size) <= 1.1 * count + 10_000
+    assert count <= root_parameters(Network(name="fc", **size)) <= 1.1 * count + 10_000
 
 
 @pytest.mark.parametrize(
@@ -87,11 +100,11 @@ def test_a_larger_batch_asks_for_more_time_and_no_more_memory_to_train():
 
 
 def test_a_forward_pass_for_each_alpha_of_the_path_and_one_derivative_for_both_that_need_it():
-    similarity = {"alphas": [0.25, 0.5, 1.0], "approximations": ["direct", "path", "linear", "taylor"]}
-    work = scoring(NETWORK, {"images": 100}, similarity, 10, children=4, candidates=5)
+    similarity = Similarity(alphas=(0.25, 0.5, 1.0))
+    work = scoring(NETWORK, PROBE, similarity, 10, children=4, candidates=5)
     assert work.pairs == 20
     assert work.passes == 20 * 100 * (2 + 3)
-    direct = scoring(NETWORK, {"images": 100}, similarity | {"approximations": ["direct"]}, 10, 4, 5)
+    direct = scoring(NETWORK, PROBE, replace(similarity, approximations=("direct",)), 10, 4, 5)
     assert direct.passes == 0
 
 

@@ -17,13 +17,15 @@ from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
+from lineage.types.inputs import Data, Network
+from lineage.types.recipe import Recipe
 
-NETWORK = {
-    "name": "torchvision:lraspp_mobilenet_v3_large",
-    "task": "segmentation",
-    "image_size": 32,
-    "channels": 3,
-}
+NETWORK = Network(
+    name="torchvision:lraspp_mobilenet_v3_large",
+    task="segmentation",
+    image_size=32,
+    channels=3,
+)
 CPU = torch.device("cpu")
 CHANCE = np.random.default_rng(0)
 PICTURES = CHANCE.integers(0, 256, (6, 24, 32, 3), dtype=np.uint8)
@@ -36,18 +38,18 @@ def png(pixels: np.ndarray) -> dict:
     return {"bytes": buffer.getvalue(), "path": None}
 
 
-def data(folder, masks=MASKS, names: bytes = b'["road", "sky", "tree"]', **columns) -> dict:
+def data(folder, masks=MASKS, names: bytes = b'["road", "sky", "tree"]', **columns) -> Data:
     rows = {"image": [png(picture) for picture in PICTURES], "mask": [png(mask) for mask in masks]} | columns
     table = pa.table({name: values for name, values in rows.items() if values is not None})
     pq.write_table(
         table.replace_schema_metadata({"class_names": names} if names else None), folder / "train.parquet"
     )
-    return {
-        "source": f"parquet:{folder}/{{split}}.parquet",
-        "split": "train",
-        "root": "data",
-        "download": False,
-    }
+    return Data(
+        source=f"parquet:{folder}/{{split}}.parquet",
+        split="train",
+        root="data",
+        download=False,
+    )
 
 
 def test_images_and_masks_take_the_networks_size_and_unlabelled_pixels_are_left_out(tmp_path):
@@ -90,13 +92,13 @@ def model(name: str, parent: str | None = None, **recipe) -> Model:
         "weight_decay": 0,
     }
     keys = {"setting": "full", "parent": parent, "index": 0, "generation": 1, "seed": 3}
-    return Model(id=name, **keys, recipe=given | {"epochs": 1} | recipe)
+    return Model(id=name, **keys, recipe=Recipe.of(given | {"epochs": 1} | recipe))
 
 
 def test_one_step_is_that_of_the_cross_entropy_over_labelled_pixels(tmp_path):
     images = load_data(data(tmp_path), NETWORK)
     row, found = trained(model("p0"), NETWORK, images, None, CPU)
-    net = build(NETWORK["name"], classes=3, channels=3, image_size=32, seed=3).train()
+    net = build(NETWORK.name, classes=3, channels=3, image_size=32, seed=3).train()
     masks = torch.tensor(np.stack([np.asarray(Image.fromarray(mask).resize((32, 32), 0)) for mask in MASKS]))
     logits = net(images.tensor())["out"]
     loss = cross_entropy(logits, masks.long(), ignore_index=255)

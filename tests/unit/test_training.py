@@ -12,8 +12,10 @@ from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import fit, trained
+from lineage.types.inputs import Network
+from lineage.types.recipe import Recipe
 
-NETWORK = {"name": "fc", "image_size": 4, "channels": 1}
+NETWORK = Network(name="fc", image_size=4, channels=1)
 RECIPE = {
     "data": {"source": "parquet:toy.parquet"},
     "learning_rate": 0.05,
@@ -45,7 +47,7 @@ def model(seed: int = 5, parent: str | None = None, **recipe) -> Model:
         index=0,
         generation=1,
         seed=seed,
-        recipe=RECIPE | recipe,
+        recipe=Recipe.of(RECIPE | recipe),
     )
 
 
@@ -130,9 +132,10 @@ def test_full_batch_steps_on_a_linear_softmax_follow_the_closed_form(epochs, mom
         speeds = [momentum * speed + slope for speed, slope in zip(speeds, slopes, strict=True)]
         W, b = W - 0.3 * speeds[0], b - 0.3 * speeds[1]
     recipe = {
+        "data": RECIPE["data"],
         "learning_rate": 0.3, "epochs": epochs, "batch_size": 20, "momentum": momentum, "weight_decay": decay
     }  # fmt: skip
-    found = fit(net, pixels, labels, recipe, 0)
+    found = fit(net, pixels, labels, Recipe.of(recipe), 0)
     assert found[:2] == pytest.approx((loss, right))
     assert found.epochs == epochs
     np.testing.assert_allclose(net[1].weight.detach().numpy(), W, rtol=1e-10, atol=1e-12)
@@ -152,7 +155,7 @@ def test_every_epoch_shows_each_image_once_in_another_order(batch_size):
 
     net = Noting()
     recipe = RECIPE | {"epochs": 2, "batch_size": batch_size}
-    fit(net, torch.arange(20.0)[:, None], torch.zeros(20, dtype=torch.long), recipe, 3)
+    fit(net, torch.arange(20.0)[:, None], torch.zeros(20, dtype=torch.long), Recipe.of(recipe), 3)
     first, second = net.seen[:20], net.seen[20:]
     assert sorted(first) == sorted(second) == list(range(20))
     assert first != second
@@ -187,7 +190,7 @@ def test_a_parent_of_another_network_is_told():
 
 @pytest.mark.parametrize("name", ["fc", "convnet", "timm:resnet18", "torchvision:resnet18"])
 def test_a_network_is_restored_with_the_head_that_it_was_trained_with(name):
-    network = {"name": name, "image_size": 32, "channels": 3}
+    network = Network(name=name, image_size=32, channels=3)
     net = build(name, classes=7, channels=3, image_size=32, seed=1)
     again = restored(network, net.state_dict())
     probe = torch.randn(2, 3, 32, 32)
@@ -214,10 +217,17 @@ def test_mixed_precision_keeps_weights_in_float32_and_still_learns():
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(256) % 2
     pixels = torch.rand(256, 1, 4, 4, generator=draw) + labels[:, None, None, None] / 2
-    recipe = {"learning_rate": 0.05, "epochs": 10, "batch_size": 32, "momentum": 0.9, "weight_decay": 0.0}
+    recipe = {
+        "data": RECIPE["data"],
+        "learning_rate": 0.05,
+        "epochs": 10,
+        "batch_size": 32,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+    }
     nets = [build("fc", classes=2, channels=1, image_size=4, seed=0) for _ in range(2)]
-    full = fit(nets[0], pixels, labels, recipe, seed=0)
-    mixed = fit(nets[1], pixels, labels, recipe | {"mixed_precision": "bfloat16"}, seed=0)
+    full = fit(nets[0], pixels, labels, Recipe.of(recipe), seed=0)
+    mixed = fit(nets[1], pixels, labels, Recipe.of(recipe | {"mixed_precision": "bfloat16"}), seed=0)
     assert all(value.dtype == torch.float32 for value in nets[1].state_dict().values())
     assert mixed.accuracy > 0.9
     assert mixed.loss != full.loss

@@ -2,6 +2,7 @@
 
 import hashlib
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,16 @@ from lineage.experiment.zoo import Model
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
+from lineage.types.inputs import Data, Network
+from lineage.types.recipe import Recipe
 
-SEGMENTATION = {
-    "name": "torchvision:lraspp_mobilenet_v3_large",
-    "task": "segmentation",
-    "image_size": 24,
-    "channels": 3,
-}
-DETECTION = SEGMENTATION | {"name": "torchvision:fasterrcnn_mobilenet_v3_large_320_fpn", "task": "detection"}
+SEGMENTATION = Network(
+    name="torchvision:lraspp_mobilenet_v3_large",
+    task="segmentation",
+    image_size=24,
+    channels=3,
+)
+DETECTION = replace(SEGMENTATION, name="torchvision:fasterrcnn_mobilenet_v3_large_320_fpn", task="detection")
 CHANCE = np.random.default_rng(0)
 PICTURES = CHANCE.integers(0, 256, (3, 24, 48, 3), dtype=np.uint8)
 MASKS = CHANCE.choice(np.array([0, 1, 20, 255], dtype=np.uint8), (3, 24, 48))
@@ -73,8 +76,8 @@ def remote(tmp_path, monkeypatch):
         yield tmp_path / "data"
 
 
-def data(root: Path, name: str, split: str = "train", download: bool = True) -> dict:
-    return {"source": f"torchvision:{name}", "split": split, "root": str(root), "download": download}
+def data(root: Path, name: str, split: str = "train", download: bool = True) -> Data:
+    return Data(source=f"torchvision:{name}", split=split, root=str(root), download=download)
 
 
 def test_masks_are_fetched_once_and_hold_the_palettes_numbers(remote):
@@ -118,12 +121,14 @@ def test_a_faster_rcnn_learns_boxes_and_gives_its_backbones_features(remote):
         "weight_decay": 0,
         "epochs": 1,
     }
-    root = Model(id="p0", setting="roots", parent=None, index=0, generation=1, seed=3, recipe=recipe)
+    root = Model(
+        id="p0", setting="roots", parent=None, index=0, generation=1, seed=3, recipe=Recipe(**recipe)
+    )
     row, state = trained(root, DETECTION, images, None, torch.device("cpu"))
     assert np.isfinite(row["loss"])
     frozen = Model(
         id="p0.full.000", setting="full", parent="p0", index=0, generation=2, seed=4,
-        recipe=recipe | {"freeze": "linear-probe"},
+        recipe=Recipe(**recipe, freeze="linear-probe"),
     )  # fmt: skip
     _, child = trained(frozen, DETECTION, images, state, torch.device("cpu"))
     assert {name.partition(".")[0] for name in child} == {"backbone", "rpn", "roi_heads"}

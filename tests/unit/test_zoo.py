@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lineage.errors import UserError
 from lineage.experiment.zoo import Zoo
+from lineage.types.experiment import Experiment
 
 COUNTS = st.integers(3, 40)
 SHARES = st.floats(0.01, 100)
@@ -26,14 +27,17 @@ def setting(children: int | dict, parents: str = "roots") -> dict:
     }
 
 
-def experiment(settings: dict[str, dict], *, roots: int = 2, block_size: int = 4, **keys) -> dict:
-    return {
+def experiment(settings: dict[str, dict], *, roots: int = 2, block_size: int = 4, **keys) -> Experiment:
+    given = {
         "seed": 0,
-        "roots": {"count": roots, "data": {}, "learning_rate": 0.1, "epochs": 1},
+        "network": {"name": "fc", "image_size": 8, "channels": 1},
+        "probe": {"data": {"source": "sklearn:digits"}, "images": 8},
+        "roots": {"count": roots, "data": {"source": "sklearn:digits"}, "learning_rate": 0.1, "epochs": 1},
         "settings": settings,
         "block_size": block_size,
         "split": {"train": 7, "validation": 1, "test": 2},
-    } | keys
+    }
+    return Experiment.of(given | keys)
 
 
 def zoo_of(children: int | dict, **keys) -> Zoo:
@@ -178,7 +182,7 @@ def test_each_parents_children_take_every_cell_of_the_grid_in_turn():
     cells = set(itertools.product(*GRID.values()))
     zoo = zoo_of(2 * len(cells))
     for parent in zoo.candidates("full"):
-        taken = [tuple(child.recipe[key] for key in GRID) for child in zoo.children("full", parent)]
+        taken = [tuple(getattr(child.recipe, key) for key in GRID) for child in zoo.children("full", parent)]
         assert set(taken[: len(cells)]) == set(taken[len(cells) :]) == cells
 
 
