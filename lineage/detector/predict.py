@@ -89,7 +89,7 @@ def predictions(
 @torch.no_grad()
 def probabilities(
     detector: DetectorNetwork, child: nn.Module, candidates: Mapping[str, nn.Module], probe: Tensor
-) -> pd.Series:
+) -> "pd.Series[float]":
     """See `LineageDetector.probabilities`."""
     if not isinstance(candidates, Mapping):
         raise UserError(

@@ -6,6 +6,7 @@ the network knows: its first pass, on one input, decides, and `first_pass` puts 
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import SupportsFloat
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ def list_of_numbers(what: str, values: Iterable[float]) -> list[float]:
             f"{what}: expected a list of numbers, but got {values!r}; write them in brackets, as {what}=[0.5]"
         )
     numbers = list(values)
-    if wrong := [number for number in numbers if not _is_number(number)]:
+    if wrong := [number for number in numbers if not isinstance(number, SupportsFloat)]:
         raise UserError(f"{what}: expected numbers, but got {wrong[0]!r} among them")
     return numbers
 
@@ -156,13 +157,6 @@ def _advice(network: nn.Module, probe: Tensor) -> str:
 def _argument(value: torch.device | torch.dtype) -> str:
     """What to write in .to(...)."""
     return repr(str(value)) if isinstance(value, torch.device) else str(value)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return value == float(value)
-    except (TypeError, ValueError):
-        return False
 
 
 def _kind(value: object) -> str:
