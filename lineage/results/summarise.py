@@ -1,4 +1,4 @@
-"""Distils a run's large artifacts into the small tables that the page needs beside results and curves."""
+"""Sums up a run's large artifacts in the small tables that the page needs beside results and curves."""
 
 import hashlib
 import json
@@ -63,7 +63,7 @@ COPIED = {
 SCHEMAS = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stages": STAGES, "run": RUN}
 
 
-def distil(folder: str | Path, to: str | Path, configuration: dict | None = None) -> list[Path]:
+def write_summaries(folder: str | Path, to: str | Path, configuration: dict | None = None) -> list[Path]:
     """Writes the small tables of every experiment of a run, and copies its results if `to` is another folder.
 
     Tables that the run made itself are copied as well.

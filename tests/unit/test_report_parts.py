@@ -1,4 +1,4 @@
-"""Parts of the report: names, colours, layouts, files, and what a run is distilled into."""
+"""Parts of the report: names, colours, layouts, files, and the small tables that sum up a run."""
 
 import io
 import json
