@@ -18,8 +18,8 @@ rule evaluate:
             )
         ],
         predictions=lambda wildcards: predictions_of(wildcards.experiment),
-        origins=lambda wildcards: [
-            rules.evaluate_origins.output.results.format(
+        blocks=lambda wildcards: [
+            rules.evaluate_blocks.output.results.format(
                 experiment=wildcards.experiment
             )
         ]

@@ -1,4 +1,4 @@
-rule origins:
+rule block_similarity:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
         child_weights=lambda wildcards: files_of(
@@ -10,12 +10,12 @@ rule origins:
             candidates_of(wildcards),
         ),
     output:
-        scores="results/{experiment}/origins/{setting}/{parent}/{block}/scores.parquet",
+        scores="results/{experiment}/block_similarity/{setting}/{parent}/{block}/scores.parquet",
     log:
-        text="results/logs/{experiment}/origins/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/origins/{setting}/{parent}/{block}.time.json",
+        text="results/logs/{experiment}/block_similarity/{setting}/{parent}/{block}.log",
+        time="results/logs/{experiment}/block_similarity/{setting}/{parent}/{block}.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/origins/{setting}/{parent}/{block}.jsonl"
+        "results/benchmarks/{experiment}/block_similarity/{setting}/{parent}/{block}.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -24,7 +24,7 @@ rule origins:
         runtime=asked("runtime", tracing_work),
         gpu=gpus,
     params:
-        code=code_of("origins.py"),
+        code=code_of("block_similarity.py"),
         device=config["device"],
         threads=config["threads"],
         network=network_of,
@@ -33,26 +33,26 @@ rule origins:
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:
-        "../scripts/origins.py"
+        "../scripts/block_similarity.py"
 
 
-rule evaluate_origins:
+rule evaluate_blocks:
     input:
         scores=lambda wildcards: [
             path
             for setting in ZOOS[wildcards.experiment].hybrids
             for path in blocks_of(
-                rules.origins.output.scores, wildcards.experiment, setting
+                rules.block_similarity.output.scores, wildcards.experiment, setting
             )
         ],
     output:
-        origins="results/{experiment}/origins.parquet",
-        results="results/{experiment}/origins/results.parquet",
+        sources="results/{experiment}/block_sources.parquet",
+        results="results/{experiment}/block_sources/results.parquet",
     log:
-        text="results/logs/{experiment}/evaluate_origins.log",
-        time="results/logs/{experiment}/evaluate_origins.time.json",
+        text="results/logs/{experiment}/evaluate_blocks.log",
+        time="results/logs/{experiment}/evaluate_blocks.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/evaluate_origins.jsonl"
+        "results/benchmarks/{experiment}/evaluate_blocks.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -60,7 +60,7 @@ rule evaluate_origins:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("evaluate_origins.py"),
+        code=code_of("evaluate_blocks.py"),
         splits=lambda wildcards: splits_of_hybrids(wildcards.experiment),
     script:
-        "../scripts/evaluate_origins.py"
+        "../scripts/evaluate_blocks.py"
