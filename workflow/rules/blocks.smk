@@ -1,21 +1,15 @@
 rule block_similarity:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        child_weights=lambda wildcards: files_of(
-            "weights", wildcards.experiment, ids_of(block_of(wildcards))
-        )[0],
-        candidate_weights=lambda wildcards: files_of(
-            "weights",
-            wildcards.experiment,
-            candidates_of(wildcards),
-        ),
+        child_weights=child_weights,
+        candidate_weights=candidate_weights,
     output:
-        scores="results/{experiment}/block_similarity/{setting}/{parent}/{block}/scores.parquet",
+        scores="<results>/<block_similarity>/scores.parquet",
     log:
-        text="results/logs/{experiment}/block_similarity/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/block_similarity/{setting}/{parent}/{block}.time.json",
+        text="<logs>/<block_similarity>.log",
+        time="<logs>/<block_similarity>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/block_similarity/{setting}/{parent}/{block}.jsonl"
+        "<benchmarks>/<block_similarity>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -41,18 +35,18 @@ rule evaluate_blocks:
         scores=lambda wildcards: [
             path
             for setting in ZOOS[wildcards.experiment].hybrids
-            for path in blocks_of(
-                rules.block_similarity.output.scores, wildcards.experiment, setting
+            for path in PATHS[wildcards.experiment].blocks(
+                "block_similarity", "scores.parquet", setting
             )
         ],
     output:
-        sources="results/{experiment}/block_sources.parquet",
-        results="results/{experiment}/block_sources/results.parquet",
+        sources="<results>/{experiment}/block_sources.parquet",
+        results="<results>/{experiment}/block_sources/results.parquet",
     log:
-        text="results/logs/{experiment}/evaluate_blocks.log",
-        time="results/logs/{experiment}/evaluate_blocks.time.json",
+        text="<logs>/{experiment}/evaluate_blocks.log",
+        time="<logs>/{experiment}/evaluate_blocks.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/evaluate_blocks.jsonl"
+        "<benchmarks>/{experiment}/evaluate_blocks.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -61,6 +55,8 @@ rule evaluate_blocks:
         runtime=asked("runtime", evaluation_work),
     params:
         code=code_of("evaluate_blocks.py"),
-        splits=lambda wildcards: splits_of_hybrids(wildcards.experiment),
+        splits=lambda wildcards: params.hybrid_splits(
+            ZOOS[wildcards.experiment], experiment_of(wildcards)["seeds"]
+        ),
     script:
         "../scripts/evaluate_blocks.py"
