@@ -6,7 +6,7 @@ RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu tables report figures distil resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm test-gpu tables report figures summarise resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -34,8 +34,8 @@ report: $(LIGHT) ## one page that opens without a network, from Parquet alone; w
 figures: $(LIGHT) ## every figure as SVG, PDF and PNG, from Parquet alone; without torch
 	@$(RUN)/lineage figures $(FOLDER)
 
-distil: $(LIGHT) ## the small tables that report and figures read, from a run's artifacts
-	@$(RUN)/lineage distil $(or $(RESULTS),results)
+summarise: $(LIGHT) ## the small tables that report and figures read, from a run's artifacts
+	@$(RUN)/lineage summarise $(or $(RESULTS),results)
 
 resources: $(READY) ## memory and time of the last run's jobs: asked for, and used
 	@$(RUN)/lineage resources $(or $(RESULTS),results)

@@ -74,18 +74,17 @@ def results_page(
 
 
 @app.command()
-def distil(
+def summarise(
     results: Results = Path("results"),
     to: Annotated[Path | None, typer.Option(help="Where to; by default the same folder.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="The configuration that was run, for its digest.")
     ] = None,
 ) -> None:
-    """Distils a run's scores, predictions and logs into the small Parquet files that the report reads."""
-    from lineage.results.summarise import distil as distilled
-    from lineage.results.summarise import experiments_of
+    """Summarises a run's scores, predictions and logs as the small Parquet files that the report reads."""
+    from lineage.results.summarise import experiments_of, write_summaries
 
-    for path in distilled(results, to or results, experiments_of(config) if config else None):
+    for path in write_summaries(results, to or results, experiments_of(config) if config else None):
         typer.echo(path)
 
 

@@ -10,13 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from lineage.report.figure import Figure
 from lineage.report.inputs import Inputs, read_inputs
-from lineage.report.palette import family_of, styles
 from lineage.report.sections import SECTIONS, Section
 from lineage.report.words import sentences
+from lineage.results.methods import family_of
 from lineage.results.tables import best_rows, displayed
 from lineage.storage.atomic import written_whole
 
 VEGA_LITE = "6.4"
+SORTED_BY = (
+    *("experiment", "setting", "method", "mean", "low", "n", "seeds", "chance", "ties", "overshoots"),
+    "published",
+)
+"""For each column of the accuracy table on the page, the number or name by which a click on its heading sorts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,29 +89,13 @@ def _script(text: str) -> str:
 def _table_rows(table: pd.DataFrame) -> list[dict]:
     """Rows of the accuracy table: cells as read, and the numbers by which they are sorted."""
     cells = displayed(table)
-    sorted_by = [
-        *(
-            "experiment",
-            "setting",
-            "method",
-            "mean",
-            "low",
-            "n",
-            "seeds",
-            "chance",
-            "ties",
-            "overshoots",
-            "published",
-        )
-    ]
-    looks = styles(list(table["method"]))
     rows = []
     for place, best in enumerate(best_rows(table)):
         method = table["method"].iloc[place]
-        values = [table[column].iloc[place] for column in sorted_by]
+        values = [table[column].iloc[place] for column in SORTED_BY]
         rows.append(
             {
-                "colour": looks[family_of(method)][0],
+                "colour": family_of(method).colour,
                 "is_best": bool(best),
                 "cells": list(
                     zip(cells.iloc[place], ["" if pd.isna(value) else value for value in values], strict=True)

@@ -1,61 +1,44 @@
-"""One colour, shape and dash for a method, everywhere; and the style that all figures share.
+"""Colours and shapes as Altair's encodings, and the style that all figures share.
 
-The colours keep 3:1 against a white and against a dark page (WCAG 2.2, 1.4.11) and stay apart under
-protanopia, deuteranopia and tritanopia; `currentColor` is the text's colour, black in files.
+What a method looks like stands in `lineage.results.methods`; the colours here are of what is no method.
 """
+
+from collections.abc import Iterable
 
 import altair as alt
 
-INK = "currentColor"
-FAMILIES = {
-    "detector": (INK, "circle"),
-    "detector/weights": (INK, "square"),
-    "detector/features": (INK, "triangle-up"),
-    "weights": ("#92929a", "cross"),
-    "direct": ("#cd8309", "circle"),
-    "path": ("#6290fb", "square"),
-    "linear": ("#1a734f", "triangle-up"),
-    "taylor": ("#82548d", "diamond"),
-}
-"""Colour and shape of each family of methods."""
-OTHER = ("#b0413e", "triangle-down")
-"""Of a method that is in no family."""
-FILL, MUTED, WRONG = "#6290fb", "#92929a", "#e5484d"
-"""Of bars and roots, of what matters less, and of wrong verdicts."""
+from lineage.results.methods import FAMILIES, INK, Family, family_of
+
+FILL, MUTED, UNDECIDED, WRONG = "#6290fb", "#92929a", "#cd8309", "#e5484d"
+"""Of bars and roots, of what matters less, of undecided and of wrong verdicts."""
 
 
-def family_of(method: str) -> str:
-    """What of a method decides its colour: its approximation, or that it looks at weights, or is a detector."""
-    if method.startswith("detector"):
-        return method
-    if method.startswith("weight_"):
-        return "weights"
-    return method.partition("/")[2] or method
+def label_of(method: str) -> str:
+    """The label of a method's family: the column `family` of what figures draw."""
+    return family_of(method).label
 
 
-def similarity_of(method: str) -> str:
-    """What of a method is compared: the panel in which it is drawn."""
-    return method.partition("/")[0]
+def families_of(methods: Iterable[str]) -> list[Family]:
+    """The families of these methods, in the order of the legend."""
+    present = set(map(family_of, methods))
+    return [family for family in FAMILIES if family in present]
 
 
-def styles(methods: list[str]) -> dict[str, tuple[str, str]]:
-    """Colour and shape of the families of these methods, in the order of the legend."""
-    present = dict.fromkeys(map(family_of, methods))
-    known = {family: look for family, look in FAMILIES.items() if family in present}
-    return known | dict.fromkeys((family for family in present if family not in known), OTHER)
-
-
-def colour(methods: list[str], *, shown: bool = True) -> alt.Color:
-    """The colour of the column `family`."""
-    looks = styles(methods)
-    scale = alt.Scale(domain=list(looks), range=[look[0] for look in looks.values()])
+def colour(methods: Iterable[str], *, shown: bool = True) -> alt.Color:
+    """The colour of the column `family`, with a legend if it is to be shown."""
+    families = families_of(methods)
+    scale = alt.Scale(
+        domain=[family.label for family in families], range=[family.colour for family in families]
+    )
     return alt.Color("family:N", title=None, scale=scale, legend=alt.Legend() if shown else None)
 
 
-def shape(methods: list[str], *, shown: bool = True) -> alt.Shape:
-    """The shape of the column `family`."""
-    looks = styles(methods)
-    scale = alt.Scale(domain=list(looks), range=[look[1] for look in looks.values()])
+def shape(methods: Iterable[str], *, shown: bool = True) -> alt.Shape:
+    """The shape of the column `family`, with a legend if it is to be shown."""
+    families = families_of(methods)
+    scale = alt.Scale(
+        domain=[family.label for family in families], range=[family.marker for family in families]
+    )
     return alt.Shape("family:N", title=None, scale=scale, legend=alt.Legend() if shown else None)
 
 

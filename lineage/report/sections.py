@@ -62,7 +62,7 @@ SECTIONS = [
         heading="Children and candidates",
         explanation="The scores behind the verdicts.",
         make=heatmap_figures,
-        needs="scores (pairs.parquet; `lineage distil` makes it)",
+        needs="scores (pairs.parquet; `lineage summarise` makes it)",
     ),
     Section(
         id="candidates",
@@ -111,7 +111,7 @@ SECTIONS = [
         heading="Calibration",
         explanation="Whether the detector's probabilities are frequencies.",
         make=calibration_figures,
-        needs="a trained detector (calibration.parquet; `lineage distil` makes it)",
+        needs="a trained detector (calibration.parquet; `lineage summarise` makes it)",
     ),
     Section(
         id="p-values",
@@ -125,13 +125,13 @@ SECTIONS = [
         heading="The detector's training",
         explanation="One line a seed.",
         make=training_figures,
-        needs="a trained detector (history.parquet; `lineage distil` makes it)",
+        needs="a trained detector (history.parquet; `lineage summarise` makes it)",
     ),
     Section(
         id="cost",
         heading="Time and memory",
         explanation="As Snakemake's jobs measured them.",
         make=cost_figures,
-        needs="a run's logs (stages.parquet; `lineage distil` makes it)",
+        needs="a run's logs (stages.parquet; `lineage summarise` makes it)",
     ),
 ]

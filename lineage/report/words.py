@@ -7,9 +7,9 @@ import pandas as pd
 from lineage.experiment.conditions import ABSENT, UNSEEN
 from lineage.report.figure import one_each
 from lineage.report.inputs import Inputs
+from lineage.results.methods import BASELINE, DETECTOR
 from lineage.results.tables import best_rows
 
-BASELINE = "weight_l2"
 NAMED = 4
 """So many methods are named that share the best accuracy."""
 
@@ -41,7 +41,7 @@ def _accuracy(row: pd.Series) -> str:
 
 
 def _detector(rows: pd.DataFrame) -> Iterator[str]:
-    for _, row in rows[rows["method"] == "detector"].iterrows():
+    for _, row in rows[rows["method"] == DETECTOR].iterrows():
         yield f"The lineage detector is right on {_accuracy(row)}."
 
 
@@ -51,7 +51,7 @@ def _baseline(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _absence(rows: pd.DataFrame) -> Iterator[str]:
-    for _, row in rows[(rows["condition"] == ABSENT) & (rows["method"] == "detector")].iterrows():
+    for _, row in rows[(rows["condition"] == ABSENT) & (rows["method"] == DETECTOR)].iterrows():
         yield (
             f"Asked whether the parent is among the candidates at all, the detector has an area under the ROC curve "
             f"of {row['auroc']:.3f} and is right on {_accuracy(row)}, chance {row['chance']:.1f} %."
@@ -59,5 +59,5 @@ def _absence(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _unseen(rows: pd.DataFrame) -> Iterator[str]:
-    for _, row in rows[(rows["condition"] == UNSEEN) & (rows["method"] == "detector")].iterrows():
+    for _, row in rows[(rows["condition"] == UNSEEN) & (rows["method"] == DETECTOR)].iterrows():
         yield f"Of parents that it never saw in training, it finds {_accuracy(row)}, chance {row['chance']:.1f} %."

@@ -1,8 +1,8 @@
 """From scores of hybrids' blocks to verdicts: the source of each block, with its probability.
 
-A method is a similarity with an approximation, as in `lineage.evaluation`. Its alpha and its temperature T are chosen
-on the blocks of validation children, anew for each seed's split; the probability of a candidate is the softmax of its
-score / T over the candidates. m blocks, C candidates.
+Methods are those of `lineage.results.methods`. Each method's alpha and temperature T are chosen on the blocks of
+validation children, anew for each seed's split; the probability of a candidate is the softmax of its score / T over
+the candidates. m blocks, C candidates.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from lineage.experiment.conditions import ALL_BLOCKS, of_block
-from lineage.results.evaluation import BEST_POSSIBLE, chosen, method_of, summarised, verdicts
+from lineage.results.evaluation import chosen, summarised, verdicts
+from lineage.results.methods import best_score, method_of
 
 LOG_RANGE = 15.0
 """Temperatures are sought from exp(-15) to exp(15) times the scores' mean distance to the best."""
@@ -72,7 +73,7 @@ def origin_verdicts(scores: pd.DataFrame, parts: dict[str, str], seed: int) -> I
         values, truth, _ = _matrix(at_alpha[part == "validation"], source_of)
         temperature = fitted_temperature(values, truth)
         test = at_alpha[part == "test"]
-        verdict = verdicts(test, source_of, BEST_POSSIBLE.get(similarity, np.inf))
+        verdict = verdicts(test, source_of, best_score(similarity))
         values, truth, index = _matrix(test, source_of)
         probability = softmax(values / temperature, axis=1)
         yield (

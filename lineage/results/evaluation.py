@@ -1,7 +1,6 @@
 """From scores and predictions to results: verdicts on test children, accuracy, intervals.
 
-A method is a similarity with an approximation (`cka/path`), or `detector`; `detector/weights` and
-`detector/features` look at one of the two alone. Layer and alpha of each similarity are chosen on validation
+Methods are those of `lineage.results.methods`. Layer and alpha of each similarity are chosen on validation
 children, anew for each seed's split. A tie for the best score is never settled by position: it earns 1/k if the
 parent is among the k tied. A score that is NaN is worse than any number.
 """
@@ -14,16 +13,13 @@ from sklearn.metrics import roc_auc_score
 
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
 from lineage.results.intervals import wilson_interval
+from lineage.results.methods import best_score, method_of
 from lineage.storage.schemas import OUTCOMES
 
 DIGITS = 12
 """Scores that agree in this many significant digits are tied."""
 TOLERANCE = 1e-6
 """A score may exceed the best possible one by this much of rounding before it counts as an overshoot."""
-BEST_POSSIBLE = dict.fromkeys(("l1", "l2", "lp", "linf"), 0.0) | dict.fromkeys(
-    ("cka", "cka_unbiased", "cka_rbf", "dc", "cosine", "procrustes"), 1.0
-)
-"""The score of equal features, where it does not depend on their size."""
 PAIR = ["child", "candidate"]
 CHOICE = ["layer", "alpha"]
 VERDICT = [*OUTCOMES.names[1:], "margin"]
@@ -117,13 +113,8 @@ def learning_free_outcomes(
             condition: picked.merge(pairs) for condition, pairs in asked.items()
         }
         for condition, of_condition in conditions.items():
-            verdict = verdicts(of_condition, parent_of, BEST_POSSIBLE.get(similarity, np.inf))
+            verdict = verdicts(of_condition, parent_of, best_score(similarity))
             yield verdict.assign(method=method, condition=condition, seed=seed, layer=layer, alpha=alpha)
-
-
-def method_of(similarity: str, approximation: str) -> str:
-    """The method's name."""
-    return similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
 
 
 def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[dict]:

@@ -1,4 +1,4 @@
-"""Distils a run's large artifacts into the small tables that the page needs beside results and curves."""
+"""Sums up a run's large artifacts in the small tables that the page needs beside results and curves."""
 
 import hashlib
 import json
@@ -17,6 +17,7 @@ from lineage.errors import UserError
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
 from lineage.experiment.zoo import Zoo
 from lineage.results.folders import experiments_in
+from lineage.results.methods import method_of
 from lineage.storage.parquet import read_table, write_table
 from lineage.storage.schemas import (
     CALIBRATION,
@@ -62,7 +63,7 @@ COPIED = {
 SCHEMAS = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stages": STAGES, "run": RUN}
 
 
-def distil(folder: str | Path, to: str | Path, configuration: dict | None = None) -> list[Path]:
+def write_summaries(folder: str | Path, to: str | Path, configuration: dict | None = None) -> list[Path]:
     """Writes the small tables of every experiment of a run, and copies its results if `to` is another folder.
 
     Tables that the run made itself are copied as well.
@@ -162,7 +163,7 @@ def pairs(outcomes: pd.DataFrame, scores: pd.DataFrame, predictions: pd.DataFram
     verdicts = verdicts[number <= MOST_CHILDREN].drop(columns="experiment")
     of_features = scores.assign(
         method=[
-            similarity if similarity.startswith("weight_") else f"{similarity}/{approximation}"
+            method_of(similarity, approximation)
             for similarity, approximation in zip(scores["similarity"], scores["approximation"], strict=True)
         ]
     ).astype({"method": "str"})

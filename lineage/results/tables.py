@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from lineage.experiment.conditions import ALL_BLOCKS, STANDARD
+from lineage.results.methods import family_of
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS
 
-ORDER = ("detector", "weight_", "/direct", "/path", "/linear", "/taylor")
-"""Families of methods, in the order of the tables; within one, by name."""
 PUBLISHED_NUMBERS = Path(__file__).parents[2] / "results" / "reference" / "published.parquet"
 PUBLISHED_COLUMN = "published % (ResNet18 G1→G2)"
 
@@ -76,10 +75,8 @@ def _accuracies(results: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def _in_order(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    family = table["method"].map(
-        lambda method: next(place for place, mark in enumerate(ORDER) if mark in method)
-    )
-    return table.assign(family=family).sort_values(columns)
+    """Rows sorted by these columns, methods in the order of their families."""
+    return table.assign(family=[family_of(method).order for method in table["method"]]).sort_values(columns)
 
 
 def displayed(table: pd.DataFrame) -> pd.DataFrame:

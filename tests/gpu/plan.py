@@ -95,7 +95,7 @@ class Plan:
             yield self._job("similarity", name, wildcards, files, output, params)
 
     def evaluations(self) -> Iterator[tuple[Job, Job, list[str]]]:
-        """The jobs that evaluate and distil an experiment's scored settings, and the settings that are not whole."""
+        """Jobs that evaluate and summarise each experiment's scored settings, and the settings that are not whole."""
         for name, zoo in self._zoos.items():
             jobs = {setting: list(self.scoring(name, setting)) for setting in zoo.settings}
             whole = [setting for setting in jobs if all(job.is_done for job in jobs[setting])]
@@ -119,8 +119,10 @@ class Plan:
             none = {"predictions": [], "origins": []}
             evaluate = self._job("evaluate", name, {}, {"scores": scores} | none, made, params)
             read = {"outcomes": made["outcomes"], "scores": scores, "predictions": [], "histories": []}
-            distil = self._job("distil", name, {}, read, small, {"configuration": self._experiments[name]})
-            yield evaluate, distil, [setting for setting in jobs if setting not in whole]
+            summarise = self._job(
+                "summarise", name, {}, read, small, {"configuration": self._experiments[name]}
+            )
+            yield evaluate, summarise, [setting for setting in jobs if setting not in whole]
 
     def _known(self, name: str, setting: str) -> dict:
         """What the evaluation knows of a setting, as `zoo_of` of the workflow's rules says it."""

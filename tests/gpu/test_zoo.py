@@ -10,7 +10,7 @@ import yaml
 from gpu import switches
 from gpu.walk import walk
 from lineage.experiment.config import checked
-from lineage.results.summarise import distil
+from lineage.results.summarise import write_summaries
 from lineage.storage.parquet import read_tables
 from lineage.storage.schemas import MODELS
 
@@ -58,7 +58,9 @@ def test_a_zoo_of_three_generations_is_trained_scored_and_evaluated(device, figu
     results = folder / "results"
     if not list(results.glob("*/results.parquet")):
         pytest.fail(f"the time allowed {len(models)} models, none of them scored; run again to go on")
-    tables = distil(results, tmp_path / "tables" if switches.IS_TINY else switches.OUT, config["experiments"])
+    tables = write_summaries(
+        results, tmp_path / "tables" if switches.IS_TINY else switches.OUT, config["experiments"]
+    )
     say(
         f"{len(tables)} tables; not evaluated: {', '.join(walked.missing) or 'nothing'}; {walked.seconds:.0f} s"
     )

@@ -49,9 +49,9 @@ def walk(config: dict, folder: Path, *, workers: int, limit: float, say: Callabl
         run = _in_processes if workers else _here
         waiting = run(waiting, config["device"], folder / "results" / "logs", workers, began + limit, say)
     worker, missing = Worker(config["device"], folder / "results" / "logs"), []
-    for evaluate, distil, unfinished in plan.evaluations():
+    for evaluate, summarise, unfinished in plan.evaluations():
         worker.run(evaluate)
-        worker.run(distil)
+        worker.run(summarise)
         missing += [f"{evaluate.wildcards['experiment']} {setting}" for setting in unfinished]
         say(f"{evaluate.wildcards['experiment']} evaluated, {time.monotonic() - began:.0f} s")
     return Walked(not waiting, missing, time.monotonic() - began)

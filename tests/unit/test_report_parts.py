@@ -1,7 +1,6 @@
-"""Parts of the report: names, colours, layouts, files, and what a run is distilled into."""
+"""Parts of the report: names, colours, layouts, files, and the small tables that sum up a run."""
 
 import io
-import itertools
 import json
 import re
 import xml.etree.ElementTree as ElementTree
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from colorspacious import cspace_convert
 from every_result import GAPS, METHODS, PROBES, N, rows_of, write_every_result
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,55 +17,16 @@ from lineage_network import SHARES_RIGHT, edges
 from PIL import Image
 
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, with_count
-from lineage.report import palette
 from lineage.report.figures.accuracy import block_figures, candidates_figures, gap_figures, probe_figures
 from lineage.report.figures.hybrids import origin_figures
 from lineage.report.figures.layout import ancestry, circle, family_tree, in_family_order, tree
-from lineage.report.figures.network import chord, details, family, shown_methods
+from lineage.report.figures.network import chord, details, family
 from lineage.report.figures.p_values import shares
 from lineage.report.files import write_figures
 from lineage.report.inputs import read_inputs
+from lineage.results.methods import shown_methods
 from lineage.results.names import number_in, without_probe
 from lineage.results.summarise import calibration, pairs, stages
-
-PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
-BLIND = ("deuteranomaly", "protanomaly", "tritanomaly")
-
-
-def rgb(colour: str) -> np.ndarray:
-    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
-
-
-def luminance(colour: np.ndarray) -> float:
-    """Relative luminance as WCAG 2.2 defines it."""
-    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-HUES = sorted({colour for colour, _ in palette.FAMILIES.values()} - {palette.INK})
-
-
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("colour", [*HUES, palette.WRONG, palette.OTHER[0]])
-def test_colours_have_a_contrast_of_3_with_the_page(colour, page):
-    low, high = sorted([luminance(rgb(colour)), luminance(np.array(PAGES[page]) / 255)])
-    assert (high + 0.05) / (low + 0.05) >= 3
-
-
-@pytest.mark.parametrize("kind", [None, *BLIND])
-def test_colours_stay_apart_for_the_colour_blind(kind):
-    """In CAM02-UCS, where 1 is about what an eye can just tell."""
-
-    def seen(colour: str) -> np.ndarray:
-        if kind is None:
-            return cspace_convert(rgb(colour), "sRGB1", "CAM02-UCS")
-        sight = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
-        return cspace_convert(
-            np.clip(cspace_convert(rgb(colour), sight, "sRGB1"), 0, 1), "sRGB1", "CAM02-UCS"
-        )
-
-    for one, other in itertools.combinations(HUES, 2):
-        assert np.linalg.norm(seen(one) - seen(other)) > 20, (one, other)
 
 
 def test_shares_of_p_values_are_their_empirical_distribution():
@@ -76,16 +35,6 @@ def test_shares_of_p_values_are_their_empirical_distribution():
     expected = scipy.stats.ecdf([10**value for value in log10_p]).cdf
     np.testing.assert_allclose(found["p"], expected.quantiles, atol=1e-4)
     np.testing.assert_allclose(found["share"], expected.probabilities, atol=1e-4)
-
-
-def test_no_two_families_share_both_colour_and_shape():
-    assert len(set(palette.FAMILIES.values())) == len(palette.FAMILIES)
-
-
-def test_a_methods_colour_does_not_depend_on_what_else_is_drawn():
-    alone = palette.styles(["detector"])
-    assert palette.styles(["cka/path", "l1/path"]) == {"path": palette.FAMILIES["path"]}
-    assert alone["detector"] == palette.styles(["cka/path", "detector", "weight_l2"])["detector"]
 
 
 @given(st.integers(0, 10**6), st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True))

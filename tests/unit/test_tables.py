@@ -156,7 +156,7 @@ def test_a_missing_file_is_told_and_no_table_is_written(tmp_path):
 
 
 def test_tables_need_no_torch():
-    code = "import sys, lineage.tables, lineage.summary, lineage.cli; print('torch' in sys.modules)"
+    code = "import sys, lineage.results.tables, lineage.results.summary, lineage.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 SHOWN = {"report", "figures"}
-TABLES = {"evaluate", "distil", "tables", *SHOWN}
+TABLES = {"evaluate", "summarise", "tables", *SHOWN}
 SIMILARITIES = {"similarity full/p0/0", "similarity full/p1/0"}
 DETECTOR = {"detector full/both/0"}
 

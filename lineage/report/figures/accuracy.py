@@ -10,6 +10,7 @@ from lineage.report.figure import Figure, one_each
 from lineage.report.figures.panels import panels
 from lineage.report.inputs import Inputs
 from lineage.results.intervals import wilson_interval
+from lineage.results.methods import is_of_weights
 from lineage.results.names import differs_in_probe, in_numbers, number_in, without_probe
 
 INTERVAL = "Bars are 95 % intervals (Wilson), the dotted line is chance."
@@ -20,7 +21,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
     for (experiment, setting), rows in one_each(inputs.accuracy, ["experiment", "setting"]):
         n = rows["n"].iloc[0]
         shown = rows[["method", "mean", "low", "high", "n", "seeds", "chance"]].round(4)
-        shown = shown.assign(family=shown["method"].map(palette.family_of))
+        shown = shown.assign(family=shown["method"].map(palette.label_of))
         methods = list(shown["method"])
         colour = palette.colour(methods)
         base = alt.Chart(shown).encode(
@@ -105,7 +106,7 @@ def layer_figures(inputs: Inputs) -> Iterator[Figure]:
 
 def _with_intervals(curves: pd.DataFrame) -> pd.DataFrame:
     """Curves of features in per cent, with Wilson's interval."""
-    curves = curves[~curves["similarity"].str.startswith("weight_")]
+    curves = curves[~curves["similarity"].map(is_of_weights).astype(bool)]
     bounds = [wilson_interval(*pair) for pair in zip(curves["accuracy"], curves["n"], strict=True)]
     return curves.assign(
         mean=100 * curves["accuracy"],

@@ -19,7 +19,7 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
         shown = shown.rename(columns={"low": "from", "high": "to"}).assign(
             right_low=[round(low, 4) for low, _ in bounds],
             right_high=[round(high, 4) for _, high in bounds],
-            family=shown["method"].map(palette.family_of),
+            family=shown["method"].map(palette.label_of),
         )
         methods = list(shown["method"])
         n = shown.groupby("method")["n"].sum()

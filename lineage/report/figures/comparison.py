@@ -34,7 +34,7 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
         ]
     )
     shown = rows[["run", "method", "mean", "std", "low", "high", "n"]].round(4)
-    shown = shown.assign(family=shown["method"].map(palette.family_of), high=shown["high"].clip(upper=100))
+    shown = shown.assign(family=shown["method"].map(palette.label_of), high=shown["high"].clip(upper=100))
     methods = list(shown["method"])
     colour = palette.colour(methods, shown=False)
     base = alt.Chart().encode(y=alt.Y("method:N", sort=None, title=None))

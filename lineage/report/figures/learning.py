@@ -19,7 +19,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
         shown = long.assign(
             children=long["children"].map(LOSSES),
             loss=[float(f"{loss:.3g}") for loss in long["value"]],
-            family=long["method"].map(palette.family_of),
+            family=long["method"].map(palette.label_of),
         )
         shown = shown.drop(columns="value")
         seeds = shown["seed"].nunique()

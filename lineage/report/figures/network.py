@@ -22,7 +22,7 @@ LOOKS = {
     ROOT: (palette.FILL, "square"),
     RIGHT: (palette.INK, "circle"),
     WRONG: (palette.WRONG, "cross"),
-    UNDECIDED: (palette.FAMILIES["direct"][0], "diamond"),
+    UNDECIDED: (palette.UNDECIDED, "diamond"),
     UNASKED: (palette.MUTED, "triangle-up"),
 }
 """Colour and shape of a model: undecided if several candidates tie, not asked if it is in no test set."""

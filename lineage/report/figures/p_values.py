@@ -23,7 +23,7 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
         chart = alt.layer(
             diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
             alt.Chart(shown)
-            .mark_line(interpolate="step-after", point=True, color=palette.FAMILIES["path"][0])
+            .mark_line(interpolate="step-after", point=True, color=palette.FILL)
             .encode(x=x, y=y, tooltip=["p", "share", "pairs"]),
         ).properties(height=220)
         yield Figure(

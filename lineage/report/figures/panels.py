@@ -5,6 +5,7 @@ import pandas as pd
 
 from lineage.report import palette
 from lineage.report.figure import PANEL
+from lineage.results.methods import similarity_of
 
 
 def panels(
@@ -25,7 +26,7 @@ def panels(
     kept += ["chance"] if "chance" in frame else []
     rows = frame[kept].round(4)
     rows = rows.assign(
-        family=rows["method"].map(palette.family_of), similarity=rows["method"].map(palette.similarity_of)
+        family=rows["method"].map(palette.label_of), similarity=rows["method"].map(similarity_of)
     )
     counts = sorted(set(rows["n"]))
     told = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} … {counts[-1]}"

@@ -1,4 +1,4 @@
-"""Distils an experiment's scores, predictions and logs into the small tables that the report reads."""
+"""Summarises an experiment's scores, predictions and logs as the small tables that the report reads."""
 
 from pathlib import Path
 
