@@ -172,7 +172,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
 ) -> None:
     """Recomputes an audit from its inputs and names what differs; exit code 1 if anything does."""
-    from lineage.auditing.report.bundle import differences
+    from lineage.auditing.verify import differences
 
     found = differences(bundle)
     for line in found:

@@ -12,8 +12,8 @@ from hostile import HOSTILE, MARKER
 from safetensors.numpy import load_file, save_file
 from test_audit_evidence import ROOTS, child_of, network
 
-from lineage.auditing.report.bundle import differences
 from lineage.auditing.stages.verdict import EXIT_CODES
+from lineage.auditing.verify import differences
 
 ROOT = Path(__file__).parents[2]
 GIGABYTE = 2**30
@@ -225,7 +225,7 @@ def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
         for number in range(count):
             save_file(network(number, widths=(1000, 1000, 1000, 10)), many / f"{number}.safetensors")
         code = (
-            "import resource, sys\nfrom lineage.auditing.report.bundle import audit\n"
+            "import resource, sys\nfrom lineage.auditing.run import audit\n"
             f"audit({str(many / '0.safetensors')!r}, {str(many)!r}, store_digests=False)\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )

@@ -97,7 +97,7 @@ def test_a_network_lies_between_if_the_child_contains_it_and_not_the_reverse(
 
 
 class Family:
-    """Matrices of a root, its child and its grandchild, and of an independent child, as relatives of the grandchild."""
+    """Matrices of a root, its child, grandchild and independent child, as relatives of the grandchild."""
 
     def __init__(self):
         generator = np.random.default_rng(0)
