@@ -45,7 +45,7 @@ class Prober:
         Raises:
             UserError: if either has not the architecture's tensors.
         """
-        from lineage.similarity.pairs import score_pair
+        from lineage.similarity.score import score_pair
 
         scores = score_pair(
             self._network(candidate),

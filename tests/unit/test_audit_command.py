@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hostile_pickles  # noqa: F401  # adds to HOSTILE
 import numpy as np
 import pytest
 from hostile import HOSTILE, MARKER

@@ -27,7 +27,7 @@ BREACHES = [
     ("scores", "similarity/path.py", "from lineage.training.fit import fit"),
     ("similarity", "similarity/path.py", "from lineage.detector.model import Detector"),
     ("relation", "relation/naming.py", "from lineage.checkpoints.read import open_model"),
-    ("audits", "index/digest.py", "from lineage.similarity.pairs import score_pair"),
+    ("audits", "index/digest.py", "from lineage.similarity.score import score_pair"),
     (
         "audits",
         "auditing/stages/verdict.py",
