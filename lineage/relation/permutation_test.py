@@ -10,8 +10,8 @@ the given order are compared with what a random order of the child's rows would 
   several, the order that is tested would break the tie.) Whatever G is, P(K ≥ k) ≤ 1/k!, because at most
   n!/k!/(n−k)! choices of k rows can all match, each with probability (n−k)!/n!.
 
-The p-value is the larger of both. So it is valid where a few rows dominate, never rests on a normal tail alone, and is
-never below 1/n!.
+The p-value is the larger of both. So it is valid where a few rows dominate, is never below 1/n!, and never rests on a
+normal tail alone.
 n rows, k columns.
 """
 
@@ -57,7 +57,7 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     spread = float(np.square(overlap - column - row[:, None] + overlap.mean()).sum(dtype=np.float64))
     sd = math.sqrt(spread / (rows - 1))
     similarity = float(np.trace(overlap, dtype=np.float64)) / rows
-    if sd < 1e-9:
+    if sd < TIE:
         return RowTest(rows, similarity, 0.0, 0, 0.0)
     z = rows * (similarity - float(overlap.mean(dtype=np.float64))) / sd
     as_similar = overlap >= np.diagonal(overlap)[:, None] - TIE
