@@ -34,6 +34,8 @@ from lineage.storage.schemas import (
     SCORES,
     STAGES,
 )
+from lineage.types.experiment import Experiment
+from lineage.types.inputs import Data
 
 PAIR_METHODS = ("detector", "weight_l2", "cosine/direct", "cka/path")
 """Whose scores are kept: one method a family."""
@@ -247,7 +249,7 @@ def run(experiment: str, folder: Path, configuration: dict | None) -> pd.DataFra
     facts = {}
     if configuration is not None:
         facts["configuration"] = digest_of(configuration)
-        facts |= described(configuration)
+        facts |= described(Experiment.of(configuration))
     finished = (folder / experiment / "results.parquet").stat().st_mtime
     facts["date"] = datetime.fromtimestamp(finished, UTC).date().isoformat()
     logs = [path.read_text() for path in folder.glob(f"logs/{experiment}/**/*.log")]
@@ -268,27 +270,26 @@ def run(experiment: str, folder: Path, configuration: dict | None) -> pd.DataFra
     return pd.DataFrame({"what": list(facts), "value": list(facts.values())})
 
 
-def described(configuration: dict) -> dict[str, str]:
-    """How large an experiment is, in words; `configuration` is checked, so that every default is there."""
-    zoo = Zoo(configuration)
-    network, roots, probe = (configuration[key] for key in ("network", "roots", "probe"))
+def described(experiment: Experiment) -> dict[str, str]:
+    """How large an experiment is, in words."""
+    zoo = Zoo(experiment)
+    network, roots, probe = experiment.network, experiment.roots, experiment.probe
     children = [child for setting in zoo.settings for child in zoo.children(setting)]
-    images = {
-        child.recipe.get("images", "all") for child in children if "images_per_class" not in child.recipe
-    }
+    recipes = [child.recipe for child in children]
+    images = {recipe.images or "all" for recipe in recipes if recipe.images_per_class is None}
     amount = f", {' or '.join(sorted(map(str, images)))} images" if images else ""
     return {
-        "network": f"{network['name']}, {network['image_size']} px",
-        "roots": f"{len(zoo.roots)} on {_name_of(roots['data'])}, {roots.get('images', 'all')} images, "
-        f"{roots['epochs']} epochs",
+        "network": f"{network.name}, {network.image_size} px",
+        "roots": f"{len(zoo.roots)} on {_name_of(roots.data)}, {roots.images or 'all'} images, "
+        f"{roots.epochs} epochs",
         "children": f"{len(children)} in {len(zoo.settings)} settings{amount}",
-        "probe": f"{probe['images']} of {_name_of(probe['data'])}",
+        "probe": f"{probe.images} of {_name_of(probe.data)}",
     }
 
 
-def _name_of(data: dict) -> str:
+def _name_of(data: Data) -> str:
     """A data source without the folder that its file lies in."""
-    return Path(data["source"].partition(":")[2]).name.removesuffix(".parquet").removesuffix("-{split}")
+    return Path(data.source.partition(":")[2]).name.removesuffix(".parquet").removesuffix("-{split}")
 
 
 def experiments_of(path: Path) -> dict:

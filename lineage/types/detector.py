@@ -11,8 +11,8 @@ BOTH = "both"
 class DetectorOptions(Plain):
     """What a detector and all detectors of an experiment have in common."""
 
-    layers: tuple[str, ...] = ()
-    """The tapped layers that are looked at; empty: the last."""
+    layers: tuple[str, ...] | None = None
+    """The tapped layers that are looked at; None: the last."""
     width: int = 32
     """Of tokens; a multiple of 4."""
     blocks: int = 1

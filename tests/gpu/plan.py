@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 from lineage.experiment.conditions import ancestor_in
 from lineage.experiment.zoo import Model, Zoo
+from lineage.types.experiment import Experiment
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -57,7 +57,7 @@ class Plan:
     def __init__(self, config: dict, results: Path):
         self._config, self._results = config, results
         self._experiments = config["experiments"]
-        self._zoos = {name: Zoo(experiment) for name, experiment in self._experiments.items()}
+        self._zoos = {name: Zoo(Experiment.of(experiment)) for name, experiment in self._experiments.items()}
         self._common = {"device": config["device"], "threads": config["threads"], "code": code_of_all()}
         self.models = sum(1 for _ in self._own_models())
 
@@ -155,13 +155,13 @@ class Plan:
     def _pretraining(self, name: str) -> Iterator[Job]:
         for root in self._zoos[name].roots:
             output = self._trained(name, "pretrain", root.id)
-            yield self._job("pretrain", name, {"root": root.id}, {}, output, {"model": asdict(root)})
+            yield self._job("pretrain", name, {"root": root.id}, {}, output, {"model": root.plain()})
 
     def _finetuning(self, name: str, setting: str) -> Iterator[Job]:
         for wildcards, children in self._blocks(name, setting):
             sources = self._files("weights", name, sorted({child.parent for child in children}))
             output = self._trained(name, "finetune", *wildcards.values())
-            params = {"children": [asdict(child) for child in children]}
+            params = {"children": [child.plain() for child in children]}
             yield self._job("finetune", name, wildcards, {"sources": sources}, output, params)
 
     def _features(self, name: str, wildcards: dict, models: list[Model], path: str) -> Job:

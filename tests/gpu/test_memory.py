@@ -10,6 +10,7 @@ from lineage.networks.backbone import Backbone, state_of
 from lineage.progress import untracked
 from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
+from lineage.types.inputs import Network
 
 NETWORK = SMALL["timm:resnet18"]
 COUNT, FEW = 8, 2
@@ -48,7 +49,7 @@ def scored(tmp_path_factory, device):
             of_block = [f"c{number}" for number in range(first, min(first + block, children))]
             rows = block_scores(
                 of_block, [f"p{number}" for number in range(candidates)], Weights([folder / "weights.h5"]),
-                Features([folder / "features.h5"]), probe, NETWORK, CONFIG, device=device, tracked=untracked,
+                Features([folder / "features.h5"]), probe, Network(**NETWORK), CONFIG, device=device, tracked=untracked,
             )  # fmt: skip
             for _ in rows:
                 pass

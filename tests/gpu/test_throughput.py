@@ -12,6 +12,8 @@ from gpu import switches
 from gpu.networks import LARGE, SMALL, noise
 from lineage.experiment.zoo import Model
 from lineage.training.fit import trained
+from lineage.types.inputs import Network
+from lineage.types.recipe import Recipe
 
 EPOCHS = 2 if switches.IS_TINY else 3
 AT_32 = {"timm:resnet18, 32 px": (SMALL["timm:resnet18"], 8192, 512)}
@@ -48,12 +50,16 @@ def test_pre_training_and_fine_tuning_are_timed(name, precision, device, figures
               "momentum": 0.9, "weight_decay": 0.0, "clip": 1.0}  # fmt: skip
     if precision != "float32":
         recipe["mixed_precision"] = precision
-    root = Model(id="p0", setting="roots", parent=None, index=0, generation=1, seed=0, recipe=recipe)
-    child = Model(id="p0.full.000", setting="full", parent="p0", index=0, generation=2, seed=1, recipe=recipe)
+    root = Model(
+        id="p0", setting="roots", parent=None, index=0, generation=1, seed=0, recipe=Recipe.of(recipe)
+    )
+    child = Model(
+        id="p0.full.000", setting="full", parent="p0", index=0, generation=2, seed=1, recipe=Recipe.of(recipe)
+    )
     state, speeds = None, {}
     for kind, model in {"pre-training": root, "fine-tuning": child}.items():
         clock = Clock()
-        row, state = trained(model, network, images, state, device, clock)
+        row, state = trained(model, Network(**network), images, state, device, clock)
         assert row["loss"] < float("inf")
         assert all(value.dtype == torch.float32 for value in state.values() if value.is_floating_point())
         speeds[kind] = count / clock.median

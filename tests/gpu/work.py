@@ -16,6 +16,7 @@ from gpu.plan import SCRIPTS, Job
 from lineage.data.images import Images
 from lineage.errors import UserError
 from lineage.jobs.device import chosen_device
+from lineage.types.inputs import Data, Network
 
 
 class Named(list):
@@ -53,12 +54,12 @@ class Worker:
 
     def __init__(self, device: str, logs: Path):
         self._device, self._logs = device, logs
-        self._kept: dict[str, Images] = {}
+        self._kept: dict[tuple[Data, Network], Images] = {}
         self._load = lineage.data.load.load_data
 
-    def load_data(self, data: dict, network: dict) -> Images:
+    def load_data(self, data: Data, network: Network) -> Images:
         """As `lineage.data.load.load_data`, once for each data."""
-        key = json.dumps([data, network], sort_keys=True)
+        key = (data, network)
         if key not in self._kept:
             images = self._load(data, network)
             pixels = torch.from_numpy(images.pixels[:].transpose(0, 3, 1, 2).copy())
