@@ -20,9 +20,10 @@ from lineage.detector.training import TrainingConfig, train_detector
 from lineage.networks.architectures import build
 from lineage.progress import tracked
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
+from lineage.types.inputs import Network
 
 LAYER, MATRIX = "layer2", "layer2.0.weight"
-NETWORK = {"name": "fc", "channels": 1, "image_size": 28}
+NETWORK = Network(name="fc", channels=1, image_size=28)
 SAMPLES = 128
 
 
@@ -34,7 +35,7 @@ def parent_of(children: int, parents: int) -> dict[str, str]:
 def write_zoo(folder: Path, children: int, parents: int) -> None:
     """Writes the weights that a detector looks at, and features."""
     generator = torch.Generator().manual_seed(0)
-    size = {key: NETWORK[key] for key in ("channels", "image_size")}
+    size = {"channels": NETWORK.channels, "image_size": NETWORK.image_size}
     states = {f"p{seed}": build("fc", classes=10, seed=seed, **size).state_dict() for seed in range(parents)}
     features = {model: torch.rand(SAMPLES, 256, generator=generator) for model in states}
     parent = parent_of(children, parents)

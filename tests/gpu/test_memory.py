@@ -49,7 +49,8 @@ def scored(tmp_path_factory, device):
             of_block = [f"c{number}" for number in range(first, min(first + block, children))]
             rows = block_scores(
                 of_block, [f"p{number}" for number in range(candidates)], Weights([folder / "weights.h5"]),
-                Features([folder / "features.h5"]), probe, Network(**NETWORK), CONFIG, device=device, tracked=untracked,
+                Features([folder / "features.h5"]), probe, Network(**NETWORK),
+                CONFIG, device=device, tracked=untracked,
             )  # fmt: skip
             for _ in rows:
                 pass

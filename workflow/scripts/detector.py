@@ -10,15 +10,19 @@ from lineage.networks.architectures import seeded
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import HISTORY, PREDICTIONS
+from lineage.types.detector import Detector
 from lineage.types.inputs import Network
+
+OF_NETWORK = ("inputs", "no_parent", "width", "blocks", "crop", "alpha")
+OF_TRAINING = ("epochs", "patience", "learning_rate", "batch_size")
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
-    zoo, settings, seed = params.zoo, params.detector, int(wildcards.seed)
+    zoo, settings, seed = params.zoo, Detector.of(params.detector), int(wildcards.seed)
     weights, features = Weights(snakemake.input.weights), Features(snakemake.input.features)
     on_path = PathFeatures(snakemake.input.on_path) if snakemake.input.on_path else None
-    layers = [layer for layer in features.layers if layer in (settings["layers"] or features.layers[-1:])]
-    of_network = {key: settings[key] for key in ("inputs", "no_parent", "width", "blocks", "crop", "alpha")}
+    layers = [layer for layer in features.layers if layer in (settings.layers or features.layers[-1:])]
+    of_network = {key: getattr(settings, key) for key in OF_NETWORK}
     with seeded(seed):
         detector = LineageDetector(layers=layers, pool=params.pool, **of_network).to(run.device)
     candidates = [*zoo["candidates"], *zoo["unseen"]]
@@ -32,9 +36,7 @@ with stage(snakemake) as run:
         detector.kinds,
         on_path,
     )
-    config = TrainingConfig(
-        seed=seed, **{key: settings[key] for key in ("epochs", "patience", "learning_rate", "batch_size")}
-    )
+    config = TrainingConfig(seed=seed, **{key: getattr(settings, key) for key in OF_TRAINING})
     history = train_detector(
         detector, episodes, zoo["parts"], config, run.device, run.tracked, zoo["candidates"]
     )
