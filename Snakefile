@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from lineage.jobs.lock import check_no_slurm_jobs
+from lineage.results.summary import print_summary
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -8,7 +10,7 @@ CONFIG = "config/config.yaml"  # of the working folder, or else of the checkout
 
 if not workflow.overwrite_configfiles:
 
-    configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.basedir, CONFIG))
+    configfile: CONFIG if Path(CONFIG).exists() else str(Path(workflow.current_basedir, CONFIG))
 
 
 include: "workflow/rules/mistakes.smk"
@@ -36,4 +38,4 @@ onstart:
 
 
 onsuccess:
-    print_summary(Path("results"))
+    print_summary(Path(rules.tables.output.markdown).parents[1])

@@ -1,7 +1,10 @@
 """neural-lineage: tells which network another network was fine-tuned from.
 
-Public names are imported when first used, so `import lineage` costs nothing.
+Public names are imported when first used, so `import lineage` costs nothing. Type checkers read them in
+`__init__.pyi`; docs/api.md shows how to use them.
 """
+
+__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "score_pair"]
 
 
 def __getattr__(name: str) -> object:
@@ -10,9 +13,15 @@ def __getattr__(name: str) -> object:
 
     homes = {
         "LineageDetector": "lineage.detector.file",
+        "SIMILARITIES": "lineage.similarity.measures",
         "UserError": "lineage.errors",
         "score_pair": "lineage.similarity.pairs",
     }
     if name not in homes:
         raise AttributeError(f"module 'lineage' has no attribute {name!r}; it offers {', '.join(homes)}")
     return getattr(import_module(homes[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names and what Python itself adds."""
+    return sorted({*globals(), *__all__})

@@ -20,7 +20,7 @@ ARTIFACT = "detector"
 class LineageDetector(DetectorNetwork):
     """A `DetectorNetwork` with its file; takes the same arguments."""
 
-    def save(self, path: str | Path, **attributes) -> None:
+    def save(self, path: str | Path, **attributes: str | float) -> None:
         """Writes weights and configuration to an HDF5 file, with attributes that say how it was made."""
         described = {"id": ARTIFACT, "config": json.dumps(self.config)}
         write_weights(path, [(described, self.state_dict())], **attributes)
@@ -43,7 +43,7 @@ class LineageDetector(DetectorNetwork):
 
     def probabilities(
         self, child: nn.Module, candidates: Mapping[str, nn.Module], probe: Tensor
-    ) -> pd.Series:
+    ) -> "pd.Series[float]":
         """The probability of each candidate, and of `no parent` if it was trained to say so.
 
         Args:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lineage.errors import UserError
+from lineage.similarity.inputs import list_of_names
 
 INPUTS = ("both", "weights", "features")
 EPSILON = 1e-5
@@ -70,7 +71,7 @@ class DetectorNetwork(nn.Module):
         super().__init__()
         if inputs not in INPUTS:
             raise UserError(f"detector.inputs: expected one of {', '.join(INPUTS)}, but got {inputs!r}")
-        self.layers = list(layers)
+        self.layers = list_of_names("layers", layers)
         self.crop = crop
         self.config = {
             "layers": self.layers, "inputs": inputs, "no_parent": no_parent, "width": width,

@@ -14,6 +14,7 @@ from lineage.detector.model import DetectorNetwork
 from lineage.errors import UserError
 from lineage.experiment.conditions import NO_PARENT
 from lineage.networks.backbone import Backbone, state_of
+from lineage.similarity.inputs import check_networks, first_pass
 from lineage.similarity.path import change, on_path
 
 CHILD = object()
@@ -88,20 +89,30 @@ def predictions(
 @torch.no_grad()
 def probabilities(
     detector: DetectorNetwork, child: nn.Module, candidates: Mapping[str, nn.Module], probe: Tensor
-) -> pd.Series:
+) -> "pd.Series[float]":
     """See `LineageDetector.probabilities`."""
+    if not isinstance(candidates, Mapping):
+        raise UserError(
+            "candidates: expected networks by name, as {'a': network, 'b': network}, but got an object of the type "
+            f"{type(candidates).__name__}"
+        )
     if len(candidates) < 2:
         raise UserError(
             f"candidates: expected at least two, to compare them with each other, but got {len(candidates)}"
         )
+    named = {f"candidate {name!r}": network for name, network in candidates.items()}
+    check_networks({"child": child} | named, probe)
     alpha, theta_c = detector.config["alpha"], state_of(child)
-    of_child = _backbone(detector, child, probe)
+    with first_pass("child", child, probe):
+        of_child = _backbone(detector, child, probe)
     shapes = {name: tensor.shape for name, tensor in theta_c.items()}
     matrices = [weight_matrix(shapes, layer, of_child.parameters[layer]) for layer in of_child.layers]
     weights = [{CHILD: theta_c[matrix].cpu()} for matrix in matrices]
     features = [{CHILD: values.cpu()} for values in of_child(theta_c, probe).values()]
     for name, network in candidates.items():
-        backbone, theta_p = _backbone(detector, network, probe), state_of(network)
+        with first_pass(f"candidate {name!r}", network, probe):
+            backbone = _backbone(detector, network, probe)
+        theta_p = state_of(network)
         try:
             delta = change(backbone, theta_p, theta_c)
         except UserError as error:

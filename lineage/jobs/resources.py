@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lineage.errors import UserError
+
 BASE_MB = 1500
 """An interpreter with torch, torchvision and timm (0.85 GB measured), and Snakemake's own two (0.3 GB)."""
 BYTES = 4
@@ -76,6 +78,15 @@ def requested(work: Work, attempt: int = 1, *, device: str = "cpu") -> dict[str,
         "mem_mb": doubled * math.ceil(BASE_MB + (numbers * BYTES + work.rows * ROW_BYTES) / 1e6),
         "runtime": doubled * max(LEAST_MINUTES, math.ceil(MARGIN * seconds / 60)),
     }
+
+
+def check_cores(threads: int, cores: int | None) -> None:
+    """Raises a UserError if a run on this machine has fewer cores than each job has threads; None: no bound."""
+    if cores and cores < threads:
+        raise UserError(
+            f"threads: {threads} in the configuration, but this run has {cores} cores; "
+            "give more --cores or set threads lower"
+        )
 
 
 def parameters_in(weights: str | Path, models: int = 1) -> int:

@@ -11,6 +11,7 @@ from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
 from lineage.progress import Tracked
 from lineage.similarity.approximations import APPROXIMATIONS, check_approximations, linearised, taylor
+from lineage.similarity.inputs import check_networks, first_pass, list_of_names, list_of_numbers
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
 from lineage.similarity.path import BATCH_NORM, change, on, on_path
 from lineage.storage.hdf5 import Features, Weights
@@ -56,15 +57,22 @@ def score_pair(
         Columns layer, similarity, approximation, alpha, score; `direct` has alpha 0.
 
     Raises:
-        UserError: for an unknown name, an alpha out of range, or networks of different backbones.
+        UserError: for an unknown name, an alpha out of range, wrapped or compiled networks, networks of different
+            backbones, dtypes or devices, or a probe that they cannot take.
     """
-    names = [*SIMILARITIES, *WEIGHT_SIMILARITIES] if similarities is None else list(similarities)
-    approximations = list(approximations)
+    if similarities is None:
+        similarities = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
+    names = list_of_names("similarities", similarities)
+    approximations = list_of_names("approximations", approximations)
+    alphas = list_of_numbers("alphas", alphas)
+    layers = None if layers is None else list_of_names("layers", layers)
+    check_networks({"parent": parent, "child": child}, probe)
     check_similarities(names)
     check_approximations(approximations, alphas)
     if batch_norm not in BATCH_NORM:
         raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM)}, but got {batch_norm!r}")
-    backbone = Backbone(parent, probe, layers=layers, pool=pool)
+    with first_pass("parent", parent, probe):
+        backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
     delta = change(backbone, theta_p, theta_c)
     _refuse_added_layers(backbone, theta_p, theta_c)

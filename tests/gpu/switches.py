@@ -1,6 +1,7 @@
 """What the environment says of a run of these tests; tests/gpu/README.md lists the variables."""
 
 import os
+import time
 from pathlib import Path
 
 import torch
@@ -15,9 +16,19 @@ DATA = os.environ.get("LINEAGE_GPU_DATA") or None
 RUN = Path(os.environ.get("LINEAGE_GPU_RUN") or Path(__file__).parents[2] / "build" / "gpu")
 """Where the zoo's artifacts are kept: a run that was cut off goes on from them. 20 GB."""
 LIMIT = float(os.environ.get("LINEAGE_GPU_LIMIT", "300"))
-"""Seconds that the zoo may take."""
+"""Seconds that the zoo's jobs may take."""
+TOTAL = float(os.environ.get("LINEAGE_GPU_TOTAL", "480"))
+"""Seconds that all of the tests may take: the zoo gets no more than what the others left."""
+EVALUATING = 40.0
+"""Seconds kept of them for the zoo's evaluation."""
+BEGAN = time.monotonic()
 WORKERS = int(os.environ.get("LINEAGE_GPU_WORKERS", "10"))
 """Processes that share the device while the zoo is made."""
+
+
+def zoo_limit() -> float:
+    """Seconds that the zoo's jobs may take from now on."""
+    return min(LIMIT, TOTAL - EVALUATING - (time.monotonic() - BEGAN))
 
 
 def why_not() -> str | None:

@@ -44,7 +44,7 @@ def say(line: str) -> None:
 def test_a_zoo_of_three_generations_is_trained_scored_and_evaluated(device, figures, tmp_path):
     config = configuration(device.type)
     folder = tmp_path if switches.IS_TINY else switches.RUN
-    walked = walk(config, folder, workers=switches.WORKERS, limit=switches.LIMIT, say=say)
+    walked = walk(config, folder, workers=switches.WORKERS, limit=switches.zoo_limit(), say=say)
     models = read_tables(sorted(folder.rglob("models.parquet")), MODELS)
     roots = models[models["generation"] == 1]
     counts = {

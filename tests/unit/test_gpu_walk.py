@@ -108,3 +108,12 @@ def test_images_kept_on_the_device_are_equal_to_the_last_bit(normal):
     kept = KeptImages(**vars(images), bytes_there=there)
     for index in (None, np.array([3, 1, 19])):
         assert torch.equal(kept.tensor(index), images.tensor(index))
+
+
+def test_settings_that_are_whole_when_the_time_is_up_are_evaluated(tmp_path):
+    walk(config(), tmp_path, workers=0, limit=60, say=lambda line: None)
+    next(tmp_path.rglob("similarity/g3/**/scores.parquet")).unlink()
+    walked = walk(config(), tmp_path, workers=0, limit=0, say=lambda line: None)
+    assert not walked.is_whole
+    assert walked.missing == ["zoo g3"]
+    assert set(read_table(tmp_path / "results" / "zoo" / "results.parquet", RESULTS)["setting"]) == {"g2"}

@@ -1,16 +1,14 @@
 rule features:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        weights=lambda wildcards: files_of(
-            "weights", wildcards.experiment, ids_of(block_of(wildcards))
-        ),
+        weights=lambda wildcards: [child_weights(wildcards)],
     output:
-        features="results/{experiment}/features/{setting}/{parent}/{block}/features.h5",
+        features="<results>/<features>/features.h5",
     log:
-        text="results/logs/{experiment}/features/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/features/{setting}/{parent}/{block}.time.json",
+        text="<logs>/<features>.log",
+        time="<logs>/<features>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/features/{setting}/{parent}/{block}.jsonl"
+        "<benchmarks>/<features>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -36,16 +34,16 @@ rule features:
 use rule features as root_features with:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        weights=lambda wildcards: files_of(
-            "weights", wildcards.experiment, ids_of(ZOOS[wildcards.experiment].roots)
+        weights=lambda wildcards: PATHS[wildcards.experiment].weights(
+            ids_of(ZOOS[wildcards.experiment].roots)
         ),
     output:
-        features="results/{experiment}/features/roots/features.h5",
+        features="<results>/<root_features>/features.h5",
     log:
-        text="results/logs/{experiment}/features/roots.log",
-        time="results/logs/{experiment}/features/roots.time.json",
+        text="<logs>/<root_features>.log",
+        time="<logs>/<root_features>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/features/roots.jsonl"
+        "<benchmarks>/<root_features>.jsonl"
     params:
         models=lambda wildcards: ids_of(ZOOS[wildcards.experiment].roots),
 
@@ -53,21 +51,16 @@ use rule features as root_features with:
 rule path_features:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        weights=lambda wildcards: files_of(
-            "weights",
-            wildcards.experiment,
-            [
-                *ids_of(block_of(wildcards)),
-                *candidates_of(wildcards),
-            ],
+        weights=lambda wildcards: PATHS[wildcards.experiment].weights(
+            [*ids_of(block_of(wildcards)), *candidates_of(wildcards)]
         ),
     output:
-        features="results/{experiment}/path_features/{setting}/{parent}/{block}/features.h5",
+        features="<results>/<path_features>/features.h5",
     log:
-        text="results/logs/{experiment}/path_features/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/path_features/{setting}/{parent}/{block}.time.json",
+        text="<logs>/<path_features>.log",
+        time="<logs>/<path_features>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/path_features/{setting}/{parent}/{block}.jsonl"
+        "<benchmarks>/<path_features>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]

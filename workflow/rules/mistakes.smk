@@ -4,6 +4,8 @@ from pathlib import Path
 from lineage.errors import UserError
 from lineage.jobs.code_digest import code_of as digest_of
 
+SCRIPTS = Path(workflow.current_basedir).parent / "scripts"
+
 
 def stopping_on_mistakes(function, *args, **kwargs):
     """Ends the run with one line where the user made a mistake."""
@@ -15,6 +17,4 @@ def stopping_on_mistakes(function, *args, **kwargs):
 
 def code_of(script):
     """Digest of the code that a stage script runs."""
-    return stopping_on_mistakes(
-        digest_of, Path(workflow.basedir, "workflow", "scripts", script)
-    )
+    return stopping_on_mistakes(digest_of, SCRIPTS / script)

@@ -1,3 +1,13 @@
+from dataclasses import asdict
+
+from lineage.experiment.config import weight_files
+
+
+def root_of(wildcards):
+    """The root model, as a dict."""
+    return asdict(ZOOS[wildcards.experiment].model(wildcards.root))
+
+
 rule pretrain:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards)["roots"]["data"]),
@@ -5,13 +15,13 @@ rule pretrain:
             weight_files, root_of(wildcards)["recipe"]
         ),
     output:
-        weights="results/{experiment}/pretrain/{root}/weights.h5",
-        models="results/{experiment}/pretrain/{root}/models.parquet",
+        weights="<results>/<pretrain>/weights.h5",
+        models="<results>/<pretrain>/models.parquet",
     log:
-        text="results/logs/{experiment}/pretrain/{root}.log",
-        time="results/logs/{experiment}/pretrain/{root}.time.json",
+        text="<logs>/<pretrain>.log",
+        time="<logs>/<pretrain>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/pretrain/{root}.jsonl"
+        "<benchmarks>/<pretrain>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -34,17 +44,17 @@ rule finetune:
         data=lambda wildcards: data_files(
             experiment_of(wildcards)["settings"][wildcards.setting]["data"]
         ),
-        sources=lambda wildcards: files_of(
-            "weights", wildcards.experiment, sources_of(wildcards)
+        sources=lambda wildcards: PATHS[wildcards.experiment].weights(
+            params.sources_of(block_of(wildcards))
         ),
     output:
-        weights="results/{experiment}/finetune/{setting}/{parent}/{block}/weights.h5",
-        models="results/{experiment}/finetune/{setting}/{parent}/{block}/models.parquet",
+        weights="<results>/<finetune>/weights.h5",
+        models="<results>/<finetune>/models.parquet",
     log:
-        text="results/logs/{experiment}/finetune/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/finetune/{setting}/{parent}/{block}.time.json",
+        text="<logs>/<finetune>.log",
+        time="<logs>/<finetune>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/finetune/{setting}/{parent}/{block}.jsonl"
+        "<benchmarks>/<finetune>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]

@@ -1,21 +1,15 @@
 rule origins:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        child_weights=lambda wildcards: files_of(
-            "weights", wildcards.experiment, ids_of(block_of(wildcards))
-        )[0],
-        candidate_weights=lambda wildcards: files_of(
-            "weights",
-            wildcards.experiment,
-            candidates_of(wildcards),
-        ),
+        child_weights=child_weights,
+        candidate_weights=candidate_weights,
     output:
-        scores="results/{experiment}/origins/{setting}/{parent}/{block}/scores.parquet",
+        scores="<results>/<origins>/scores.parquet",
     log:
-        text="results/logs/{experiment}/origins/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/origins/{setting}/{parent}/{block}.time.json",
+        text="<logs>/<origins>.log",
+        time="<logs>/<origins>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/origins/{setting}/{parent}/{block}.jsonl"
+        "<benchmarks>/<origins>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -41,18 +35,18 @@ rule evaluate_origins:
         scores=lambda wildcards: [
             path
             for setting in ZOOS[wildcards.experiment].hybrids
-            for path in blocks_of(
-                rules.origins.output.scores, wildcards.experiment, setting
+            for path in PATHS[wildcards.experiment].blocks(
+                "origins", "scores.parquet", setting
             )
         ],
     output:
-        origins="results/{experiment}/origins.parquet",
-        results="results/{experiment}/origins/results.parquet",
+        origins="<results>/{experiment}/origins.parquet",
+        results="<results>/{experiment}/origins/results.parquet",
     log:
-        text="results/logs/{experiment}/evaluate_origins.log",
-        time="results/logs/{experiment}/evaluate_origins.time.json",
+        text="<logs>/{experiment}/evaluate_origins.log",
+        time="<logs>/{experiment}/evaluate_origins.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/evaluate_origins.jsonl"
+        "<benchmarks>/{experiment}/evaluate_origins.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -61,6 +55,8 @@ rule evaluate_origins:
         runtime=asked("runtime", evaluation_work),
     params:
         code=code_of("evaluate_origins.py"),
-        splits=lambda wildcards: splits_of_hybrids(wildcards.experiment),
+        splits=lambda wildcards: params.hybrid_splits(
+            ZOOS[wildcards.experiment], experiment_of(wildcards)["seeds"]
+        ),
     script:
         "../scripts/evaluate_origins.py"

@@ -1,11 +1,20 @@
-PUBLISHED = os.path.relpath(
-    Path(workflow.basedir, "results", "reference", "published.parquet")
-)
+import lineage.report
+from lineage.results.tables import PUBLISHED_NUMBERS
+
+PUBLISHED = os.path.relpath(PUBLISHED_NUMBERS)
 TABLES_OF_REPORT = [
-    f"results/{experiment}/{table}.parquet"
+    f"<results>/{experiment}/{table}.parquet"
     for experiment in ZOOS
     for table in "results outcomes curves pairs history calibration stages run".split()
 ]
+
+
+def predictions_of(wildcards):
+    """The files of all that an experiment's detectors predict."""
+    files = PATHS[wildcards.experiment]
+    return files.detectors("predictions.parquet") + files.transfers(
+        "predictions.parquet"
+    )
 
 
 rule evaluate:
@@ -13,11 +22,11 @@ rule evaluate:
         scores=lambda wildcards: [
             path
             for setting in ZOOS[wildcards.experiment].of_one_parent
-            for path in blocks_of(
-                rules.similarity.output.scores, wildcards.experiment, setting
+            for path in PATHS[wildcards.experiment].blocks(
+                "similarity", "scores.parquet", setting
             )
         ],
-        predictions=lambda wildcards: predictions_of(wildcards.experiment),
+        predictions=predictions_of,
         origins=lambda wildcards: [
             rules.evaluate_origins.output.results.format(
                 experiment=wildcards.experiment
@@ -25,15 +34,15 @@ rule evaluate:
         ]
         * bool(ZOOS[wildcards.experiment].hybrids),
     output:
-        outcomes="results/{experiment}/outcomes.parquet",
-        results="results/{experiment}/results.parquet",
-        curves="results/{experiment}/curves.parquet",
-        edges="results/{experiment}/edges.parquet",
+        outcomes="<results>/{experiment}/outcomes.parquet",
+        results="<results>/{experiment}/results.parquet",
+        curves="<results>/{experiment}/curves.parquet",
+        edges="<results>/{experiment}/edges.parquet",
     log:
-        text="results/logs/{experiment}/evaluate.log",
-        time="results/logs/{experiment}/evaluate.time.json",
+        text="<logs>/{experiment}/evaluate.log",
+        time="<logs>/{experiment}/evaluate.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/evaluate.jsonl"
+        "<benchmarks>/{experiment}/evaluate.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -42,7 +51,7 @@ rule evaluate:
         runtime=asked("runtime", evaluation_work),
     params:
         code=code_of("evaluate.py"),
-        settings=lambda wildcards: zoo_of(wildcards.experiment),
+        settings=lambda wildcards: evaluated_settings(wildcards.experiment),
         generations=lambda wildcards: ZOOS[wildcards.experiment].generations,
     script:
         "../scripts/evaluate.py"
@@ -53,18 +62,20 @@ rule summarise:
         outcomes=rules.evaluate.output.outcomes,
         scores=rules.evaluate.input.scores,
         predictions=rules.evaluate.input.predictions,
-        histories=lambda wildcards: histories_of(wildcards.experiment),
+        histories=lambda wildcards: PATHS[wildcards.experiment].detectors(
+            "history.parquet"
+        ),
     output:
-        pairs="results/{experiment}/pairs.parquet",
-        history="results/{experiment}/history.parquet",
-        calibration="results/{experiment}/calibration.parquet",
-        stages="results/{experiment}/stages.parquet",
-        run="results/{experiment}/run.parquet",
+        pairs="<results>/{experiment}/pairs.parquet",
+        history="<results>/{experiment}/history.parquet",
+        calibration="<results>/{experiment}/calibration.parquet",
+        stages="<results>/{experiment}/stages.parquet",
+        run="<results>/{experiment}/run.parquet",
     log:
-        text="results/logs/{experiment}/summarise.log",
-        time="results/logs/{experiment}/summarise.time.json",
+        text="<logs>/{experiment}/summarise.log",
+        time="<logs>/{experiment}/summarise.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/summarise.jsonl"
+        "<benchmarks>/{experiment}/summarise.jsonl"
     localrule: True
     conda:
         "../../environment.yml"
@@ -84,26 +95,26 @@ rule tables:
         results=expand(rules.evaluate.output.results, experiment=ZOOS),
         published=PUBLISHED,
     output:
-        markdown="results/tables/accuracy.md",
+        markdown="<results>/tables/accuracy.md",
         csv=report(
-            "results/tables/accuracy.csv",
+            "<results>/tables/accuracy.csv",
             caption="../report/accuracy.rst",
             category="Tables",
             labels={"table": "accuracy"},
         ),
-        latex="results/tables/accuracy.tex",
-        conditions=multiext("results/tables/conditions", ".md", ".tex"),
+        latex="<results>/tables/accuracy.tex",
+        conditions=multiext("<results>/tables/conditions", ".md", ".tex"),
         conditions_csv=report(
-            "results/tables/conditions.csv",
+            "<results>/tables/conditions.csv",
             caption="../report/conditions.rst",
             category="Tables",
             labels={"table": "other conditions"},
         ),
     log:
-        text="results/logs/tables.log",
-        time="results/logs/tables.time.json",
+        text="<logs>/tables.log",
+        time="<logs>/tables.time.json",
     benchmark:
-        "results/benchmarks/tables.jsonl"
+        "<benchmarks>/tables.jsonl"
     localrule: True
     conda:
         "../../environment.yml"
@@ -123,23 +134,21 @@ rule report:
         published=PUBLISHED,
         parts=[
             os.path.relpath(path)
-            for path in sorted(
-                Path(workflow.basedir, "lineage", "report").glob("page.*")
-            )
+            for path in sorted(Path(lineage.report.__file__).parent.glob("page.*"))
             if path.suffix != ".py"
         ],
     output:
         page=report(
-            "results/report.html",
+            "<results>/report.html",
             caption="../report/page.rst",
             category="Report",
             labels={"page": "all results"},
         ),
     log:
-        text="results/logs/report.log",
-        time="results/logs/report.time.json",
+        text="<logs>/report.log",
+        time="<logs>/report.time.json",
     benchmark:
-        "results/benchmarks/report.jsonl"
+        "<benchmarks>/report.jsonl"
     localrule: True
     conda:
         "../../environment.yml"
@@ -159,17 +168,17 @@ rule figures:
         published=PUBLISHED,
     output:
         folder=report(
-            directory("results/figures"),
+            directory("<results>/figures"),
             patterns=["{name}.svg"],
             caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{name}"},
         ),
     log:
-        text="results/logs/figures.log",
-        time="results/logs/figures.time.json",
+        text="<logs>/figures.log",
+        time="<logs>/figures.time.json",
     benchmark:
-        "results/benchmarks/figures.jsonl"
+        "<benchmarks>/figures.jsonl"
     localrule: True
     conda:
         "../../environment.yml"

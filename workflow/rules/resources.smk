@@ -1,3 +1,18 @@
+import shutil
+
+from lineage.jobs.resources import (
+    detection,
+    evaluation,
+    extraction,
+    parameters_in,
+    requested,
+    root_parameters,
+    scoring,
+    tracing,
+    training,
+)
+
+
 def asked(what, work):
     """A rule's memory or minutes: a function of its inputs, once they are there, and of the attempt."""
 
@@ -29,7 +44,7 @@ def pretraining_work(wildcards, input):
 def finetuning_work(wildcards, input):
     """Of a block of children."""
     recipes = [child.recipe for child in block_of(wildcards)]
-    parent = ZOOS[wildcards.experiment].model(sources_of(wildcards)[0])
+    parent = ZOOS[wildcards.experiment].model(params.sources_of(block_of(wildcards))[0])
     parameters = parameters_in(input.sources[0], files_models(wildcards, parent))
     return training(network_of(wildcards), recipes, parameters)
 

@@ -1,27 +1,19 @@
 rule similarity:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
-        child_weights=lambda wildcards: files_of(
-            "weights", wildcards.experiment, ids_of(block_of(wildcards))
-        )[0],
-        child_features="results/{experiment}/features/{setting}/{parent}/{block}/features.h5",
-        candidate_weights=lambda wildcards: files_of(
-            "weights",
-            wildcards.experiment,
-            candidates_of(wildcards),
-        ),
-        candidate_features=lambda wildcards: files_of(
-            "features",
-            wildcards.experiment,
-            candidates_of(wildcards),
+        child_weights=child_weights,
+        child_features="<results>/<features>/features.h5",
+        candidate_weights=candidate_weights,
+        candidate_features=lambda wildcards: PATHS[wildcards.experiment].features(
+            candidates_of(wildcards)
         ),
     output:
-        scores="results/{experiment}/similarity/{setting}/{parent}/{block}/scores.parquet",
+        scores="<results>/<similarity>/scores.parquet",
     log:
-        text="results/logs/{experiment}/similarity/{setting}/{parent}/{block}.log",
-        time="results/logs/{experiment}/similarity/{setting}/{parent}/{block}.time.json",
+        text="<logs>/<similarity>.log",
+        time="<logs>/<similarity>.time.json",
     benchmark:
-        "results/benchmarks/{experiment}/similarity/{setting}/{parent}/{block}.jsonl"
+        "<benchmarks>/<similarity>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]

@@ -22,7 +22,7 @@ with stage(snakemake) as run:
         detector.kinds,
         PathFeatures(snakemake.input.on_path) if snakemake.input.on_path else None,
     )
-    condition = trained_on(wildcards.other)
+    condition = trained_on(wildcards.trained_on)
     conditions = {child: {condition: params.candidates} for child in params.parents}
     common = {"experiment": wildcards.experiment, "setting": wildcards.setting, "seed": int(wildcards.seed)}
     common |= {"method": "detector", "part": "test"}

@@ -1,0 +1,47 @@
+"""A program that uses the library, for mypy --strict: types that it gets, and mistakes that must be noticed.
+
+An ignored error that mypy doesn't find is an error itself, so each `type: ignore` here says: this is refused.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_type
+
+import pandas as pd
+from torch import Tensor, nn
+
+import lineage
+from lineage import SIMILARITIES, LineageDetector, UserError, score_pair
+
+
+def similarities(parent: nn.Module, child: nn.Module, probe: Tensor) -> float:
+    scores = score_pair(parent, child, probe, layers=["layer3"], alphas=(0.5,), similarities=SIMILARITIES)
+    assert_type(scores, pd.DataFrame)
+    assert_type(lineage.score_pair, Callable[..., pd.DataFrame])  # type: ignore[assert-type]
+    score_pair(parent, child)  # type: ignore[call-arg]
+    score_pair(parent, child, [probe])  # type: ignore[arg-type]
+    score_pair(parent, child, probe, layers=3)  # type: ignore[arg-type]
+    score_pair(parent, child, probe, alphas=["0.5"])  # type: ignore[list-item]
+    score_pair(parent, child, probe, like="l1")  # type: ignore[call-arg]
+    return float(scores["score"].max())
+
+
+def detector(path: Path, child: nn.Module, candidates: dict[str, nn.Module], probe: Tensor) -> str:
+    try:
+        trained = LineageDetector.load(path)
+    except UserError as error:
+        assert_type(error.exit_code, int)
+        return str(error)
+    assert_type(trained, LineageDetector)
+    answer = trained.probabilities(child, candidates, probe)
+    assert_type(answer, "pd.Series[float]")
+    trained.probabilities(child, [*candidates.values()], probe)  # type: ignore[arg-type]
+    LineageDetector(layer=["layer2"])  # type: ignore[call-arg]
+    lineage.probabilities  # type: ignore[attr-defined] # noqa: B018
+    return str(answer.idxmax())
+
+
+def similarity(name: str, F: Tensor, G: Tensor) -> Tensor:
+    score = SIMILARITIES[name](F, G)
+    assert_type(score, Tensor)
+    return score

@@ -1,0 +1,115 @@
+"""Which files hold which models of an experiment, and what its detectors write."""
+
+import pytest
+
+from lineage.experiment.config import checked
+from lineage.experiment.paths import FOLDERS, Paths, file_of
+from lineage.experiment.zoo import Zoo
+
+DATA = {"source": "embedded:fashion-mnist"}
+GRID = {"learning_rate": [0.1], "epochs": [1]}
+
+
+def experiment(**parts):
+    """A checked experiment with two roots, and a setting `g2` of five children of each."""
+    setting = {"children": 5, "data": dict(DATA), "grid": GRID}
+    raw = {
+        "network": {"name": "fc", "image_size": 28, "channels": 1},
+        "roots": {"count": 2, "data": dict(DATA), "learning_rate": 0.1, "epochs": 1},
+        "settings": {"g2": setting},
+        "block_size": 4,
+        "probe": {"data": dict(DATA), "images": 8},
+    }
+    return checked({"experiments": {"tiny": raw | parts}})["experiments"]["tiny"]
+
+
+def paths_of(**parts) -> Paths:
+    whole = experiment(**parts)
+    return Paths("tiny", whole, Zoo(whole))
+
+
+def test_a_root_has_a_file_of_its_own():
+    assert paths_of().weights(["p1", "p0"]) == [
+        "<results>/tiny/pretrain/p1/weights.h5",
+        "<results>/tiny/pretrain/p0/weights.h5",
+    ]
+
+
+def test_the_features_of_all_roots_are_in_one_file():
+    assert paths_of().features(["p0", "p1"]) == ["<results>/tiny/features/roots/features.h5"]
+
+
+def test_the_file_of_a_block_of_children_is_named_once():
+    assert paths_of().weights(["p1.g2.000", "p1.g2.003", "p1.g2.004"]) == [
+        "<results>/tiny/finetune/g2/p1/0/weights.h5",
+        "<results>/tiny/finetune/g2/p1/1/weights.h5",
+    ]
+
+
+def test_blocks_over_all_parents_stand_in_the_folder_all():
+    files = paths_of(block_by="setting").features(["p0.g2.000", "p1.g2.000", "p1.g2.004"])
+    assert files == [f"<results>/tiny/features/g2/all/{block}/features.h5" for block in (0, 1)]
+
+
+def test_a_setting_of_two_parents_with_two_blocks_each_has_four_files():
+    assert paths_of().blocks("similarity", "scores.parquet", "g2") == [
+        f"<results>/tiny/similarity/g2/{parent}/{block}/scores.parquet"
+        for parent in ("p0", "p1")
+        for block in (0, 1)
+    ]
+
+
+def test_shared_models_have_their_weights_in_the_experiment_that_trains_them_and_features_in_this_one():
+    whole = experiment()
+    paths = Paths("again", whole | {"models_of": {"experiment": "tiny"}}, Zoo(whole))
+    assert paths.weights(["p0"]) == ["<results>/tiny/pretrain/p0/weights.h5"]
+    assert paths.features(["p0"]) == ["<results>/again/features/roots/features.h5"]
+
+
+def test_there_is_one_detector_a_setting_form_and_seed():
+    detector = {"inputs": ["both", "weights"]}
+    assert paths_of(detector=detector, seeds=2).detectors("detector.h5") == [
+        f"<results>/tiny/detector/g2/{form}/{seed}/detector.h5"
+        for form in ("both", "weights")
+        for seed in (0, 1)
+    ]
+
+
+def test_without_detectors_there_are_no_files_of_them():
+    paths = paths_of(detector={"inputs": [], "no_parent": False})
+    assert paths.detectors("history.parquet") == []
+    assert paths.transfers("predictions.parquet") == []
+
+
+def test_detectors_for_unseen_parents_are_a_form_of_their_own():
+    roots = {"count": 4, "data": dict(DATA), "learning_rate": 0.1, "epochs": 1}
+    paths = paths_of(roots=roots, detector={"unseen_parents": True}, seeds=1)
+    assert paths.detectors("detector.h5") == [
+        "<results>/tiny/detector/g2/both/0/detector.h5",
+        "<results>/tiny/detector/g2/unseen-parents/0/detector.h5",
+    ]
+
+
+def test_detectors_answer_for_each_other_setting_with_the_same_parents():
+    setting = {"children": 3, "data": dict(DATA), "grid": GRID}
+    settings = {"full": setting, "head": dict(setting)}
+    detector = {"inputs": ["both", "weights"], "transfer": True, "transfer_only": ["head"]}
+    paths = paths_of(settings=settings, detector=detector, seeds=1)
+    assert paths.transfers("predictions.parquet") == [
+        "<results>/tiny/transfer/head/full/0/predictions.parquet",
+        "<results>/tiny/transfer/full/head/0/predictions.parquet",
+    ]
+    assert paths.detectors("detector.h5") == [
+        "<results>/tiny/detector/full/both/0/detector.h5",
+        "<results>/tiny/detector/full/weights/0/detector.h5",
+        "<results>/tiny/detector/head/both/0/detector.h5",
+    ]
+
+
+def test_no_two_rules_write_into_one_folder():
+    assert len(set(FOLDERS.values())) == len(FOLDERS)
+
+
+def test_a_path_without_one_of_its_wildcards_is_refused():
+    with pytest.raises(KeyError, match="root"):
+        file_of("pretrain", "weights.h5", experiment="tiny")

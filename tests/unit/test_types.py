@@ -1,0 +1,26 @@
+"""The public names have types: mypy --strict finds nothing in them, and finds the mistakes of a client."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CHECKED = (
+    "lineage/__init__.pyi",
+    "lineage/errors.py",
+    "lineage/detector/file.py",
+    "lineage/similarity/inputs.py",
+    "tests/typing/client.py",
+)
+
+
+def test_the_public_names_and_their_client_pass_mypy_strict(tmp_path):
+    strict = ["--strict", "--follow-imports=silent", f"--cache-dir={tmp_path}"]
+    found = subprocess.run(
+        [sys.executable, "-m", "mypy", *strict, *CHECKED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
