@@ -1,4 +1,4 @@
-"""What all tests share: one thread of arithmetic a worker, the fast ones first, and work that is done once a session."""
+"""What all tests share: one thread a worker, the fast ones first, and work that is done once a session."""
 
 import os
 from collections.abc import Callable
@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before NumPy and PyTorch are imported: workers share the cores
+for library in (
+    "OMP",
+    "NUMBA",
+):  # before any is imported: NumPy's and PyTorch's threads, and those that Numba gives PyTorch
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 FOLDERS = ("unit", "workflow", "browser")
 TOGETHER = ("unit", "browser")
-"""A file of these folders stays on one worker, for the fixtures that it makes once; other tests go where there is room."""
+"""A file of these folders stays on one worker, for the fixtures that it makes once; other tests go anywhere."""
 SECONDS = 900
 """How long a worker waits for what another one makes."""
 
