@@ -20,7 +20,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/similarity.smk"
 include: "workflow/rules/detector.smk"
-include: "workflow/rules/origins.smk"
+include: "workflow/rules/blocks.smk"
 include: "workflow/rules/report.smk"
 
 

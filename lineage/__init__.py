@@ -15,7 +15,7 @@ def __getattr__(name: str) -> object:
         "LineageDetector": "lineage.detector.file",
         "SIMILARITIES": "lineage.similarity.measures",
         "UserError": "lineage.errors",
-        "score_pair": "lineage.similarity.pairs",
+        "score_pair": "lineage.similarity.score",
     }
     if name not in homes:
         raise AttributeError(f"module 'lineage' has no attribute {name!r}; it offers {', '.join(homes)}")

@@ -3,6 +3,6 @@
 from lineage.detector.file import LineageDetector as LineageDetector
 from lineage.errors import UserError as UserError
 from lineage.similarity.measures import SIMILARITIES as SIMILARITIES
-from lineage.similarity.pairs import score_pair as score_pair
+from lineage.similarity.score import score_pair as score_pair
 
 __all__ = ["SIMILARITIES", "LineageDetector", "UserError", "score_pair"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from lineage.experiment.conditions import STANDARD, with_count
 from lineage.storage.parquet import write_table
-from lineage.storage.schemas import ORIGINS, RESULTS
+from lineage.storage.schemas import BLOCK_SOURCES, RESULTS
 
 METHODS = ("detector", "weight_l2", "cka/direct", "cka/path", "l1/path")
 PROBES = (8, 32, 1024)
@@ -44,8 +44,8 @@ def rows_of(experiment: str) -> list[dict]:
     return rows
 
 
-def origins_of(experiment: str) -> list[dict]:
-    """Rows of ORIGINS: blocks of hybrids, of which every third is found to come from elsewhere."""
+def sources_of(experiment: str) -> list[dict]:
+    """Rows of BLOCK_SOURCES: blocks of hybrids, of which every third is found to come from elsewhere."""
     rows = []
     for number in range(30):
         child, layer = f"p{number // 3}.mixed.000", f"blocks.{5 * (number % 3)}"
@@ -63,7 +63,7 @@ def write_every_result(folder: Path) -> None:
     """Writes experiments that differ in their probe, one of them with hybrids."""
     experiment = f"made-probe-{PROBES[0]}"
     order = ["method", "seed", "child", "layer"]
-    write_table(folder / experiment / "origins.parquet", origins_of(experiment), ORIGINS, order)
+    write_table(folder / experiment / "block_sources.parquet", sources_of(experiment), BLOCK_SOURCES, order)
     for probe in PROBES:
         experiment = f"made-probe-{probe}"
         path = folder / experiment / "results.parquet"

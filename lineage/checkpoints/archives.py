@@ -2,6 +2,7 @@
 
 import struct
 import zipfile
+from collections import Counter
 from pathlib import PurePosixPath
 
 from lineage.checkpoints.files import LIMITS, SafeFile
@@ -30,6 +31,9 @@ def checked_members(file: SafeFile) -> list[zipfile.ZipInfo]:
         raise UserError(
             f"{file.path}: {len(members):,} members are over the limit of {LIMITS.tensors + 100:,}"
         )
+    names = Counter(member.filename for member in members)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise UserError(f"{file.path}: member {twice[0]!r} stands there more often than once")
     packed = unpacked = 0
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))

@@ -36,8 +36,6 @@ class Limits:
     """Of a member's size to its compressed size."""
     tensor_elements: int = 2**30
     """Of one tensor: the memory that reading it takes is four bytes each."""
-    whole_bytes: int = 512 * MIB
-    """Of a file of PyTorch before 1.6, which cannot be mapped."""
 
 
 LIMITS = Limits()

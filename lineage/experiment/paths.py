@@ -15,7 +15,7 @@ FOLDERS = {
     "features": "{experiment}/features/{setting}/{parent}/{block}",
     "path_features": "{experiment}/path_features/{setting}/{parent}/{block}",
     "similarity": "{experiment}/similarity/{setting}/{parent}/{block}",
-    "origins": "{experiment}/origins/{setting}/{parent}/{block}",
+    "block_similarity": "{experiment}/block_similarity/{setting}/{parent}/{block}",
     "detector": "{experiment}/detector/{setting}/{form}/{seed}",
     "transfer": "{experiment}/transfer/{setting}/{trained_on}/{seed}",
 }

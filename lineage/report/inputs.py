@@ -10,11 +10,11 @@ from lineage.results.folders import experiments_in
 from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import (
+    BLOCK_SOURCES,
     CALIBRATION,
     CURVES,
     EDGES,
     HISTORY,
-    ORIGINS,
     OUTCOMES,
     P_VALUES,
     PAIRS,
@@ -34,7 +34,7 @@ OPTIONAL = {
     "p_values": P_VALUES,
     "stages": STAGES,
     "run": RUN,
-    "origins": ORIGINS,
+    "block_sources": BLOCK_SOURCES,
 }
 
 
@@ -57,7 +57,7 @@ class Inputs:
     p_values: pd.DataFrame
     stages: pd.DataFrame
     run: pd.DataFrame
-    origins: pd.DataFrame
+    block_sources: pd.DataFrame
 
 
 def read_inputs(folder: str | Path) -> Inputs:

@@ -20,7 +20,7 @@ LOG_RANGE = 15.0
 """Temperatures are sought from exp(-15) to exp(15) times the scores' mean distance to the best."""
 
 
-def evaluated_origins(
+def evaluated_blocks(
     scores: pd.DataFrame, splits: dict[str, list[dict[str, str]]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Verdicts and results of all settings of hybrids.
@@ -30,18 +30,18 @@ def evaluated_origins(
         splits: for each setting, each seed's parts of the children.
 
     Returns:
-        Tables of ORIGINS and of RESULTS, without their experiment. A child counts once in the interval, also where
-        all its blocks are asked about; `confidence` is the mean probability of what is predicted.
+        Tables of BLOCK_SOURCES and of RESULTS, without their experiment. In the interval each child counts once, also
+        under the condition of all blocks; `confidence` is the mean probability of what is predicted.
     """
-    origins, results = [], []
+    sources, results = [], []
     for setting, of_setting in scores.groupby("setting"):
         frames = [
             frame
             for seed, parts in enumerate(splits[setting])
-            for frame in origin_verdicts(of_setting, parts, seed)
+            for frame in block_verdicts(of_setting, parts, seed)
         ]
         verdict = pd.concat(frames, ignore_index=True).assign(setting=setting)
-        origins.append(verdict)
+        sources.append(verdict)
         asked = pd.concat(
             [
                 verdict.assign(condition=verdict["layer"].map(of_block)),
@@ -49,10 +49,10 @@ def evaluated_origins(
             ]
         )
         results += [{"setting": setting} | row for row in (*summarised(asked), *confidences(asked))]
-    return pd.concat(origins), pd.DataFrame(results)
+    return pd.concat(sources), pd.DataFrame(results)
 
 
-def origin_verdicts(scores: pd.DataFrame, parts: dict[str, str], seed: int) -> Iterator[pd.DataFrame]:
+def block_verdicts(scores: pd.DataFrame, parts: dict[str, str], seed: int) -> Iterator[pd.DataFrame]:
     """Verdicts of every method on the blocks of the test children of one split.
 
     Args:

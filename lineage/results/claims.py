@@ -105,8 +105,8 @@ def _lowest(experiment: str, settings: Sequence[str]) -> Callable[[pd.DataFrame]
     return measure
 
 
-def _origins(results: pd.DataFrame) -> Measured:
-    """The origins of all blocks of hybrids."""
+def _sources(results: pd.DataFrame) -> Measured:
+    """The sources of all blocks of hybrids."""
     table = means(results, ALL_BLOCKS)
     if table.empty:
         return None
@@ -150,6 +150,6 @@ CLAIMS: dict[str, Callable[[pd.DataFrame], Measured]] = {
     "imbalanced fine-tuning: lineage is found": _lowest("fc-settings", ["long-tail", "step"]),
     "segmentation networks: lineage is found": _lowest("lraspp-camvid", ["full"]),
     "detection networks: lineage is found": _lowest("ssdlite-bccd", ["full"]),
-    "the origin of every layer of a hybrid is found": _origins,
+    "the source of every layer of a hybrid is found": _sources,
     "among 300 models all parents, grandparents and great-grandparents are found": _edges,
 }

@@ -54,7 +54,7 @@ def page(results: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> 
         ("Accuracy", accuracy_table(results)),
         ("Across generations", generations_table(results, published)),
         ("A network of 300 models", network_table(results)),
-        ("The origin of every block of hybrid networks", blocks_table(results)),
+        ("The source of every block of hybrid networks", blocks_table(results)),
         ("Probes", probes_table(results)),
         ("Number of candidates", counts_table(results)),
     ]
@@ -133,7 +133,7 @@ def network_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def blocks_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of every block's origin by position; hybrids start from blocks of several sources."""
+    """Accuracy of every block's source by position; hybrids start from blocks of several sources."""
     hybrids = results[results["condition"] == ALL_BLOCKS]["experiment"].unique()
     rows = results[results["experiment"].isin(hybrids) & (results["metric"] == "accuracy")]
     if rows.empty:

@@ -34,7 +34,7 @@ def edges(outcomes: pd.DataFrame, generation_of: dict[str, int]) -> pd.DataFrame
     )
 
 
-def kinship(found: pd.DataFrame) -> Iterator[dict]:
+def precision_and_recall(found: pd.DataFrame) -> Iterator[dict]:
     """Rows of results of a network: precision and recall of ancestors by generation gap, with 95 % intervals.
 
     The ancestor k generations back is the k-th on the line of predicted parents. Precision is the share of the

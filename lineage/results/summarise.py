@@ -20,11 +20,11 @@ from lineage.results.folders import experiments_in
 from lineage.results.methods import method_of
 from lineage.storage.parquet import read_table, write_table
 from lineage.storage.schemas import (
+    BLOCK_SOURCES,
     CALIBRATION,
     CURVES,
     EDGES,
     HISTORY,
-    ORIGINS,
     OUTCOMES,
     P_VALUES,
     PAIRS,
@@ -56,7 +56,7 @@ COPIED = {
     "outcomes": OUTCOMES,
     "curves": CURVES,
     "edges": EDGES,
-    "origins": ORIGINS,
+    "block_sources": BLOCK_SOURCES,
     "p_values": P_VALUES,
 }
 """What another folder gets as it is."""

@@ -68,7 +68,7 @@ class Blocks:
                 yield candidate, row
 
 
-def origin_scores(
+def block_scores(
     children: Sequence[str],
     candidates: Sequence[str],
     weights: Weights,
@@ -94,7 +94,7 @@ def origin_scores(
     check_approximations(config["approximations"], config["alphas"])
     probe = probe.to(device)
     for child in tracked(children, f"children x {len(candidates)} candidates"):
-        source_of = json.loads(weights.attributes(child)["origins"])
+        source_of = json.loads(weights.attributes(child)["block_sources"])
         blocks = Blocks(restored(network, weights(child)).to(device), probe, config)
         for layer, names in blocks.tensors.items():
             of_candidates = (

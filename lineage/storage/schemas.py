@@ -116,7 +116,7 @@ RESULTS = pa.schema(
 BLOCK_SCORES = pa.schema([*SCORES, ("source", pa.string())])
 """One row a score of a block of a hybrid, named by the layer that ends it, against a candidate's; and its source."""
 
-ORIGINS = pa.schema(
+BLOCK_SOURCES = pa.schema(
     [
         ("experiment", pa.string()),
         ("setting", pa.string()),

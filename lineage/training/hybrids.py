@@ -16,7 +16,7 @@ from lineage.networks.restore import traced
 from lineage.storage.hdf5 import Weights
 
 
-def drawn_origins(layers: Sequence[str], sources: Sequence[str], seed: int) -> dict[str, str]:
+def drawn_sources(layers: Sequence[str], sources: Sequence[str], seed: int) -> dict[str, str]:
     """Each block's source, drawn from the seed: as many blocks of every source, or one more of the first ones.
 
     Raises:
@@ -56,9 +56,9 @@ class Hybrids:
         if self._blocks is None:
             self._blocks = blocks_of(traced(self._network, state, recipe["layers"] or None))
         try:
-            origins = drawn_origins(list(self._blocks), recipe["sources"], child.seed)
+            source_of = drawn_sources(list(self._blocks), recipe["sources"], child.seed)
         except UserError as error:
             raise UserError(f"{child.id}: {error}") from None
-        for layer, source in origins.items():
+        for layer, source in source_of.items():
             state |= block_state(self._weights, source, self._blocks[layer], state)
-        return state, origins
+        return state, source_of

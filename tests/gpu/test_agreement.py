@@ -11,7 +11,7 @@ import pytest
 from gpu.networks import SMALL, family
 from lineage.similarity.approximations import POWERS
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
-from lineage.similarity.pairs import score_pair
+from lineage.similarity.score import score_pair
 
 REAL_FEATURES = 5e-5
 """`direct` and `path`: float32 features whose sums the devices take in other orders, and convolutions by other

@@ -1,9 +1,7 @@
 """Files that no audit may trust: each maker writes one and says which words its refusal must hold."""
 
-import io
 import json
 import os
-import pickle
 import struct
 import tarfile
 import zipfile
@@ -13,7 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import onnx
-import torch
 from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
@@ -47,97 +44,6 @@ def marker(path: Path) -> str:
     return str(path.parent / MARKER)
 
 
-def torch_archive(path: Path, payload: bytes, *, compress: int = zipfile.ZIP_STORED, more=()) -> None:
-    with zipfile.ZipFile(path, "w", compress) as archive:
-        archive.writestr("archive/data.pkl", payload)
-        archive.writestr("archive/version", "3\n")
-        archive.writestr("archive/byteorder", "little")
-        for name, content in more:
-            archive.writestr(name, content)
-
-
-@hostile("system.pt", BAD, "system")
-def _(path):
-    torch_archive(path, pickle.dumps(Runs(os.system, f"touch {marker(path)}"), 2))
-
-
-@hostile("eval.pth", BAD, "eval")
-def _(path):
-    torch_archive(path, pickle.dumps({"w": Runs(eval, f"open({marker(path)!r}, 'w')")}, 2))
-
-
-@hostile("open-protocol-4.bin", BAD, "STACK_GLOBAL")
-def _(path):
-    torch_archive(path, pickle.dumps(Runs(open, marker(path), "w"), 4))
-
-
-@hostile("bare-pickle.pt", BAD, "system")
-def _(path):
-    path.write_bytes(pickle.dumps(Runs(os.system, f"touch {marker(path)}"), 2))
-
-
-@hostile("instance-opcode.pt", BAD, "os.system")
-def _(path):
-    torch_archive(path, f"(S'touch {marker(path)}'\nios\nsystem\n.".encode())
-
-
-@hostile("legacy-format.pt", BAD, "system")
-def _(path):
-    with path.open("wb") as stream:
-        for item in (0x1950A86A20F9469CFC6C, 1001, {}, Runs(os.system, f"touch {marker(path)}"), []):
-            pickle.dump(item, stream, 2)
-
-
-@hostile("hidden-behind-a-state-dict.pt", BAD, "system")
-def _(path):
-    buffer = io.BytesIO()
-    torch.save({"w": torch.ones(4, 4)}, buffer)
-    with zipfile.ZipFile(buffer) as saved, zipfile.ZipFile(path, "w") as archive:
-        for member in saved.infolist():
-            content = saved.read(member)
-            if member.filename.endswith("data.pkl"):
-                content = pickle.dumps(Runs(os.system, f"touch {marker(path)}"), 2)
-            archive.writestr(member.filename, content)
-
-
-@hostile("billion-bytes.pt", BAD, "bytearray")
-def _(path):
-    torch_archive(path, pickle.dumps(Runs(bytearray, 10**11), 2))
-
-
-@hostile("whole-module.pt", UNSUPPORTED, "state_dict()")
-def _(path):
-    torch.save(torch.nn.Linear(4, 4), path)
-
-
-@hostile("huge-pickle.pt", BAD, "pickle has")
-def _(path):
-    torch_archive(path, b"\x80\x02" + b"N0" * 5_000_000 + b"N.")
-
-
-@hostile("expanded-tensor.pt", BAD, "larger than what the file stores")
-def _(path):
-    torch.save({"w": torch.ones(1).expand(2**15, 2**14)}, path)
-
-
-@hostile("huge-shape.pt", BAD, "larger than what")
-def _(path):
-    torch.save({"w": torch.ones(1).expand(2**20, 2**20)}, path)
-
-
-@hostile("meta-tensor.pt", UNSUPPORTED, "")
-def _(path):
-    torch.save({"w": torch.empty(2**20, 2**20, device="meta")}, path)
-
-
-@hostile("deep.pt", BAD, "nest deeper")
-def _(path):
-    nested = {"w": torch.ones(2, 2)}
-    for _ in range(40):
-        nested = {"deeper": nested}
-    torch.save(nested, path)
-
-
 @hostile("zip-bomb.npz", BAD, "unpacks to")
 def _(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -147,16 +53,6 @@ def _(path):
             )
             for _ in range(256):
                 stream.write(bytes(2**20))
-
-
-@hostile("zip-bomb.pt", BAD, "unpacks to")
-def _(path):
-    torch_archive(path, bytes(50_000_000), compress=zipfile.ZIP_DEFLATED)
-
-
-@hostile("compressed.pt", BAD, "compressed")
-def _(path):
-    torch_archive(path, bytes(range(256)) * 4, compress=zipfile.ZIP_DEFLATED)
 
 
 @hostile("overlapping.npz", BAD, "")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.experiment.conditions import STANDARD, gap, with_count
-from lineage.results.edges import edges, kinship
+from lineage.results.edges import edges, precision_and_recall
 
 ROOTS = ["p0", "p1"]
 
@@ -38,7 +38,7 @@ def ancestors_at(pairs: list[tuple[str, str]], distance: int) -> set[tuple[str, 
 @settings(max_examples=60, deadline=None)
 @given(networks())
 def test_precision_and_recall_are_those_of_the_walks_in_the_two_networks(found):
-    rows = {(row["condition"], row["metric"]): row for row in kinship(found)}
+    rows = {(row["condition"], row["metric"]): row for row in precision_and_recall(found)}
     predicted = found.dropna(subset="predicted")
     for distance in (1, 2, 3):
         named = ancestors_at(list(zip(predicted["child"], predicted["predicted"], strict=True)), distance)

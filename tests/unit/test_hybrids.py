@@ -18,10 +18,10 @@ from lineage.experiment.conditions import ALL_BLOCKS, of_block
 from lineage.experiment.zoo import Model, Zoo
 from lineage.networks.architectures import build
 from lineage.progress import untracked
-from lineage.results.blocks import evaluated_origins, fitted_temperature
-from lineage.similarity.blocks import origin_scores
+from lineage.results.blocks import evaluated_blocks, fitted_temperature
+from lineage.similarity.blocks import block_scores
 from lineage.storage.hdf5 import Weights, write_weights
-from lineage.training.hybrids import Hybrids, drawn_origins
+from lineage.training.hybrids import Hybrids, drawn_sources
 
 SIZE = {"channels": 1, "image_size": 8}
 CONFIG = {
@@ -72,16 +72,16 @@ def test_each_block_of_a_hybrid_is_its_sources_bit_for_bit_and_the_rest_its_pare
     weights, layers = stored_sources(tmp_path, name), None
     if ":" in name:
         layers = [f"blocks.{number}" for number in range(12)]
-    state, origins = Hybrids(network_of(name), weights)(child_of(SOURCES, layers=layers))
-    assert set(origins.values()) == set(SOURCES)
+    state, of_blocks = Hybrids(network_of(name), weights)(child_of(SOURCES, layers=layers))
+    assert set(of_blocks.values()) == set(SOURCES)
     sources = {source: weights(source) for source in SOURCES}
     assert state.keys() == sources["p0"].keys()
     if layers:
-        source_of = {f"{layer}.": source for layer, source in origins.items()} | {"norm.": "p0"}
+        source_of = {f"{layer}.": source for layer, source in of_blocks.items()} | {"norm.": "p0"}
     else:
-        source_of = dict(zip(PREFIXES[name], origins.values(), strict=True))
+        source_of = dict(zip(PREFIXES[name], of_blocks.values(), strict=True))
     source_of["head."] = "p0"
-    stem = origins.get("blocks.0")  # what runs before the first block of a ViT is part of it
+    stem = of_blocks.get("blocks.0")  # what runs before the first block of a ViT is part of it
     seen = Counter()
     for key, tensor in state.items():
         source = next((source for prefix, source in source_of.items() if key.startswith(prefix)), stem)
@@ -108,20 +108,20 @@ def untuned(tmp_path) -> tuple[Weights, dict[str, str], pd.DataFrame, Tensor]:
     """Three networks, a hybrid of them that is not fine-tuned, and all its scores."""
     sources = stored_sources(tmp_path, "fc")
     network = network_of("fc")
-    state, origins = Hybrids(network, sources)(child_of(SOURCES))
+    state, of_blocks = Hybrids(network, sources)(child_of(SOURCES))
     path = tmp_path / "child.h5"
-    write_weights(path, [({"id": "c", "origins": json.dumps(origins)}, state)])
+    write_weights(path, [({"id": "c", "block_sources": json.dumps(of_blocks)}, state)])
     weights = Weights([tmp_path / "sources.h5", path])
     probe = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(9))
-    rows = origin_scores(
+    rows = block_scores(
         ["c"], SOURCES, weights, probe, network, CONFIG, device=torch.device("cpu"), tracked=untracked
     )
-    return weights, origins, pd.DataFrame(rows), probe
+    return weights, of_blocks, pd.DataFrame(rows), probe
 
 
 def test_a_source_scores_as_high_as_possible_on_its_block_of_an_untuned_hybrid_and_no_other_does(untuned):
-    _, origins, scores, _ = untuned
-    assert scores.groupby("layer")["source"].unique().str[0].to_dict() == origins
+    _, of_blocks, scores, _ = untuned
+    assert scores.groupby("layer")["source"].unique().str[0].to_dict() == of_blocks
     is_source = scores["candidate"] == scores["source"]
     of_distance = scores["similarity"].isin(["l1", "l2", "weight_l2"])
     is_exact = scores["approximation"] != "linear"
@@ -160,10 +160,10 @@ def test_sources_give_equally_many_blocks_up_to_one(blocks, sources, seed):
     layers, ids = [f"l{number}" for number in range(blocks)], [f"p{number}" for number in range(sources)]
     if sources > blocks:
         with pytest.raises(UserError, match=f"expected at most {blocks}.*but got {sources}"):
-            drawn_origins(layers, ids, seed)
+            drawn_sources(layers, ids, seed)
         return
-    drawn = drawn_origins(layers, ids, seed)
-    assert drawn == drawn_origins(layers, ids, seed)
+    drawn = drawn_sources(layers, ids, seed)
+    assert drawn == drawn_sources(layers, ids, seed)
     assert list(drawn) == layers
     counts = Counter(drawn.values())
     assert set(counts) == set(ids)
@@ -221,7 +221,7 @@ def test_scores_that_tell_nothing_give_equal_probabilities():
     assert fitted_temperature(misleading, np.array([1, 2, 0])) > 1e4
 
 
-def block_scores(wrong: set[tuple[str, str]]) -> pd.DataFrame:
+def scores_but(wrong: set[tuple[str, str]]) -> pd.DataFrame:
     """Scores at two alphas of 9 children with two blocks; at 0.5 right but for `wrong`, at 0.1 never."""
     rows = []
     for number in range(9):
@@ -244,37 +244,37 @@ PARTS = {f"c{number}": "validation" if number < 3 else "test" for number in rang
 
 def test_accuracy_is_counted_by_block_position_and_over_all_blocks():
     wrong = {("c4", "a"), ("c5", "a"), ("c5", "b")}
-    origins, results = evaluated_origins(block_scores(wrong), {"mixed": [PARTS]})
+    sources, results = evaluated_blocks(scores_but(wrong), {"mixed": [PARTS]})
     accuracy = results[results["metric"] == "accuracy"].set_index("condition")["value"].to_dict()
     assert accuracy == pytest.approx({of_block("a"): 4 / 6, of_block("b"): 5 / 6, ALL_BLOCKS: 9 / 12})
     pooled = results[(results["condition"] == ALL_BLOCKS) & results["seed"].isna()].set_index("metric")
     assert pooled["value"]["chance"] == pytest.approx(1 / 3)
     assert pooled["n"]["interval_low"] == 6  # a child counts once
-    assert set(origins["child"]) == {f"c{number}" for number in range(3, 9)}
-    assert (origins["alpha"] == 0.5).all()
-    is_wrong = origins["predicted"] != origins["source"]
-    assert set(zip(origins["child"][is_wrong], origins["layer"][is_wrong], strict=True)) == wrong
+    assert set(sources["child"]) == {f"c{number}" for number in range(3, 9)}
+    assert (sources["alpha"] == 0.5).all()
+    is_wrong = sources["predicted"] != sources["source"]
+    assert set(zip(sources["child"][is_wrong], sources["layer"][is_wrong], strict=True)) == wrong
     temperature = 1 / np.log(7)  # six validation blocks, all right by a gap of 1
     likely = np.exp(1 / temperature) / (np.exp(1 / temperature) + 2)
-    assert origins["temperature"].to_numpy() == pytest.approx(temperature, rel=1e-5)
-    assert origins["probability"].to_numpy() == pytest.approx(likely, rel=1e-5)
-    assert origins["source_probability"][is_wrong].to_numpy() == pytest.approx((1 - likely) / 2, rel=1e-4)
+    assert sources["temperature"].to_numpy() == pytest.approx(temperature, rel=1e-5)
+    assert sources["probability"].to_numpy() == pytest.approx(likely, rel=1e-5)
+    assert sources["source_probability"][is_wrong].to_numpy() == pytest.approx((1 - likely) / 2, rel=1e-4)
     confidence = results[results["metric"] == "confidence"]["value"]
     assert confidence.to_numpy() == pytest.approx(likely, rel=1e-5)
 
 
 def test_test_children_do_not_move_the_choices():
-    right, _ = evaluated_origins(block_scores(set()), {"mixed": [PARTS]})
+    right, _ = evaluated_blocks(scores_but(set()), {"mixed": [PARTS]})
     none_right = {(f"c{number}", layer) for number in range(3, 9) for layer in ("a", "b")}
-    wrong, _ = evaluated_origins(block_scores(none_right), {"mixed": [PARTS]})
+    wrong, _ = evaluated_blocks(scores_but(none_right), {"mixed": [PARTS]})
     pd.testing.assert_frame_equal(right[["alpha", "temperature"]], wrong[["alpha", "temperature"]])
     assert (right["credit"] == 1).all()
     assert (wrong["credit"] == 0).all()
 
 
 def test_a_score_that_is_no_number_is_the_least_likely():
-    scores = block_scores(set())
+    scores = scores_but(set())
     scores.loc[scores["candidate"] == "p2", "score"] = float("nan")
-    origins, _ = evaluated_origins(scores, {"mixed": [PARTS]})
-    assert not origins["predicted"].str.contains("p2").any()
-    assert np.isfinite(origins[["probability", "source_probability"]]).all(axis=None)
+    sources, _ = evaluated_blocks(scores, {"mixed": [PARTS]})
+    assert not sources["predicted"].str.contains("p2").any()
+    assert np.isfinite(sources[["probability", "source_probability"]]).all(axis=None)

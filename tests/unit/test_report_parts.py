@@ -18,7 +18,7 @@ from PIL import Image
 
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, with_count
 from lineage.report.figures.accuracy import block_figures, candidates_figures, gap_figures, probe_figures
-from lineage.report.figures.hybrids import origin_figures
+from lineage.report.figures.hybrids import source_figures
 from lineage.report.figures.layout import ancestry, circle, family_tree, in_family_order, tree
 from lineage.report.figures.network import chord, details, family
 from lineage.report.figures.p_values import shares
@@ -174,7 +174,7 @@ def test_generation_gaps_have_precision_and_recall_with_their_intervals(everythi
 
 
 def test_the_figure_of_hybrids_has_a_cell_a_block_and_says_what_was_found(everything):
-    [figure] = origin_figures(everything)
+    [figure] = source_figures(everything)
     assert len(figure.data) == 2 * 30
     is_right = figure.data["source"] == figure.data["predicted"]
     assert (figure.data["found"] == "right").tolist() == is_right.tolist()

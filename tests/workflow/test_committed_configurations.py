@@ -29,7 +29,7 @@ def wanted(checkout, name: str) -> dict[str, int]:
         "pretrain": sum(len(zoo.roots) for zoo in makers),
         "finetune": sum(len(zoo.blocks(setting)) for zoo in makers for setting in zoo.settings),
         "similarity": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.of_one_parent),
-        "origins": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.hybrids),
+        "block_similarity": sum(len(zoo.blocks(setting)) for zoo in zoos for setting in zoo.hybrids),
     }
     return {rule: count for rule, count in jobs.items() if count}
 

@@ -27,8 +27,8 @@ rule evaluate:
             )
         ],
         predictions=predictions_of,
-        origins=lambda wildcards: [
-            rules.evaluate_origins.output.results.format(
+        blocks=lambda wildcards: [
+            rules.evaluate_blocks.output.results.format(
                 experiment=wildcards.experiment
             )
         ]

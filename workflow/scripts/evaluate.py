@@ -3,7 +3,7 @@
 import pandas as pd
 
 from lineage.jobs.stage import stage
-from lineage.results.edges import edges, kinship
+from lineage.results.edges import edges, precision_and_recall
 from lineage.results.evaluation import alpha_curves, evaluated
 from lineage.storage.parquet import read_table, read_tables, write_table
 from lineage.storage.schemas import CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
@@ -14,12 +14,12 @@ ALL = "all"
 with stage(snakemake) as run:
     scores = read_tables(snakemake.input.scores, SCORES)
     predictions = read_tables(snakemake.input.predictions, PREDICTIONS)
-    origins = [read_table(path, RESULTS) for path in snakemake.input.origins]
+    of_blocks = [read_table(path, RESULTS) for path in snakemake.input.blocks]
     outcomes, results = evaluated(scores, predictions, snakemake.params.settings)
     generations = snakemake.params.generations
     network = edges(outcomes, generations)
     if max(generations.values(), default=0) > 2:
-        results = pd.concat([results, pd.DataFrame(kinship(network)).assign(setting=ALL)])
+        results = pd.concat([results, pd.DataFrame(precision_and_recall(network)).assign(setting=ALL)])
     run.say(f"{len(outcomes)} verdicts")
     experiment = snakemake.wildcards.experiment
     order = ["setting", "method", "condition", "seed"]
@@ -27,7 +27,7 @@ with stage(snakemake) as run:
         snakemake.output.outcomes, outcomes.assign(experiment=experiment), OUTCOMES, [*order, "child"]
     )
     write_table(snakemake.output.edges, network.assign(experiment=experiment), EDGES, ["method", "child"])
-    results = pd.concat([results.assign(experiment=experiment), *origins])
+    results = pd.concat([results.assign(experiment=experiment), *of_blocks])
     write_table(snakemake.output.results, results, RESULTS, [*order, "metric"])
     curves = [
         {"experiment": experiment, "setting": setting} | row

@@ -26,8 +26,8 @@ with stage(snakemake) as run:
         for child in run.tracked(children, "children"):
             described = {"id": child.id, "parent": child.parent, "seed": child.seed}
             if "hybrid" in child.recipe:
-                start, origins = hybrids(child)
-                described["origins"] = json.dumps(origins)
+                start, source_of = hybrids(child)
+                described["block_sources"] = json.dumps(source_of)
             else:
                 start = inherited(child.parent)
             row, state = trained(child, params.network, images, start, run.device)

@@ -212,7 +212,7 @@ def _shares_by_gap(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def block_figures(inputs: Inputs) -> Iterator[Figure]:
-    """Of hybrid networks: how often the origin of each block is found."""
+    """Of hybrid networks: how often the source of each block is found."""
     table = inputs.conditions
     table = table[table["condition"].str.startswith("block ")]
     table = table.assign(block=table["condition"].str.removeprefix("block "))

@@ -10,7 +10,7 @@ from lineage.report.inputs import Inputs
 
 ORDER_OF_WORK = (
     *("pretrain", "finetune", "features", "root_features", "path_features"),
-    *("similarity", "detector", "transfer", "evaluate", "summarise"),
+    *("similarity", "block_similarity", "detector", "transfer", "evaluate_blocks", "evaluate", "summarise"),
 )
 SPENT = {"importing": palette.MUTED, "computing": palette.FILL}
 

@@ -17,14 +17,14 @@ FOUND = alt.Scale(domain=["right", "wrong"], range=[palette.FILL, palette.WRONG]
 
 
 def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
-    """How often the origin of each block is found, and what was found."""
+    """How often the source of each block is found, and what was found."""
     yield from block_figures(inputs)
-    yield from origin_figures(inputs)
+    yield from source_figures(inputs)
 
 
-def origin_figures(inputs: Inputs) -> Iterator[Figure]:
+def source_figures(inputs: Inputs) -> Iterator[Figure]:
     """One panel a method: the predicted source of each block of each test child of the first seed."""
-    for (experiment, setting), rows in one_each(inputs.origins, ["experiment", "setting"]):
+    for (experiment, setting), rows in one_each(inputs.block_sources, ["experiment", "setting"]):
         rows = rows[rows["seed"] == rows["seed"].min()]
         children = sorted(set(rows["child"]), key=in_numbers)[:MOST_CHILDREN]
         methods = shown_methods(rows["method"])
@@ -54,7 +54,7 @@ def origin_figures(inputs: Inputs) -> Iterator[Figure]:
             )
         )
         yield Figure(
-            name=f"origins-{experiment}-{setting}",
+            name=f"block-sources-{experiment}-{setting}",
             title=f"Where blocks come from: {experiment}, {setting}",
             caption="Test hybrids of the first seed; a cell holds the candidate that its block was found to come "
             "from, red where that is wrong.",

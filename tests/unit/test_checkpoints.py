@@ -3,6 +3,7 @@
 import json
 
 import h5py
+import hostile_pickles  # noqa: F401  # adds to HOSTILE
 import ml_dtypes
 import numpy as np
 import onnx

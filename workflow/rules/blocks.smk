@@ -1,15 +1,15 @@
-rule origins:
+rule block_similarity:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
         child_weights=child_weights,
         candidate_weights=candidate_weights,
     output:
-        scores="<results>/<origins>/scores.parquet",
+        scores="<results>/<block_similarity>/scores.parquet",
     log:
-        text="<logs>/<origins>.log",
-        time="<logs>/<origins>.time.json",
+        text="<logs>/<block_similarity>.log",
+        time="<logs>/<block_similarity>.time.json",
     benchmark:
-        "<benchmarks>/<origins>.jsonl"
+        "<benchmarks>/<block_similarity>.jsonl"
     conda:
         "../../environment.yml"
     threads: config["threads"]
@@ -18,7 +18,7 @@ rule origins:
         runtime=asked("runtime", tracing_work),
         gpu=gpus,
     params:
-        code=code_of("origins.py"),
+        code=code_of("block_similarity.py"),
         device=config["device"],
         threads=config["threads"],
         network=network_of,
@@ -27,26 +27,26 @@ rule origins:
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:
-        "../scripts/origins.py"
+        "../scripts/block_similarity.py"
 
 
-rule evaluate_origins:
+rule evaluate_blocks:
     input:
         scores=lambda wildcards: [
             path
             for setting in ZOOS[wildcards.experiment].hybrids
             for path in PATHS[wildcards.experiment].blocks(
-                "origins", "scores.parquet", setting
+                "block_similarity", "scores.parquet", setting
             )
         ],
     output:
-        origins="<results>/{experiment}/origins.parquet",
-        results="<results>/{experiment}/origins/results.parquet",
+        sources="<results>/{experiment}/block_sources.parquet",
+        results="<results>/{experiment}/block_sources/results.parquet",
     log:
-        text="<logs>/{experiment}/evaluate_origins.log",
-        time="<logs>/{experiment}/evaluate_origins.time.json",
+        text="<logs>/{experiment}/evaluate_blocks.log",
+        time="<logs>/{experiment}/evaluate_blocks.time.json",
     benchmark:
-        "<benchmarks>/{experiment}/evaluate_origins.jsonl"
+        "<benchmarks>/{experiment}/evaluate_blocks.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -54,9 +54,9 @@ rule evaluate_origins:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("evaluate_origins.py"),
+        code=code_of("evaluate_blocks.py"),
         splits=lambda wildcards: params.hybrid_splits(
             ZOOS[wildcards.experiment], experiment_of(wildcards)["seeds"]
         ),
     script:
-        "../scripts/evaluate_origins.py"
+        "../scripts/evaluate_blocks.py"

@@ -1,19 +1,19 @@
 """Turns the scores of hybrids' blocks into verdicts with probabilities, and results."""
 
 from lineage.jobs.stage import stage
-from lineage.results.blocks import evaluated_origins
+from lineage.results.blocks import evaluated_blocks
 from lineage.storage.parquet import read_tables, write_table
-from lineage.storage.schemas import BLOCK_SCORES, ORIGINS, RESULTS
+from lineage.storage.schemas import BLOCK_SCORES, BLOCK_SOURCES, RESULTS
 
 with stage(snakemake) as run:
     scores = read_tables(snakemake.input.scores, BLOCK_SCORES)
-    verdicts, results = evaluated_origins(scores, snakemake.params.splits)
+    verdicts, results = evaluated_blocks(scores, snakemake.params.splits)
     run.say(f"{len(verdicts)} verdicts")
     experiment = snakemake.wildcards.experiment
     write_table(
-        snakemake.output.origins,
+        snakemake.output.sources,
         verdicts.assign(experiment=experiment),
-        ORIGINS,
+        BLOCK_SOURCES,
         ["setting", "method", "seed", "child", "layer"],
     )
     order = ["setting", "method", "condition", "seed", "metric"]

@@ -1,0 +1,191 @@
+"""What similarities need of a network's features, and of a pair of networks, each computed once if asked for.
+
+Below them, arithmetic that has a value and a derivative where a plain formula divides by zero or takes its root.
+
+Letters as in `lineage.similarity.measures`.
+"""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.linalg import vecdot, vector_norm
+
+from lineage.errors import UserError
+
+SAME_ROW = 1e-14
+"""Samples whose squared distance is below this part of the largest squared row norm count as equal."""
+
+NO_SIGNAL = 1e-13
+"""An unbiased HSIC below this part of the biased one is rounding noise, and counts as 0."""
+
+
+class Representation:
+    """Features [..., n, d] of one network, and all that depends on them alone, computed once if asked for."""
+
+    def __init__(self, features: Tensor):
+        self.features = as_float(features)
+
+    @cached_property
+    def row_norms(self) -> Tensor:
+        """Norm of each sample's features [..., n]."""
+        return vector_norm(self.features, dim=-1)
+
+    @cached_property
+    def unit(self) -> Tensor:
+        """X: taking the first sample off first makes constant features exactly zero."""
+        shifted = self.features - self.features[..., :1, :].double()
+        return unit(shifted - shifted.mean(-2, keepdim=True))
+
+    @cached_property
+    def gram(self) -> Tensor:
+        """K = X Xᵀ."""
+        return self.unit @ self.unit.mT
+
+    @cached_property
+    def diagonal(self) -> Tensor:
+        """Diagonal of K [..., n]."""
+        return vecdot(self.unit, self.unit)
+
+    @cached_property
+    def hsic(self) -> Tensor:
+        """‖K‖², the biased HSIC of the network with itself [...]."""
+        return cross_energy(self, self)
+
+    @cached_property
+    def unbiased_hsic(self) -> Tensor:
+        """Unbiased HSIC of the network with itself [...]."""
+        hsic = debias(self.hsic, self.diagonal, self.diagonal)
+        return torch.where(hsic <= NO_SIGNAL * self.hsic, 0, hsic)
+
+    @cached_property
+    def squared_distances(self) -> Tensor:
+        """‖x_i - x_j‖² [..., n, n] in the features' dtype, exactly 0 on the diagonal and between equal samples."""
+        k = self.gram.diagonal(dim1=-2, dim2=-1)
+        squares = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), self.gram, alpha=-2).to(self.features.dtype)
+        return torch.where(squares <= (SAME_ROW * k.amax(-1)[..., None, None]).to(squares.dtype), 0, squares)
+
+    @cached_property
+    def distance_kernel(self) -> Tensor:
+        """Doubly centred distances ‖x_i - x_j‖ of norm one; a floor keeps the root's derivative finite."""
+        return unit(doubly_centred(floored(self.squared_distances).sqrt_()))
+
+    @cached_property
+    def rbf_kernel(self) -> Tensor:
+        """Doubly centred exp(-‖x_i - x_j‖² / 2σ²) of norm one; σ² is the median squared distance.
+
+        Where more than half of the pairs are equal, σ² is 0 and the kernel is its limit: 1 if equal, else 0.
+        """
+        variance = _median_above_diagonal(self.squared_distances).clamp_min(1e-30)
+        return unit(doubly_centred((self.squared_distances / (-2 * variance[..., None, None])).exp_()))
+
+    @cached_property
+    def short(self) -> Tensor:
+        """S [..., n, min(n, d)] such that XᵀS has the singular values of XᵀY: Y, or Rᵀ where Yᵀ = Q R."""
+        n, d = self.unit.shape[-2:]
+        return self.unit if d <= n else torch.linalg.qr(self.unit.mT, mode="r").R.mT
+
+
+class Pair:
+    """A candidate F and the child G, with what their similarities share."""
+
+    def __init__(self, F: Tensor | Representation, G: Tensor | Representation):
+        self.F, self.G = (x if isinstance(x, Representation) else Representation(x) for x in (F, G))
+        self.require_equal(-2, "samples")
+
+    def require_equal(self, axis: int, what: str) -> None:
+        """Stops what is matched one to one from broadcasting over a single one."""
+        f, g = (x.features.shape[axis] for x in (self.F, self.G))
+        if f != g:
+            raise UserError(f"{f} and {g} {what} cannot be compared: this similarity needs equally many")
+
+    @cached_property
+    def gap(self) -> Tensor:
+        """|D| [..., n, d]."""
+        self.require_equal(-1, "features")
+        return (self.F.features - self.G.features).abs()
+
+    @cached_property
+    def hsic(self) -> Tensor:
+        """‖XᵀY‖² = <K, L> [...]."""
+        return cross_energy(self.F, self.G)
+
+
+def cross_energy(F: Representation, G: Representation) -> Tensor:
+    """‖XᵀY‖² = <K, L>: by feature products where these cost less than a Gram matrix."""
+    n, d = F.unit.shape[-2:]
+    if n < d + G.unit.shape[-1]:
+        return inner(F.gram, G.gram)
+    return vector_norm(F.unit.mT @ G.unit, dim=(-2, -1)).square()
+
+
+def debias(hsic: Tensor, k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
+    """n(n-3) times the unbiased HSIC: rows of a centred K sum to 0, so that only its diagonal k has to go."""
+    n = k.shape[-1]
+    return hsic - n / (n - 2) * vecdot(k, l) + k.sum(-1) * l.sum(-1) / ((n - 1) * (n - 2))
+
+
+def _median_above_diagonal(A: Tensor) -> Tensor:
+    """Median (the mean of the two middle ones) of the entries above the diagonal of A [..., n, n], or 0."""
+    n = A.shape[-1]
+    count = n * (n - 1) // 2
+    if count == 0:
+        return A.new_zeros(A.shape[:-2])
+    rows, columns = torch.triu_indices(n, n, 1, device=A.device)
+    entries = A.flatten(-2).index_select(-1, rows * n + columns)
+    lower = _lower_median(entries)
+    if count % 2:
+        return lower
+    is_above = entries > lower.unsqueeze(-1)
+    next_above = torch.where(is_above, entries, torch.inf).amin(-1)
+    repeats = (~is_above).sum(-1) > count // 2
+    return (lower + torch.where(repeats, lower, next_above)) / 2
+
+
+def _lower_median(entries: Tensor) -> Tensor:
+    """The lower of the middle ones along the last axis; sorted on CUDA, whose own median is not deterministic."""
+    if not entries.is_cuda:
+        return entries.median(-1).values
+    middle = entries.sort(-1).values[..., (entries.shape[-1] - 1) // 2]
+    return torch.where(entries.isnan().any(-1), torch.nan, middle)
+
+
+def as_float(x: Tensor) -> Tensor:
+    """x in its own floating dtype, float32 at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def nonzero(x: Tensor) -> Tensor:
+    """x with ones in place of zeros, to divide by."""
+    return torch.where(x == 0, 1, x)
+
+
+def ratio(a: Tensor, b: Tensor) -> Tensor:
+    """a / b, and 0 (with derivative 0) where b is 0."""
+    return torch.where(b == 0, 0, a / nonzero(b))
+
+
+def root(x: Tensor) -> Tensor:
+    """√x, with derivative 0 where x is 0."""
+    return torch.where(x == 0, 0, nonzero(x).sqrt())
+
+
+def unit(A: Tensor) -> Tensor:
+    """A over its Frobenius norm, or zeros."""
+    return A / nonzero(vector_norm(A, dim=(-2, -1), keepdim=True))
+
+
+def inner(A: Tensor, B: Tensor) -> Tensor:
+    """Frobenius inner product [...] of A and B [..., n, m]."""
+    return vecdot(A.flatten(-2), B.flatten(-2))
+
+
+def floored(x: Tensor) -> Tensor:
+    """x, at least the dtype's smallest normal number."""
+    return x.clamp_min(torch.finfo(x.dtype).tiny)
+
+
+def doubly_centred(A: Tensor) -> Tensor:
+    """Symmetric A less its row and column means, plus its mean."""
+    means = A.mean(-1, keepdim=True)
+    return (means.mean(-2, keepdim=True) - means - means.mT).add_(A)

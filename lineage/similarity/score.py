@@ -1,0 +1,104 @@
+"""Scores of a pair of networks: every similarity of a candidate and a child, at every layer. Larger = more alike."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from lineage.errors import UserError
+from lineage.networks.backbone import Backbone, state_of
+from lineage.similarity.approximations import APPROXIMATIONS, check_approximations
+from lineage.similarity.inputs import check_networks, first_pass, list_of_names, list_of_numbers
+from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
+from lineage.similarity.pairs import COLUMNS, State, check_similarities, pair_scores, stacked
+from lineage.similarity.path import BATCH_NORM, change
+
+ALPHAS = (0.1, 0.25, 0.5, 1.0)
+
+
+def score_pair(
+    parent: nn.Module,
+    child: nn.Module,
+    probe: Tensor,
+    *,
+    layers: Iterable[str] | None = None,
+    approximations: Iterable[str] = APPROXIMATIONS,
+    alphas: Sequence[float] = ALPHAS,
+    similarities: Iterable[str] | None = None,
+    pool: str = "mean",
+    batch_norm: str = "moves",
+) -> pd.DataFrame:
+    """All scores of a candidate parent and a child of one architecture; heads may differ.
+
+    The child's weights are run in the candidate's structure, so both must compute alike.
+
+    Args:
+        parent: the candidate.
+        child: the network whose parent is sought.
+        probe: inputs [n, ...] for both, on their device.
+        layers: modules to tap; by default the network's stages, without the last, the head.
+        approximations: some of direct, path, linear, taylor.
+        alphas: how far from the parent to the child, in (0, 1].
+        similarities: names from SIMILARITIES and WEIGHT_SIMILARITIES; by default all.
+        pool: how features with more than two axes become [n, d]: mean or flatten.
+        batch_norm: whether running statistics go along the path with the weights: moves or stays.
+
+    Returns:
+        Columns layer, similarity, approximation, alpha, score; `direct` has alpha 0.
+
+    Raises:
+        UserError: for an unknown name, an alpha out of range, wrapped or compiled networks, networks of different
+            backbones, dtypes or devices, or a probe that they cannot take.
+    """
+    if similarities is None:
+        similarities = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
+    names = list_of_names("similarities", similarities)
+    approximations = list_of_names("approximations", approximations)
+    alphas = list_of_numbers("alphas", alphas)
+    layers = None if layers is None else list_of_names("layers", layers)
+    check_networks({"parent": parent, "child": child}, probe)
+    check_similarities(names)
+    check_approximations(approximations, alphas)
+    if batch_norm not in BATCH_NORM:
+        raise UserError(f"batch_norm: expected one of {', '.join(BATCH_NORM)}, but got {batch_norm!r}")
+    with first_pass("parent", parent, probe):
+        backbone = Backbone(parent, probe, layers=layers, pool=pool)
+    theta_p, theta_c = state_of(parent), state_of(child)
+    delta = change(backbone, theta_p, theta_c)
+    _refuse_added_layers(backbone, theta_p, theta_c)
+    with torch.no_grad():
+        child_features = backbone(theta_p | _fitting(theta_p, theta_c), probe)
+    rows = pair_scores(
+        backbone,
+        theta_p,
+        theta_c,
+        delta,
+        probe,
+        stacked(child_features),
+        names=names,
+        approximations=approximations,
+        alphas=alphas,
+        batch_norm=batch_norm,
+    )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _fitting(theta_p: State, theta_c: State) -> State:
+    """The child's tensors that fit the parent's structure; its head may not."""
+    return {
+        name: theta_c[name]
+        for name, tensor in theta_p.items()
+        if name in theta_c and theta_c[name].shape == tensor.shape
+    }
+
+
+def _refuse_added_layers(backbone: Backbone, theta_p: State, theta_c: State) -> None:
+    """Raises a UserError if the child has weights among the tapped layers that the candidate lacks."""
+    inside = {prefix for layer in backbone.layers for prefix in (layer, layer.rpartition(".")[0]) if prefix}
+    for name in theta_c:
+        if name not in theta_p and any(name.startswith(f"{prefix}.") for prefix in inside):
+            raise UserError(
+                f"{name}: expected it in the candidate as in the child, but the candidate has none; "
+                "compare networks of one architecture"
+            )
