@@ -8,7 +8,7 @@ WORKERS ?= auto
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu tables report figures summarise resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -25,6 +25,10 @@ test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slu
 
 test-gpu: ## on CUDA; with $(PYTHON) as it is, without .venv; DATA=<folder with CIFAR-10>, OUT=<folder of results>
 	@LINEAGE_GPU_DATA="$(DATA)" LINEAGE_GPU_OUT="$(OUT)" PYTHONPATH=. $(PYTHON) -m pytest -s --continue-on-collection-errors tests/gpu
+
+mutation: $(READY) ## the share of changes to the code that the unit tests notice; a quarter of an hour
+	@$(INSTALL) ".[mutation]"
+	@$(RUN)/python tests/mutation.py $(PARTS)
 
 tables: $(LIGHT) ## from Parquet alone, without torch; and docs/results.md from the committed results
 	@$(RUN)/lineage tables $(FOLDER)

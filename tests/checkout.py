@@ -101,7 +101,7 @@ class Checkout:
         code, output = self.python("-m", "lineage", "unlock")
         assert code == 0, output
 
-    def run_to_the_end(self, *arguments: str, timeout: float = 300) -> float:
+    def run_to_the_end(self, *arguments: str, timeout: float = 600) -> float:
         """Runs the workflow as `make run` does, or up to the rules given; gives the seconds it took."""
         began = time.monotonic()
         self.unlock()

@@ -43,7 +43,11 @@ MISTAKES = {
     "at the top": ("threads", 0, ["at least 1", "0"]),
     "of two keys": ("experiments.tiny.similarity.alphas", [1], ["below 1", "path"]),
     "of the models": ("experiments.tiny.settings.full.parents", "full", ["roots", "full -> full"]),
-    "of the data": ("experiments.tiny.settings.full.data.source", "parquet:data/none.parquet", ["data/none.parquet", "expected a Parquet file"]),
+    "of the data": (
+        "experiments.tiny.settings.full.data.source",
+        "parquet:data/none.parquet",
+        ["data/none.parquet: expected a Parquet file"],
+    ),
 }
 """One of each kind; tests/unit/test_config.py has the others, and says the same of them."""
 
