@@ -82,7 +82,8 @@ def summarise(
     ] = None,
 ) -> None:
     """Summarises a run's scores, predictions and logs as the small Parquet files that the report reads."""
-    from lineage.results.summarise import experiments_of, write_summaries
+    from lineage.results.run_facts import experiments_of
+    from lineage.results.summarise import write_summaries
 
     for path in write_summaries(results, to or results, experiments_of(config) if config else None):
         typer.echo(path)
