@@ -90,7 +90,7 @@ def write_probe(path: str | Path, sample_ids: list[str], inputs: Tensor, **attri
     """
     with _created(path, "a probe", attributes) as (file, _):
         file["samples"] = sample_ids
-        file["inputs"] = inputs.numpy()
+        file["inputs"] = inputs.cpu().numpy()
 
 
 def read_probe(path: str | Path) -> tuple[list[str], Tensor]:
