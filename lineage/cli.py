@@ -139,19 +139,20 @@ def audit(
 
     Exit codes: 0 a relative was found, 3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
-    from lineage.auditing.bundle import run_audit, write_html, write_json
-    from lineage.auditing.terminal import print_report
-    from lineage.auditing.verdict import EXIT_CODES
+    from lineage.auditing.report.bundle import write_html, write_json
+    from lineage.auditing.report.terminal import print_report
+    from lineage.auditing.run import audit as audited
+    from lineage.auditing.stages.verdict import EXIT_CODES
 
-    report = run_audit(
+    report = audited(
         child,
         candidates,
-        unrelated,
+        unrelated=unrelated or None,
         claimed=claimed,
         alpha=alpha,
-        follow=follow_links,
+        follow_links=follow_links,
         cache=cache,
-        keep=not no_cache,
+        store_digests=not no_cache,
         arch=arch,
         probe=probe,
         image_size=image_size,
@@ -163,7 +164,7 @@ def audit(
     if html_to:
         write_html(report, html_to)
     print_report(report)
-    raise typer.Exit(EXIT_CODES[report["verdict"]])
+    raise typer.Exit(EXIT_CODES[report.verdict])
 
 
 @app.command()
@@ -171,7 +172,7 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
 ) -> None:
     """Recomputes an audit from its inputs and names what differs; exit code 1 if anything does."""
-    from lineage.auditing.bundle import differences
+    from lineage.auditing.verify import differences
 
     found = differences(bundle)
     for line in found:

@@ -7,44 +7,50 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.find import Source
-from lineage.checkpoints.read import MEMBER, open_models
+from lineage.checkpoints.read import MEMBER, open_model, open_models
 from lineage.index.cache import DigestCache
 from lineage.index.digest import Digest, digest_of
-from lineage.relation.matching import Matching
-from lineage.relation.naming import heads
+from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import sketch
+from lineage.relation.untestable import OF_EITHER_SIDE, Untestable
 
 
 class ChildSketches:
-    """The child's side of the test, also of matrices that a candidate has the other way round."""
+    """The child's side of the test, also of matrices whose transpose a candidate has."""
 
     def __init__(self, child: Checkpoint, digest: Digest):
         self._child, self._digest = child, digest
-        self._heads = heads(digest.shapes)
-        self._turned: dict[str, np.ndarray | None] = {}
+        self._transposed: dict[str, np.ndarray | None] = {}
 
     def tests(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
         """The test of every matched matrix that both sides can be tested at."""
         tests = {}
-        for name, other in matching.pairs.items():
-            if other not in candidate.sketches:
+        for name, partner in matching.pairs.items():
+            if partner not in candidate.sketches:
                 continue
-            ours = self._turn(name) if name in matching.transposed else self._digest.sketches.get(name)
-            if ours is not None and ours.shape == candidate.sketches[other].shape:
-                tests[name] = row_test(candidate.sketches[other].astype(np.float32), ours.astype(np.float32))
+            ours = (
+                self._of_transpose(name) if name in matching.transposed else self._digest.sketches.get(name)
+            )
+            theirs = candidate.sketches[partner]
+            if ours is not None and ours.shape == theirs.shape:
+                tests[name] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
         return tests
 
-    def _turn(self, name: str) -> np.ndarray | None:
-        if name not in self._turned:
-            why = self._digest.untestable.get(name, "")
-            is_fixed = name in self._heads or "attention" in why or "table" in why
-            self._turned[name] = None if is_fixed else sketch(self._child.read(name).T)[0]
-        return self._turned[name]
+    def _of_transpose(self, name: str) -> np.ndarray | None:
+        """The sketch of a matrix' columns; None where their order is not free either."""
+        if name not in self._transposed:
+            why = self._digest.untestable.get(name)
+            if why is not None and why.reason in OF_EITHER_SIDE:
+                self._transposed[name] = None
+            else:
+                found = sketch(self._child.read(name).T)
+                self._transposed[name] = None if isinstance(found, Untestable) else found
+        return self._transposed[name]
 
 
 def digests_of(source: Source, cache: DigestCache, *, follow: bool) -> list[Digest]:
-    """The digests of a source's models, made if the cache has none; raises as `open_models`."""
+    """The digests of a source's models, computed if the cache has none; raises as `open_models`."""
     path, _, wanted = source.path.partition(MEMBER)
     file = safe_file(Path(path), inside=source.inside, follow=follow)
     digests = cache.get(file.state)
@@ -63,3 +69,11 @@ def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
     digest = digest_of(child)
     cache.put(state, [digest], {str(file.real): file.state for file in child.files})
     return digest
+
+
+def tests_of(child: str, candidate: Source, cache: DigestCache) -> dict[str, RowTest]:
+    """The tests of one pair alone."""
+    opened = open_model(child)
+    digest = digest_of_child(opened, cache)
+    (of_candidate,) = digests_of(candidate, cache, follow=False)
+    return ChildSketches(opened, digest).tests(match(digest.shapes, of_candidate.shapes), of_candidate)

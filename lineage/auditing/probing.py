@@ -7,6 +7,9 @@ alike. It ranks candidates; it comes with no p-value, and decides nothing by its
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lineage.auditing.audit import Audit
+from lineage.auditing.report.types import ProbeReport
+from lineage.auditing.stages.comparing import Opener
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.relation.matching import match
@@ -83,6 +86,32 @@ class Prober:
             state[name] = values.T if name in pairs.transposed else values
         network.load_state_dict(state, strict=False)
         return network.eval()
+
+
+def rank_on_probe(audit: Audit, prober: Prober) -> ProbeReport:
+    """The candidates' scores on a probe, largest first, and whether the best is the verdict's parent.
+
+    Raises:
+        UserError: if the child has not the architecture.
+    """
+    scores, refused = {}, {}
+    child, opened = audit.child.checkpoint, Opener(follow=audit.settings.follow)
+    prober.score(child, child)
+    for candidate in audit.candidates:
+        try:
+            scores[candidate.id] = prober.score(opened(candidate), child)
+        except UserError as error:
+            refused[candidate.id] = str(error)
+    ranked = dict(sorted(scores.items(), key=lambda item: -item[1]))
+    best = next(iter(ranked), None)
+    return ProbeReport(
+        architecture=prober.architecture,
+        inputs=prober.name,
+        scores=ranked,
+        refused=refused,
+        best=best,
+        agrees=best in audit.verdict.parents or best == audit.verdict.parent,
+    )
 
 
 def _inputs(probe: str, *, channels: int, image_size: int) -> "Tensor":

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lineage.auditing.audit import Audit, Settings
-from lineage.auditing.evidence import report_of
+from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.pair_tests import tests_of
+from lineage.auditing.report.build import report_of
+from lineage.auditing.report.types import AuditReport
 from lineage.checkpoints.find import Source, read_table_of_models
 from lineage.errors import UserError
 from lineage.index.cache import DigestCache
@@ -60,15 +62,15 @@ def tested_pairs(
     of_id = {source.id: source for source in models}
     found: dict[str, dict[str, dict]] = {}
     for child, other in pairs:
-        tests = Audit.tests_of(of_id[child].path, of_id[other], cache)
+        tests = tests_of(of_id[child].path, of_id[other], cache)
         found.setdefault(child, {})[other] = {name: asdict(test) for name, test in tests.items()}
     return found
 
 
 def audited(
     models: list[Source], child: str, files: Iterable[Path], cache: DigestCache, alpha: float
-) -> dict:
-    """The report on one child, from tests made before.
+) -> AuditReport:
+    """The report on one child, from the tests of earlier jobs.
 
     Args:
         models: the table; child: its id; files: of `tested_pairs`.
@@ -79,7 +81,7 @@ def audited(
     for file in files:
         for other, tests in json.loads(file.read_text()).get(child, {}).items():
             known[other] = {name: RowTest(**test) for name, test in tests.items()}
-    audit = Audit(
+    audit = audit_sources(
         source.path,
         [other for other in models if other.role == "candidate"],
         [other for other in models if other.role == "unrelated"],
@@ -87,7 +89,7 @@ def audited(
         cache=cache,
         known=known,
     )
-    return report_of(audit) | {"id": child}
+    return report_of(audit, id=child)
 
 
 def write_summary(reports: Iterable[dict], alpha: float, path: Path) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""Digests of checkpoints, kept on disk."""
+"""Digests of checkpoints, and where they are stored."""

@@ -1,4 +1,4 @@
-"""Digests kept on disk, found by what their files look like."""
+"""Digests on disk, found by their files' place, size and time."""
 
 import contextlib
 import hashlib
@@ -11,15 +11,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from lineage.index.digest import Digest
+from lineage.relation.untestable import Reason, Untestable
 from lineage.storage.atomic import written_whole
 
-VERSION = 1
+VERSION = 2
+"""Of the layout; digests of another version are not found."""
 
 
 class DigestCache:
-    """Digests on disk, found by what their files look like; `None` keeps nothing.
+    """Digests on disk, found by their files' place, size and time; without a folder, none are stored.
 
-    A file's last read are kept in memory: the models of one file are asked for one after another.
+    The digests of the file read last stay in memory: the models of one file are looked up one after another.
     """
 
     def __init__(self, folder: Path | None):
@@ -33,7 +35,7 @@ class DigestCache:
             return None
         with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
             count, dependents = json.loads(index.read_text())
-            if all(_look(path) == seen for path, seen in dependents.items()):
+            if all(_state(path) == state_then for path, state_then in dependents.items()):
                 self.hits += 1
                 if self._last and self._last[0] == index:
                     return self._last[1]
@@ -43,7 +45,7 @@ class DigestCache:
         return None
 
     def put(self, state: list, digests: list[Digest], dependents: dict[str, list]) -> None:
-        """Keeps the digests of a file's models; `dependents` are the states of all files they were read from."""
+        """Stores the digests of a file's models; `dependents` are the states of all files they were read from."""
         if self.folder is None:
             return
         for number, digest in enumerate(digests):
@@ -58,12 +60,12 @@ class DigestCache:
 
 
 def default_cache() -> Path:
-    """Where digests are kept: `neural-lineage/digests` in the user's cache folder."""
+    """Where digests are stored: `neural-lineage/digests` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "neural-lineage" / "digests"
 
 
-def _look(path: str) -> list | None:
+def _state(path: str) -> list | None:
     try:
         status = Path(path).stat()
     except OSError:
@@ -72,14 +74,19 @@ def _look(path: str) -> list | None:
 
 
 def _save(digest: Digest, path: Path) -> None:
-    told = {key: value for key, value in vars(digest).items() if key != "sketches"}
+    fields = {key: value for key, value in vars(digest).items() if key != "sketches"}
+    fields["untestable"] = {name: [why.reason.name, why.number] for name, why in digest.untestable.items()}
     tensors = digest.sketches or {"": np.zeros(0, np.float16)}
-    save_file(tensors, path, metadata={"digest": json.dumps(told)})
+    save_file(tensors, path, metadata={"digest": json.dumps(fields)})
 
 
 def _loaded(path: Path) -> Digest:
     with safe_open(path, framework="numpy") as opened:
-        told = json.loads(opened.metadata()["digest"])
-        told["shapes"] = {name: tuple(shape) for name, shape in told["shapes"].items()}
+        fields = json.loads(opened.metadata()["digest"])
+        fields["shapes"] = {name: tuple(shape) for name, shape in fields["shapes"].items()}
+        fields["untestable"] = {
+            name: Untestable(Reason[reason], number)
+            for name, (reason, number) in fields["untestable"].items()
+        }
         sketches = {name: opened.get_tensor(name) for name in opened.keys() if name}  # noqa: SIM118
-    return Digest(sketches=sketches, **told)
+    return Digest(sketches=sketches, **fields)

@@ -1,9 +1,9 @@
-"""What an audit keeps of a checkpoint: its shapes, and a sketch of the rows of each matrix that can be tested.
+"""A checkpoint in short: its shapes, and a sketch of the rows of each matrix that can be tested.
 
 Rows are centred, scaled to norm 1 and folded to a few columns by signs that depend on their length alone. All of
 that treats rows alike, so the test of their order stays exact; it only costs power, of which there is plenty.
-A digest takes about a megabyte, and is kept under the file's place, size and time, so that the next audit need
-not open the file.
+A digest takes about a megabyte. It is stored under the file's place, size and time, so that the next audit does not
+open the file.
 """
 
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError
 from lineage.relation.naming import heads, matrices, reason_against
 from lineage.relation.sketch import sketch
+from lineage.relation.untestable import Reason, Untestable
 
 
 @dataclass
@@ -31,13 +32,13 @@ class Digest:
     shapes: dict[str, tuple[int, ...]]
     hashes: dict[str, str]
     sketches: dict[str, np.ndarray]
-    untestable: dict[str, str]
+    untestable: dict[str, Untestable]
     left_out: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
 def digest_of(model: Checkpoint) -> Digest:
-    """Reads every tensor once.
+    """The digest of a checkpoint; reads every tensor once.
 
     Raises:
         UserError: for NaN or infinite values, named.
@@ -50,12 +51,12 @@ def digest_of(model: Checkpoint) -> Digest:
         check_finite(model, name, values)
         if name not in wide:
             continue
-        reason = "the head, whose rows are classes" if name in head else reason_against(name, shapes)
-        if reason is None:
-            sketches[name], reason = sketch(values)
-        if reason is not None:
-            sketches.pop(name, None)
-            untestable[name] = reason
+        reason = Reason.HEAD if name in head else reason_against(name, shapes)
+        found = Untestable(reason) if reason else sketch(values)
+        if isinstance(found, Untestable):
+            untestable[name] = found
+        else:
+            sketches[name] = found
     hashes = {str(file.path): sha256_of(file.real) for file in model.files}
     return Digest(
         model.name, model.format, shapes, hashes, sketches, untestable, model.left_out, list(model.notes)

@@ -1,4 +1,4 @@
-"""A child and one of its relatives, tensor by tensor: what stayed, what moved, and which came first.
+"""A child and one of its relatives, tensor by tensor: what stayed, what moved, and which is the ancestor.
 
 Tensors are read one at a time, so memory is bounded by the largest.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from lineage.relation.direction import Direction, measured, overall
 from lineage.relation.matching import Matching
 from lineage.relation.sketch import chosen_rows
+from lineage.relation.spectrum import FEWEST
 
 ROUNDING = {
     "i8": 0.03,
@@ -25,7 +26,7 @@ ROUNDING = {
 """Relative change that storing in a dtype can make, by the formats' names for it; others: EXACT."""
 EXACT = 1e-6
 MOST_MATRICES = 12
-"""Matrices that are looked at closely: so many, evenly chosen."""
+"""Matrices whose spectrum is computed: at most so many, evenly chosen."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Comparison:
     """How a child differs from a candidate.
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
-    distance: over all matrices that are no head; direction: which came first, None if it cannot be said.
+    distance: over all matrices that are no head; direction: which is the ancestor, None if nothing shows it.
     """
 
     changes: dict[str, float]
@@ -66,7 +67,7 @@ class Tensors(Protocol):
 
 
 class Pair:
-    """Reads the tensors of a child and a candidate that belong together, the candidate's turned as the child's."""
+    """Reads the matched tensors of a child and a candidate, the candidate's transposed where the child's are."""
 
     def __init__(self, child: Tensors, candidate: Tensors, matching: Matching):
         self.child, self.candidate, self.matching = child, candidate, matching
@@ -91,7 +92,8 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
     directions = []
-    telling = set(evenly([name for name in backbone if min(pair.child.entries[name].shape[:1]) >= 32]))
+    large = [name for name in backbone if pair.child.entries[name].shape[0] >= FEWEST]
+    looked_at = set(evenly(large))
     for name in pair.matching.pairs:
         theirs, ours = pair(name)
         difference = np.linalg.norm((ours - theirs).reshape(-1))
@@ -99,7 +101,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         changes[name] = float(difference / size) if size > 0 else float(difference > 0)
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
-        if name in telling and changes[name] > EXACT:
+        if name in looked_at and changes[name] > EXACT:
             directions.append((measured(theirs, ours), ours.size))
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2

@@ -1,19 +1,32 @@
 """Where each layer of the child comes from.
 
-The rows of a matrix speak for its layer. `frozen`: equal to rounding; `fine-tuned`: dependent on the source's rows;
-`re-initialised`: dependent on no candidate, and its spectrum is that of random numbers, or it is a head;
+A layer is judged by the rows of its matrix. `frozen`: equal to rounding; `fine-tuned`: dependent on the rows of its
+source; `re-initialised`: dependent on no candidate, and its spectrum is that of random numbers, or it is a head;
 `unrelated`: dependent on no candidate, and trained; `grafted`: dependent on a candidate that is not the parent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-FROZEN, FINE_TUNED, REINITIALISED, UNRELATED, GRAFTED = (
-    "frozen", "fine-tuned", "re-initialised", "unrelated", "grafted"
-)  # fmt: skip
+from lineage.relation.permutation_test import RowTest
+
 EDGE = 1.15
-"""A largest singular value within so many times that of random numbers is none that training made."""
+"""A largest singular value up to so many times that of random numbers does not come from training."""
+AS_STRONG = 0.9
+"""The parent is the source of a layer if its z is at least this share of the largest."""
+
+
+class State(StrEnum):
+    """What was done with a layer."""
+
+    FROZEN = "frozen"
+    FINE_TUNED = "fine-tuned"
+    REINITIALISED = "re-initialised"
+    UNRELATED = "unrelated"
+    GRAFTED = "grafted"
 
 
 @dataclass(frozen=True)
@@ -21,7 +34,7 @@ class LayerOrigin:
     """One matrix of the child: its state, the candidate it comes from, and how sure that is."""
 
     tensor: str
-    state: str
+    state: State
     source: str | None
     change: float | None
     z: float | None
@@ -42,7 +55,7 @@ def looks_random(values: np.ndarray) -> bool:
 
 def origin(
     tensor: str,
-    tests: dict[str, tuple[float, float]],
+    tests: Mapping[str, RowTest],
     *,
     parent: str | None,
     limit: float,
@@ -56,21 +69,29 @@ def origin(
 
     Args:
         tensor: its name.
-        tests: (z, log10 p) against each candidate.
+        tests: of this matrix against each candidate.
         parent: the parent's id, None if there is none.
         limit: log10 p at most this is dependence.
         change: relative change from the parent; is_unchanged: whether that is rounding.
         is_head: a head; is_random: its spectrum is that of random numbers; is_evidence: its rows' order is free.
     """
-    dependent = {name: test for name, test in tests.items() if test[1] <= limit}
-    source = max(dependent, key=lambda name: dependent[name][0], default=None)
-    if parent in dependent and dependent[parent][0] >= 0.9 * dependent[source][0]:
+    dependent = {name: test for name, test in tests.items() if test.log10_p <= limit}
+    source = max(dependent, key=lambda name: dependent[name].z, default=None)
+    if parent in dependent and dependent[parent].z >= AS_STRONG * dependent[source].z:
         source = parent
     if is_unchanged and parent is not None and (source in (None, parent)):
-        state, source = FROZEN, parent
+        state, source = State.FROZEN, parent
     elif source is None:
-        state = REINITIALISED if is_head or is_random else UNRELATED
+        state = State.REINITIALISED if is_head or is_random else State.UNRELATED
     else:
-        state = FINE_TUNED if source == parent or parent is None else GRAFTED
-    z, log10_p = tests.get(source, (None, None))
-    return LayerOrigin(tensor, state, source, change if source == parent else None, z, log10_p, is_evidence)
+        state = State.FINE_TUNED if source == parent or parent is None else State.GRAFTED
+    test = tests.get(source)
+    return LayerOrigin(
+        tensor,
+        state,
+        source,
+        change if source == parent else None,
+        test.z if test else None,
+        test.log10_p if test else None,
+        is_evidence,
+    )

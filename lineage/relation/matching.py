@@ -1,78 +1,107 @@
 """Which tensor of a candidate corresponds to which of the child: by name, then by shape and order."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
 from lineage.relation.naming import canonical
 
-Shapes = dict[str, tuple[int, ...]]
+Shapes = Mapping[str, tuple[int, ...]]
 
 
-@dataclass
+class MatchedBy(StrEnum):
+    """What two tensors were matched by."""
+
+    NAME = "name"
+    ORDER = "order"
+
+
+@dataclass(frozen=True)
 class Matching:
     """Pairs of tensors.
 
-    pairs: child's name → candidate's; transposed: the child's names whose matrix lies the other way;
-    only_child, only_candidate: what did not match; how: `name` or `order` for each child's name.
+    pairs: child's name → candidate's; how: for each child's name; transposed: the child's names whose matrix is the
+    transpose of the candidate's; only_child, only_candidate: what did not match.
     """
 
-    pairs: dict[str, str] = field(default_factory=dict)
-    how: dict[str, str] = field(default_factory=dict)
-    transposed: set[str] = field(default_factory=set)
-    only_child: list[str] = field(default_factory=list)
-    only_candidate: list[str] = field(default_factory=list)
+    pairs: Mapping[str, str]
+    how: Mapping[str, MatchedBy]
+    transposed: frozenset[str]
+    only_child: list[str]
+    only_candidate: list[str]
 
 
 def match(child: Shapes, candidate: Shapes) -> Matching:
-    """Matches tensors by name and shape, then by shape and order; matrices also the other way round.
+    """Matches tensors by name and shape, then by shape and order; matrices also with their transpose.
 
-    A shape is matched by order only where both have equally many left of it.
+    A shape is matched by order only where both have equally many tensors of it left.
+
+    Args:
+        child, candidate: shapes by name, in the file's order.
     """
-    result = Matching()
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for name in candidate:
-        by_name[canonical(name)].append(name)
-    left = dict.fromkeys(candidate)
-
-    def pair(name: str, other: str, how: str) -> None:
-        result.pairs[name], result.how[name] = other, how
-        left.pop(other)
-
-    for name, shape in child.items():
-        other = next((other for other in by_name[canonical(name)] if other in left), None)
-        if other is not None and candidate[other] == shape:
-            pair(name, other, "name")
-        elif other is not None and len(shape) == 2 and candidate[other] == shape[::-1]:
-            pair(name, other, "name")
-            result.transposed.add(name)
-    _by_order(child, candidate, result, left, pair, transposed=False)
-    _by_order(child, candidate, result, left, pair, transposed=True)
-    if result.transposed:
-        squares = {
-            name for name in result.pairs if len(child[name]) == 2 and child[name][0] == child[name][1]
-        }
-        straight = [
-            name for name in result.pairs
-            if len(child[name]) == 2 and name not in squares | result.transposed
-        ]  # fmt: skip
-        result.transposed |= squares if len(result.transposed) > len(straight) else set()
-    result.only_child = [name for name in child if name not in result.pairs]
-    result.only_candidate = list(left)
-    return result
+    matcher = _Matcher(child, candidate)
+    matcher.by_name()
+    matcher.by_order(transposed=False)
+    matcher.by_order(transposed=True)
+    matcher.transpose_squares()
+    return Matching(
+        matcher.pairs,
+        matcher.how,
+        frozenset(matcher.transposed),
+        only_child=[name for name in child if name not in matcher.pairs],
+        only_candidate=list(matcher.free),
+    )
 
 
-def _by_order(
-    child: Shapes, candidate: Shapes, result: Matching, left: dict, pair, *, transposed: bool
-) -> None:
-    unmatched, free = defaultdict(list), defaultdict(list)
-    for name, shape in child.items():
-        if name not in result.pairs and (len(shape) == 2 or not transposed):
-            unmatched[shape[::-1] if transposed else shape].append(name)
-    for other in left:
-        free[candidate[other]].append(other)
-    for shape, names in unmatched.items():
-        if len(names) == len(free[shape]):
-            for name, other in zip(names, free[shape], strict=True):
-                pair(name, other, "order")
-                if transposed:
-                    result.transposed.add(name)
+class _Matcher:
+    """A matching as far as it has come."""
+
+    def __init__(self, child: Shapes, candidate: Shapes):
+        self._child, self._candidate = child, candidate
+        self.free = dict.fromkeys(candidate)
+        self.pairs: dict[str, str] = {}
+        self.how: dict[str, MatchedBy] = {}
+        self.transposed: set[str] = set()
+
+    def by_name(self) -> None:
+        """Pairs tensors of one name, but for wrappers' prefixes, and one shape."""
+        named: dict[str, list[str]] = defaultdict(list)
+        for name in self._candidate:
+            named[canonical(name)].append(name)
+        for name, shape in self._child.items():
+            partner = next((partner for partner in named[canonical(name)] if partner in self.free), None)
+            if partner is None:
+                continue
+            if self._candidate[partner] == shape:
+                self._pair(name, partner, MatchedBy.NAME, transposed=False)
+            elif len(shape) == 2 and self._candidate[partner] == shape[::-1]:
+                self._pair(name, partner, MatchedBy.NAME, transposed=True)
+
+    def by_order(self, *, transposed: bool) -> None:
+        """Pairs what is left of each shape, or of a matrix' shape and its transpose, in the files' order."""
+        unmatched: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        free: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for name, shape in self._child.items():
+            if name not in self.pairs and (len(shape) == 2 or not transposed):
+                unmatched[shape[::-1] if transposed else shape].append(name)
+        for partner in self.free:
+            free[self._candidate[partner]].append(partner)
+        for shape, names in unmatched.items():
+            if len(names) == len(free[shape]):
+                for name, partner in zip(names, free[shape], strict=True):
+                    self._pair(name, partner, MatchedBy.ORDER, transposed=transposed)
+
+    def transpose_squares(self) -> None:
+        """Takes square matrices as transposed too, where most of those whose shape can tell are."""
+        pairs = [name for name in self.pairs if len(self._child[name]) == 2]
+        squares = {name for name in pairs if self._child[name][0] == self._child[name][1]}
+        straight = set(pairs) - squares - self.transposed
+        if len(self.transposed) > len(straight):
+            self.transposed |= squares
+
+    def _pair(self, name: str, partner: str, how: MatchedBy, *, transposed: bool) -> None:
+        self.pairs[name], self.how[name] = partner, how
+        del self.free[partner]
+        if transposed:
+            self.transposed.add(name)

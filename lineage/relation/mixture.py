@@ -9,9 +9,11 @@ import numpy as np
 from scipy.optimize import nnls
 
 SMALLEST = 0.05
+"""Weight of a parent, at least."""
 SUM = (0.85, 1.15)
+"""Bounds of the sum of the weights."""
 EXPLAINED = 0.75
-"""Of what the closest candidate alone leaves of the child, a mixture has to explain this share."""
+"""Share that a mixture explains, at least, of what the closest candidate alone leaves unexplained."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Mixture:
 
     @property
     def parents(self) -> dict[str, float]:
-        """The candidates that count, heaviest first."""
+        """The candidates with a weight that counts, heaviest first."""
         heavy = {name: weight for name, weight in self.weights.items() if weight >= SMALLEST}
         return dict(sorted(heavy.items(), key=lambda item: -item[1]))
 
@@ -45,9 +47,9 @@ def mixture(names: list[str], gram: np.ndarray, products: np.ndarray, energy: fl
         gram: [K, K], AᵀA; products: [K], Aᵀc; energy: ‖c‖².
     """
     values, vectors = np.linalg.eigh(gram)
-    kept = values > 1e-10 * values[-1]
-    root = np.sqrt(values[kept])[:, None] * vectors[:, kept].T
-    weights, _ = nnls(root, (vectors[:, kept].T @ products) / np.sqrt(values[kept]))
+    positive = values > 1e-10 * values[-1]
+    root = np.sqrt(values[positive])[:, None] * vectors[:, positive].T
+    weights, _ = nnls(root, (vectors[:, positive].T @ products) / np.sqrt(values[positive]))
     left = max(0.0, energy - 2 * weights @ products + weights @ gram @ weights)
     nearest = float((energy - 2 * products + np.diagonal(gram)).min())
     explained = 1 - left / nearest if nearest > 1e-9 * energy else 0.0

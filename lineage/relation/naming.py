@@ -1,14 +1,16 @@
-"""What tensors' names and shapes say of their part in a network, where no architecture is known."""
+"""A tensor's part in a network, from names and shapes alone, where no architecture is known."""
 
 import re
 from collections.abc import Mapping
 
+from lineage.relation.untestable import Reason
+
 PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.", "net.", "network.", "state_dict.", "base_model.")
-"""What wrappers put before names; taken off as often as they occur."""
+"""What wrappers put before names; removed as often as they occur."""
 TOKENS = re.compile(r"[._/:]+")
 HEADS = {"head", "heads", "logits"}
 LAST_OF = {"fc", "classifier", "classif", "out", "output"}
-"""Names of heads that hidden layers bear as well; only the last such matrix is a head."""
+"""Names of heads that hidden layers have as well; only the last such matrix is a head."""
 ANCHORED = (
     {"pos", "position", "positions", "positional", "rel", "relative", "rope", "freq", "freqs", "inv", "mask", "index"}
     | {"anchor", "anchors", "table", "wte", "wpe", "tokens", "token", "word", "embedding", "embeddings", "shared"}
@@ -49,19 +51,19 @@ def heads(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
     return by_name or set(matrices(shapes)[-1:])
 
 
-def reason_against(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+def reason_against(name: str, shapes: Mapping[str, tuple[int, ...]]) -> Reason | None:
     """Why the order of a matrix' rows may not be free, as far as its name and shape say; None if it may."""
     parts, shape = _parts(name), shapes[name]
     if any(tie in name for tie in TIED):
-        return "recurrent: its rows and columns are the same neurons"
+        return Reason.RECURRENT
     if not ANCHORED.isdisjoint(parts) and not {"patch", "proj", "projection"} & set(parts):
-        return "a table, whose rows have a fixed order"
+        return Reason.TABLE
     if {"qkv", "in"} & set(parts) and shape[0] == 3 * shape[1]:
-        return "attention: its rows are tied within heads"
+        return Reason.ATTENTION
     if not ATTENTION.isdisjoint(parts) and not {"proj", "out", "dense", "o"} & set(parts):
-        return "attention: its rows are tied within heads"
+        return Reason.ATTENTION
     if len(shape) == 2 and shape[0] == 3 * shape[1] and shape[1] >= 32:
-        return "has the shape of attention's fused input"
+        return Reason.FUSED_ATTENTION
     return None
 
 

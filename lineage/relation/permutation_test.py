@@ -9,11 +9,13 @@ the given order are compared with what a random order of the child's rows would 
 - matches: K = how many rows of the candidate have their own row of the child as their most similar. Whatever G is,
   P(K ≥ k) ≤ 1/k!, because at most n!/k!/(n−k)! choices of k rows can all match, each with probability (n−k)!/n!.
 
-The p-value is the larger of both: it stays valid where a few rows dominate, and no normal tail is believed alone.
+The p-value is the larger of both. So it is valid where a few rows dominate, and never rests on a normal tail alone.
 n rows, k columns.
 """
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,20 +26,20 @@ LN10 = math.log(10)
 
 @dataclass(frozen=True)
 class RowTest:
-    """What a pair of matrices says against independence: rows, z, matches and log10 of the p-value.
+    """The test of one pair of matrices for independence: rows, z, matches and log10 of the p-value.
 
-    likeness: the mean similarity of the candidate's rows with the child's in the same places.
+    similarity: the mean cosine of the candidate's rows and the child's in the same places.
     """
 
     rows: int
-    likeness: float
+    similarity: float
     z: float
     matches: int
     log10_p: float
 
 
 def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
-    """Tests whether the child's rows could have come in any order.
+    """Tests whether the child's rows could as well have come in any other order.
 
     Args:
         candidate: rows [n, k]; child: rows [n, k]; each of norm 1 or 0.
@@ -50,21 +52,21 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     column, row = overlap.mean(0), overlap.mean(1)
     spread = float(np.square(overlap - column - row[:, None] + overlap.mean()).sum(dtype=np.float64))
     sd = math.sqrt(spread / (rows - 1))
-    likeness = float(np.trace(overlap, dtype=np.float64)) / rows
+    similarity = float(np.trace(overlap, dtype=np.float64)) / rows
     if sd < 1e-9:
-        return RowTest(rows, likeness, 0.0, 0, 0.0)
-    z = rows * (likeness - float(overlap.mean(dtype=np.float64))) / sd
+        return RowTest(rows, similarity, 0.0, 0, 0.0)
+    z = rows * (similarity - float(overlap.mean(dtype=np.float64))) / sd
     matches = int(np.count_nonzero(overlap.argmax(1) == np.arange(rows)))
     by_z = max(float(log_ndtr(-z)), -float(gammaln(rows + 1))) / LN10
     by_matches = -float(gammaln(matches + 1)) / LN10
-    return RowTest(rows, likeness, z, matches, min(0.0, max(by_z, by_matches)))
+    return RowTest(rows, similarity, z, matches, min(0.0, max(by_z, by_matches)))
 
 
 def combined(log10_ps: list[float], at_least: int = 2) -> float:
     """log10 of a p-value for `at_least` of the layers being dependent: (L − u + 1) · p_(u), or L·p of a lone one.
 
-    Valid however the layers depend on one another (Benjamini & Heller 2008, doi:10.1111/j.1541-0420.2007.00984.x).
-    So one shared layer alone is no evidence where there are more.
+    Valid however the layers depend on each other (Benjamini & Heller 2008, doi:10.1111/j.1541-0420.2007.00984.x).
+    So a single shared layer is no evidence where there are more layers.
     """
     if not log10_ps:
         return 0.0
@@ -73,11 +75,18 @@ def combined(log10_ps: list[float], at_least: int = 2) -> float:
     return min(0.0, sorted(log10_ps)[needed - 1] + math.log10(count - needed + 1))
 
 
-def conformal(score: float, unrelated: list[float]) -> float | None:
-    """The share of unrelated networks that look at least as related: (1 + #{s ≥ score}) / (1 + N); None for none."""
-    if not unrelated:
-        return None
-    return (1 + sum(other >= score for other in unrelated)) / (1 + len(unrelated))
+def conformal_p_values(scores: Sequence[float]) -> list[float | None]:
+    """Of each network, the share of all that look at least as related to the child: (1 + #{others ≥ score}) / N.
+
+    Valid for one related network among unrelated ones (Vovk, Gammerman & Shafer 2005, doi:10.1007/b106715).
+
+    Returns:
+        None for a network alone.
+    """
+    if len(scores) < 2:
+        return [None] * len(scores)
+    ordered = sorted(scores)
+    return [(len(ordered) - bisect_left(ordered, score)) / len(ordered) for score in scores]
 
 
 def discoveries(log10_ps: list[float], rate: float) -> list[bool]:
@@ -87,5 +96,5 @@ def discoveries(log10_ps: list[float], rate: float) -> list[bool]:
         (rank for rank, at in enumerate(order, 1) if log10_ps[at] <= math.log10(rate * rank / len(order))),
         default=0,
     )
-    chosen = set(order[:last])
-    return [at in chosen for at in range(len(log10_ps))]
+    significant = set(order[:last])
+    return [at in significant for at in range(len(log10_ps))]

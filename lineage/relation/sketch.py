@@ -4,40 +4,46 @@ import functools
 
 import numpy as np
 
+from lineage.relation.untestable import Reason, Untestable
+
 ROWS, COLUMNS = 256, 128
-
-
+"""Of a sketch, at most."""
 CHUNK = 8
 """Rows are taken in runs of so many neighbours, so that an order among neighbours is still seen."""
-
-
 FEWEST_ROWS, FEWEST_COLUMNS = 16, 4
-
-
 STRUCTURED = 6.0
 """Neighbouring rows alike by so many standard deviations: their order is not free."""
+CONSTANT = 1e-4
+"""A row that differs from the mean row by less than this share of the rows' size carries no information."""
 
 
-def sketch(values: np.ndarray) -> tuple[np.ndarray | None, str | None]:
-    """The sketch [rows, columns] of a matrix, or why it cannot be tested."""
+def sketch(values: np.ndarray) -> np.ndarray | Untestable:
+    """The sketch of a matrix, or why it cannot be tested.
+
+    Args:
+        values: [n, ...], any number of further axes.
+
+    Returns:
+        float16 [rows, columns]: centred rows of norm 1 (0 for constant rows), folded to at most COLUMNS columns.
+    """
     if values.shape[0] < FEWEST_ROWS:
-        return None, f"only {values.shape[0]} rows"
+        return Untestable(Reason.FEW_ROWS, values.shape[0])
     if (columns := values[0].size) < FEWEST_COLUMNS:
-        return None, f"only {columns} columns"
+        return Untestable(Reason.FEW_COLUMNS, columns)
     rows = values[chosen_rows(len(values))].reshape(-1, columns)
     centred = rows - rows.mean(0)
     norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
     scale = np.sqrt(np.einsum("ij,ij->i", rows, rows).mean())
-    alive = norms > 1e-4 * max(float(scale), 1e-30)
-    if alive.sum() < FEWEST_ROWS:
-        return None, "its rows are all alike: initial values or a constant"
-    unit = np.where(alive[:, None], centred / np.where(alive, norms, 1)[:, None], 0).astype(np.float32)
+    varied = norms > CONSTANT * max(float(scale), 1e-30)
+    if varied.sum() < FEWEST_ROWS:
+        return Untestable(Reason.CONSTANT)
+    unit = np.where(varied[:, None], centred / np.where(varied, norms, 1)[:, None], 0).astype(np.float32)
     folded = _folded(unit)
     if (order := _order_among_rows(folded, norms)) > STRUCTURED:
-        return None, f"neighbouring rows are alike ({order:.0f} sd): their order is not free"
+        return Untestable(Reason.ORDERED, order)
     if values.ndim >= 2 and values.shape[0] == values.shape[1] and _has_a_diagonal(values):
-        return None, "its diagonal stands out: rows and columns are tied"
-    return np.ascontiguousarray(folded, np.float16), None
+        return Untestable(Reason.DIAGONAL)
+    return np.ascontiguousarray(folded, np.float16)
 
 
 @functools.lru_cache(maxsize=64)
@@ -57,7 +63,11 @@ def _folding(columns: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _folded(rows: np.ndarray) -> np.ndarray:
-    """Rows with at most COLUMNS columns, each a signed sum of the given ones; inner products stay, on average."""
+    """Rows with at most COLUMNS columns, each a signed sum of the given ones.
+
+    Inner products of rows stay the same on average (Charikar, Chen & Farach-Colton 2002,
+    doi:10.1007/3-540-45465-9_59).
+    """
     columns = rows.shape[1]
     if columns <= COLUMNS:
         return rows
@@ -72,10 +82,10 @@ def _folded(rows: np.ndarray) -> np.ndarray:
 def _order_among_rows(rows: np.ndarray, norms: np.ndarray) -> float:
     """By how many standard deviations neighbouring rows, or their norms, are more alike than any two."""
     count = len(rows)
-    alike = rows @ rows.T
-    others = alike[~np.eye(count, dtype=bool)]
-    neighbours = np.diagonal(alike, 1)
-    by_direction = (neighbours.mean() - others.mean()) / max(others.std() / np.sqrt(count - 1), 1e-9)
+    overlap = rows @ rows.T
+    any_two = overlap[~np.eye(count, dtype=bool)]
+    neighbours = np.diagonal(overlap, 1)
+    by_direction = (neighbours.mean() - any_two.mean()) / max(any_two.std() / np.sqrt(count - 1), 1e-9)
     ranks = np.argsort(np.argsort(norms)).astype(float)
     ranks -= ranks.mean()
     by_norm = np.sqrt(count) * float(ranks[1:] @ ranks[:-1]) / float(ranks @ ranks)
@@ -83,8 +93,8 @@ def _order_among_rows(rows: np.ndarray, norms: np.ndarray) -> float:
 
 
 def _has_a_diagonal(values: np.ndarray) -> bool:
-    """Whether the diagonal's entries are larger than the others."""
-    energy = np.abs(values.reshape(*values.shape[:2], -1)).mean(2)
-    inside = np.eye(len(energy), dtype=bool)
-    others = energy[~inside]
-    return abs(energy[inside].mean() - others.mean()) > STRUCTURED * others.std() / np.sqrt(len(energy))
+    """Whether the diagonal's entries differ in size from the rest."""
+    sizes = np.abs(values.reshape(*values.shape[:2], -1)).mean(2)
+    on_diagonal = np.eye(len(sizes), dtype=bool)
+    rest = sizes[~on_diagonal]
+    return abs(sizes[on_diagonal].mean() - rest.mean()) > STRUCTURED * rest.std() / np.sqrt(len(sizes))

@@ -1,7 +1,7 @@
-"""What networks added to the weights of an ancestor, and how much of that another holds.
+"""What networks added to the weights of an ancestor, and how much of that another network contains.
 
-Siblings that were trained alike share the strongest of their news; only descendants share the details. So the share
-is taken along the weaker singular directions alone.
+Siblings that were trained alike share the strongest singular directions of their weight updates; only descendants
+share the details. So the share is taken along the weaker singular directions alone.
 """
 
 from functools import cached_property
@@ -9,17 +9,20 @@ from functools import cached_property
 import numpy as np
 
 from lineage.relation.comparison import EXACT
-from lineage.relation.direction import middle, spectrum
+from lineage.relation.spectrum import Spectrum, bulk
+
+LEAST_ENERGY = 1e-3
+"""Singular directions with less than this share of the strongest one's energy carry no information."""
 
 
-class News:
-    """One matrix of a network, less what it keeps of its ancestor's.
+class WeightUpdate:
+    """What a network added to one matrix of an ancestor.
 
-    N = X − bA, with b the share of the ancestor's middling directions that X keeps.
+    ΔW = X − bA, with b the share of the bulk of the ancestor's directions that X retains.
 
     Args:
-        values: N, [n, m], n ≤ m.
-        rounding: a ‖N‖ up to this is no news.
+        values: ΔW, [n, m], n ≤ m.
+        rounding: a ‖ΔW‖ up to this is rounding.
     """
 
     def __init__(self, values: np.ndarray, rounding: float):
@@ -27,36 +30,39 @@ class News:
 
     @cached_property
     def size(self) -> float:
-        """‖N‖."""
+        """‖ΔW‖."""
         return float(np.linalg.norm(self.values))
 
     @cached_property
-    def _weak(self) -> tuple[np.ndarray, np.ndarray]:
-        """The weaker half of the singular directions that tell anything, and their energies."""
+    def _weaker(self) -> tuple[np.ndarray, np.ndarray]:
+        """The weaker half of the singular directions that are no rounding, and their energies."""
         energies, left = np.linalg.eigh(self.values @ self.values.T)
-        telling = np.flatnonzero(energies > max(1e-3 * energies[-1], self._rounding**2))
-        weaker = telling[: (len(telling) + 1) // 2]
+        significant = np.flatnonzero(energies > max(LEAST_ENERGY * energies[-1], self._rounding**2))
+        weaker = significant[: (len(significant) + 1) // 2]
         return left[:, weaker], energies[weaker]
 
-    def share_held_by(self, other: "News") -> float:
-        """The mean of uᵀHNᵀu / uᵀNNᵀu over the weaker singular directions u of N; H are the other's news.
+    def share_in(self, update: "WeightUpdate") -> float:
+        """How much of this update another network's update V contains.
 
-        About 1 for a descendant, 0 for a network that was trained from the ancestor apart; NaN without news.
+        Returns:
+            The mean of uᵀVΔWᵀu / uᵀΔWΔWᵀu over the weaker singular directions u of ΔW: about 1 for a descendant's
+            V, 0 for that of a network that was trained from the ancestor independently; NaN if ΔW is rounding.
         """
-        left, energies = self._weak
+        left, energies = self._weaker
         if not energies.size:
             return float("nan")
-        held = np.einsum("ik,ik->k", left, (other.values @ self.values.T) @ left)
-        return float(np.mean(held / energies))
+        along = np.einsum("ik,ik->k", left, (update.values @ self.values.T) @ left)
+        return float(np.mean(along / energies))
 
 
 class Ancestor:
     """One matrix of an ancestor: [n, m], n ≤ m."""
 
     def __init__(self, values: np.ndarray):
-        self._values, self._along = values, spectrum(values)
+        self._values, self._spectrum = values, Spectrum(values)
         self._rounding = EXACT * float(np.linalg.norm(values))
 
-    def news_of(self, descendant: np.ndarray) -> News:
+    def update_of(self, descendant: np.ndarray) -> WeightUpdate:
         """What a network of the same shape added."""
-        return News(descendant - middle(self._along(descendant)) * self._values, self._rounding)
+        retained = bulk(self._spectrum.retained_by(descendant))
+        return WeightUpdate(descendant - retained * self._values, self._rounding)

@@ -25,7 +25,7 @@ from safetensors.torch import load_file as load_torch
 from safetensors.torch import save_file as save_torch
 from threadpoolctl import threadpool_limits
 
-from lineage.auditing.audit import Audit
+from lineage.auditing.audit import Audit, audit_sources
 from lineage.checkpoints.find import Source
 from lineage.index.cache import DigestCache
 from lineage.progress import tracked
@@ -49,7 +49,7 @@ class Rates:
         self.counts: dict[tuple[str, str, str], Counter] = defaultdict(Counter)
 
     def audit(self, child: Path | str, candidates: list[Source]) -> Audit:
-        return Audit(str(child), candidates, cache=self.cache)
+        return audit_sources(str(child), candidates, cache=self.cache)
 
     def count(self, zoo: str, kind: str, wanted: str, came: str) -> None:
         self.counts[zoo, kind, wanted][came] += 1
@@ -141,7 +141,7 @@ def network_zoo(rates: Rates, results: Path = Path("results/fc-network")) -> Non
 
 def verdict_among(models: list[Source], cache: DigestCache, child: Source) -> str:
     """The verdict on one of the models, with the others as candidates."""
-    return named(Audit(child.path, [one for one in models if one.id != child.id], cache=cache))
+    return named(audit_sources(child.path, [one for one in models if one.id != child.id], cache=cache))
 
 
 def small_zoo(rates: Rates, name: str, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The jobs of a configuration, as the workflow's rules make them, for a walk without Snakemake."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -7,9 +8,15 @@ from typing import NamedTuple
 
 from lineage.experiment.conditions import ancestor_in
 from lineage.experiment.zoo import Model, Zoo
-from lineage.jobs.code_digest import code_of
 
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
+
+
+def code_of_all() -> str:
+    """Digest of all the code that there is, 16 hex digits: which of it a script reaches needs grimp to say."""
+    files = sorted([*(ROOT / "lineage").rglob("*.py"), *SCRIPTS.glob("*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 class Job(NamedTuple):
@@ -51,7 +58,7 @@ class Plan:
         self._config, self._results = config, results
         self._experiments = config["experiments"]
         self._zoos = {name: Zoo(experiment) for name, experiment in self._experiments.items()}
-        self._common = {"device": config["device"], "threads": config["threads"]}
+        self._common = {"device": config["device"], "threads": config["threads"], "code": code_of_all()}
         self.models = sum(1 for _ in self._own_models())
 
     def jobs(self) -> Iterator[Job]:
@@ -172,10 +179,7 @@ class Plan:
         return self._job("features", name, wildcards or {"roots": "roots"}, files, {"features": path}, params)
 
     def _job(self, rule: str, name: str, wildcards: dict, files: dict, output: dict, params: dict) -> Job:
-        params = {
-            "code": code_of(SCRIPTS / f"{rule}.py"),
-            "network": self._experiments[name]["network"],
-        } | params
+        params = {"network": self._experiments[name]["network"]} | params
         return Job(rule, {"experiment": name} | wildcards, files, output, self._common | params)
 
     def _blocks(self, name: str, setting: str) -> Iterator[tuple[dict[str, str], list[Model]]]:

@@ -2,10 +2,13 @@
 
 import os
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
+NEEDED = ("h5py", "jsonschema", "pandas", "psutil", "pyarrow", "scipy", "sklearn", "timm", "torchvision")
+"""What is imported besides PyTorch."""
 DEVICE = os.environ.get("LINEAGE_GPU_DEVICE", "cuda")
 """`cuda`; or `cpu`, which tries the same code at a tiny scale and writes no figures."""
 IS_TINY = DEVICE == "cpu"
@@ -35,6 +38,8 @@ def why_not() -> str | None:
     """Why nothing can be tested here, or None."""
     if DEVICE not in ("cuda", "cpu"):
         return f"LINEAGE_GPU_DEVICE: expected cuda or cpu, but got {DEVICE!r}; nothing was tested"
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        return f"these tests need {', '.join(missing)}: pip install {' '.join(missing)}; nothing was tested"
     if DEVICE == "cuda" and not torch.cuda.is_available():
         return "no CUDA device here: nothing was tested and no figure was written"
     return None

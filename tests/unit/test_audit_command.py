@@ -13,8 +13,8 @@ from hostile import HOSTILE, MARKER
 from safetensors.numpy import load_file, save_file
 from test_audit_evidence import ROOTS, child_of, network
 
-from lineage.auditing.bundle import differences
-from lineage.auditing.verdict import EXIT_CODES
+from lineage.auditing.stages.verdict import EXIT_CODES
+from lineage.auditing.verify import differences
 
 ROOT = Path(__file__).parents[2]
 GIGABYTE = 2**30
@@ -144,11 +144,12 @@ def test_the_page_is_self_contained_and_says_the_verdict(bundle):
 
 
 def test_names_in_a_checkpoint_cannot_write_into_the_page(folder, tmp_path):
-    from lineage.auditing.bundle import run_audit, write_html
+    from lineage.auditing.report.bundle import write_html
+    from lineage.auditing.run import audit
 
     tensors = {f"<script>alert(1)</script>{name}": values for name, values in ROOTS["p0"].items()}
     save_file(tensors, tmp_path / "evil.safetensors")
-    report = run_audit(str(tmp_path / "evil.safetensors"), str(folder / "bases"), keep=False)
+    report = audit(str(tmp_path / "evil.safetensors"), str(folder / "bases"), store_digests=False)
     write_html(report, tmp_path / "page.html")
     assert "<script" not in (tmp_path / "page.html").read_text()
 
@@ -225,8 +226,8 @@ def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
         for number in range(count):
             save_file(network(number, widths=(1000, 1000, 1000, 10)), many / f"{number}.safetensors")
         code = (
-            "import resource, sys\nfrom lineage.auditing.bundle import run_audit\n"
-            f"run_audit({str(many / '0.safetensors')!r}, {str(many)!r}, keep=False)\n"
+            "import resource, sys\nfrom lineage.auditing.run import audit\n"
+            f"audit({str(many / '0.safetensors')!r}, {str(many)!r}, store_digests=False)\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
         return int(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
@@ -241,7 +242,7 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
     from safetensors.torch import save_file as save
 
     from lineage import score_pair
-    from lineage.auditing.bundle import run_audit
+    from lineage.auditing.run import audit
     from lineage.networks.architectures import build
 
     torch.manual_seed(0)
@@ -254,17 +255,17 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
                else child.state_dict()[name] for name, value in networks[1].state_dict().items()}  # fmt: skip
     child.load_state_dict(changed)
     save({f"module.{name}": value for name, value in changed.items()}, tmp_path / "child.safetensors")
-    report = run_audit(str(tmp_path / "child.safetensors"), str(tmp_path / "bases"), arch="fc", image_size=8,
-                       channels=1, keep=False)  # fmt: skip
-    assert report["probe"]["best"] == "p1"
-    assert report["probe"]["agrees"]
+    report = audit(str(tmp_path / "child.safetensors"), str(tmp_path / "bases"), arch="fc", image_size=8,
+                       channels=1, store_digests=False)  # fmt: skip
+    assert report.probe.best == "p1"
+    assert report.probe.agrees
     from lineage.auditing.probing import Prober
 
     inputs = Prober("fc", "noise", image_size=8, channels=1)._inputs
     expected = score_pair(
         networks[1], child, inputs, approximations=["path"], alphas=[0.5], similarities=["cosine"]
     )
-    assert report["probe"]["scores"]["p1"] == pytest.approx(expected["score"].mean(), abs=1e-6)
+    assert report.probe.scores["p1"] == pytest.approx(expected["score"].mean(), abs=1e-6)
 
 
 def test_a_wrong_architecture_is_told(folder):

@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.optimize import lsq_linear
 
-from lineage.auditing.audit import Audit
-from lineage.auditing.verdict import CANNOT_TELL, NONE, PARENT, RELATED, SAME, Evidence, decide
+from lineage.auditing.audit import Audit, audit_sources
+from lineage.auditing.stages.verdict import Evidence, Word, decide
 from lineage.checkpoints.find import Source, sources_of
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
@@ -67,7 +67,7 @@ def zoo(tmp_path):
         def audit(self, child: dict[str, np.ndarray], candidates: dict[str, dict], unrelated=()) -> Audit:
             sources = [self.save(name, tensors) for name, tensors in candidates.items()]
             others = [self.save(f"u{number}", tensors) for number, tensors in enumerate(unrelated)]
-            return Audit(self.save("the-child", child).path, sources, others)
+            return audit_sources(self.save("the-child", child).path, sources, others)
 
     return Zoo()
 
@@ -77,43 +77,43 @@ ROOTS = {f"p{seed}": network(seed) for seed in range(4)}
 
 def test_the_parent_is_found_among_independent_networks(zoo):
     audit = zoo.audit(child_of(ROOTS["p2"], 9), ROOTS)
-    assert (audit.verdict.word, audit.verdict.parent) == (PARENT, "p2")
+    assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")
     assert audit.verdict.log10_p < -50
 
 
 def test_without_the_parent_it_is_none_of_these(zoo):
     others = {name: tensors for name, tensors in ROOTS.items() if name != "p2"}
-    assert zoo.audit(child_of(ROOTS["p2"], 9), others).verdict.word == NONE
+    assert zoo.audit(child_of(ROOTS["p2"], 9), others).verdict.word == Word.NONE
 
 
 def test_the_same_weights_under_another_head_are_the_same_weights(zoo):
     copy = ROOTS["p1"] | {"head.weight": np.ones((7, 64), np.float32), "head.bias": np.zeros(7, np.float32)}
     audit = zoo.audit(copy, ROOTS)
-    assert (audit.verdict.word, audit.verdict.parent) == (SAME, "p1")
+    assert (audit.verdict.word, audit.verdict.parent) == (Word.SAME, "p1")
 
 
 def test_half_precision_of_the_same_weights_is_the_same_weights(zoo):
     copy = {name: values.astype(np.float16) for name, values in ROOTS["p1"].items()}
-    assert zoo.audit(copy, ROOTS).verdict.word == SAME
+    assert zoo.audit(copy, ROOTS).verdict.word == Word.SAME
 
 
 def test_networks_of_one_initialisation_are_related_and_neither_is_the_parent(zoo):
     origin = network(40)
     one, other = (child_of(origin, seed) for seed in (41, 42))
-    assert zoo.audit(one, {"other": other}).verdict.word == RELATED
-    assert zoo.audit(other, {"one": one}).verdict.word == RELATED
+    assert zoo.audit(one, {"other": other}).verdict.word == Word.RELATED
+    assert zoo.audit(other, {"one": one}).verdict.word == Word.RELATED
 
 
 def test_a_child_given_as_candidate_is_told_from_a_parent(zoo):
     audit = zoo.audit(ROOTS["p0"], {"child": child_of(ROOTS["p0"], 9)})
-    assert audit.verdict.word == RELATED
+    assert audit.verdict.word == Word.RELATED
     assert "child came before" in audit.verdict.reason
 
 
 def test_the_nearest_of_two_ancestors_is_the_parent(zoo):
     middle = child_of(ROOTS["p0"], 9)
     audit = zoo.audit(child_of(middle, 10), ROOTS | {"middle": middle})
-    assert (audit.verdict.word, audit.verdict.parent) == (PARENT, "middle")
+    assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "middle")
 
 
 def test_a_sibling_that_learnt_less_of_the_same_is_no_step_on_the_way(zoo):
@@ -129,13 +129,13 @@ def test_a_sibling_that_learnt_less_of_the_same_is_no_step_on_the_way(zoo):
         for seed, strength in ((9, 0.3), (10, 1.0))
     )
     audit = zoo.audit(child, ROOTS | {"sibling": sibling})
-    assert (audit.verdict.word, audit.verdict.parent) == (PARENT, "p0")
+    assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p0")
 
 
 def test_a_shared_first_layer_alone_is_no_relation(zoo):
     child = network(77)
     child["layer0.weight"] = ROOTS["p0"]["layer0.weight"]
-    assert zoo.audit(child, ROOTS).verdict.word == NONE
+    assert zoo.audit(child, ROOTS).verdict.word == Word.NONE
 
 
 def test_shared_tables_ones_and_zeros_are_no_relation(zoo):
@@ -149,26 +149,26 @@ def test_shared_tables_ones_and_zeros_are_no_relation(zoo):
         "mixing.weight": np.eye(96, dtype=np.float32),
     }
     audit = zoo.audit(fixed | network(77), {name: fixed | tensors for name, tensors in ROOTS.items()})
-    assert audit.verdict.word == NONE
-    assert set(fixed) & set(audit.digest.sketches) == set()
+    assert audit.verdict.word == Word.NONE
+    assert set(fixed) & set(audit.child.digest.sketches) == set()
 
 
 def test_networks_that_have_nothing_in_common_cannot_be_told(zoo):
     audit = zoo.audit(network(1, widths=(30, 50, 40, 10)), ROOTS)
-    assert audit.verdict.word == CANNOT_TELL
+    assert audit.verdict.word == Word.CANNOT_TELL
     assert audit.verdict.helps
 
 
 def test_a_relative_among_the_networks_given_as_unrelated_withholds_the_verdict(zoo):
     audit = zoo.audit(child_of(ROOTS["p2"], 9), ROOTS, unrelated=[child_of(ROOTS["p2"], 11)])
-    assert audit.verdict.word == CANNOT_TELL
+    assert audit.verdict.word == Word.CANNOT_TELL
 
 
 @pytest.mark.parametrize("weight", [0.5, 0.7])
 def test_a_mixture_names_both_parents_and_their_weights(zoo, weight):
     mixed = {name: weight * ROOTS["p1"][name] + (1 - weight) * ROOTS["p3"][name] for name in ROOTS["p1"]}
     audit = zoo.audit({name: values.astype(np.float32) for name, values in mixed.items()}, ROOTS)
-    assert audit.verdict.word == PARENT
+    assert audit.verdict.word == Word.PARENT
     assert audit.verdict.parents == pytest.approx({"p1": weight, "p3": 1 - weight}, abs=0.01)
 
 
@@ -197,7 +197,7 @@ def test_renamed_and_transposed_tensors_give_the_same_parent(zoo):
     turned = {f"onnx::MatMul_{number}": values.T if values.ndim == 2 else values
               for number, values in enumerate(child.values())}  # fmt: skip
     audit = zoo.audit(turned, ROOTS)
-    assert (audit.verdict.word, audit.verdict.parent) == (PARENT, "p2")
+    assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")
     assert len(audit.candidates[0].matching.transposed) >= 3
 
 
@@ -205,7 +205,7 @@ def test_a_candidate_that_cannot_be_read_is_left_out_and_named(zoo, tmp_path):
     (tmp_path / "broken.pt").write_text("<html>")
     sources = [zoo.save(name, tensors) for name, tensors in ROOTS.items()]
     broken = Source(id="b", path=f"{tmp_path}/broken.pt")
-    audit = Audit(zoo.save("c", child_of(ROOTS["p2"], 9)).path, [*sources, broken])
+    audit = audit_sources(zoo.save("c", child_of(ROOTS["p2"], 9)).path, [*sources, broken])
     assert audit.verdict.parent == "p2"
     assert "web page" in audit.refused["b"]
 
@@ -213,7 +213,7 @@ def test_a_candidate_that_cannot_be_read_is_left_out_and_named(zoo, tmp_path):
 def test_the_child_is_no_candidate_for_itself(zoo, tmp_path):
     source = zoo.save("c", ROOTS["p0"])
     with pytest.raises(UserError, match="only candidate for itself"):
-        Audit(source.path, [source])
+        audit_sources(source.path, [source])
 
 
 def test_a_cached_digest_is_the_digest(zoo, tmp_path):
@@ -223,11 +223,11 @@ def test_a_cached_digest_is_the_digest(zoo, tmp_path):
     state = model.files[0].state
     assert cache.get(state) is None
     cache.put(state, [fresh], {str(file.real): file.state for file in model.files})
-    kept = cache.get(state)[0]
-    assert {key: value for key, value in vars(kept).items() if key != "sketches"} == {
+    stored = cache.get(state)[0]
+    assert {key: value for key, value in vars(stored).items() if key != "sketches"} == {
         key: value for key, value in vars(fresh).items() if key != "sketches"
     }
-    assert all(np.array_equal(kept.sketches[name], fresh.sketches[name]) for name in fresh.sketches)
+    assert all(np.array_equal(stored.sketches[name], fresh.sketches[name]) for name in fresh.sketches)
     zoo.save("p0", ROOTS["p1"])
     assert cache.get(open_model(source.path).files[0].state) is None
 
@@ -235,7 +235,7 @@ def test_a_cached_digest_is_the_digest(zoo, tmp_path):
 def test_a_sketch_keeps_inner_products_on_average():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(200, 3000)).astype(np.float32)
-    folded = sketch(values)[0].astype(np.float64)
+    folded = sketch(values).astype(np.float64)
     centred = values - values.mean(0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     error = folded @ folded.T - centred @ centred.T
@@ -326,7 +326,7 @@ def test_folders_globs_and_tables_name_models(tmp_path):
 
 def test_same_architecture_alone_is_no_evidence():
     verdict = decide([Evidence(id="p0", testable=9, log10_p=0.0)], {}, 0.01)
-    assert verdict.word == NONE
+    assert verdict.word == Word.NONE
 
 
 @pytest.mark.parametrize("change", ["pruned", "noisy"])
@@ -341,4 +341,4 @@ def test_pruning_and_noise_leave_the_parent(zoo, change):
         elif values.ndim == 2:
             child[name] = np.where(np.abs(values) < np.median(np.abs(values)), 0, values)
     audit = zoo.audit(child, ROOTS)
-    assert (audit.verdict.word, audit.verdict.parent) == (PARENT, "p2")
+    assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")

@@ -30,14 +30,14 @@ BREACHES = [
     ("audits", "index/digest.py", "from lineage.similarity.score import score_pair"),
     (
         "audits",
-        "auditing/verdict.py",
+        "auditing/stages/verdict.py",
         "import lineage.detector.file",
     ),
     ("results", "results/intervals.py", "from lineage.report.words import anything"),
     ("torch", "results/intervals.py", "def heavy():\n    import torch"),
     ("torch", "experiment/zoo.py", "from lineage.storage.hdf5 import Weights"),
     ("jobs", "training/fit.py", "from lineage.jobs.device import chosen_device"),
-    ("circles", "index/cache.py", "import lineage.auditing.candidates"),
+    ("circles", "index/cache.py", "import lineage.auditing.stages.candidates"),
     ("circles", "storage/atomic.py", "import lineage.storage.parquet"),
 ]
 
@@ -80,7 +80,7 @@ def test_an_audit_loads_neither_torch_nor_a_similarity():
         [
             sys.executable,
             "-c",
-            "import sys, lineage.auditing.audit, lineage.auditing.table; print(*sys.modules)",
+            "import sys, lineage.auditing.run, lineage.auditing.table; print(*sys.modules)",
         ],
         capture_output=True,
         text=True,

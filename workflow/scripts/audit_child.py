@@ -1,8 +1,8 @@
-"""Says which model a child comes from, from pairs that were tested before."""
+"""Says which model a child comes from, from pairs that earlier jobs tested."""
 
 from pathlib import Path
 
-from lineage.auditing.bundle import write_html, write_json
+from lineage.auditing.report.bundle import write_html, write_json
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
 from lineage.index.cache import DigestCache
@@ -19,4 +19,4 @@ with stage(snakemake) as this:
     )
     write_json(report, Path(snakemake.output.report))
     write_html(report, Path(snakemake.output.page))
-    this.say(f"{report['verdict']} {report['parent'] or ''}")
+    this.say(f"{report.verdict} {report.parent or ''}")

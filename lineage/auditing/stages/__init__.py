@@ -1,0 +1,1 @@
+"""What an audit does, one stage a file: read, test, compare, decide."""

@@ -1,0 +1,49 @@
+"""Read: the child, as the later stages need it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from lineage.auditing.pair_tests import digest_of_child
+from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.read import open_model
+from lineage.index.cache import DigestCache
+from lineage.index.digest import Digest
+from lineage.relation.naming import heads, layer_of, matrices
+
+
+@dataclass(frozen=True)
+class Child:
+    """The checkpoint whose parent is sought.
+
+    path: as the user gave it; checkpoint: open; digest: of it.
+    """
+
+    path: str
+    checkpoint: Checkpoint
+    digest: Digest
+
+    @cached_property
+    def heads(self) -> set[str]:
+        """The matrices that look like the head."""
+        return heads(self.digest.shapes)
+
+    @cached_property
+    def matrices(self) -> list[str]:
+        """The tensors with rows and columns."""
+        return matrices(self.digest.shapes)
+
+    @cached_property
+    def backbone(self) -> list[str]:
+        """The tensors of all layers that are no head."""
+        of_heads = {layer_of(name) for name in self.heads}
+        return [name for name in self.digest.shapes if layer_of(name) not in of_heads]
+
+
+def read_child(path: str, cache: DigestCache, *, follow: bool) -> Child:
+    """Opens a child, given as `FILE` or `FILE::ID`, and digests it.
+
+    Raises:
+        UserError: if it cannot be read, or a value is not finite.
+    """
+    checkpoint = open_model(path, follow=follow)
+    return Child(path, checkpoint, digest_of_child(checkpoint, cache))

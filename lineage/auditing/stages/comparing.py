@@ -1,0 +1,80 @@
+"""Compare: the candidates that are not independent of the child, tensor by tensor."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lineage.auditing.stages.candidates import Candidate, Relative
+from lineage.auditing.stages.child import Child
+from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.read import MEMBER, open_models
+from lineage.progress import Tracked, untracked
+from lineage.relation.comparison import Pair, compare, evenly, sampled
+from lineage.relation.mixture import Mixture, mixture
+
+MOST_RELATIVES, MOST_MIXED = 64, 12
+"""Relatives that are compared, and those that a mixture may be of: the most similar ones."""
+
+Opened = Callable[[Candidate], Checkpoint]
+"""Opens a candidate's checkpoint."""
+
+
+class Opener:
+    """Opens candidates' checkpoints, each file once."""
+
+    def __init__(self, *, follow: bool):
+        self._follow = follow
+        self._models: dict[tuple[str, Path | None], list[Checkpoint]] = {}
+
+    def __call__(self, candidate: Candidate) -> Checkpoint:
+        """The candidate's model."""
+        path, inside = candidate.source.path.partition(MEMBER)[0], candidate.source.inside
+        if (path, inside) not in self._models:
+            self._models[path, inside] = open_models(path, inside=inside, follow=self._follow)
+        return next(model for model in self._models[path, inside] if model.name == candidate.model)
+
+
+def compare_relatives(
+    child: Child,
+    candidates: Sequence[Candidate],
+    limit: float,
+    opened: Opened,
+    tracked: Tracked = untracked,
+) -> list[Relative]:
+    """The candidates that are not independent of the child, most similar first, compared with it.
+
+    Args:
+        child: opened and digested; candidates: tested.
+        limit: log10 p at most this is dependence.
+        opened: opens a candidate; tracked: says how far it is.
+    """
+    dependent = [candidate for candidate in candidates if candidate.log10_p <= limit]
+    dependent.sort(key=lambda candidate: -candidate.similarity)
+    relatives = []
+    for candidate in tracked(dependent[:MOST_RELATIVES], "relatives"):
+        pair = Pair(child.checkpoint, opened(candidate), candidate.matching)
+        backbone = [
+            name for name in child.matrices if name in candidate.matching.pairs and name not in child.heads
+        ]
+        relatives.append(Relative(candidate, pair, compare(pair, backbone)))
+    return relatives
+
+
+def mixture_of(child: Child, relatives: Sequence[Relative]) -> Mixture | None:
+    """The child as a mixture of its most similar relatives; None of fewer than two, or without a common matrix."""
+    relatives = relatives[:MOST_MIXED]
+    shared = [name for name in child.digest.shapes if all(name in relative.tests for relative in relatives)]
+    if len(relatives) < 2 or not shared:
+        return None
+    count = len(relatives)
+    gram, products, energy = np.zeros((count, count)), np.zeros(count), 0.0
+    for name in evenly(shared):
+        ours = sampled(child.checkpoint.read(name)).ravel().astype(np.float64)
+        theirs = np.stack([sampled(relative.pair(name)[0]).ravel() for relative in relatives]).astype(
+            np.float64
+        )
+        gram += theirs @ theirs.T
+        products += theirs @ ours
+        energy += float(ours @ ours)
+    return mixture([relative.id for relative in relatives], gram, products, energy)

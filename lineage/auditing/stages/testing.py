@@ -1,0 +1,102 @@
+"""Test: every candidate's digest against the child's, one at a time; a digest is released once it is tested."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.auditing.pair_tests import ChildSketches, digests_of
+from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.child import Child
+from lineage.checkpoints.find import Source, id_of
+from lineage.checkpoints.read import MEMBER
+from lineage.errors import UserError
+from lineage.index.cache import DigestCache
+from lineage.index.digest import Digest
+from lineage.progress import Tracked, untracked
+from lineage.relation.matching import match
+from lineage.relation.permutation_test import RowTest
+
+Known = Mapping[str, Mapping[str, RowTest]]
+"""Tests of earlier jobs, by candidate and tensor."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The candidates that could be read, and of each source that could not, why."""
+
+    candidates: list[Candidate]
+    refused: dict[str, str]
+
+
+def run_tests(
+    child: Child,
+    sources: Sequence[Source],
+    cache: DigestCache,
+    *,
+    follow: bool = False,
+    known: Known | None = None,
+    tracked: Tracked = untracked,
+) -> Tested:
+    """Tests every readable model of the sources but the child itself.
+
+    Args:
+        child: opened and digested.
+        sources: files of one or more models.
+        cache: of digests; follow: links out of the folders; tracked: says how far it is.
+        known: tests that need not be repeated.
+    """
+    sketches, refused = ChildSketches(child.checkpoint, child.digest), {}
+
+    def of_source(source: Source) -> list[Candidate]:
+        try:
+            digests = digests_of(source, cache, follow=follow)
+            return [
+                candidate_of(
+                    child,
+                    sketches,
+                    source,
+                    digest,
+                    is_alone=len(digests) == 1,
+                    tests=(known or {}).get(source.id),
+                )
+                for digest in digests
+                if not is_child(child, source, digest)
+            ]
+        except UserError as error:
+            refused[source.id] = str(error)
+            return []
+
+    with ThreadPoolExecutor(2) as workers:
+        found = tracked(workers.map(of_source, sources), "candidate files")
+        candidates = [candidate for models in found for candidate in models]
+    return Tested(candidates, refused)
+
+
+def is_child(child: Child, source: Source, digest: Digest) -> bool:
+    """Whether a model of a source is the child itself: the same model of the same file."""
+    file = Path(source.path.partition(MEMBER)[0]).resolve()
+    return file == child.checkpoint.files[0].real and digest.name == child.checkpoint.name
+
+
+def candidate_of(
+    child: Child,
+    sketches: ChildSketches,
+    source: Source,
+    digest: Digest,
+    *,
+    is_alone: bool,
+    tests: Mapping[str, RowTest] | None = None,
+) -> Candidate:
+    """A candidate with the tests of its matched matrices; `is_alone`: its file holds no other model."""
+    matching = match(child.digest.shapes, digest.shapes)
+    return Candidate(
+        id=id_of(source, digest.name, is_alone=is_alone),
+        source=source,
+        model=digest.name,
+        format=digest.format,
+        hashes=digest.hashes,
+        matching=matching,
+        tests=sketches.tests(matching, digest) if tests is None else tests,
+        notes=digest.notes,
+    )
