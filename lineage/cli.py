@@ -162,7 +162,7 @@ def audit(
     if json_to:
         write_json(report, json_to)
     if html_to:
-        write_html(report, html_to)
+        write_html(report.to_dict(), html_to)
     print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
 
