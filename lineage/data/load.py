@@ -15,7 +15,6 @@ Letters: N images, H height, W width, C channels.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,9 +27,6 @@ from lineage.data.sources.parquet_images import read_parquet
 from lineage.data.sources.samples import Samples
 from lineage.data.sources.torchvision_sets import read_torchvision
 from lineage.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 
 def load_images(

@@ -18,10 +18,14 @@ ARTIFACT = "detector"
 
 
 class LineageDetector(DetectorNetwork):
-    """A `DetectorNetwork` with its file; takes the same arguments."""
+    """A `DetectorNetwork` with its file; takes the same arguments.
+
+    Source:
+        Yu & Wang, Neural Lineage, CVPR 2024, section 4 (arXiv:2406.11129); docs/detector.md says what differs.
+    """
 
     def save(self, path: str | Path, **attributes: str | float) -> None:
-        """Writes weights and configuration to an HDF5 file, with attributes that say how it was made."""
+        """Writes weights and configuration to an HDF5 file, with attributes that say where they come from."""
         described = {"id": ARTIFACT, "config": json.dumps(self.config)}
         write_weights(path, [(described, self.state_dict())], **attributes)
 
@@ -51,7 +55,11 @@ class LineageDetector(DetectorNetwork):
             candidates: networks of the child's architecture by name, at least two; heads may differ.
             probe: inputs [n, ...] for all of them, on their device.
 
+        Returns:
+            Probabilities by candidate, in the order given, `no parent` last; they sum to 1.
+
         Raises:
-            UserError: for too few candidates, or networks that lack its layers.
+            UserError: for too few candidates, networks that lack its layers, are wrapped or compiled, or differ in
+                device or dtype, or a probe that they cannot take.
         """
         return probabilities(self, child, candidates, probe)

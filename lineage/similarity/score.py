@@ -45,11 +45,25 @@ def score_pair(
         batch_norm: whether running statistics go along the path with the weights: moves or stays.
 
     Returns:
-        Columns layer, similarity, approximation, alpha, score; `direct` has alpha 0.
+        Columns layer, similarity, approximation, alpha, score, one row a score; larger means more alike. `direct`
+        has alpha 0; scores of weights have the layer `all` for the whole backbone, too. Distances (l1, l2, lp,
+        linf, lse, weight_l2) are at most 0, in units of the features or weights, the others at most 1; only
+        `taylor` exceeds these bounds.
 
     Raises:
         UserError: for an unknown name, an alpha out of range, wrapped or compiled networks, networks of different
             backbones, dtypes or devices, or a probe that they cannot take.
+
+    Source:
+        Yu & Wang, Neural Lineage, CVPR 2024, section 3 (arXiv:2406.11129); docs/method.md says what differs.
+
+    Examples:
+        >>> hidden = nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 6), nn.ReLU()
+        >>> network = nn.Sequential(*hidden, nn.Linear(6, 2))
+        >>> score_pair(network, network, torch.ones(3, 4), layers=["3"], similarities=["weight_cosine"])
+          layer     similarity approximation  alpha  score
+        0     3  weight_cosine        direct    0.0    1.0
+        1   all  weight_cosine        direct    0.0    1.0
     """
     if similarities is None:
         similarities = [*SIMILARITIES, *WEIGHT_SIMILARITIES]

@@ -1,4 +1,4 @@
-"""The README's numbers are those of the committed Parquet files."""
+"""Numbers in the README and its pages are those of the committed Parquet files; links lead somewhere."""
 
 import math
 import re
@@ -20,9 +20,17 @@ MEASURED = re.compile(r"\d+(?:\.\d+)? ?%|(?<!Python ≥ )(?<!Apache-)\b\d+\.\d+\
 """A decimal, or a number of per cent."""
 
 
+PAGES = sorted([ROOT / "README.md", ROOT / "config" / "README.md", *(ROOT / "docs").glob("*.md")])
+WITHOUT_NUMBERS = ("experiments", "slurm", "method", "api", "architecture")
+
+
 @pytest.fixture(scope="module")
 def readme() -> str:
     return (ROOT / "README.md").read_text()
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text()
 
 
 def table(name: str) -> pd.DataFrame:
@@ -95,8 +103,8 @@ def test_the_audits_numbers_are_in_the_parquet(readme):
     )
 
 
-def test_the_batches_are_the_parquets(readme):
-    lines = between(readme, "| children a job |", "\n\n").splitlines()[2:]
+def test_the_batches_are_the_parquets():
+    lines = between(page("slurm"), "| children a job |", "\n\n").splitlines()[2:]
     rows = [
         f"| {row.children} | {row.jobs} | {row.fixed_hours:.1f} | "
         f"{row.share_of_an_hour:.0%} | {row.share_at_a_minute:.0%} |"
@@ -117,23 +125,67 @@ def test_what_the_readme_says_of_approximations_is_in_the_parquet(readme):
     assert "`path` is right for every similarity" in readme
 
 
+def measured(text: str) -> list[str]:
+    """Measured numbers outside code, tables and addresses."""
+    prose = re.sub(
+        r"```.*?```|`[^`]*`|^\|.*?$|\[[^\]]*\]\(http.*?\)", "", text, flags=re.DOTALL | re.MULTILINE
+    )
+    return sorted(MEASURED.findall(prose))
+
+
 def test_no_other_measured_number_is_in_the_readme(readme):
     """Beside the screen, the tables, and what the tests above look at."""
-    prose = re.sub(
-        r"```.*?```|`[^`]*`|^\|.*?$|\[[^\]]*\]\(http.*?\)", "", readme, flags=re.DOTALL | re.MULTILINE
+    assert measured(readme) == ["1.000", "100 %", "99.2 %"]
+
+
+@pytest.mark.parametrize("name", WITHOUT_NUMBERS)
+def test_no_measured_number_is_in_the_pages_that_explain(name):
+    assert measured(page(name)) == []
+
+
+def test_the_readme_is_short(readme):
+    assert len(readme.splitlines()) <= 250
+
+
+def heading_anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
+def test_every_link_of_a_page_leads_somewhere(path):
+    prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", prose)
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in heading_anchors(target.read_text()), link
+
+
+def test_every_page_is_reached_from_the_readme(readme):
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= set(
+        re.findall(r"\]\(([^)#]+)\)", readme)
     )
-    assert sorted(MEASURED.findall(prose)) == ["1.000", "100 %", "99.2 %"]
 
 
-def test_the_experiment_of_ones_own_is_a_configuration(readme):
-    checked(yaml.safe_load("experiments:" + between(readme, "```yaml\nexperiments:", "```")))
+def test_the_experiment_of_ones_own_is_a_configuration():
+    checked(yaml.safe_load("experiments:" + between(page("experiments"), "```yaml\nexperiments:", "```")))
 
 
-def test_the_architecture_of_ones_own_is_one_entry(readme, monkeypatch):
-    code = "def mlp" + between(readme, "```python\ndef mlp", "```")
+def test_the_architecture_of_ones_own_is_one_entry(monkeypatch):
+    code = "def mlp" + between(page("experiments"), "```python\ndef mlp", "```")
     scope = dict(vars(networks))
     exec(code, scope)
     monkeypatch.setattr(networks, "ARCHITECTURES", scope["ARCHITECTURES"])
     net = build("mlp", classes=7, channels=1, image_size=8, seed=0)
     assert net(torch.zeros(2, 1, 8, 8)).shape == (2, 7)
     assert head_of(net) == "3"
+
+
+def test_the_lines_to_change_for_a_cluster_are_the_profiles():
+    profile = (ROOT / "profiles" / "slurm" / "profile.yaml").read_text()
+    lines = between(page("slurm"), "```yaml\n", "```").splitlines()
+    assert len(lines) == 3
+    settings = [line.partition("#")[0] for line in profile.splitlines()]
+    assert {line.partition("#")[0] for line in lines} <= set(settings)
