@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_audit_evidence import ROOTS, child_of, network
+from small_networks import ROOTS, child_of, network
 
+pytestmark = pytest.mark.xdist_group("audit of a table")
 HEADER = "id\tpath\tarchitecture\tclaimed_parent\trole\n"
 
 

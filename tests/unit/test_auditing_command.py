@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hostile import HOSTILE, MARKER
 from safetensors.numpy import load_file, save_file
-from test_audit_evidence import ROOTS, child_of, network
+from small_networks import ROOTS, child_of, network
 
 from lineage.auditing.stages.verdict import EXIT_CODES
 from lineage.auditing.verify import differences
