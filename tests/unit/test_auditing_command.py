@@ -150,7 +150,7 @@ def test_names_in_a_checkpoint_cannot_write_into_the_page(folder, tmp_path):
     tensors = {f"<script>alert(1)</script>{name}": values for name, values in ROOTS["p0"].items()}
     save_file(tensors, tmp_path / "evil.safetensors")
     report = audit(str(tmp_path / "evil.safetensors"), str(folder / "bases"), store_digests=False)
-    write_html(report, tmp_path / "page.html")
+    write_html(report.to_dict(), tmp_path / "page.html")
     assert "<script" not in (tmp_path / "page.html").read_text()
 
 
