@@ -125,6 +125,7 @@ def foreign_parquet(path) -> None:
 
 
 WEIGHTS = "results/tiny/finetune/full/p0/0/weights.h5"
+PROBE = "results/tiny/probe.h5"
 FEATURES = "results/tiny/features/full/p0/0/features.h5"
 ROOT_FEATURES = "results/tiny/features/roots/features.h5"
 SCORES = "results/tiny/similarity/full/p0/0/scores.parquet"
@@ -140,7 +141,7 @@ DAMAGES = {
         more_images_than_there_are, "pretrain", ROOT, ["images", "1797", "5000"],
     ),
     "a larger probe than there is": (
-        a_larger_probe_than_there_is, "root_features", ROOT_FEATURES,
+        a_larger_probe_than_there_is, "probe", PROBE,
         ["probe.images", "embedded:fashion-mnist", "1000", "5000"],
     ),
     "unknown layer": (unknown_layer, "root_features", ROOT_FEATURES, ["layer 'nope'", "layer2"]),
