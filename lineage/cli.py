@@ -13,8 +13,28 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
+EXTRAS = {"audit": "audit", "verify": "audit", "summarise": "run", "unlock": "run"}
+"""What to install for each command; those not named here need no more than the package's own dependencies."""
+
+OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
+"""Libraries that an audit needs only to run networks on a probe, with `--arch`; they come with `run`."""
+
+
+def print_version(asked: bool) -> None:
+    """Prints the version of the installed package, and ends."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"lineage {version('neural-lineage')}")
+        raise typer.Exit
+
+
 @app.callback()
-def lineage() -> None:
+def lineage(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)
+    ] = False,
+) -> None:
     """Tells which network another network was fine-tuned from."""
 
 
@@ -189,11 +209,18 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "lineage":
+        library = (error.name or "").partition(".")[0]
+        if library == "lineage":
             raise
-        print(
-            f"error: this command needs the library {error.name}, which is not installed; install all of them "
-            "with: pip install -c constraints.txt -e '.[run]'",
-            file=sys.stderr,
-        )
+        print(missing(library, sys.argv[1]), file=sys.stderr)
         sys.exit(UserError.exit_code)
+
+
+def missing(library: str, command: str) -> str:
+    """One line that says which extra of the package brings a library that a command misses."""
+    extra = "run" if library in OF_NETWORKS else EXTRAS.get(command)
+    package = f"neural-lineage[{extra}]" if extra else "neural-lineage"
+    return (
+        f"error: `lineage {command}` needs the library {library}, which is not installed; "
+        f'install all that it needs: pip install "{package}"'
+    )

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from lineage.data.sources.names import CLASSIFICATION, VOC
 from lineage.errors import UserError
+from lineage.storage.packaged import packaged
 
-RESOURCES = Path(__file__).parents[2] / "resources"
+RESOURCES = packaged("resources")
 
 
 SCHEMES = ("embedded", "parquet", "folder", "sklearn", "torchvision", "noise")
@@ -47,6 +48,11 @@ def parquet_path(scheme: str, name: str, split: str) -> Path:
     """The Parquet file of an `embedded:` or `parquet:` source; UserError if it is not there."""
     if scheme == "embedded":
         path = RESOURCES / name / f"{split}.parquet"
+        if not RESOURCES.is_dir():
+            raise UserError(
+                f"source 'embedded:{name}': embedded data come with the repository, not with the installed package; "
+                "use it in a checkout, or name a file of your own: parquet:FILE"
+            )
         if not path.is_file():
             there = sorted(f"{file.parent.name} {file.stem}" for file in RESOURCES.glob("*/*.parquet"))
             raise UserError(

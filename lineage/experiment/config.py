@@ -15,8 +15,9 @@ from jsonschema.exceptions import ValidationError, best_match
 from lineage.data.sources.names import VOC
 from lineage.errors import UserError
 from lineage.experiment.zoo import Zoo
+from lineage.storage.packaged import packaged
 
-SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = packaged("workflow/schemas/config.schema.yaml")
 
 DATA_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100",
              "camvid": None, "bccd": None}  # fmt: skip

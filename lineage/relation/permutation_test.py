@@ -5,11 +5,13 @@ in any other order. With unit rows a_i of the candidate and b_j of the child, G_
 the given order are compared with what a random order of the child's rows would give:
 
 - z: T = trace G has mean ΣG/n and variance Σd²/(n−1), d = G centred by rows and columns (Hoeffding 1951,
-  doi:10.1214/aoms/1177729391). Its normal tail is an approximation, so it is never taken below 1/n!.
-- matches: K = how many rows of the candidate have their own row of the child as their most similar. Whatever G is,
-  P(K ≥ k) ≤ 1/k!, because at most n!/k!/(n−k)! choices of k rows can all match, each with probability (n−k)!/n!.
+  doi:10.1214/aoms/1177729391). Its normal tail is an approximation.
+- matches: K = how many rows of the candidate have their own row of the child as their only most similar one. (With
+  several, the order that is tested would break the tie.) Whatever G is, P(K ≥ k) ≤ 1/k!, because at most
+  n!/k!/(n−k)! choices of k rows can all match, each with probability (n−k)!/n!.
 
-The p-value is the larger of both. So it is valid where a few rows dominate, and never rests on a normal tail alone.
+The p-value is the larger of both. So it is valid where a few rows dominate, is never below 1/n!, and never rests on a
+normal tail alone.
 n rows, k columns.
 """
 
@@ -22,6 +24,8 @@ import numpy as np
 from scipy.special import gammaln, log_ndtr
 
 LN10 = math.log(10)
+TIE = 1e-6
+"""Cosines that differ by less are equal but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,13 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     spread = float(np.square(overlap - column - row[:, None] + overlap.mean()).sum(dtype=np.float64))
     sd = math.sqrt(spread / (rows - 1))
     similarity = float(np.trace(overlap, dtype=np.float64)) / rows
-    if sd < 1e-9:
+    if sd < TIE:
         return RowTest(rows, similarity, 0.0, 0, 0.0)
     z = rows * (similarity - float(overlap.mean(dtype=np.float64))) / sd
-    matches = int(np.count_nonzero(overlap.argmax(1) == np.arange(rows)))
-    by_z = max(float(log_ndtr(-z)), -float(gammaln(rows + 1))) / LN10
-    by_matches = -float(gammaln(matches + 1)) / LN10
-    return RowTest(rows, similarity, z, matches, min(0.0, max(by_z, by_matches)))
+    as_similar = overlap >= np.diagonal(overlap)[:, None] - TIE
+    matches = int(np.count_nonzero(as_similar.sum(1) == 1))
+    by_z, by_matches = float(log_ndtr(-z)), -float(gammaln(matches + 1))
+    return RowTest(rows, similarity, z, matches, min(0.0, max(by_z, by_matches) / LN10))
 
 
 def combined(log10_ps: list[float], at_least: int = 2) -> float:

@@ -9,10 +9,11 @@ import pandas as pd
 from lineage.experiment.conditions import ALL_BLOCKS, STANDARD
 from lineage.results.methods import family_of
 from lineage.storage.atomic import written_whole
+from lineage.storage.packaged import packaged
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS
 
-PUBLISHED_NUMBERS = Path(__file__).parents[2] / "results" / "reference" / "published.parquet"
+PUBLISHED_NUMBERS = packaged("results/reference/published.parquet")
 PUBLISHED_COLUMN = "published % (ResNet18 G1→G2)"
 
 

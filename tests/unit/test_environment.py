@@ -11,10 +11,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 DEPENDENCIES = [
     dependency
-    for dependency in [*PROJECT["dependencies"], *EXTRAS["run"], *EXTRAS["slurm"]]
+    for dependency in [*PROJECT["dependencies"], *EXTRAS["audit"], *EXTRAS["run"], *EXTRAS["slurm"]]
     if not dependency.startswith(PROJECT["name"])
 ]
-HEAVY = {"torch", "torchvision", "timm", "snakemake", "scikit-learn", "onnx"}
+HEAVY = {"torch", "torchvision", "timm", "snakemake", "scikit-learn"}
+OF_AUDITS = {"h5py", "ml_dtypes", "onnx", "safetensors", "scipy"}
 CONSTRAINTS = set((ROOT / "constraints.txt").read_text().lower().split())
 
 
@@ -27,11 +28,19 @@ def names(dependencies: list[str]) -> set[str]:
 
 
 def test_tables_and_report_are_installed_without_what_a_run_needs():
-    assert not names(PROJECT["dependencies"]) & HEAVY
+    assert not names(PROJECT["dependencies"]) & (HEAVY | OF_AUDITS)
     assert names(EXTRAS["run"]) >= HEAVY
+
+
+def test_an_audit_is_installed_without_torch_and_is_part_of_a_run():
+    assert names(EXTRAS["audit"]) == OF_AUDITS
+    assert "neural-lineage[audit]" in EXTRAS["run"]
+    assert "neural-lineage[run]" in EXTRAS["slurm"]
 
 
 def test_the_conda_environment_pins_each_dependency_as_the_constraints_do():
     *_, of_pip = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    assert {pin.split("==")[0] for pin in of_pip["pip"]} == names(DEPENDENCIES)
-    assert set(of_pip["pip"]) <= CONSTRAINTS
+    *pins, package = of_pip["pip"]
+    assert {pin.split("==")[0] for pin in pins} == names(DEPENDENCIES)
+    assert set(pins) <= CONSTRAINTS
+    assert package == "-e ."

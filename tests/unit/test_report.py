@@ -293,4 +293,7 @@ def test_tables_and_report_need_nothing_that_a_run_needs(tmp_path):
 def test_a_command_that_needs_more_says_what_to_install(tmp_path):
     done = light("audit", "--child", "a.safetensors", "--candidates", "b")
     assert done.returncode == 2
-    assert re.fullmatch(r"error: this command needs the library \w+,.*pip install .*\[run\].*\n", done.stderr)
+    assert re.fullmatch(
+        r'error: `lineage audit` needs the library \w+,.* pip install "neural-lineage\[audit\]"\n',
+        done.stderr,
+    )
