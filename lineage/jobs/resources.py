@@ -128,6 +128,11 @@ def training(network: Network, recipes: Iterable[Recipe], parameters: int) -> Wo
     )
 
 
+def reading(network: Network, probe: Probe) -> Work:
+    """Work of reading the inputs of the probe."""
+    return Work(**_of_images(network, probe.images))
+
+
 def extraction(network: Network, probe: Probe, parameters: int, models: int) -> Work:
     """Work of extracting the features of models on a probe, one network after another."""
     return Work(

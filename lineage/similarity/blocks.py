@@ -21,6 +21,7 @@ from lineage.similarity.measures import SIMILARITIES
 from lineage.similarity.pairs import COLUMNS, Row, check_similarities, pair_scores, stacked, weight_scores
 from lineage.storage.hdf5 import Weights
 from lineage.types.inputs import Network
+from lineage.types.similarity import Similarity
 
 State = dict[str, Tensor]
 
@@ -34,10 +35,10 @@ class Blocks:
         config: similarities, approximations, alphas, layers, pool, batch_norm; as of an experiment's similarity.
     """
 
-    def __init__(self, child: nn.Module, probe: Tensor, config: dict):
+    def __init__(self, child: nn.Module, probe: Tensor, config: Similarity):
         self._network, self._probe, self._config = child, probe, config
         self.theta = state_of(child)
-        backbone = Backbone(child, probe, layers=config.get("layers"), pool=config["pool"])
+        backbone = Backbone(child, probe, layers=config.layers, pool=config.pool)
         self.tensors = blocks_of(backbone)
         self._parameters = backbone.parameters
         with torch.no_grad():
@@ -46,7 +47,7 @@ class Blocks:
     def scores(self, layer: str, candidates: Iterator[tuple[str, State]]) -> Iterator[tuple[str, Row]]:
         """(candidate, row) of every candidate, given with its tensors of the block that ends with a layer."""
         config, parameters = self._config, self._parameters[layer]
-        up_to_layer = Backbone(self._network, self._probe, layers=[layer], pool=config["pool"])
+        up_to_layer = Backbone(self._network, self._probe, layers=[layer], pool=config.pool)
         of_child = stacked({layer: self._features[layer]})
         for candidate, block in candidates:
             exchanged = self.theta | block
@@ -57,14 +58,12 @@ class Blocks:
                 {name: self.theta[name] - block[name] for name in parameters},
                 self._probe,
                 of_child,
-                names=[name for name in config["similarities"] if name in SIMILARITIES],
-                approximations=config["approximations"],
-                alphas=config["alphas"],
-                batch_norm=config["batch_norm"],
+                names=[name for name in config.similarities if name in SIMILARITIES],
+                approximations=config.approximations,
+                alphas=config.alphas,
+                batch_norm=config.batch_norm,
             )
-            of_weights = weight_scores(
-                {layer: parameters}, exchanged, self.theta, names=config["similarities"]
-            )
+            of_weights = weight_scores({layer: parameters}, exchanged, self.theta, names=config.similarities)
             for row in (*rows, *of_weights):
                 yield candidate, row
 
@@ -75,7 +74,7 @@ def block_scores(
     weights: Weights,
     probe: Tensor,
     network: Network,
-    config: dict,
+    config: Similarity,
     *,
     device: torch.device,
     tracked: Tracked,
@@ -91,8 +90,8 @@ def block_scores(
         device: where to compute.
         tracked: says how far it is.
     """
-    check_similarities(config["similarities"])
-    check_approximations(config["approximations"], config["alphas"])
+    check_similarities(config.similarities)
+    check_approximations(config.approximations, config.alphas)
     probe = probe.to(device)
     for child in tracked(children, f"children x {len(candidates)} candidates"):
         source_of = json.loads(weights.attributes(child)["block_sources"])

@@ -14,6 +14,7 @@ from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Repre
 from lineage.similarity.path import change, on, on_path
 from lineage.storage.hdf5 import Features, Weights
 from lineage.types.inputs import Network
+from lineage.types.similarity import Similarity
 
 WHOLE = "all"
 """The layer's name in scores over all the backbone's weights."""
@@ -124,7 +125,7 @@ def block_scores(
     features: Features,
     probe: Tensor,
     network: Network,
-    config: dict,
+    config: Similarity,
     *,
     device: torch.device,
     tracked: Tracked,
@@ -142,14 +143,14 @@ def block_scores(
         device: where to compute.
         tracked: says how far it is.
     """
-    check_similarities(config["similarities"])
-    check_approximations(config["approximations"], config["alphas"])
+    check_similarities(config.similarities)
+    check_approximations(config.approximations, config.alphas)
     probe = probe.to(device)
     thetas = {child: on(device, weights(child)) for child in children}
     represented = {child: stacked(on(device, features(child))) for child in children}
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
         parent = restored(network, weights(candidate)).to(device)
-        backbone = Backbone(parent, probe, layers=features.layers, pool=config["pool"])
+        backbone = Backbone(parent, probe, layers=features.layers, pool=config.pool)
         theta_p, parent_features = state_of(parent), on(device, features(candidate))
         for child in (child for child in children if child != candidate):
             rows = pair_scores(
@@ -159,11 +160,11 @@ def block_scores(
                 change(backbone, theta_p, thetas[child]),
                 probe,
                 represented[child],
-                names=config["similarities"],
-                approximations=config["approximations"],
-                alphas=config["alphas"],
+                names=config.similarities,
+                approximations=config.approximations,
+                alphas=config.alphas,
                 parent_features=parent_features,
-                batch_norm=config["batch_norm"],
+                batch_norm=config.batch_norm,
             )
             for row in rows:
                 yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))

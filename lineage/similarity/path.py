@@ -14,6 +14,7 @@ from lineage.networks.restore import restored
 from lineage.progress import Tracked
 from lineage.storage.hdf5 import Weights
 from lineage.types.inputs import Network
+from lineage.types.similarity import Tapping
 
 State = dict[str, Tensor]
 
@@ -62,7 +63,7 @@ def path_features(
     weights: Weights,
     probe: Tensor,
     network: Network,
-    config: dict,
+    config: Tapping,
     alpha: float,
     *,
     device: torch.device,
@@ -73,14 +74,14 @@ def path_features(
     thetas = {child: on(device, weights(child)) for child in children}
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
         parent = restored(network, weights(candidate)).to(device)
-        backbone = Backbone(parent, probe, layers=config["layers"], pool=config["pool"])
+        backbone = Backbone(parent, probe, layers=config.layers, pool=config.pool)
         theta_p = state_of(parent)
         for child, theta_c in thetas.items():
             delta = change(backbone, theta_p, theta_c)
             yield (
                 child,
                 candidate,
-                on_path(backbone, theta_p, theta_c, delta, probe, alpha, config["batch_norm"]),
+                on_path(backbone, theta_p, theta_c, delta, probe, alpha, config.batch_norm),
             )
 
 

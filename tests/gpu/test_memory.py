@@ -11,6 +11,7 @@ from lineage.progress import untracked
 from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
 from lineage.types.inputs import Network
+from lineage.types.similarity import Similarity
 
 NETWORK = SMALL["timm:resnet18"]
 COUNT, FEW = 8, 2
@@ -18,13 +19,20 @@ FLAT = 1.05
 """A peak may differ by this factor: allocations come in blocks of 2 MiB."""
 HELD = 1.15
 """What a block of children holds of each, over the size of its weights: its features on the probe besides."""
-CONFIG = {
-    "similarities": ["l1", "cka", "weight_l2"],
-    "approximations": ["direct", "path", "linear", "taylor"],
-    "alphas": [0.5],
-    "pool": "mean",
-    "batch_norm": "moves",
-}
+CONFIG = Similarity(
+    similarities=(
+        "l1",
+        "cka",
+        "weight_l2",
+    ),
+    approximations=(
+        "direct",
+        "path",
+        "linear",
+        "taylor",
+    ),
+    alphas=(0.5,),
+)
 
 
 @pytest.fixture(scope="module")

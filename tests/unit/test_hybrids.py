@@ -24,16 +24,24 @@ from lineage.storage.hdf5 import Weights, write_weights
 from lineage.training.hybrids import Hybrids, drawn_sources
 from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
+from lineage.types.similarity import Similarity
 
 REST = {"data": {"source": "sklearn:digits"}, "learning_rate": 0.1, "epochs": 1}
 SIZE = {"channels": 1, "image_size": 8}
-CONFIG = {
-    "similarities": ["l1", "l2", "cosine", "weight_l2"],
-    "approximations": ["direct", "path", "linear"],
-    "alphas": [0.5],
-    "pool": "mean",
-    "batch_norm": "moves",
-}
+CONFIG = Similarity(
+    similarities=(
+        "l1",
+        "l2",
+        "cosine",
+        "weight_l2",
+    ),
+    approximations=(
+        "direct",
+        "path",
+        "linear",
+    ),
+    alphas=(0.5,),
+)
 SOURCES = ["p0", "p1", "p2"]
 PREFIXES = {
     "fc": ["layer1.", "layer2.", "layer3."],

@@ -69,11 +69,6 @@ def candidates_of(wildcards):
     return ZOOS[wildcards.experiment].candidates(wildcards.setting)
 
 
-def probe_files(wildcards):
-    """Files of the probe's data."""
-    return data_files(experiment_of(wildcards).probe.data)
-
-
 def similarity_of(wildcards):
     """The experiment's similarity, as params take it."""
     return experiment_of(wildcards).similarity.plain()

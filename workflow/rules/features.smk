@@ -1,6 +1,30 @@
+rule probe:
+    input:
+        data=lambda wildcards: data_files(experiment_of(wildcards).probe.data),
+    output:
+        probe="<results>/{experiment}/probe.h5",
+    log:
+        text="<logs>/{experiment}/probe.log",
+        time="<logs>/{experiment}/probe.time.json",
+    benchmark:
+        "<benchmarks>/{experiment}/probe.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=asked("mem_mb", reading_work),
+        runtime=asked("runtime", reading_work),
+    params:
+        code=code_of("probe.py"),
+        network=network_of,
+        probe=probe_of,
+    script:
+        "../scripts/probe.py"
+
+
 rule features:
     input:
-        data=probe_files,
+        probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: [child_weights(wildcards)],
     output:
         features="<results>/<features>/features.h5",
@@ -21,7 +45,6 @@ rule features:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        probe=probe_of,
         layers=lambda wildcards: list(experiment_of(wildcards).similarity.layers or ()),
         pool=lambda wildcards: experiment_of(wildcards).similarity.pool,
         models=lambda wildcards: ids_of(block_of(wildcards)),
@@ -31,7 +54,7 @@ rule features:
 
 use rule features as root_features with:
     input:
-        data=probe_files,
+        probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: PATHS[wildcards.experiment].weights(
             ids_of(ZOOS[wildcards.experiment].roots)
         ),
@@ -48,7 +71,7 @@ use rule features as root_features with:
 
 rule path_features:
     input:
-        data=probe_files,
+        probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: PATHS[wildcards.experiment].weights(
             [*ids_of(block_of(wildcards)), *candidates_of(wildcards)]
         ),
@@ -71,7 +94,6 @@ rule path_features:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        probe=probe_of,
         tapping=lambda wildcards: experiment_of(wildcards).similarity.tapping.plain(),
         alpha=lambda wildcards: experiment_of(wildcards).detector.alpha,
         children=lambda wildcards: ids_of(block_of(wildcards)),

@@ -5,6 +5,7 @@ from lineage.jobs.resources import (
     evaluation,
     extraction,
     parameters_in,
+    reading,
     requested,
     root_parameters,
     scoring,
@@ -56,6 +57,12 @@ def files_models(wildcards, model):
     if model.parent is None:
         return 1
     return len(zoo.children(model.setting, zoo.group_of(model), zoo.block_of(model)))
+
+
+def reading_work(wildcards, input):
+    """Of an experiment's probe."""
+    experiment = experiment_of(wildcards)
+    return reading(experiment.network, experiment.probe)
 
 
 def extraction_work(wildcards, input):

@@ -2,18 +2,17 @@
 
 import torch
 
-from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
-from lineage.storage.hdf5 import Weights, write_features
-from lineage.types.inputs import Network, Probe
+from lineage.storage.hdf5 import Weights, read_probe, write_features
+from lineage.types.inputs import Network
 
 with stage(snakemake) as run:
     params = snakemake.params
     weights = Weights(snakemake.input.weights)
     network = Network.of(params.network)
-    samples, probe = load_probe(Probe.of(params.probe), network)
+    samples, probe = read_probe(snakemake.input.probe)
     probe = probe.to(run.device)
 
     def features():

@@ -1,21 +1,21 @@
 """Scores one block of children against every candidate."""
 
-from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.similarity.pairs import block_scores
-from lineage.storage.hdf5 import Features, Weights
+from lineage.storage.hdf5 import Features, Weights, read_probe
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import SCORES
-from lineage.types.inputs import Network, Probe
+from lineage.types.inputs import Network
+from lineage.types.similarity import Similarity
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
     features = Features([snakemake.input.child_features, *snakemake.input.candidate_features])
     network = Network.of(params.network)
-    _, probe = load_probe(Probe.of(params.probe), network)
+    _, probe = read_probe(snakemake.input.probe)
     rows = block_scores(
-        params.children, params.candidates, weights, features, probe, network, params.similarity,
+        params.children, params.candidates, weights, features, probe, network, Similarity.of(params.similarity),
         device=run.device, tracked=run.tracked,
     )  # fmt: skip
     scores = [{"experiment": wildcards.experiment, "setting": wildcards.setting} | row for row in rows]
