@@ -4,9 +4,11 @@ LIGHT := $(VENV)/.light
 READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
+WORKERS ?= auto
+IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu tables report figures summarise resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -15,14 +17,18 @@ run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> 
 offline: ## the paper's experiments at a scale of 2 cores; DATA=<folder of Parquet files>, else downloaded
 	@$(MAKE) --no-print-directory run CONFIG="config/offline.yaml $(if $(DATA),config/segmentation.yaml config/detection.yaml) $(addprefix config/,$(PRETRAINED))"
 
-test: $(READY)
-	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest
+test: $(READY) ## on every core; WORKERS=1 for one
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest $(IN_PARALLEL)
 
 test-slurm: $(READY) ## on a real one-node SLURM that the tests start; needs slurm-wlm and munge
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/pytest tests/slurm
 
 test-gpu: ## on CUDA; with $(PYTHON) as it is, without .venv; DATA=<folder with CIFAR-10>, OUT=<folder of results>
 	@LINEAGE_GPU_DATA="$(DATA)" LINEAGE_GPU_OUT="$(OUT)" PYTHONPATH=. $(PYTHON) -m pytest -s --continue-on-collection-errors tests/gpu
+
+mutation: $(READY) ## the share of changes to the code that the unit tests notice; a quarter of an hour
+	@$(INSTALL) ".[mutation]"
+	@$(RUN)/python tests/mutation.py $(PARTS)
 
 tables: $(LIGHT) ## from Parquet alone, without torch; and docs/results.md from the committed results
 	@$(RUN)/lineage tables $(FOLDER)

@@ -15,4 +15,5 @@ rule all:
     default_target: True
     input:
         rules.audit_summary.output,
+        expand(rules.audit_page.output, child=CHILDREN),
     localrule: True

@@ -102,7 +102,8 @@ def summarise(
     ] = None,
 ) -> None:
     """Summarises a run's scores, predictions and logs as the small Parquet files that the report reads."""
-    from lineage.results.summarise import experiments_of, write_summaries
+    from lineage.results.run_facts import experiments_of
+    from lineage.results.summarise import write_summaries
 
     for path in write_summaries(results, to or results, experiments_of(config) if config else None):
         typer.echo(path)
@@ -182,7 +183,7 @@ def audit(
     if json_to:
         write_json(report, json_to)
     if html_to:
-        write_html(report, html_to)
+        write_html(report.to_dict(), html_to)
     print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
 

@@ -1,12 +1,13 @@
 """The tests of a child against one candidate: of the order of the rows of their matrices."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
-from lineage.checkpoints.find import Source
 from lineage.checkpoints.read import MEMBER, open_model, open_models
 from lineage.index.cache import DigestCache
 from lineage.index.digest import Digest, digest_of
@@ -49,13 +50,15 @@ class ChildSketches:
         return self._transposed[name]
 
 
-def digests_of(source: Source, cache: DigestCache, *, follow: bool) -> list[Digest]:
-    """The digests of a source's models, computed if the cache has none; raises as `open_models`."""
-    path, _, wanted = source.path.partition(MEMBER)
-    file = safe_file(Path(path), inside=source.inside, follow=follow)
+def digests_of(
+    given: str, cache: DigestCache, *, inside: Path | None = None, follow: bool = False
+) -> list[Digest]:
+    """The digests of the models of `FILE` or `FILE::ID`, computed if the cache has none; raises as `open_models`."""
+    path, _, wanted = given.partition(MEMBER)
+    file = safe_file(Path(path), inside=inside, follow=follow)
     digests = cache.get(file.state)
     if digests is None:
-        models = open_models(path, inside=source.inside, follow=follow)
+        models = open_models(path, inside=inside, follow=follow)
         digests = [digest_of(model) for model in models]
         cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
     return [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
@@ -71,9 +74,26 @@ def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
     return digest
 
 
-def tests_of(child: str, candidate: Source, cache: DigestCache) -> dict[str, RowTest]:
-    """The tests of one pair alone."""
+def tests_of(child: str, candidate: str, cache: DigestCache) -> dict[str, RowTest]:
+    """The tests of one pair alone; both as `FILE` or `FILE::ID`."""
     opened = open_model(child)
     digest = digest_of_child(opened, cache)
-    (of_candidate,) = digests_of(candidate, cache, follow=False)
+    (of_candidate,) = digests_of(candidate, cache)
     return ChildSketches(opened, digest).tests(match(digest.shapes, of_candidate.shapes), of_candidate)
+
+
+def tested_pairs(
+    paths: Mapping[str, str], pairs: Iterable[tuple[str, str]], cache: DigestCache
+) -> dict[str, dict[str, dict]]:
+    """The tests of pairs, by child, candidate and tensor, as JSON takes them.
+
+    Args:
+        paths: of the models, by id.
+        pairs: ids of a child and a candidate.
+        cache: of digests.
+    """
+    found: dict[str, dict[str, dict]] = {}
+    for child, candidate in pairs:
+        tests = tests_of(paths[child], paths[candidate], cache)
+        found.setdefault(child, {})[candidate] = {name: asdict(test) for name, test in tests.items()}
+    return found

@@ -1,35 +1,19 @@
-"""A whole table of models: which pairs a row adds, and the verdicts of all children together.
+"""A whole table of models: which pairs a row adds, and the report on one child.
 
 A row is paired with the rows above it, so an added row computes its own pairs and no others.
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from lineage.auditing.audit import Settings, audit_sources
-from lineage.auditing.pair_tests import tests_of
 from lineage.auditing.report.build import report_of
 from lineage.auditing.report.types import AuditReport
 from lineage.checkpoints.find import Source, read_table_of_models
 from lineage.errors import UserError
 from lineage.index.cache import DigestCache
-from lineage.relation.permutation_test import RowTest, discoveries
-from lineage.storage.atomic import written_whole
-
-COLUMNS = (
-    "child",
-    "verdict",
-    "parent",
-    "claimed_parent",
-    "contradicted",
-    "log10_p",
-    "significant",
-    "decided_by",
-)
+from lineage.relation.permutation_test import RowTest
 
 
 def pairs_of(models: list[Source], model: str) -> list[tuple[str, str]]:
@@ -55,18 +39,6 @@ def models_of(path: Path) -> list[Source]:
     return models
 
 
-def tested_pairs(
-    models: Iterable[Source], pairs: Iterable[tuple[str, str]], cache: DigestCache
-) -> dict[str, dict[str, dict]]:
-    """The tests of pairs, by child, candidate and tensor, as JSON takes them."""
-    of_id = {source.id: source for source in models}
-    found: dict[str, dict[str, dict]] = {}
-    for child, other in pairs:
-        tests = tests_of(of_id[child].path, of_id[other], cache)
-        found.setdefault(child, {})[other] = {name: asdict(test) for name, test in tests.items()}
-    return found
-
-
 def audited(
     models: list[Source], child: str, files: Iterable[Path], cache: DigestCache, alpha: float
 ) -> AuditReport:
@@ -90,28 +62,3 @@ def audited(
         known=known,
     )
     return report_of(audit, id=child)
-
-
-def write_summary(reports: Iterable[dict], alpha: float, path: Path) -> pd.DataFrame:
-    """Writes one row a child; `significant` holds at a false discovery rate of alpha over all children."""
-    reports = list(reports)
-    tested = [report for report in reports if report["log10_p"] is not None]
-    chosen = discoveries([report["log10_p"] for report in tested], alpha)
-    significant = {report["id"]: flag for report, flag in zip(tested, chosen, strict=True)}
-    rows = [
-        {
-            "child": report["id"],
-            "verdict": report["verdict"],
-            "parent": report["parent"],
-            "claimed_parent": report["claimed"]["parent"] if report["claimed"] else None,
-            "contradicted": report["claimed"]["is_contradicted"] if report["claimed"] else None,
-            "log10_p": report["log10_p"],
-            "significant": significant.get(report["id"]),
-            "decided_by": report["decided_by"],
-        }
-        for report in reports
-    ]
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    with written_whole(path) as part:
-        frame.to_csv(part, sep="\t", index=False)
-    return frame

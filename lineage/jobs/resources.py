@@ -127,6 +127,11 @@ def training(network: dict, recipes: Iterable[dict], parameters: int) -> Work:
     )
 
 
+def reading(network: dict, probe: dict) -> Work:
+    """Work of reading the inputs of the probe."""
+    return Work(**_of_images(network, probe["images"]))
+
+
 def extraction(network: dict, probe: dict, parameters: int, models: int) -> Work:
     """Work of extracting the features of models on a probe, one network after another."""
     return Work(

@@ -6,36 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from lineage.results.folders import experiments_in
+from lineage.results.folders import EVALUATED, SUMMARIES, experiments_in
 from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
 from lineage.storage.parquet import read_table
-from lineage.storage.schemas import (
-    BLOCK_SOURCES,
-    CALIBRATION,
-    CURVES,
-    EDGES,
-    HISTORY,
-    OUTCOMES,
-    P_VALUES,
-    PAIRS,
-    PUBLISHED,
-    RESULTS,
-    RUN,
-    STAGES,
-)
+from lineage.storage.schemas import PUBLISHED, RESULTS
 
-OPTIONAL = {
-    "outcomes": OUTCOMES,
-    "curves": CURVES,
-    "edges": EDGES,
-    "pairs": PAIRS,
-    "history": HISTORY,
-    "calibration": CALIBRATION,
-    "p_values": P_VALUES,
-    "stages": STAGES,
-    "run": RUN,
-    "block_sources": BLOCK_SOURCES,
-}
+OPTIONAL = {name: schema for name, schema in (EVALUATED | SUMMARIES).items() if name != "results"}
 
 
 @dataclass(frozen=True, kw_only=True)

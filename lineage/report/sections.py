@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from lineage.report.figure import Figure
 from lineage.report.figures.accuracy import (
-    alpha_figures,
     candidates_figures,
     gap_figures,
-    layer_figures,
     methods_figures,
     probe_figures,
 )
 from lineage.report.figures.calibration import calibration_figures
 from lineage.report.figures.comparison import published_figures
 from lineage.report.figures.costs import cost_figures
+from lineage.report.figures.curves import alpha_figures, layer_figures
 from lineage.report.figures.heatmap import heatmap_figures
 from lineage.report.figures.hybrids import hybrid_figures
 from lineage.report.figures.learning import training_figures

@@ -1,8 +1,33 @@
-"""The experiments in a folder of results."""
+"""The experiments in a folder of results, and the tables that each may have."""
 
 from pathlib import Path
 
 from lineage.errors import UserError
+from lineage.storage.schemas import (
+    BLOCK_SOURCES,
+    CALIBRATION,
+    CURVES,
+    EDGES,
+    HISTORY,
+    OUTCOMES,
+    P_VALUES,
+    PAIRS,
+    RESULTS,
+    RUN,
+    STAGES,
+)
+
+EVALUATED = {
+    "results": RESULTS,
+    "outcomes": OUTCOMES,
+    "curves": CURVES,
+    "edges": EDGES,
+    "block_sources": BLOCK_SOURCES,
+    "p_values": P_VALUES,
+}
+"""Tables that evaluations and audits write; `<name>.parquet` in an experiment's folder."""
+SUMMARIES = {"pairs": PAIRS, "history": HISTORY, "calibration": CALIBRATION, "stages": STAGES, "run": RUN}
+"""Tables that sum up a run's large artifacts, likewise."""
 
 
 def experiments_in(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Weights and features in HDF5. n samples, d features."""
+"""The probe, weights and features in HDF5. n samples, d features."""
 
 import contextlib
 import io
@@ -77,6 +77,30 @@ def _created(path: str | Path, kind: str, attributes: dict) -> Iterator[tuple[h5
             file.attrs.update({"kind": kind, "format": FORMAT, "torch": str(torch.__version__), **attributes})
             yield file, raw.check
         raw.check()
+
+
+def write_probe(path: str | Path, sample_ids: list[str], inputs: Tensor, **attributes) -> None:
+    """Writes the probe: `/samples` and `/inputs`, float32 [n, ...].
+
+    Args:
+        path: the HDF5 file.
+        sample_ids: of the n samples.
+        inputs: of the networks.
+        attributes: of the whole file.
+    """
+    with _created(path, "a probe", attributes) as (file, _):
+        file["samples"] = sample_ids
+        file["inputs"] = inputs.cpu().numpy()
+
+
+def read_probe(path: str | Path) -> tuple[list[str], Tensor]:
+    """The probe's sample ids [n] and inputs [n, ...], on the CPU, in torch's own memory.
+
+    Raises:
+        UserError: if the file is missing or not a probe.
+    """
+    with _opened(path, "a probe") as file:
+        return file["samples"].asstr()[()].tolist(), torch.tensor(file["inputs"][()])
 
 
 def write_weights(path: str | Path, models: Iterable[tuple[dict, dict[str, Tensor]]], **attributes) -> None:

@@ -46,4 +46,4 @@ def read_table(path: str | Path, schema: pa.Schema) -> pd.DataFrame:
 def read_tables(paths: Iterable[str | Path], schema: pa.Schema) -> pd.DataFrame:
     """The rows of all of these tables; none if there are none."""
     tables = [read_table(path, schema) for path in paths]
-    return pd.concat(tables) if tables else schema.empty_table().to_pandas()
+    return pd.concat(tables, ignore_index=True) if tables else schema.empty_table().to_pandas()

@@ -71,6 +71,8 @@ class Plan:
                 if setting in zoo.settings and "models_of" not in self._experiments[name]:
                     yield from self._finetuning(name, setting)
         for name, zoo in self._zoos.items():
+            params = {"probe": self._experiments[name]["probe"]}
+            yield self._job("probe", name, {}, {}, {"probe": self._at(name, "probe.h5")}, params)
             yield self._features(name, {}, zoo.roots, self._at(name, "features/roots/features.h5"))
             for setting in zoo.settings:
                 for wildcards, models in self._blocks(name, setting):
@@ -91,13 +93,17 @@ class Plan:
         for wildcards, children in self._blocks(name, setting):
             ids = [child.id for child in children]
             files = {
+                "probe": self._at(name, "probe.h5"),
                 "child_weights": self._files("weights", name, ids)[0],
                 "child_features": self._files("features", name, ids)[0],
                 "candidate_weights": self._files("weights", name, candidates),
                 "candidate_features": self._files("features", name, candidates),
             }
-            params = {"probe": experiment["probe"], "similarity": experiment["similarity"]}
-            params |= {"children": sorted(ids), "candidates": candidates}
+            params = {
+                "children": sorted(ids),
+                "candidates": candidates,
+                "similarity": experiment["similarity"],
+            }
             output = {"scores": self._at(name, "similarity", *wildcards.values(), "scores.parquet")}
             yield self._job("similarity", name, wildcards, files, output, params)
 
@@ -167,9 +173,9 @@ class Plan:
     def _features(self, name: str, wildcards: dict, models: list[Model], path: str) -> Job:
         experiment = self._experiments[name]
         ids = sorted(model.id for model in models)
-        params = {"probe": experiment["probe"], "models": ids, "pool": experiment["similarity"]["pool"]}
+        params = {"models": ids, "pool": experiment["similarity"]["pool"]}
         params |= {"layers": experiment["similarity"].get("layers", [])}
-        files = {"weights": self._files("weights", name, ids)}
+        files = {"probe": self._at(name, "probe.h5"), "weights": self._files("weights", name, ids)}
         return self._job("features", name, wildcards or {"roots": "roots"}, files, {"features": path}, params)
 
     def _job(self, rule: str, name: str, wildcards: dict, files: dict, output: dict, params: dict) -> Job:

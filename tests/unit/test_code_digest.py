@@ -275,3 +275,29 @@ def test_a_missing_script_is_named(tmp_path):
 def test_the_package_of_this_module_is_the_default(tmp_path):
     write(tmp_path, stage="from lineage.errors import UserError\n")
     assert reached_modules(tmp_path / "stage.py") == ["lineage.errors"]
+
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+
+
+@pytest.mark.parametrize(("script", "most"), [("similarity.py", 15), ("audit_pairs.py", 23)])
+def test_a_job_that_is_costly_to_repeat_reaches_few_modules(script, most):
+    found = reached_modules(SCRIPTS / script)
+    assert len(found) <= most, found
+
+
+@pytest.mark.parametrize(
+    ("script", "never"),
+    [
+        ("similarity.py", {"data", "detector", "training", "auditing", "results", "report"}),
+        ("features.py", {"data", "detector", "training", "similarity"}),
+        ("finetune.py", {"similarity", "detector", "auditing", "results", "report"}),
+        ("audit_pairs.py", {"networks", "data", "similarity", "results", "report"}),
+        ("audit_child.py", {"networks", "data", "similarity", "results", "report"}),
+        ("audit_summary.py", {"checkpoints", "index", "networks"}),
+        ("figures.py", {"similarity", "networks", "data", "training"}),
+    ],
+)
+def test_a_script_stays_out_of_rooms_that_it_does_not_need(script, never):
+    rooms = {module.split(".")[1] for module in reached_modules(SCRIPTS / script)}
+    assert not rooms & never

@@ -172,6 +172,42 @@ def test_a_bad_value_is_told_with_its_key(key, value):
     assert key.removeprefix("experiments.toy.") in complaint(with_value(key, value))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("device", "gpu0", ["auto, cpu, cuda", "'gpu0'"]),
+        ("threads", 0, ["at least 1", "0"]),
+        ("experiment", {}, ["experiments", "'experiment'"]),
+        (f"{TOY}.roots.epochs", "many", ["integer", "'many'"]),
+        (f"{TOY}.settings.full.children", 0, ["at least 1", "0"]),
+        (f"{TOY}.settings.full.children", 2, ["at least 3", "2"]),
+        (f"{TOY}.settings.full.children", {"default": 3, "p9": 4}, ["p0", "'p9'"]),
+        (f"{TOY}.settings.full.epochs", 3, ["'epochs'", "children", "grid"]),
+        (f"{TOY}.settings.full.parents", "nope", ["roots", "'nope'"]),
+        (f"{TOY}.similarity.alphas", [0, 0.5], ["more than 0", "0"]),
+        (f"{TOY}.similarity.alphas", [0.5, 1.5], ["at most 1", "1.5"]),
+        (f"{TOY}.similarity.alphas", [1], ["below 1", "path"]),
+        (f"{TOY}.similarity.similarities", ["l1", "nope"], ["weight_l2", "'nope'"]),
+        (f"{TOY}.similarity.approximations", ["nope"], ["linear", "'nope'"]),
+        (f"{TOY}.network.name", "nope", ["fc", "'nope'"]),
+        (f"{TOY}.probe.data", {"source": "web:images"}, ["data.source", "embedded", "'web:images'"]),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_what_was_expected_and_what_came(key, value, words):
+    told = complaint(with_value(key, value))
+    assert told.startswith("mine.yaml: ")
+    assert [word for word in [key.removesuffix(".epochs"), *words] if word not in told] == []
+
+
+def test_a_detector_looks_at_layers_that_are_tapped():
+    config = with_value(f"{TOY}.similarity.layers", ["layer2", "layer3"])
+    config["experiments"]["toy"]["detector"] = {"layers": ["layer1"]}
+    told = complaint(config)
+    assert f"mine.yaml: {TOY}.detector.layers" in told
+    assert "layer2" in told
+    assert "'layer1'" in told
+
+
 @pytest.mark.parametrize("other", [{"freeze": "linear-probe"}, {"l2_sp": 0.1}])
 def test_low_rank_adaptation_excludes_what_it_implies(other):
     setting = SMALLEST["experiments"]["toy"]["settings"]["full"]

@@ -7,7 +7,14 @@ import torch
 from limits import files_at_most
 
 from lineage.errors import UserError
-from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
+from lineage.storage.hdf5 import (
+    Features,
+    Weights,
+    read_probe,
+    write_features,
+    write_probe,
+    write_weights,
+)
 
 
 def state(seed: int = 0) -> dict[str, torch.Tensor]:
@@ -55,6 +62,23 @@ def test_weights_read_back_with_their_types(weights_file):
     weights = Weights([weights_file])
     assert same(weights("p0"), state(0))
     assert same(weights("p0.full.001"), state(1))
+
+
+def test_a_probe_reads_back_bit_for_bit_in_memory_that_torch_has_aligned(tmp_path):
+    inputs = torch.rand(5, 3, 7, 7).div_(3)
+    write_probe(tmp_path / "probe.h5", ["é", *"wxyz"], inputs, code="abc")
+    samples, found = read_probe(tmp_path / "probe.h5")
+    assert samples == ["é", *"wxyz"]
+    assert found.dtype == torch.float32
+    assert torch.equal(found.view(torch.int32), inputs.view(torch.int32))
+    assert found.is_contiguous()
+    assert found.data_ptr() % 64 == 0
+
+
+def test_a_file_of_features_is_no_probe(features_file):
+    assert "expected a file of a probe, but its `kind` is 'features'" in told(
+        lambda: read_probe(features_file)
+    )
 
 
 def test_weights_are_laid_out_as_documented(weights_file):

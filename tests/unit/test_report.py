@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -86,20 +87,21 @@ class Texts(HTMLParser):
 ALL = ["all candidates", "all blocks"]
 
 
+@cache
 def raw() -> pd.DataFrame:
-    """All RESULTS rows as they are in the files."""
+    """All RESULTS rows as they are in the files, read once; not to be changed."""
     return pd.concat(pq.read_table(path).to_pandas() for path in sorted(REFERENCE.glob("*/results.parquet")))
+
+
+@cache
+def rows_of_methods():
+    results = raw()
+    return results[results["condition"].isin(ALL)].groupby(["experiment", "setting", "method"])
 
 
 def cells(experiment: str, setting: str, method: str) -> list[str]:
     """Accuracy, interval, n, seeds, chance, ties and overshoots of a row, from the files alone."""
-    results = raw()
-    mine = results[
-        results["condition"].isin(ALL)
-        & (results["experiment"] == experiment)
-        & (results["setting"] == setting)
-        & (results["method"] == method)
-    ]
+    mine = rows_of_methods().get_group((experiment, setting, method))
     metric = {name: of.sort_values("seed") for name, of in mine.groupby("metric")}
     by_seed = metric["accuracy"]["value"].to_numpy() * 100
     low, high, chance = (

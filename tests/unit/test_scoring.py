@@ -337,8 +337,7 @@ def fitted(network: nn.Module, inputs: Tensor, labels: Tensor, steps: int) -> nn
     return network
 
 
-@pytest.mark.parametrize("approximation", ["direct", "path", "linear"])
-def test_the_true_parent_scores_above_unrelated_networks(approximation):
+def test_the_true_parent_scores_above_unrelated_networks():
     torch.manual_seed(1)
     inputs = torch.randn(200, 7)
     networks = [
@@ -349,15 +348,16 @@ def test_the_true_parent_scores_above_unrelated_networks(approximation):
     child = copy.deepcopy(parents[2])
     child[4] = nn.Linear(32, 3)
     child = fitted(child, inputs, (inputs[:, 1] + inputs[:, 2] > 0).long(), 50)
+    choice = {"approximations": ["direct", "path", "linear"], "alphas": [0.5]}
     names = ["l1", "l2", "cka", "cosine", "weight_l2", "weight_cosine"]
     frames = [
-        score_pair(
-            parent, child, inputs[:50], approximations=[approximation], alphas=[0.5], similarities=names
-        ).assign(candidate=number)
+        score_pair(parent, child, inputs[:50], similarities=names, **choice).assign(candidate=number)
         for number, parent in enumerate(parents)
     ]
-    for key, rows in pd.concat(frames).groupby(["layer", "similarity"]):
-        assert rows["candidate"].iloc[rows["score"].argmax()] == 2, key
+    groups = pd.concat(frames).groupby(["layer", "similarity", "approximation"], dropna=False)
+    best = {key: rows["candidate"].iloc[rows["score"].argmax()] for key, rows in groups}
+    assert len(best) == 2 * (4 * 3 + 2) + 2
+    assert set(best.values()) == {2}, best
 
 
 def refused(parent: nn.Module, child: nn.Module, probe: Tensor, **choice) -> str:

@@ -10,9 +10,8 @@ import torch
 
 from lineage import cli
 from lineage.errors import UserError
-from lineage.jobs.device import chosen_device
 from lineage.jobs.lock import remove_stale_lock
-from lineage.jobs.stage import stage
+from lineage.jobs.stage import chosen_device, stage
 from lineage.progress import tracked
 
 

@@ -1,7 +1,8 @@
 """One finished run of a tiny experiment, and cheap copies of it to edit."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from checkout import TINY, Checkout, copy_repository
@@ -9,17 +10,21 @@ from checkout import TINY, Checkout, copy_repository
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory) -> Checkout:
-    """A copy of the repository as it is, not to be changed."""
+    """A copy of the repository as it is, this worker's own; not to be changed."""
     return copy_repository(tmp_path_factory.mktemp("repository") / "checkout")
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(tmp_path_factory) -> Iterator[tuple[Checkout, float]]:
-    """A finished run of the tiny experiment, not to be changed, and the seconds it took."""
-    checkout = copy_repository(tmp_path_factory.mktemp("uninterrupted") / "checkout")
-    checkout.path("config/config.yaml").write_text(TINY)
-    yield checkout, checkout.run_to_the_end("--cores", "2")
-    shutil.rmtree(checkout.folder)
+def uninterrupted(once: Callable[[str, Callable[[Path], None]], Path]) -> tuple[Checkout, float]:
+    """A finished run of the tiny experiment, all workers', not to be changed; and the seconds it took."""
+
+    def run(folder: Path) -> None:
+        checkout = copy_repository(folder / "checkout")
+        checkout.path("config/config.yaml").write_text(TINY)
+        (folder / "seconds").write_text(str(checkout.run_to_the_end("--cores", "2")))
+
+    folder = once("uninterrupted", run)
+    return Checkout(folder / "checkout"), float((folder / "seconds").read_text())
 
 
 @pytest.fixture
@@ -32,11 +37,7 @@ def finished(uninterrupted, tmp_path) -> Iterator[Checkout]:
 
 
 @pytest.fixture
-def unstarted(uninterrupted, tmp_path) -> Iterator[Checkout]:
+def unstarted(finished) -> Checkout:
     """The tiny experiment before its run."""
-    folder = tmp_path / "checkout"
-    shutil.copytree(uninterrupted[0].folder, folder, symlinks=True)
-    checkout = Checkout(folder)
-    checkout.forget_the_run()
-    yield checkout
-    shutil.rmtree(folder)
+    finished.forget_the_run()
+    return finished

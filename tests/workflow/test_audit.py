@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_audit_evidence import ROOTS, child_of, network
+from small_networks import ROOTS, child_of, network
 
+pytestmark = pytest.mark.xdist_group("audit of a table")
 HEADER = "id\tpath\tarchitecture\tclaimed_parent\trole\n"
 
 
@@ -59,10 +60,48 @@ def test_nothing_is_to_be_done_twice(audited):
     assert jobs(audited) == set()
 
 
+PAGES = {"audit_page c1", "audit_page stranger"}
+VERDICTS = {"audit_child c1", "audit_child stranger", "audit_summary"} | PAGES
+PAIRS = {"audit_pairs c1", "audit_pairs stranger"}
+CODE_EDITS = {
+    "a verdict's rule": ("lineage/auditing/stages/verdict.py", VERDICTS),
+    "the comparison of two models": ("lineage/relation/direction.py", VERDICTS),
+    "the page of one child": ("lineage/auditing/report/build.py", VERDICTS),
+    "the table of all children": ("lineage/auditing/report/summary.py", {"audit_summary"}),
+    "a checkpoint format": ("lineage/checkpoints/formats/npz.py", PAIRS | VERDICTS),
+    "the test of a pair": ("lineage/relation/permutation_test.py", PAIRS | VERDICTS),
+    "the detector's network": ("lineage/detector/model.py", set()),
+    "a similarity": ("lineage/similarity/measures.py", set()),
+}
+
+
+@pytest.mark.parametrize(("file", "expected"), CODE_EDITS.values(), ids=CODE_EDITS.keys())
+def test_edit_of_code_audits_again_only_what_reaches_it(audited, file, expected):
+    path = audited.path(file)
+    before = path.read_text()
+    path.write_text(f"{before}\n\nEDITED = True\n")
+    try:
+        assert jobs(audited) == expected
+    finally:
+        path.write_text(before)
+
+
+def test_edit_of_the_pages_template_writes_the_pages_alone(audited):
+    path = audited.path("lineage/auditing/report/page.html.j2")
+    before = path.read_text()
+    path.write_text(before.replace("</body>", "<!-- edited --></body>"))
+    assert path.read_text() != before
+    try:
+        assert jobs(audited) == PAGES
+    finally:
+        path.write_text(before)
+
+
 @pytest.mark.parametrize(("row", "expected"), [
     ("p3\t../models/p3.safetensors\t\t\tcandidate\n",
-     {"audit_pairs p3", "audit_child c1", "audit_child stranger", "audit_summary"}),
-    ("c2\t../models/c1.safetensors\t\t\tchild\n", {"audit_pairs c2", "audit_child c2", "audit_summary"}),
+     {"audit_pairs p3"} | VERDICTS),
+    ("c2\t../models/c1.safetensors\t\t\tchild\n",
+     {"audit_pairs c2", "audit_child c2", "audit_page c2", "audit_summary"}),
 ], ids=["candidate", "child"])  # fmt: skip
 def test_a_new_row_computes_its_own_pairs_alone(audited, row, expected):
     table = audited.path("config/models.tsv")

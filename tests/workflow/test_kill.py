@@ -16,6 +16,7 @@ import threading
 import pytest
 from checkout import copy_repository, kill_group
 
+pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("LINEAGE_KILLS", "2"))
 SEED = int(os.environ.get("LINEAGE_KILL_SEED", "0"))
 DEFAULT = os.environ.get("LINEAGE_KILL_CONFIG") == "default"
@@ -86,7 +87,7 @@ def test_run_killed_at_random_moments_ends_with_the_same_bytes(reference):
 def test_batching_and_number_of_cores_change_no_byte_of_the_results(uninterrupted, finished):
     """A run on two cores, with p1's four children in one block, against one core and blocks of 3 and 1."""
     finished.configure(lambda experiment: experiment.update(block_size=3))
-    finished.run_to_the_end("--cores", "1")
+    finished.run_to_the_end("--cores", "1", "--", "tables")
     blocks = {path.parent.name for path in finished.results.glob("tiny/finetune/full/p1/*/weights.h5")}
     assert blocks == {"0", "1"}
     assert finished.reported() == uninterrupted[0].reported()
@@ -94,6 +95,6 @@ def test_batching_and_number_of_cores_change_no_byte_of_the_results(uninterrupte
 
 def test_blocks_across_parents_change_no_byte_of_the_results(uninterrupted, finished):
     finished.configure(lambda experiment: experiment.update(block_by="setting"))
-    finished.run_to_the_end("--cores", "2")
+    finished.run_to_the_end("--cores", "2", "--", "tables")
     assert finished.results.joinpath("tiny/finetune/full/all/0/weights.h5").exists()
     assert finished.reported() == uninterrupted[0].reported()

@@ -22,9 +22,7 @@ rule everything:
     input:
         rules.lineage_all.input,
 """
-RULES = (
-    "pretrain finetune root_features features similarity detector evaluate summarise tables figures report"
-)
+RULES = "pretrain finetune probe root_features features similarity detector evaluate summarise tables figures report"
 
 
 @pytest.fixture

@@ -117,6 +117,56 @@ CODE_EDITS = {
         "with stage(snakemake) as run:\n    run.say('begins')\n",
         TABLES,
     ),
+    "the detector's network": (
+        "lineage/detector/model.py",
+        "class DetectorNetwork(",
+        "EDITED = True\n\n\nclass DetectorNetwork(",
+        DETECTOR | TABLES,
+    ),
+    "a way of training": (
+        "lineage/training/freezing.py",
+        "from lineage.errors import",
+        "EDITED = True\nfrom lineage.errors import",
+        {"pretrain p0", "pretrain p1", "root_features"}
+        | of_block("p0", 0)
+        | of_block("p1", 0)
+        | DETECTOR
+        | TABLES,
+    ),
+    "a source of images": (
+        "lineage/data/sources/folder.py",
+        "from lineage.errors import",
+        "EDITED = True\nfrom lineage.errors import",
+        {"pretrain p0", "pretrain p1", "probe", "root_features"}
+        | of_block("p0", 0)
+        | of_block("p1", 0)
+        | DETECTOR
+        | TABLES,
+    ),
+    "a checkpoint format": (
+        "lineage/checkpoints/formats/npz.py",
+        "from lineage.errors import",
+        "EDITED = True\nfrom lineage.errors import",
+        set(),
+    ),
+    "a verdict's rule": (
+        "lineage/auditing/stages/verdict.py",
+        "class Verdict:",
+        "EDITED = True\n\n\nclass Verdict:",
+        set(),
+    ),
+    "a figure": (
+        "lineage/report/figures/calibration.py",
+        "from lineage.report.figure import",
+        "EDITED = True\nfrom lineage.report.figure import",
+        SHOWN,
+    ),
+    "the template of the page": (
+        "lineage/report/page.html.j2",
+        "</body>",
+        "<!-- edited --></body>",
+        {"report"},
+    ),
     "comment in a stage script": (
         "workflow/scripts/evaluate.py",
         "with stage(snakemake) as run:\n",
@@ -168,7 +218,8 @@ def test_nothing_reruns_after_a_fresh_git_checkout(finished):
     assert finished.jobs_to_rerun() == set()
 
 
-def test_an_edit_is_no_longer_news_once_it_has_run(finished):
+@pytest.mark.long
+def test_an_edit_that_has_run_is_not_run_again(finished):
     finished.configure(set_in("detector", width=12))
     finished.run_to_the_end("--cores", "2")
     assert finished.jobs_to_rerun() == set()

@@ -1,8 +1,10 @@
+import os
 import re
 from pathlib import Path
 
 from snakemake.utils import validate
 
+from lineage.auditing.report.bundle import TEMPLATE
 from lineage.auditing.table import models_of, pairs_of
 
 validate(config, workflow.source_path("../schemas/audit.schema.yaml"))
@@ -33,10 +35,15 @@ def file_of(model):
     return MODELS[model].path.partition("::")[0]
 
 
-def partners_of(model):
-    """The models above a row that it is paired with."""
-    pairs = pairs_of(list(MODELS.values()), model)
-    return [other if child == model else child for child, other in pairs]
+def pairs_with(model):
+    """The pairs of a row and the rows above it: ids of a child and a candidate."""
+    return pairs_of(list(MODELS.values()), model)
+
+
+def paths_of(model):
+    """The files of a row and of those it is paired with, by id, in the table's order."""
+    paired = {model, *(id for pair in pairs_with(model) for id in pair)}
+    return {id: MODELS[id].path for id in MODELS if id in paired}
 
 
 def rows_with(child):
@@ -53,10 +60,7 @@ def rows_with(child):
 
 rule audit_pairs:
     input:
-        model=lambda wildcards: file_of(wildcards.model),
-        partners=lambda wildcards: sorted(
-            {file_of(model) for model in partners_of(wildcards.model)}
-        ),
+        models=lambda wildcards: sorted(set(map(file_of, paths_of(wildcards.model)))),
     output:
         pairs="results/audit/pairs/{model}.json",
     log:
@@ -72,9 +76,8 @@ rule audit_pairs:
         runtime=60,
     params:
         code=code_of("audit_pairs.py"),
-        models=lambda wildcards: [
-            row_of(model) for model in [*partners_of(wildcards.model), wildcards.model]
-        ],
+        paths=lambda wildcards: paths_of(wildcards.model),
+        pairs=lambda wildcards: list(map(list, pairs_with(wildcards.model))),
     script:
         "../scripts/audit_pairs.py"
 
@@ -87,7 +90,6 @@ rule audit_child:
         ),
     output:
         report="results/audit/children/{child}.json",
-        page="results/audit/children/{child}.html",
     log:
         text="results/logs/audit/children/{child}.log",
         time="results/logs/audit/children/{child}.time.json",
@@ -109,6 +111,30 @@ rule audit_child:
         ],
     script:
         "../scripts/audit_child.py"
+
+
+rule audit_page:
+    input:
+        report=rules.audit_child.output.report,
+        template=os.path.relpath(TEMPLATE),
+    output:
+        page="results/audit/children/{child}.html",
+    log:
+        text="results/logs/audit/pages/{child}.log",
+        time="results/logs/audit/pages/{child}.time.json",
+    benchmark:
+        "results/benchmarks/audit/pages/{child}.jsonl"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("audit_page.py"),
+    script:
+        "../scripts/audit_page.py"
 
 
 rule audit_summary:

@@ -1,6 +1,6 @@
 rule block_similarity:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        probe="<results>/{experiment}/probe.h5",
         child_weights=child_weights,
         candidate_weights=candidate_weights,
     output:
@@ -22,7 +22,6 @@ rule block_similarity:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        probe=probe_of,
         similarity=lambda wildcards: experiment_of(wildcards)["similarity"],
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,

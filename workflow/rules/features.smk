@@ -1,6 +1,30 @@
-rule features:
+rule probe:
     input:
         data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+    output:
+        probe="<results>/{experiment}/probe.h5",
+    log:
+        text="<logs>/{experiment}/probe.log",
+        time="<logs>/{experiment}/probe.time.json",
+    benchmark:
+        "<benchmarks>/{experiment}/probe.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=asked("mem_mb", reading_work),
+        runtime=asked("runtime", reading_work),
+    params:
+        code=code_of("probe.py"),
+        network=network_of,
+        probe=probe_of,
+    script:
+        "../scripts/probe.py"
+
+
+rule features:
+    input:
+        probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: [child_weights(wildcards)],
     output:
         features="<results>/<features>/features.h5",
@@ -21,7 +45,6 @@ rule features:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        probe=probe_of,
         layers=lambda wildcards: experiment_of(wildcards)["similarity"].get(
             "layers", []
         ),
@@ -33,7 +56,7 @@ rule features:
 
 use rule features as root_features with:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: PATHS[wildcards.experiment].weights(
             ids_of(ZOOS[wildcards.experiment].roots)
         ),
@@ -50,7 +73,7 @@ use rule features as root_features with:
 
 rule path_features:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: PATHS[wildcards.experiment].weights(
             [*ids_of(block_of(wildcards)), *candidates_of(wildcards)]
         ),
@@ -73,7 +96,6 @@ rule path_features:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        probe=probe_of,
         features=lambda wildcards: {"layers": None}
         | {
             key: value

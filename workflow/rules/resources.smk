@@ -5,6 +5,7 @@ from lineage.jobs.resources import (
     evaluation,
     extraction,
     parameters_in,
+    reading,
     requested,
     root_parameters,
     scoring,
@@ -55,6 +56,11 @@ def files_models(wildcards, model):
     if model.parent is None:
         return 1
     return len(zoo.children(model.setting, zoo.group_of(model), zoo.block_of(model)))
+
+
+def reading_work(wildcards, input):
+    """Of an experiment's probe."""
+    return reading(network_of(wildcards), probe_of(wildcards))
 
 
 def extraction_work(wildcards, input):

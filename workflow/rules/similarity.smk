@@ -1,6 +1,6 @@
 rule similarity:
     input:
-        data=lambda wildcards: data_files(probe_of(wildcards)["data"]),
+        probe="<results>/{experiment}/probe.h5",
         child_weights=child_weights,
         child_features="<results>/<features>/features.h5",
         candidate_weights=candidate_weights,
@@ -26,7 +26,6 @@ rule similarity:
         device=config["device"],
         threads=config["threads"],
         network=network_of,
-        probe=probe_of,
         similarity=lambda wildcards: experiment_of(wildcards)["similarity"],
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,

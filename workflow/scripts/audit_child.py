@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lineage.auditing.report.bundle import write_html, write_json
+from lineage.auditing.report.bundle import write_json
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
 from lineage.index.cache import DigestCache
@@ -18,5 +18,4 @@ with stage(snakemake) as this:
         snakemake.params.alpha,
     )
     write_json(report, Path(snakemake.output.report))
-    write_html(report, Path(snakemake.output.page))
     this.say(f"{report.verdict} {report.parent or ''}")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lineage.auditing.table import write_summary
+from lineage.auditing.report.summary import write_summary
 from lineage.jobs.stage import stage
 
 with stage(snakemake) as this:

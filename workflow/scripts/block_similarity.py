@@ -1,16 +1,15 @@
 """Scores every block of hybrid children against every candidate."""
 
-from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.similarity.blocks import block_scores
-from lineage.storage.hdf5 import Weights
+from lineage.storage.hdf5 import Weights, read_probe
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import BLOCK_SCORES
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
-    _, probe = load_probe(params.probe, params.network)
+    _, probe = read_probe(snakemake.input.probe)
     rows = block_scores(
         params.children, params.candidates, weights, probe, params.network, params.similarity,
         device=run.device, tracked=run.tracked,

@@ -2,16 +2,15 @@
 
 import torch
 
-from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
-from lineage.storage.hdf5 import Weights, write_features
+from lineage.storage.hdf5 import Weights, read_probe, write_features
 
 with stage(snakemake) as run:
     params = snakemake.params
     weights = Weights(snakemake.input.weights)
-    samples, probe = load_probe(params.probe, params.network)
+    samples, probe = read_probe(snakemake.input.probe)
     probe = probe.to(run.device)
 
     def features():

@@ -1,13 +1,12 @@
 """Extracts candidates' features on the way to each child of a block, for the lineage detector."""
 
-from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.similarity.path import path_features
-from lineage.storage.hdf5 import Weights, write_path_features
+from lineage.storage.hdf5 import Weights, read_probe, write_path_features
 
 with stage(snakemake) as run:
     params = snakemake.params
-    _, probe = load_probe(params.probe, params.network)
+    _, probe = read_probe(snakemake.input.probe)
     pairs = path_features(
         params.children, params.candidates, Weights(snakemake.input.weights), probe, params.network,
         params.features, params.alpha, device=run.device, tracked=run.tracked,

@@ -1,9 +1,8 @@
 """Scores one block of children against every candidate."""
 
-from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.similarity.pairs import block_scores
-from lineage.storage.hdf5 import Features, Weights
+from lineage.storage.hdf5 import Features, Weights, read_probe
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import SCORES
 
@@ -11,7 +10,7 @@ with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
     features = Features([snakemake.input.child_features, *snakemake.input.candidate_features])
-    _, probe = load_probe(params.probe, params.network)
+    _, probe = read_probe(snakemake.input.probe)
     rows = block_scores(
         params.children, params.candidates, weights, features, probe, params.network, params.similarity,
         device=run.device, tracked=run.tracked,

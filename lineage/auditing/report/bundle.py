@@ -1,13 +1,14 @@
 """The evidence of an audit: JSON that can be checked again, and one page for people."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from lineage.auditing.report.types import FORMAT, AuditReport
 from lineage.errors import UserError, one_line
 from lineage.storage.atomic import written_whole
 
-TEMPLATE = "page.html.j2"
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 def write_json(report: AuditReport, path: Path) -> None:
@@ -16,8 +17,8 @@ def write_json(report: AuditReport, path: Path) -> None:
         part.write_text(json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n")
 
 
-def write_html(report: AuditReport, path: Path) -> None:
-    """Writes a report as one page that needs no network."""
+def write_html(report: Mapping[str, object], path: Path) -> None:
+    """Writes a report, as its JSON holds it, as one page that needs no network."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
@@ -27,7 +28,7 @@ def write_html(report: AuditReport, path: Path) -> None:
         trim_blocks=True,
     )
     with written_whole(path) as part:
-        part.write_text(pages.get_template(TEMPLATE).render(report=report))
+        part.write_text(pages.get_template(TEMPLATE.name).render(report={"probe": None} | report))
 
 
 def read_json(path: Path) -> dict:

@@ -50,7 +50,7 @@ def run_tests(
 
     def of_source(source: Source) -> list[Candidate]:
         try:
-            digests = digests_of(source, cache, follow=follow)
+            digests = digests_of(source.path, cache, inside=source.inside, follow=follow)
             return [
                 candidate_of(
                     child,

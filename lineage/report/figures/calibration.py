@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import altair as alt
-import pandas as pd
 
 from lineage.report import palette
 from lineage.report.figure import Figure, one_each
+from lineage.report.figures.panels import diagonal, range_of
 from lineage.report.inputs import Inputs
 from lineage.results.intervals import wilson_interval
 
@@ -22,15 +22,13 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
             family=shown["method"].map(palette.label_of),
         )
         methods = list(shown["method"])
-        n = shown.groupby("method")["n"].sum()
         colour = palette.colour(methods)
         x = alt.X("probability:Q", title="probability of the answer", scale=alt.Scale(domain=[0, 1]))
-        title = f"share right (n = {n.min()}{f' … {n.max()}' if n.min() < n.max() else ''} answers)"
+        title = f"share right ({range_of(shown.groupby('method')['n'].sum())} answers)"
         y = alt.Y("right:Q", title=title, scale=alt.Scale(domain=[0, 1]))
         base = alt.Chart(shown).encode(x=x)
-        diagonal = alt.Chart(pd.DataFrame({"probability": [0, 1], "right": [0, 1]}))
         chart = alt.layer(
-            diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
+            diagonal(x, y),
             base.mark_rule(opacity=0.6).encode(
                 y=alt.Y("right_low:Q", title=title), y2="right_high:Q", color=colour
             ),
@@ -45,11 +43,10 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
         yield Figure(
             name=f"calibration-{experiment}-{setting}",
             title=f"Calibration of the lineage detector: {experiment}, {setting}",
-            caption="Each test child is asked about with its parent among the candidates and without; the answer is "
+            caption="Each test child counts twice, with its parent among the candidates and without; the answer is "
             "the candidate, or “no parent”, of the largest probability. On the diagonal, probabilities are "
-            "frequencies; larger marks are of more answers. "
-            "Bars are 95 % intervals (Wilson) that take answers as independent, though a child may be "
-            "asked about under several seeds.",
+            "frequencies; larger marks are of more answers. Bars are 95 % intervals (Wilson) that take answers as "
+            "independent, though a child may be tested under several seeds.",
             alt=f"Share of right answers against their probability, with intervals and the diagonal, of "
             f"{experiment}, {setting}",
             chart=chart,

@@ -7,6 +7,7 @@ import numpy as np
 
 from lineage.report import palette
 from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 from lineage.results.names import differs_in_probe, in_numbers
 
@@ -43,46 +44,21 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"test child (n = {children})",
             axis=alt.Axis(labels=False, ticks=False),
         )
-        cells = (
-            alt.Chart()
-            .mark_rect()
-            .encode(
-                x=x,
-                y=y,
-                color=alt.Color(
-                    "standardised:Q",
-                    title="standardised score",
-                    scale=alt.Scale(scheme="viridis"),
-                    legend=alt.Legend(gradientLength=160, gradientThickness=8),
-                ),
-                tooltip=["method", "child", "parent", "candidate", "score"],
-            )
+        base = alt.Chart().encode(x=x, y=y)
+        tooltip = ["method", "child", "parent", "candidate", "score"]
+        colour = alt.Color(
+            "standardised:Q",
+            title="standardised score",
+            scale=alt.Scale(scheme="viridis"),
+            legend=alt.Legend(gradientLength=160, gradientThickness=8),
         )
-        true = (
-            alt.Chart()
-            .mark_point(size=34, stroke="#ffffff", strokeWidth=1.6, filled=False)
-            .encode(x=x, y=y, tooltip=["method", "child", "parent", "candidate", "score"])
-            .transform_filter(alt.datum.true == "true parent")
-        )
-        best = (
-            alt.Chart()
-            .mark_point(size=9, filled=True, color=palette.WRONG, opacity=1)
-            .encode(x=x, y=y)
-            .transform_filter(alt.datum.best == "best")
-        )
-        chart = (
-            alt.layer(cells, true, best, data=shown)
-            .properties(width=PANEL - 10, height=max(70, 8 * children))
-            .facet(
-                facet=alt.Facet(
-                    "method:N",
-                    title=None,
-                    sort=list(dict.fromkeys(shown["method"])),
-                    header=alt.Header(labelPadding=2),
-                ),
-                columns=2,
-                spacing=10,
-            )
+        cells = base.mark_rect().encode(color=colour, tooltip=tooltip)
+        rings = base.mark_point(size=34, stroke="#ffffff", strokeWidth=1.6, filled=False)
+        true = rings.encode(tooltip=tooltip).transform_filter(alt.datum.true == "true parent")
+        dots = base.mark_point(size=9, filled=True, color=palette.WRONG, opacity=1)
+        best = dots.transform_filter(alt.datum.best == "best")
+        panel = alt.layer(cells, true, best, data=shown).properties(
+            width=PANEL - 10, height=max(70, 8 * children)
         )
         yield Figure(
             name=f"heatmap-{experiment}-{setting}",
@@ -92,7 +68,7 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
             "parent, a red dot the best score: a dot in its ring is right.",
             alt=f"Heatmap of scores of {children} children against {candidates} candidates, one panel a method, the "
             f"true parent marked with a ring, of {experiment}, {setting}",
-            chart=chart,
+            chart=facets(panel, "method", shown["method"]),
             data=shown,
             kind="panels",
         )

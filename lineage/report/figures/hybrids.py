@@ -7,6 +7,7 @@ import altair as alt
 from lineage.report import palette
 from lineage.report.figure import PANEL, Figure, one_each
 from lineage.report.figures.accuracy import block_figures
+from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 from lineage.results.methods import shown_methods
 from lineage.results.names import in_numbers
@@ -44,15 +45,7 @@ def source_figures(inputs: Inputs) -> Iterator[Figure]:
         )
         size = 8 if shown["layer"].nunique() <= 6 else 6
         names = base.mark_text(fontSize=size).encode(text="predicted:N")
-        chart = (
-            alt.layer(cells, names, data=shown)
-            .properties(width=PANEL - 10, height=14 * len(children))
-            .facet(
-                facet=alt.Facet("method:N", title=None, sort=methods, header=alt.Header(labelPadding=2)),
-                columns=2,
-                spacing=10,
-            )
-        )
+        panel = alt.layer(cells, names, data=shown).properties(width=PANEL - 10, height=14 * len(children))
         yield Figure(
             name=f"block-sources-{experiment}-{setting}",
             title=f"Where blocks come from: {experiment}, {setting}",
@@ -60,7 +53,7 @@ def source_figures(inputs: Inputs) -> Iterator[Figure]:
             "from, red where that is wrong.",
             alt=f"Blocks of {len(children)} hybrid networks with the candidate that each was found to come from, "
             f"one panel a method, of {experiment}, {setting}",
-            chart=chart,
+            chart=facets(panel, "method", methods),
             data=shown,
             kind="panels",
         )

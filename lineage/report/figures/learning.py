@@ -6,6 +6,7 @@ import altair as alt
 
 from lineage.report import palette
 from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 
 POWERS = [10.0**power for power in range(-8, 5, 2)]
@@ -24,7 +25,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
         shown = shown.drop(columns="value")
         seeds = shown["seed"].nunique()
         methods = list(shown["method"])
-        chart = (
+        panel = (
             alt.Chart(shown)
             .mark_line(strokeWidth=1.1, opacity=0.75)
             .encode(
@@ -41,7 +42,6 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
                 tooltip=["method", "seed", "epoch", "children", "loss"],
             )
             .properties(width=PANEL - 10, height=110)
-            .facet(facet=alt.Facet("method:N", title=None), columns=2, spacing=10)
         )
         yield Figure(
             name=f"training-{experiment}-{setting}",
@@ -49,7 +49,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
             caption="One line a seed; the state with the best validation loss is the one that is used.",
             alt=f"Loss of the lineage detector against epoch on a logarithmic axis, training and validation, {seeds} "
             f"seeds, of {experiment}, {setting}",
-            chart=chart,
+            chart=facets(panel, "method", methods),
             data=shown,
             kind="panels",
         )

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lineage.report import palette
 from lineage.report.figure import Figure, one_each
+from lineage.report.figures.panels import diagonal
 from lineage.report.inputs import Inputs
 
 
@@ -19,9 +20,8 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
         scale = alt.Scale(domain=[0, 1])
         x = alt.X("p:Q", title="p", scale=scale)
         y = alt.Y("share:Q", title=f"share of p-values up to p (n = {len(rows)} pairs)", scale=scale)
-        diagonal = alt.Chart(pd.DataFrame({"p": [0, 1], "share": [0, 1]}))
         chart = alt.layer(
-            diagonal.mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y),
+            diagonal(x, y),
             alt.Chart(shown)
             .mark_line(interpolate="step-after", point=True, color=palette.FILL)
             .encode(x=x, y=y, tooltip=["p", "share", "pairs"]),

@@ -1,4 +1,6 @@
-"""Small multiples: one panel a similarity, one line an approximation, with intervals and chance."""
+"""Small multiples: the grid of panels of every such figure, and panels of lines with intervals and chance."""
+
+from collections.abc import Iterable
 
 import altair as alt
 import pandas as pd
@@ -8,10 +10,17 @@ from lineage.report.figure import PANEL
 from lineage.results.methods import similarity_of
 
 
+def facets(chart: alt.LayerChart | alt.Chart, column: str, order: Iterable[str]) -> alt.FacetChart:
+    """One panel for each value of a column, in this order, two beside each other."""
+    header = alt.Header(labelPadding=2)
+    facet = alt.Facet(f"{column}:N", title=None, sort=list(dict.fromkeys(order)), header=header)
+    return chart.facet(facet=facet, columns=2, spacing=10)
+
+
 def panels(
     frame: pd.DataFrame, x: alt.X, *, value: str = "accuracy", unit: str = ", %", dash: str | None = None
 ) -> tuple[alt.FacetChart, pd.DataFrame]:
-    """The chart, and the rows that it draws.
+    """One panel a similarity, one line an approximation; and the rows that the chart draws.
 
     Args:
         frame: one row a point: method, what x names, mean, low, high, n; chance where it is known.
@@ -22,18 +31,16 @@ def panels(
     """
     methods = list(frame["method"])
     column = x.shorthand.partition(":")[0]
-    kept = ["method", column, *([dash] if dash else []), "mean", "low", "high", "n"]
-    kept += ["chance"] if "chance" in frame else []
-    rows = frame[kept].round(4)
+    columns = ["method", column, *([dash] if dash else []), "mean", "low", "high", "n"]
+    columns += ["chance"] if "chance" in frame else []
+    rows = frame[columns].round(4)
     rows = rows.assign(
         family=rows["method"].map(palette.label_of), similarity=rows["method"].map(similarity_of)
     )
-    counts = sorted(set(rows["n"]))
-    told = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} … {counts[-1]}"
-    title = f"{value}{unit} ({told})"
+    title = f"{value}{unit} ({range_of(rows['n'])})"
     y = alt.Y("mean:Q", title=title, scale=alt.Scale(domain=[0, 100]))
     colour = palette.colour(methods)
-    tooltip = [column, *(name for name in kept if name != column)]
+    tooltip = [column, *(name for name in columns if name != column)]
     base = alt.Chart().encode(x=x)
     detail = {"strokeDash": alt.StrokeDash(f"{dash}:N", title=None)} if dash else {}
     layers = [
@@ -48,14 +55,19 @@ def panels(
     if "chance" in rows:
         chance = base.mark_line(strokeDash=[2, 2], strokeWidth=1, color=palette.INK, opacity=0.6)
         layers.insert(0, chance.encode(y=alt.Y("chance:Q", title=title)))
-    order = list(dict.fromkeys(rows["similarity"]))
-    chart = (
-        alt.layer(*layers, data=rows)
-        .properties(width=PANEL - 30, height=112)
-        .facet(
-            facet=alt.Facet("similarity:N", title=None, sort=order, header=alt.Header(labelPadding=2)),
-            columns=2,
-            spacing=10,
-        )
+    panel = alt.layer(*layers, data=rows).properties(width=PANEL - 30, height=112)
+    return facets(panel, "similarity", rows["similarity"]), rows
+
+
+def range_of(counts: pd.Series) -> str:
+    """How many there are: `n = 20`, or `n = 20 … 45` where panels or marks differ."""
+    least, most = counts.min(), counts.max()
+    return f"n = {least}" if least == most else f"n = {least} … {most}"
+
+
+def diagonal(x: alt.X, y: alt.Y) -> alt.Chart:
+    """A dotted line from (0, 0) to (1, 1), on which two shares are equal."""
+    ends = pd.DataFrame(
+        [{x.shorthand.partition(":")[0]: end, y.shorthand.partition(":")[0]: end} for end in (0, 1)]
     )
-    return chart, rows
+    return alt.Chart(ends).mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y)

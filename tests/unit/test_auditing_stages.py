@@ -1,0 +1,223 @@
+"""The stages of an audit, each alone, on small files and arrays."""
+
+import math
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from scipy.optimize import nnls
+from small_networks import ROOTS, child_of
+
+from lineage.auditing.audit import dependent_of
+from lineage.auditing.report.build import claim_of, margin_of
+from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.child import read_child
+from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
+from lineage.auditing.stages.evidence import coverage_of, is_same
+from lineage.auditing.stages.layers import layer_origins
+from lineage.auditing.stages.testing import run_tests
+from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Verdict, Word, decide, withheld
+from lineage.checkpoints.find import Source
+from lineage.index.cache import DigestCache
+from lineage.relation.direction import Reading
+from lineage.relation.layers import State
+from lineage.relation.matching import match
+from lineage.relation.permutation_test import RowTest
+
+NO_CACHE = DigestCache(None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """p0 … p3, and `child` of p2."""
+    folder = tmp_path_factory.mktemp("stages")
+    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 9)}).items():
+        save_file(tensors, folder / f"{name}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def child(folder):
+    return read_child(str(folder / "child.safetensors"), NO_CACHE, follow=False)
+
+
+@pytest.fixture(scope="module")
+def sources(folder):
+    return [Source(id=path.stem, path=str(path)) for path in sorted(folder.glob("*.safetensors"))]
+
+
+@pytest.fixture(scope="module")
+def tested(child, sources):
+    return run_tests(child, sources, NO_CACHE).candidates
+
+
+def candidate(name: str, log10_ps: list[float], zs: list[float] | None = None) -> Candidate:
+    tests = {
+        f"w{number}": RowTest(rows=64, similarity=0.1, z=z, matches=1, log10_p=p)
+        for number, (p, z) in enumerate(zip(log10_ps, zs or [-p for p in log10_ps], strict=True))
+    }
+    return Candidate(
+        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, matching=match({}, {}),
+        tests=tests, notes=[],
+    )  # fmt: skip
+
+
+def test_reading_knows_the_matrices_the_head_and_the_backbone(child):
+    assert child.matrices == ["head.weight", *(f"layer{number}.weight" for number in range(3))]
+    assert child.heads == {"head.weight"}
+    assert set(child.backbone) == {f"layer{n}.{part}" for n in range(3) for part in ("weight", "bias")}
+
+
+def test_testing_leaves_out_the_child_itself_and_finds_the_relative(tested):
+    assert [found.id for found in tested] == ["p0", "p1", "p2", "p3"]
+    assert [found.id for found in tested if found.log10_p < -10] == ["p2"]
+    assert set(tested[0].tests) == {"layer0.weight", "layer1.weight", "layer2.weight"}
+
+
+def test_testing_names_what_cannot_be_read_and_goes_on(child, sources, tmp_path):
+    (tmp_path / "broken.pt").write_text("<html>")
+    found = run_tests(child, [Source(id="b", path=str(tmp_path / "broken.pt")), *sources[1:3]], NO_CACHE)
+    assert list(found.refused) == ["b"]
+    assert [candidate.id for candidate in found.candidates] == ["p0", "p1"]
+
+
+def test_testing_takes_the_tests_of_earlier_jobs_as_they_are(child, sources):
+    known = candidate("p0", [-7.0, -8.0]).tests
+    (found,) = run_tests(child, sources[1:2], NO_CACHE, known={"p0": known}).candidates
+    assert found.tests is known
+    assert found.log10_p == pytest.approx(-7.0)
+
+
+def test_comparing_opens_relatives_alone_most_similar_first(child, tested, folder):
+    opened = []
+
+    def opener(found):
+        opened.append(found.id)
+        return Opener(follow=False)(found)
+
+    relatives = compare_relatives(child, tested, -10, opener)
+    assert opened == [relative.id for relative in relatives] == ["p2"]
+    parent, ours = ROOTS["p2"], child_of(ROOTS["p2"], 9)
+    names = [f"layer{number}.weight" for number in range(3)]
+    expected = math.sqrt(
+        sum(np.square(ours[name] - parent[name]).sum() for name in names)
+        / sum(np.square(parent[name]).sum() for name in names)
+    )
+    assert relatives[0].comparison.distance == pytest.approx(expected, rel=1e-5)
+    every = compare_relatives(child, tested, 0.0, Opener(follow=False))
+    assert every[0].id == "p2"
+    similarities = [relative.candidate.similarity for relative in every]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_the_mixture_is_that_of_scipy_on_all_shared_matrices(child, tested):
+    relatives = compare_relatives(child, tested, 0.0, Opener(follow=False))
+    names = [f"layer{number}.weight" for number in range(3)]
+    columns = np.stack(
+        [np.concatenate([ROOTS[relative.id][name].ravel() for name in names]) for relative in relatives], 1
+    ).astype(np.float64)
+    target = np.concatenate([child.checkpoint.read(name).ravel() for name in names]).astype(np.float64)
+    expected, _ = nnls(columns, target)
+    found = mixture_of(child, relatives).weights
+    assert [found[relative.id] for relative in relatives] == pytest.approx(expected, abs=1e-6)
+    assert mixture_of(child, relatives[:1]) is None
+
+
+def test_coverage_is_the_share_of_testable_weights_in_dependent_matrices():
+    tests = candidate("p", [-9.0, -1.0]).tests
+    sizes = {"w0": 300, "w1": 500, "w2": 200, "bias": 7}
+    assert coverage_of(tests, sizes, {"w0", "w1", "w2"}, limit=-2) == 0.3
+    assert coverage_of(tests, sizes, {"w0", "w1", "w2"}, limit=-0.5) == 0.8
+    assert coverage_of({}, sizes, set(), limit=-2) == 0.0
+
+
+@pytest.mark.parametrize(("limit", "covered"), [(-0.69, 1.0), (-0.71, 0.5)])
+def test_each_matrix_is_tested_at_its_share_of_the_level(limit, covered):
+    """Two tests: log10 p of −1 is dependence if the limit, less log10 2, is at least that."""
+    tests = candidate("p", [-9.0, -1.0]).tests
+    assert coverage_of(tests, {"w0": 5, "w1": 5}, {"w0", "w1"}, limit) == covered
+
+
+def test_the_same_weights_lack_nothing_of_the_backbone():
+    assert is_same(["a", "b"], {"a", "b", "head"})
+    assert not is_same(["a", "b"], {"a"})
+    assert not is_same([], {"a"})
+
+
+def test_layers_without_relatives_come_from_nobody(child, tested):
+    found = layer_origins(child, [found for found in tested if found.id != "p2"], [], None, -10)
+    assert {(layer.tensor, layer.state, layer.source) for layer in found} == {
+        ("head.weight", State.REINITIALISED, None),
+        *((f"layer{number}.weight", State.UNRELATED, None) for number in range(3)),
+    }
+
+
+def test_an_unrelated_network_counts_as_dependent_at_the_level_over_all_of_them():
+    networks = [candidate("u0", [-2.1]), candidate("u1", [-1.0])]
+    assert dependent_of(networks, 0.01) is None
+    assert dependent_of(networks[:1], 0.01) is networks[0]
+    assert dependent_of([], 0.01) is None
+
+
+def evidence(name="p", **known) -> Evidence:
+    return Evidence(id=name, **({"testable": 3, "log10_p": -20.0, "coverage": 1.0} | known))
+
+
+@pytest.mark.parametrize(
+    ("found", "merged", "word", "parent"),
+    [
+        ([evidence(testable=0)], {}, Word.CANNOT_TELL, None),
+        ([evidence(log10_p=-1.9)], {}, Word.NONE, None),
+        ([evidence(is_same=True, is_nearest_ancestor=True)], {}, Word.SAME, "p"),
+        ([evidence(), evidence("q")], {"q": 0.6, "p": 0.4}, Word.PARENT, "q"),
+        ([evidence(is_nearest_ancestor=True)], {}, Word.PARENT, "p"),
+        ([evidence(is_nearest_ancestor=True, coverage=0.49)], {}, Word.RELATED, None),
+        ([evidence()], {}, Word.RELATED, None),
+        ([evidence(reading=Reading.CHILD_FIRST)], {}, Word.RELATED, None),
+    ],
+)
+def test_the_verdict_is_the_first_rule_that_holds(found, merged, word, parent):
+    verdict = decide(found, merged, 0.01)
+    assert (verdict.word, verdict.parent) == (word, parent)
+
+
+def test_the_p_value_is_over_all_tested_candidates():
+    few, many = (decide([evidence(log10_p=-2.5)] * count, {}, 0.01) for count in (1, 4))
+    assert few.log10_p == -2.5
+    assert few.word is Word.RELATED
+    assert many.log10_p == pytest.approx(-2.5 + math.log10(4))
+    assert many.word is Word.NONE
+    assert many.p_value == pytest.approx(4 * 10**-2.5)
+
+
+def test_every_verdict_has_an_exit_code():
+    assert EXIT_CODES.keys() == set(Word)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "verdict", "is_known", "is_contradicted"),
+    [
+        ("p", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p"), True, False),
+        ("q", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p"), True, True),
+        ("q", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p", parents={"p": 0.6, "q": 0.4}),
+         True, False),
+        ("x", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p"), False, False),
+        ("q", withheld("u0"), True, False),
+        ("q", Verdict(word=Word.NONE, decided_by="", reason=""), True, True),
+    ],
+)  # fmt: skip
+def test_a_claim_is_contradicted_where_another_verdict_was_reached(
+    claimed, verdict, is_known, is_contradicted
+):
+    found = claim_of(claimed, {"p", "q"}, verdict)
+    assert (found.is_known, found.is_contradicted) == (is_known, is_contradicted)
+    assert claim_of("", {"p", "q"}, verdict) is None
+
+
+def test_the_margin_is_between_the_parent_and_the_next():
+    candidates = [candidate("a", [-1.0], [5.0]), candidate("b", [-1.0], [9.0]), candidate("none", [])]
+    margin = margin_of(candidates, parent="a")
+    assert (margin.best, margin.z, margin.runner_up, margin.runner_up_z) == ("a", 5.0, "b", 9.0)
+    assert margin_of(candidates, parent=None).best == "b"
+    assert margin_of(candidates[:1], parent=None).runner_up is None
+    assert margin_of(candidates[2:], parent=None) is None

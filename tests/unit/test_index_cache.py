@@ -1,0 +1,26 @@
+"""Digests on disk are those of the files."""
+
+import numpy as np
+from safetensors.numpy import save_file
+from small_networks import ROOTS
+
+from lineage.checkpoints.read import open_model
+from lineage.index.cache import DigestCache
+from lineage.index.digest import digest_of
+
+
+def test_a_cached_digest_is_the_digest(tmp_path):
+    path = tmp_path / "p0.safetensors"
+    save_file(ROOTS["p0"], path)
+    model = open_model(path)
+    cache, fresh = DigestCache(tmp_path / "cache"), digest_of(model)
+    state = model.files[0].state
+    assert cache.get(state) is None
+    cache.put(state, [fresh], {str(file.real): file.state for file in model.files})
+    stored = cache.get(state)[0]
+    assert {key: value for key, value in vars(stored).items() if key != "sketches"} == {
+        key: value for key, value in vars(fresh).items() if key != "sketches"
+    }
+    assert all(np.array_equal(stored.sketches[name], fresh.sketches[name]) for name in fresh.sketches)
+    save_file(ROOTS["p1"], path)
+    assert cache.get(open_model(path).files[0].state) is None

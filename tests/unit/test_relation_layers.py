@@ -1,0 +1,42 @@
+"""Where a layer comes from, and whether a spectrum is that of random numbers."""
+
+import numpy as np
+import pytest
+from small_networks import learnt
+
+from lineage.relation.layers import State, looks_random, origin
+from lineage.relation.permutation_test import RowTest
+
+
+def test_random_numbers_look_random_and_trained_matrices_do_not():
+    generator = np.random.default_rng(0)
+    noise = generator.normal(size=(100, 300))
+    assert looks_random(noise)
+    assert looks_random(generator.uniform(-1, 1, (64, 64, 3, 3)))
+    assert not looks_random(noise + 40 * learnt(generator, 100, 300))
+
+
+def of(z: float) -> RowTest:
+    return RowTest(rows=64, similarity=0.1, z=z, matches=1, log10_p=-z)
+
+
+@pytest.mark.parametrize(
+    ("tests", "given", "state", "source"),
+    [
+        ({"p": of(50)}, {}, State.FINE_TUNED, "p"),
+        ({"p": of(50)}, {"is_unchanged": True}, State.FROZEN, "p"),
+        ({}, {"is_unchanged": True}, State.FROZEN, "p"),
+        ({"p": of(1), "q": of(50)}, {}, State.GRAFTED, "q"),
+        ({"p": of(46), "q": of(50)}, {}, State.FINE_TUNED, "p"),
+        ({"p": of(44), "q": of(50)}, {}, State.GRAFTED, "q"),
+        ({"q": of(50)}, {"parent": None}, State.FINE_TUNED, "q"),
+        ({"p": of(1)}, {}, State.UNRELATED, None),
+        ({"p": of(1)}, {"is_random": True}, State.REINITIALISED, None),
+        ({"p": of(1)}, {"is_head": True}, State.REINITIALISED, None),
+    ],
+)
+def test_a_layer_has_one_state_and_one_source(tests, given, state, source):
+    known = {"parent": "p", "is_unchanged": False, "is_head": False, "is_random": False} | given
+    found = origin("w", tests, limit=-5, change=0.3, is_evidence=True, **known)
+    assert (found.state, found.source) == (state, source)
+    assert found.change == (0.3 if source == known["parent"] else None)
