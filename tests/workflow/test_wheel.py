@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 from safetensors.numpy import save_file
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from test_audit_evidence import ROOTS, child_of, network
+from small_networks import ROOTS, child_of, network
 
 REFERENCE = REPOSITORY / "results" / "reference"
 NO_INDEX = re.compile("NewConnectionError|Temporary failure in name resolution|Name or service not known")
