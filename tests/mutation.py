@@ -71,16 +71,16 @@ def main() -> None:
     chosen = arguments.parse_args()
     harmless = {equivalent["mutant"]: equivalent["why"] for equivalent in SETTINGS["equivalent"]}
     killed, counted = 0, 0
+    os.chdir(REPOSITORY)
     with tempfile.TemporaryDirectory() as folder:
         workers = ProcessPoolExecutor(chosen.workers, initializer=enter_a_copy, initargs=(folder,))
         for name in chosen.parts or SETTINGS["parts"]:
             part = SETTINGS["parts"][name]
             mutants = workers.submit(mutants_of, part).result()
-            first, *others = workers.map(outcome, [None, *mutants], [part["tests"]] * (1 + len(mutants)))
+            tests = [str(path) for pattern in part["tests"] for path in sorted(Path().glob(pattern))]
+            first, *others = workers.map(outcome, [None, *mutants], [tests] * (1 + len(mutants)))
             if first[0]:
-                sys.exit(
-                    f"error: {name}: its tests fail without a mutant; run pytest {' '.join(part['tests'])}"
-                )
+                sys.exit(f"error: {name}: its tests fail without a mutant; run pytest {' '.join(tests)}")
             survivors = [mutant for was_killed, mutant in others if not was_killed]
             for mutant in survivors:
                 print(f"  {'equivalent' if mutant in harmless else 'survives'}  {mutant}")

@@ -10,7 +10,7 @@ quantities follow. Both are relative to b, the share of the bulk of the candidat
   there. It is 0 if all of the change was added to A, 1 if all of it was taken away from A, and in between for two
   networks that moved from a common ancestor.
 
-A relative that has hardly moved from the common ancestor has position 0 too: it cannot be told from a parent.
+A relative that has hardly moved from the common ancestor has position 0 too: it is indistinguishable from a parent.
 docs/audit.md gives the measurements on which the bounds rest.
 """
 

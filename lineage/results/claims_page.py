@@ -93,7 +93,7 @@ def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.Data
     generation = {"roots": "G1", "g2": "G2", "g3": "G3", "g4": "G4"}
     paper = published.set_index(["ancestor", "descendant", "method"])["mean"]
     names = list(generation)
-    pairs = [(earlier, name) for place, name in enumerate(names) for earlier in names[:place]]
+    pairs = [(earlier, later) for place, later in enumerate(names) for earlier in names[:place]]
     rows = []
     for experiment, (ancestors, setting) in itertools.product((GENERATIONS, NETWORK), pairs):
         of_pair = results[(results["experiment"] == experiment) & (results["setting"] == setting)]

@@ -74,13 +74,13 @@ def test_hostile_children_each_get_one_line_and_the_memory_stays_small(folder, t
         "from lineage.cli import main\n"
         "for path in sys.argv[2:]:\n"
         "    arguments = ['lineage', 'audit', '--child', path, '--candidates', BASES, '--no-cache']\n"
-        "    kept, sys.argv = sys.argv, arguments\n"
+        "    before, sys.argv = sys.argv, arguments\n"
         "    try:\n"
         "        main()\n"
         "        code = 0\n"
         "    except SystemExit as end:\n"
         "        code = end.code\n"
-        "    sys.argv = kept\n"
+        "    sys.argv = before\n"
         "    print('CODE', code, path, flush=True)\n"
         "    print('CODE', code, path, file=sys.stderr, flush=True)\n"
         "import psutil\n"
@@ -98,16 +98,16 @@ def test_hostile_children_each_get_one_line_and_the_memory_stays_small(folder, t
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    told: list[str] = []
+    lines: list[str] = []
     for line in done.stderr.splitlines():
         if not line.startswith("CODE"):
-            told.append(line)
+            lines.append(line)
             continue
         _, code, path = line.split(" ", 2)
-        assert int(code) == paths[path], f"{path}: {told}"
-        assert len(told) == 1, told
-        assert told[0].startswith("error: ")
-        told = []
+        assert int(code) == paths[path], f"{path}: {lines}"
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        lines = []
     assert not list(tmp_path.rglob(MARKER))
     assert int(done.stdout.split("PEAK")[1]) * 1024 < GIGABYTE
 
@@ -202,7 +202,7 @@ def test_verify_exits_with_1_where_something_differs(bundle):
     assert run("verify", bundle).returncode == 0
 
 
-def test_what_is_no_bundle_is_told(tmp_path):
+def test_what_is_no_bundle_is_lines(tmp_path):
     (tmp_path / "x.json").write_text("[]")
     done = run("verify", tmp_path / "x.json")
     assert done.returncode == 2
@@ -268,7 +268,7 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
     assert report.probe.scores["p1"] == pytest.approx(expected["score"].mean(), abs=1e-6)
 
 
-def test_a_wrong_architecture_is_told(folder):
+def test_a_wrong_architecture_is_lines(folder):
     done = run("audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--no-cache",
                "--arch", "fc", "--channels", "1", "--image-size", "28")  # fmt: skip
     assert done.returncode == 2

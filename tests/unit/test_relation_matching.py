@@ -9,12 +9,12 @@ from lineage.relation.naming import canonical, heads, reason_against
 from lineage.relation.untestable import Reason
 
 
-@pytest.mark.parametrize(("name", "kept"), [
+@pytest.mark.parametrize(("name", "bare"), [
     ("module.model.layer1.weight", "layer1.weight"), ("backbone.fc.bias", "fc.bias"), ("models.x", "models.x"),
     ("_orig_mod.module.a", "a"),
 ])  # fmt: skip
-def test_prefixes_of_wrappers_are_taken_off(name, kept):
-    assert canonical(name) == kept
+def test_prefixes_of_wrappers_are_removed(name, bare):
+    assert canonical(name) == bare
 
 
 def test_matching_by_name_then_by_shape_and_order():

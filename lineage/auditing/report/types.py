@@ -15,7 +15,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixTest:
-    """The test of one matrix: how many rows, their mean cosine, z, rows that match, and log10 of the p-value."""
+    """The test of one matrix: its rows, their mean cosine (`likeness`), z, rows that match, log10 of the p-value."""
 
     rows: int
     likeness: float
@@ -113,8 +113,8 @@ class AuditReport:
     """The verdict on one checkpoint, and all that it rests on.
 
     verdict: one of five words; parent: its id; parents: of a mixture, with weights; p_value, log10_p: over all
-    candidates; refused: sources that could not be read, with the reason; inputs: sha256 by file; config: what was
-    asked; probe: only where the architecture was given; id: only of a child in a table of models.
+    candidates; refused: sources that could not be read, with the reason; inputs: sha256 by file; config: the
+    arguments; probe: only where the architecture was given; id: only of a child in a table of models.
     """
 
     format: int = FORMAT
