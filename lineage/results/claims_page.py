@@ -15,7 +15,7 @@ from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS, RUN
 
 SHOWN = ("l1/direct", "l1/path", "l1/taylor", "cka/direct", "cka/path", "cka/taylor", "weight_l2", "detector")
-"""The methods of every table: fixed, lest the best be picked by its test accuracy."""
+"""The methods of every table: fixed, so that the best is not picked by its test accuracy."""
 HEAD = """# Results
 
 `make tables` makes this page from results/reference/, the committed results of experiments in config/ that two CPU
@@ -93,7 +93,7 @@ def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.Data
     generation = {"roots": "G1", "g2": "G2", "g3": "G3", "g4": "G4"}
     paper = published.set_index(["ancestor", "descendant", "method"])["mean"]
     names = list(generation)
-    pairs = [(one, other) for place, other in enumerate(names) for one in names[:place]]
+    pairs = [(earlier, later) for place, later in enumerate(names) for earlier in names[:place]]
     rows = []
     for experiment, (ancestors, setting) in itertools.product((GENERATIONS, NETWORK), pairs):
         of_pair = results[(results["experiment"] == experiment) & (results["setting"] == setting)]

@@ -353,3 +353,22 @@ def test_some_candidates_hold_the_parent_and_depend_on_child_and_seed_alone(coun
     assert len(set(drawn)) == count
     assert sorted(drawn) == drawn
     assert drawn == some_candidates("c", parent, list("abcdef"), count=count, seed=seed)
+
+
+def test_each_setting_is_evaluated_as_if_it_were_the_only_one():
+    """Settings of the same children, with other scores and logits, whose names sort before and after each other."""
+    splits = [dict.fromkeys(CHILDREN, "test") | {"c0": "validation", "c1": "validation"}]
+    zoo = {"parents": PARENT_OF, "candidates": CANDIDATES, "splits": splits, "counts": [2], "ancestors": {}}
+    scores, logits = {}, {}
+    for number, setting in enumerate(("early", "full", "late")):
+        columns = {"setting": setting, "similarity": "l1", "approximation": "path"}
+        scores[setting] = method_table(scores_of((2, 2, 8, 3), number), **columns)
+        predicted = table(scores_of((8, 3), 10 + number)).rename(columns={"score": "logit"})
+        predicted = predicted.assign(seed=0, part=predicted["child"].map(splits[0]), condition=STANDARD)
+        logits[setting] = predicted.assign(setting=setting, method="detector", probability=0.5)
+    together = evaluated(pd.concat(scores.values()), pd.concat(logits.values()), dict.fromkeys(scores, zoo))
+    for setting in scores:
+        alone = evaluated(scores[setting], logits[setting], {setting: zoo})
+        for all_rows, rows in zip(together, alone, strict=True):
+            found = all_rows[all_rows["setting"] == setting].reset_index(drop=True)
+            pd.testing.assert_frame_equal(found, rows.reset_index(drop=True), check_dtype=False)
