@@ -4,7 +4,7 @@ Public names are imported when first used, so `import lineage` costs nothing. Ty
 `__init__.pyi`; docs/api.md shows how to use them.
 """
 
-__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "score_pair"]
+__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "audit", "score_pair"]
 
 
 def __getattr__(name: str) -> object:
@@ -15,6 +15,7 @@ def __getattr__(name: str) -> object:
         "LineageDetector": "lineage.detector.file",
         "SIMILARITIES": "lineage.similarity.measures",
         "UserError": "lineage.errors",
+        "audit": "lineage.auditing.run",
         "score_pair": "lineage.similarity.score",
     }
     if name not in homes:

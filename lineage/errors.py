@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend, and how others are quoted in it."""
+"""The one kind of error that a user can correct, and how others are quoted in it."""
 
 
 class UserError(Exception):

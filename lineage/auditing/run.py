@@ -65,13 +65,14 @@ def audit(
         >>> report.verdict, report.parent  # doctest: +SKIP
         (<Word.PARENT: 'parent'>, 'p2')
     """
+    suspect = _path("child", child)
     given = {
-        "child": _path("child", child),
+        "child": suspect,
         "candidates": _paths("candidates", candidates),
         "unrelated": "" if unrelated is None else _paths("unrelated", unrelated),
     }
     done = audit_sources(
-        given["child"],
+        suspect,
         _sources(given["candidates"], "candidate"),
         _sources(given["unrelated"], "unrelated") if given["unrelated"] else [],
         settings=Settings(alpha=alpha, follow=follow_links, claimed=claimed),

@@ -124,12 +124,12 @@ def find_models(folder: Path) -> list[Path]:
         path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES or path.name.endswith(INDEX)
     ]
     indexed = {path.parent for path in found if path.name.endswith(INDEX)}
-    kept = [
+    chosen = [
         path
         for path in found
         if path.name.endswith(INDEX) or not (path.parent in indexed and "-of-" in path.name)
     ]
-    kept = [path for path in kept if not path.is_dir()]
-    if not kept:
+    chosen = [path for path in chosen if not path.is_dir()]
+    if not chosen:
         raise UserError(f"{folder}: expected checkpoints ({', '.join(sorted(SUFFIXES))}), but there are none")
-    return kept
+    return chosen

@@ -37,15 +37,17 @@ def load_boxed(data: dict, network: dict) -> BoxedImages:
     found = annotated(data, "detection")
     size, names = network["image_size"], len(found.class_names)
 
-    def take(where: str, picture: Image.Image, its: dict | None) -> np.ndarray:
-        bboxes, categories = (its or {}).get("bbox"), (its or {}).get("category")
+    def take(where: str, picture: Image.Image, objects: dict | None) -> np.ndarray:
+        bboxes, categories = (objects or {}).get("bbox"), (objects or {}).get("category")
         if bboxes is None or categories is None or len(bboxes) != len(categories):
             raise UserError(
-                f"{where}: expected as many categories as boxes, but got {its}; mend or drop the row"
+                f"{where}: expected as many categories as boxes, but got {objects}; correct or drop the row"
             )
         for box, category in zip(bboxes, categories, strict=True):
             if box is None or len(box) != 4 or None in box:
-                raise UserError(f"{where}: expected x1, y1, x2 and y2 of a box, but got {box}; mend the box")
+                raise UserError(
+                    f"{where}: expected x1, y1, x2 and y2 of a box, but got {box}; correct the box"
+                )
             if category is None or not 0 <= category < names:
                 raise UserError(f"{where}: expected categories below {names}, but got {category}")
             if not (box[0] < box[2] and box[1] < box[3]):

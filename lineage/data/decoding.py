@@ -19,7 +19,7 @@ def decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
             picture.load()
     except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = "bytes of no known kind" if isinstance(error, UnidentifiedImageError) else one_line(error)
-        raise UserError(f"{where}: expected an image (PNG, JPEG), got {reason}; mend or drop it") from None
+        raise UserError(f"{where}: expected an image (PNG, JPEG), got {reason}; correct or drop it") from None
     return picture
 
 

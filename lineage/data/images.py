@@ -59,13 +59,13 @@ def of_classes(images: Images, classes: Sequence[int], where: str) -> Images:
         raise UserError(
             f"{where}: classes: expected numbers below {len(images.class_names)}, but got {unknown[0]}"
         )
-    kept = np.flatnonzero(np.isin(images.labels, classes))
+    chosen = np.flatnonzero(np.isin(images.labels, classes))
     place = {label: number for number, label in enumerate(classes)}
     return replace(
         images,
-        pixels=images.pixels[kept],
-        labels=np.array([place[label] for label in images.labels[kept]], dtype=np.int64),
-        ids=[images.ids[number] for number in kept],
+        pixels=images.pixels[chosen],
+        labels=np.array([place[label] for label in images.labels[chosen]], dtype=np.int64),
+        ids=[images.ids[number] for number in chosen],
         class_names=[images.class_names[label] for label in classes],
     )
 

@@ -21,8 +21,9 @@ import numpy as np
 from lineage.data.decoding import MODES, LazyPixels, fitted
 from lineage.data.images import Images, of_classes
 from lineage.data.source_files import folder_path, parquet_path, split_source
+from lineage.data.sources.digits import read_digits
 from lineage.data.sources.folder import read_folder
-from lineage.data.sources.made import make_noise, read_digits
+from lineage.data.sources.noise import read_noise
 from lineage.data.sources.parquet_images import read_parquet
 from lineage.data.sources.samples import Samples
 from lineage.data.sources.torchvision_sets import read_torchvision
@@ -58,7 +59,7 @@ def load_images(
     elif scheme == "sklearn":
         samples = read_digits(split)
     elif scheme == "noise":
-        samples = make_noise(split, size, channels)
+        samples = read_noise(split, size, channels)
     else:
         samples = read_torchvision(name, split, root, download)
     if not samples.ids:

@@ -1,4 +1,4 @@
-"""A lineage detector that can be saved, loaded and asked about networks in memory."""
+"""A lineage detector that can be saved, loaded and applied to networks in memory."""
 
 import json
 from collections.abc import Mapping

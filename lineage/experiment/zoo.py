@@ -82,9 +82,11 @@ class Zoo:
 
     @property
     def transfers(self) -> list[tuple[str, str]]:
-        """(trained on, asked about): every two settings whose children have the same parents."""
+        """(trained on, tested on): every two settings whose children have the same parents."""
         pairs = itertools.permutations(self.of_one_parent, 2)
-        return [(one, other) for one, other in pairs if self.candidates(one) == self.candidates(other)]
+        return [
+            (first, second) for first, second in pairs if self.candidates(first) == self.candidates(second)
+        ]
 
     def model(self, model_id: str) -> Model:
         """The model of that id.

@@ -36,7 +36,7 @@ def remove_stale_lock(folder: Path) -> list[Path]:
 def check_no_slurm_jobs(folder: Path) -> None:
     """Refuses to go on beside SLURM jobs of an earlier run, which would write the same files.
 
-    Only a folder where a run used SLURM is asked about.
+    SLURM is asked only where a run in the folder used it.
 
     Raises:
         UserError: if there are such jobs, or SLURM does not answer.

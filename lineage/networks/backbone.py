@@ -58,8 +58,8 @@ class Backbone:
         self.layers = tuple(sorted(wanted, key=last_exit.get))
         self._calls_of_last = calls.count(("exit", self.layers[-1]))
         self.parameters = self._by_layer(network.named_parameters(), calls, last_exit)
-        kept = network.state_dict().keys()
-        buffers = [(name, buffer) for name, buffer in network.named_buffers() if name in kept]
+        stored = network.state_dict().keys()
+        buffers = [(name, buffer) for name, buffer in network.named_buffers() if name in stored]
         self.buffers = self._by_layer(buffers, calls, last_exit)
         self.statistics = [
             name
@@ -200,8 +200,8 @@ def _with_main_container_opened(parts: dict[str, nn.Module]) -> dict[str, nn.Mod
         return parts
     return {
         name: part
-        for whole, its in parts.items()
-        for name, part in (blocks if whole == main else {whole: its}).items()
+        for whole, part_of_whole in parts.items()
+        for name, part in (blocks if whole == main else {whole: part_of_whole}).items()
     }
 
 

@@ -15,7 +15,7 @@ from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS, RUN
 
 SHOWN = ("l1/direct", "l1/path", "l1/taylor", "cka/direct", "cka/path", "cka/taylor", "weight_l2", "detector")
-"""The methods of every table: fixed, lest the best be picked by its test accuracy."""
+"""The methods of every table: fixed, so that the best is not picked by its test accuracy."""
 HEAD = """# Results
 
 `make tables` makes this page from results/reference/, the committed results of experiments in config/ that two CPU
@@ -81,7 +81,7 @@ def accuracy_table(results: pd.DataFrame, condition: str = STANDARD) -> pd.DataF
 
 
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as text; a method that was not asked is empty."""
+    """Numbers as text; a method that was not run is empty."""
     shown = table.map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
     if "n" in table:
         shown["n"] = table["n"].map("{:.0f}".format)
@@ -93,7 +93,7 @@ def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.Data
     generation = {"roots": "G1", "g2": "G2", "g3": "G3", "g4": "G4"}
     paper = published.set_index(["ancestor", "descendant", "method"])["mean"]
     names = list(generation)
-    pairs = [(one, other) for place, other in enumerate(names) for one in names[:place]]
+    pairs = [(earlier, later) for place, later in enumerate(names) for earlier in names[:place]]
     rows = []
     for experiment, (ancestors, setting) in itertools.product((GENERATIONS, NETWORK), pairs):
         of_pair = results[(results["experiment"] == experiment) & (results["setting"] == setting)]
@@ -165,7 +165,7 @@ def probes_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy among k candidates, of every experiment and setting that was asked so."""
+    """Accuracy among k candidates, of every experiment and setting that has such a condition."""
     counts = sorted(
         {number for name in results["condition"].unique() if (number := number_in(name, "candidates"))}
     )

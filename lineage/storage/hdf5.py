@@ -136,7 +136,7 @@ class _Files:
         """Ids of the models that a file holds."""
         raise NotImplementedError
 
-    def _kept_open(self, path: str | Path) -> h5py.File:
+    def _open(self, path: str | Path) -> h5py.File:
         if path not in self._files:
             self._files[path] = _opened(path, self.kind)
         return self._files[path]
@@ -162,7 +162,7 @@ class Weights(_Files):
 
     def dataset(self, model_id: str, name: str) -> h5py.Dataset:
         """One tensor of one model, still in its file, which stays open for it."""
-        return self._kept_open(_file_of(model_id, self._path_of))["models"][model_id][name]
+        return self._open(_file_of(model_id, self._path_of))["models"][model_id][name]
 
     def __call__(self, model_id: str) -> dict[str, Tensor]:
         """The state dict of one model, on the CPU.
@@ -231,7 +231,7 @@ class Features(_Files):
         """The features of one model at one layer, still in their file, which stays open for them."""
         path = _file_of(model_id, self._path_of)
         self._require([layer], path)
-        return self._kept_open(path)["features"][layer][model_id]
+        return self._open(path)["features"][layer][model_id]
 
     def _require(self, layers: Iterable[str], path: str | Path) -> None:
         if unknown := sorted(set(layers) - set(self.layers)):
@@ -267,7 +267,7 @@ class PathFeatures(_Files):
 
     def dataset(self, child: str, candidate: str, layer: str) -> h5py.Dataset:
         """The features of a candidate on the way to a child, still in their file."""
-        return self._kept_open(_file_of(child, self._path_of))["features"][layer][child][candidate]
+        return self._open(_file_of(child, self._path_of))["features"][layer][child][candidate]
 
 
 def _file_of(model_id: str, path_of: dict[str, str | Path]) -> str | Path:

@@ -134,7 +134,7 @@ def fit(
         penalty = l2_sp(net, recipe["l2_sp"]) if "l2_sp" in recipe else None
         pixels, labels, stopping = _held_out(net, pixels, labels, recipe, seed)
         order = torch.Generator().manual_seed(seed)
-        kept = None
+        fit = None
         for epoch in tracked(range(recipe["epochs"]), "epochs"):
             total_loss, right = 0.0, 0
             labelled = (labels >= 0).sum().item()
@@ -150,13 +150,13 @@ def fit(
                 total_loss += loss.item() * len(batch)
                 right += hits
             found = Fit(total_loss / len(labels), right / labelled, epoch + 1)
-            if stopping is None or stopping.is_best() or kept is None:
-                kept = found
+            if stopping is None or stopping.is_best() or fit is None:
+                fit = found
             if stopping is not None and stopping.is_over:
                 break
         if stopping is not None:
             stopping.restore()
-    return kept
+    return fit
 
 
 def autocast(recipe: dict, device: torch.device) -> torch.autocast:

@@ -20,6 +20,6 @@ def detected(net: nn.Module, pixels: Tensor, boxes: Tensor) -> tuple[Tensor, flo
         boxes: [n, M, 5] as `BoxedImages` has them.
     """
     targets = [
-        {"boxes": its[its[:, 0] >= 0, 1:], "labels": its[its[:, 0] >= 0, 0].long() + 1} for its in boxes
+        {"boxes": rows[rows[:, 0] >= 0, 1:], "labels": rows[rows[:, 0] >= 0, 0].long() + 1} for rows in boxes
     ]
     return sum(net(list(pixels), targets).values()), float("nan")

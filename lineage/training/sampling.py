@@ -35,8 +35,8 @@ def training_images(model: Model, images: Images) -> np.ndarray:
     labels = images.labels[chosen]
     there = np.bincount(labels, minlength=len(sizes))
     _require_each_class(model, "imbalance", wanted, there, images.class_names)
-    kept = [np.flatnonzero(labels == label)[:number] for label, number in enumerate(wanted)]
-    return chosen[np.sort(np.concatenate(kept))]
+    of_class = [np.flatnonzero(labels == label)[:number] for label, number in enumerate(wanted)]
+    return chosen[np.sort(np.concatenate(of_class))]
 
 
 def imbalanced_counts(*, kind: str, ratio: float, classes: int, most: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 import lineage
-from lineage import SIMILARITIES, LineageDetector, UserError, score_pair
+from lineage import SIMILARITIES, LineageDetector, UserError, audit, score_pair
 
 
 def similarities(parent: nn.Module, child: nn.Module, probe: Tensor) -> float:
@@ -39,6 +39,15 @@ def detector(path: Path, child: nn.Module, candidates: dict[str, nn.Module], pro
     LineageDetector(layer=["layer2"])  # type: ignore[call-arg]
     lineage.probabilities  # type: ignore[attr-defined] # noqa: B018
     return str(answer.idxmax())
+
+
+def verdict(child: Path) -> str:
+    report = audit(child, ["bases/", Path("p9.safetensors")], claimed="p9")
+    assert_type(report.parent, str | None)
+    assert_type(report.log10_p, float | None)
+    audit({"weight": 1}, "bases/")  # type: ignore[arg-type]
+    report["verdict"]  # type: ignore[index]
+    return report.verdict.value
 
 
 def similarity(name: str, F: Tensor, G: Tensor) -> Tensor:

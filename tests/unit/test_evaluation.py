@@ -99,8 +99,8 @@ def test_renaming_the_candidates_changes_no_credit(names, rows):
     renamed = dict(zip(CANDIDATES, names, strict=True))
     frame = table(np.array(rows))
     before = verdicts(frame, PARENT_OF)["credit"]
-    other = frame.assign(candidate=frame["candidate"].map(renamed))
-    after = verdicts(other, {child: renamed[parent] for child, parent in PARENT_OF.items()})["credit"]
+    swapped = frame.assign(candidate=frame["candidate"].map(renamed))
+    after = verdicts(swapped, {child: renamed[parent] for child, parent in PARENT_OF.items()})["credit"]
     assert before.equals(after)
 
 
@@ -128,9 +128,9 @@ def test_the_margin_is_the_lead_in_standard_deviations():
 def test_the_choice_does_not_see_test_and_training_children(seed, poison):
     values = scores_of((2, 2, 8, 3), seed)
     frame = method_table(values)
-    other = frame.copy()
-    other.loc[other["child"].map(PARTS) != "validation", "score"] = poison
-    assert chosen(frame, PARENT_OF, PARTS) == chosen(other, PARENT_OF, PARTS)
+    poisoned = frame.copy()
+    poisoned.loc[poisoned["child"].map(PARTS) != "validation", "score"] = poison
+    assert chosen(frame, PARENT_OF, PARTS) == chosen(poisoned, PARENT_OF, PARTS)
 
 
 @settings(max_examples=25, deadline=None)
@@ -353,3 +353,22 @@ def test_some_candidates_hold_the_parent_and_depend_on_child_and_seed_alone(coun
     assert len(set(drawn)) == count
     assert sorted(drawn) == drawn
     assert drawn == some_candidates("c", parent, list("abcdef"), count=count, seed=seed)
+
+
+def test_each_setting_is_evaluated_as_if_it_were_the_only_one():
+    """Settings of the same children, with other scores and logits, whose names sort before and after each other."""
+    splits = [dict.fromkeys(CHILDREN, "test") | {"c0": "validation", "c1": "validation"}]
+    zoo = {"parents": PARENT_OF, "candidates": CANDIDATES, "splits": splits, "counts": [2], "ancestors": {}}
+    scores, logits = {}, {}
+    for number, setting in enumerate(("early", "full", "late")):
+        columns = {"setting": setting, "similarity": "l1", "approximation": "path"}
+        scores[setting] = method_table(scores_of((2, 2, 8, 3), number), **columns)
+        predicted = table(scores_of((8, 3), 10 + number)).rename(columns={"score": "logit"})
+        predicted = predicted.assign(seed=0, part=predicted["child"].map(splits[0]), condition=STANDARD)
+        logits[setting] = predicted.assign(setting=setting, method="detector", probability=0.5)
+    together = evaluated(pd.concat(scores.values()), pd.concat(logits.values()), dict.fromkeys(scores, zoo))
+    for setting in scores:
+        alone = evaluated(scores[setting], logits[setting], {setting: zoo})
+        for all_rows, rows in zip(together, alone, strict=True):
+            found = all_rows[all_rows["setting"] == setting].reset_index(drop=True)
+            pd.testing.assert_frame_equal(found, rows.reset_index(drop=True), check_dtype=False)

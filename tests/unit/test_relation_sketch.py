@@ -54,3 +54,19 @@ def test_the_rows_of_a_sketch_are_spread_over_the_matrix_and_none_is_taken_twice
     assert len(rows) == len(set(rows)) <= 256
     assert (rows[0], rows[-1]) == (0, count - 1)
     assert np.diff(rows).max() <= max(8, count / 31)
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (30, 128), (20, 3, 3, 3)])
+def test_the_sketch_of_a_small_matrix_is_its_centred_rows_of_norm_1(shape):
+    values = random(*shape)
+    rows = values.reshape(len(values), -1)
+    centred = rows - rows.mean(0)
+    expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    found = sketch(values)
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("columns", [33, 200])
+def test_rows_that_are_equally_far_from_each_other_have_no_order(columns):
+    assert len(sketch(np.eye(32, columns, dtype=np.float32))) == 32

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 CHECKED = (
     "lineage/__init__.pyi",
     "lineage/errors.py",
+    "lineage/auditing/run.py",
     "lineage/detector/file.py",
     "lineage/similarity/inputs.py",
     "lineage/similarity/score.py",

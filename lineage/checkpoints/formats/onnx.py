@@ -116,7 +116,7 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 
 def _header(data: mmap.mmap, span: Span) -> TensorProto:
     """An initialiser without its values, which may be huge."""
-    kept = bytearray()
+    header = bytearray()
     at, end = span
     while at < end:
         start = at
@@ -133,8 +133,8 @@ def _header(data: mmap.mmap, span: Span) -> TensorProto:
         else:
             at += 8 if key & 7 == 1 else 4
         if key >> 3 != RAW:
-            kept += data[start:at]
-    return TensorProto.FromString(bytes(kept))
+            header += data[start:at]
+    return TensorProto.FromString(bytes(header))
 
 
 def _scales(data: mmap.mmap, nodes: list[Span], headers: dict) -> dict[str, tuple]:

@@ -82,7 +82,7 @@ def class_names_of(table: "pa.Table", path: Path) -> list[str] | None:
         names = None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise UserError(
-            f"{path}: metadata 'class_names': expected a JSON list of strings, got {metadata[:60]!r}; mend it"
+            f"{path}: metadata 'class_names': expected a JSON list of strings, got {metadata[:60]!r}; correct it"
         )
     return names
 

@@ -55,6 +55,8 @@ def _boxed(dataset: "Dataset", where: str) -> Iterator[tuple[str, Image.Image, d
     """VOC counts pixels from 1, and its boxes hold their last pixel."""
     for place, picture, described in torchvision_examples(dataset, where):
         objects = described["annotation"]["object"]
-        corners = [[float(its["bndbox"][key]) for key in ("xmin", "ymin", "xmax", "ymax")] for its in objects]
+        corners = [
+            [float(thing["bndbox"][key]) for key in ("xmin", "ymin", "xmax", "ymax")] for thing in objects
+        ]
         boxes = [[x1 - 1, y1 - 1, x2, y2] for x1, y1, x2, y2 in corners]
-        yield place, picture, {"bbox": boxes, "category": [OBJECTS.index(its["name"]) for its in objects]}
+        yield place, picture, {"bbox": boxes, "category": [OBJECTS.index(thing["name"]) for thing in objects]}

@@ -1,0 +1,41 @@
+"""What names and shapes say of a tensor, by examples from published checkpoints."""
+
+import pytest
+
+from lineage.relation.naming import heads, reason_against
+from lineage.relation.untestable import Reason
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "reason"),
+    [
+        ("blocks.0.attn.qkv.weight", (576, 192), Reason.ATTENTION),
+        ("layers.0.in_proj_weight", (96, 32), Reason.ATTENTION),
+        ("layer.0.attention.self.query.weight", (64, 64), Reason.ATTENTION),
+        ("blocks.0.mixer.weight", (96, 32), Reason.FUSED_ATTENTION),
+        ("blocks.0.mixer.weight", (93, 31), None),
+        ("blocks.0.attn.proj.weight", (192, 192), None),
+        ("blocks.0.mlp.fc1.weight", (768, 192), None),
+        ("pos_embed.position", (197, 192), Reason.TABLE),
+        ("patch_embed.proj.weight", (192, 3, 16, 16), None),
+        ("lstm.weight_hh_l0", (400, 100), Reason.RECURRENT),
+        ("conv1.weight", (64, 3, 7, 7), None),
+    ],
+)
+def test_rows_are_free_but_for_those_of_tables_attention_and_recurrence(name, shape, reason):
+    assert reason_against(name, {name: shape}) == reason
+
+
+@pytest.mark.parametrize(
+    ("shapes", "head"),
+    [
+        ({"features.0.weight": (64, 3, 3, 3), "classifier.1.weight": (10, 64, 1, 1)}, {"classifier.1.weight"}),
+        ({"classifier.1.weight": (10, 64, 1, 1), "aux.weight": (64, 64, 3, 3)}, {"classifier.1.weight"}),
+        ({"classifier.0.weight": (64, 32, 3, 3), "layer.weight": (10, 64)}, {"layer.weight"}),
+        ({"fc1.weight": (64, 784), "fc.weight": (64, 64), "out.weight": (10, 64)}, {"out.weight"}),
+        ({"head.weight": (10, 64), "out.weight": (64, 64)}, {"head.weight"}),
+        ({"0.weight": (64, 784), "2.weight": (10, 64)}, {"2.weight"}),
+    ],
+)  # fmt: skip
+def test_the_head_is_found_by_its_name_or_else_by_its_place(shapes, head):
+    assert heads(shapes) == head
