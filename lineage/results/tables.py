@@ -49,8 +49,8 @@ def conditions_table(results: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         experiment, setting, condition, method, mean, std, seeds, low, high, n, chance, standard (the accuracy with
-        all candidates), auroc (of telling that the parent is absent); shares in per cent. Where the parent is
-        absent, accuracy is that of telling so.
+        all candidates), auroc (of noticing that the parent is absent); shares in per cent. Where the parent is
+        absent, accuracy is that of noticing it.
     """
     keys = ["experiment", "setting", "condition", "method"]
     table = _accuracies(results[~results["condition"].isin([STANDARD, ALL_BLOCKS])], keys)
