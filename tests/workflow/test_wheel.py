@@ -21,6 +21,8 @@ from safetensors.numpy import save_file
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from small_networks import ROOTS, child_of, network
 
+pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.long]  # one installation serves all
+
 REFERENCE = REPOSITORY / "results" / "reference"
 NO_INDEX = re.compile("NewConnectionError|Temporary failure in name resolution|Name or service not known")
 
@@ -134,6 +136,19 @@ def test_an_audit_finds_the_parent_of_a_child_in_every_format(installed, candida
     assert json.loads(written[0].read_text())["verdict"] == "parent"
     assert written[1].stat().st_size > 3000
     assert installed.run("lineage", "verify", written[0]).returncode == 0
+
+
+def test_embedded_data_are_said_to_come_with_the_repository(installed):
+    code = (
+        "from lineage.errors import UserError\n"
+        "from lineage.data.source_files import source_files\n"
+        "try: source_files('embedded:fashion-mnist', 'test')\n"
+        "except UserError as error: print(error)"
+    )
+    assert (
+        "come with the repository, not with the installed package"
+        in installed.run("python", "-c", code).stdout
+    )
 
 
 def test_a_stranger_is_none_of_the_candidates(installed, candidates):
