@@ -151,8 +151,8 @@ CODE_EDITS = {
     ),
     "a verdict's rule": (
         "lineage/auditing/stages/verdict.py",
-        "class Verdict:",
-        "EDITED = True\n\n\nclass Verdict:",
+        "class Word(StrEnum):",
+        "EDITED = True\n\n\nclass Word(StrEnum):",
         set(),
     ),
     "a figure": (
