@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from lineage.experiment.config import checked
+from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.zoo import Zoo
 
 
@@ -22,9 +22,9 @@ def planned(checkout, name: str, *arguments: str) -> dict[str, int]:
 def wanted(checkout, name: str) -> dict[str, int]:
     """How many roots and blocks of children the configuration asks for, and how many are compared in which way."""
     config = checked(yaml.safe_load(checkout.path(f"config/{name}.yaml").read_text()))
-    experiments = config["experiments"].values()
+    experiments = experiments_of(config).values()
     zoos = [Zoo(experiment) for experiment in experiments]
-    makers = [Zoo(experiment) for experiment in experiments if "models_of" not in experiment]
+    makers = [Zoo(experiment) for experiment in experiments if experiment.models_of is None]
     jobs = {
         "pretrain": sum(len(zoo.roots) for zoo in makers),
         "finetune": sum(len(zoo.blocks(setting)) for zoo in makers for setting in zoo.settings),
