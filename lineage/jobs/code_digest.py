@@ -34,8 +34,7 @@ def code_of(script: Path | str, package: str = "lineage") -> str:
 def reached_modules(script: Path | str, package: str = "lineage") -> list[str]:
     """Sorted names of the modules of the package that hold code and that a script reaches.
 
-    Raises:
-        UserError: for what is missing or not Python, and for an import that hides code: dynamic, or of a package.
+    Raises UserError for what is missing or not Python, and for an import that hides code: dynamic, or of a package.
     """
     waiting, reached = _named_in(Path(script), package), {}
     while waiting:
@@ -53,7 +52,10 @@ def reached_modules(script: Path | str, package: str = "lineage") -> list[str]:
 
 @cache
 def _graph_of(package: str) -> grimp.ImportGraph:
-    return grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
+    try:
+        return grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
+    except grimp.exceptions.SourceSyntaxError as error:
+        raise UserError(f"{error.filename}:{error.lineno}: expected Python; correct it") from None
 
 
 @cache
@@ -77,7 +79,6 @@ def _named_in(path: Path, package: str) -> list[str]:
 
 
 def _single(name: str, package: str, where: str) -> str:
-    """The name of an imported module; raises if it is not one module."""
     if name not in _graph_of(package).modules or _graph_of(package).find_children(name):
         raise UserError(f"{where}: imports {name}, which is no single module; {ADVICE}")
     return name
