@@ -198,7 +198,8 @@ def verify(
     found = differences(bundle)
     for line in found:
         typer.echo(line)
-    typer.echo(f"{bundle}: {len(found)} differences" if found else f"{bundle}: verified, nothing differs")
+    differ = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+    typer.echo(f"{bundle}: {differ if found else 'verified, nothing differs'}")
     raise typer.Exit(1 if found else 0)
 
 

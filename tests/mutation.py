@@ -63,31 +63,37 @@ def outcome(mutant: MutationSpec | None, tests: list[str]) -> tuple[bool, str]:
     )
 
 
+def measured(workers: ProcessPoolExecutor, name: str, harmless: set[str]) -> tuple[int, int]:
+    """How many mutants of a part are killed, and of how many that do not compute the same; prints the others."""
+    part = SETTINGS["parts"][name]
+    mutants = workers.submit(mutants_of, part).result()
+    found = [path for pattern in part["tests"] for path in sorted(REPOSITORY.glob(pattern))]
+    tests = [str(path.relative_to(REPOSITORY)) for path in found]
+    outcomes = workers.map(outcome, [None, *mutants], [tests] * (1 + len(mutants)))
+    if next(outcomes)[0]:
+        sys.exit(f"error: {name}: its tests fail without a mutant; run pytest {' '.join(tests)}")
+    killed, same = 0, 0
+    for was_killed, mutant in outcomes:
+        killed += was_killed
+        same += mutant in harmless and not was_killed
+        if not was_killed:
+            print(f"  {'equivalent' if mutant in harmless else 'survives'}  {mutant}", flush=True)
+    count = len(mutants) - same
+    print(f"{name}: {killed} of {count} killed ({killed / count:.0%}); {same} equivalent", flush=True)
+    return killed, count
+
+
 def main() -> None:
-    """Prints the mutants that survive, and each part's share of those that do not."""
+    """Prints the mutants that survive, and the share of those that do not."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--workers", type=int, default=os.cpu_count())
     arguments.add_argument("parts", nargs="*", help="some of " + ", ".join(SETTINGS["parts"]))
     chosen = arguments.parse_args()
-    harmless = {equivalent["mutant"]: equivalent["why"] for equivalent in SETTINGS["equivalent"]}
-    killed, counted = 0, 0
-    os.chdir(REPOSITORY)
+    harmless = {equivalent["mutant"] for equivalent in SETTINGS["equivalent"]}
     with tempfile.TemporaryDirectory() as folder:
         workers = ProcessPoolExecutor(chosen.workers, initializer=enter_a_copy, initargs=(folder,))
-        for name in chosen.parts or SETTINGS["parts"]:
-            part = SETTINGS["parts"][name]
-            mutants = workers.submit(mutants_of, part).result()
-            tests = [str(path) for pattern in part["tests"] for path in sorted(Path().glob(pattern))]
-            first, *others = workers.map(outcome, [None, *mutants], [tests] * (1 + len(mutants)))
-            if first[0]:
-                sys.exit(f"error: {name}: its tests fail without a mutant; run pytest {' '.join(tests)}")
-            survivors = [mutant for was_killed, mutant in others if not was_killed]
-            for mutant in survivors:
-                print(f"  {'equivalent' if mutant in harmless else 'survives'}  {mutant}")
-            same = sum(mutant in harmless for mutant in survivors)
-            count, caught = len(others) - same, len(others) - len(survivors)
-            print(f"{name}: {caught} of {count} killed ({caught / count:.0%}); {same} equivalent", flush=True)
-            killed, counted = killed + caught, counted + count
+        counts = [measured(workers, name, harmless) for name in chosen.parts or SETTINGS["parts"]]
+    killed, counted = map(sum, zip(*counts, strict=True))
     print(f"all: {killed} of {counted} killed ({killed / counted:.0%})")
 
 

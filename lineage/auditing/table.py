@@ -17,12 +17,12 @@ from lineage.relation.permutation_test import RowTest
 
 
 def pairs_of(models: list[Source], model: str) -> list[tuple[str, str]]:
-    """The pairs (child, other) that a row adds to those above it; a child is paired with all that are no child."""
+    """The pairs (child, partner) that a row adds to those above it; a child is paired with all that are no child."""
     place = next(number for number, source in enumerate(models) if source.id == model)
     mine, found = models[place], []
-    for other in models[:place]:
-        if (mine.role == "child") != (other.role == "child"):
-            found.append((mine.id, other.id) if mine.role == "child" else (other.id, mine.id))
+    for above in models[:place]:
+        if (mine.role == "child") != (above.role == "child"):
+            found.append((mine.id, above.id) if mine.role == "child" else (above.id, mine.id))
     return found
 
 
@@ -51,12 +51,12 @@ def audited(
     source = next(source for source in models if source.id == child)
     known: dict[str, dict[str, RowTest]] = {}
     for file in files:
-        for other, tests in json.loads(file.read_text()).get(child, {}).items():
-            known[other] = {name: RowTest(**test) for name, test in tests.items()}
+        for partner, tests in json.loads(file.read_text()).get(child, {}).items():
+            known[partner] = {name: RowTest(**test) for name, test in tests.items()}
     audit = audit_sources(
         source.path,
-        [other for other in models if other.role == "candidate"],
-        [other for other in models if other.role == "unrelated"],
+        [model for model in models if model.role == "candidate"],
+        [model for model in models if model.role == "unrelated"],
         settings=Settings(alpha=alpha, claimed=source.claimed_parent or ""),
         cache=cache,
         known=known,

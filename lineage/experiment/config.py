@@ -104,7 +104,7 @@ def _share_models(config: dict, origin: str) -> None:
         where, experiment = f"{origin}: experiments.{name}", experiments[name]
         if own := [key for key in (*OF_MODELS, "settings") if key in experiment]:
             raise UserError(f"{where}.{own[0]}: expected without it, as models_of says which models; drop it")
-        others = [other for other in experiments if other not in sharing]
+        others = [owner for owner in experiments if owner not in sharing]
         if shared.get("experiment") not in others:
             raise UserError(
                 f"{where}.models_of.experiment: expected one of {', '.join(others) or 'none'}, which make models, "
@@ -203,7 +203,7 @@ def _check_candidates(experiment: dict, name: str, where: str) -> None:
     """That a setting's candidates are models that there are, its children's parents among them."""
     setting, known = experiment["settings"][name], ["roots", *experiment["settings"]]
     wanted = setting.get("candidates", [setting["parents"]])
-    if unknown := [other for other in wanted if other not in known]:
+    if unknown := [source for source in wanted if source not in known]:
         raise UserError(f"{where}.candidates: expected some of {', '.join(known)}, but got {unknown[0]!r}")
     if setting["parents"] not in wanted:
         raise UserError(

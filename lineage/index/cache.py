@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from lineage.index.digest import Digest
 from lineage.relation.untestable import Reason, Untestable
-from lineage.storage.atomic import written_whole
+from lineage.storage.atomic import BeingWritten, written_whole
 
 VERSION = 2
 """Of the layout; digests of another version are not found."""
@@ -45,14 +45,18 @@ class DigestCache:
         return None
 
     def put(self, state: list, digests: list[Digest], dependents: dict[str, list]) -> None:
-        """Stores the digests of a file's models; `dependents` are the states of all files they were read from."""
+        """Stores the digests of a file's models, unless another process is storing the same ones just now.
+
+        `dependents` are the states of all files that they were read from.
+        """
         if self.folder is None:
             return
-        for number, digest in enumerate(digests):
-            with written_whole(self._path(state, f"{number}.safetensors")) as part:
-                _save(digest, part)
-        with written_whole(self._path(state, "json")) as part:
-            part.write_text(json.dumps([len(digests), dependents]))
+        with contextlib.suppress(BeingWritten):
+            for number, digest in enumerate(digests):
+                with written_whole(self._path(state, f"{number}.safetensors")) as part:
+                    _save(digest, part)
+            with written_whole(self._path(state, "json")) as part:
+                part.write_text(json.dumps([len(digests), dependents]))
 
     def _path(self, state: list, suffix: str) -> Path:
         key = hashlib.sha256(json.dumps([VERSION, state]).encode()).hexdigest()[:32]

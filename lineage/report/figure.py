@@ -46,6 +46,6 @@ class Figure:
         return specification | {"usermeta": {"kind": self.kind, "panel": PANEL, "rows": rows}}
 
 
-def one_each(frame: pd.DataFrame, keys: list[str]) -> list[tuple[tuple, pd.DataFrame]]:
+def groups_of(frame: pd.DataFrame, keys: list[str]) -> list[tuple[tuple, pd.DataFrame]]:
     """The groups of a frame, in the order in which they appear."""
     return list(frame.groupby(keys, sort=False)) if len(frame) else []

@@ -9,20 +9,20 @@ const body = document.querySelector("#accuracy tbody");
 const headings = [...document.querySelectorAll("#accuracy thead th")];
 const rows = [...body.rows];
 
-function compare(one, other) {
-  if (one === "" || other === "") return (one === "") - (other === "");
-  const difference = Number(one) - Number(other);
-  return Number.isNaN(difference) ? one.localeCompare(other, "en", { numeric: true }) : difference;
+function compare(left, right) {
+  if (left === "" || right === "") return (left === "") - (right === "");
+  const difference = Number(left) - Number(right);
+  return Number.isNaN(difference) ? left.localeCompare(right, "en", { numeric: true }) : difference;
 }
 
 headings.forEach((heading, place) => heading.firstElementChild.addEventListener("click", () => {
   const descending = heading.getAttribute("aria-sort") === "ascending";
-  headings.forEach((other) => other.setAttribute("aria-sort", "none"));
+  headings.forEach((each) => each.setAttribute("aria-sort", "none"));
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
   const value = (row) => row.cells[place + 1].dataset.value;
-  rows.sort((one, other) => {
-    const order = compare(value(one), value(other));
-    return descending && value(one) !== "" && value(other) !== "" ? -order : order;
+  rows.sort((left, right) => {
+    const order = compare(value(left), value(right));
+    return descending && value(left) !== "" && value(right) !== "" ? -order : order;
   });
   body.append(...rows);
 }));
@@ -33,7 +33,8 @@ document.getElementById("filter").addEventListener("input", (event) => {
     const text = row.textContent.toLowerCase();
     row.hidden = !words.every((word) => text.includes(word));
   });
-  document.getElementById("shown").textContent = `${rows.filter((row) => !row.hidden).length} rows`;
+  const count = rows.filter((row) => !row.hidden).length;
+  document.getElementById("shown").textContent = count === 1 ? "1 row" : `${count} rows`;
 });
 
 function read(figure) {
@@ -79,15 +80,15 @@ async function draw(figure) {
 
 function table(records) {
   const columns = Object.keys(records[0]);
-  const made = document.createElement("table");
-  const head = made.createTHead().insertRow();
+  const element = document.createElement("table");
+  const head = element.createTHead().insertRow();
   columns.forEach((column) => {
     const cell = document.createElement("th");
     cell.scope = "col";
     cell.textContent = column;
     head.append(cell);
   });
-  const rows = made.createTBody();
+  const rows = element.createTBody();
   records.forEach((record) => {
     const row = rows.insertRow();
     columns.forEach((column) => {
@@ -96,7 +97,7 @@ function table(records) {
       if (typeof record[column] === "number") cell.className = "number";
     });
   });
-  return made;
+  return element;
 }
 
 const figures = [...document.querySelectorAll("figure")];

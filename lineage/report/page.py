@@ -61,8 +61,8 @@ def page(inputs: Inputs) -> str:
         sentences=list(sentences(inputs)),
         columns=["", *displayed(inputs.accuracy).columns],
         rows=_table_rows(inputs.accuracy),
-        sections=[one for one in filled if one.figures],
-        absent=[one.section for one in filled if not one.figures],
+        sections=[section for section in filled if section.figures],
+        absent=[section.section for section in filled if not section.figures],
         provenance=_provenance(inputs),
         specification=specification,
         script=_script(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
@@ -107,16 +107,16 @@ def _table_rows(table: pd.DataFrame) -> list[dict]:
 
 def _provenance(inputs: Inputs) -> list[dict]:
     """What the foot says of each experiment."""
-    told = []
+    runs = []
     for experiment in dict.fromkeys(inputs.accuracy["experiment"]):
         facts = inputs.run[inputs.run["experiment"] == experiment]
         mine = inputs.accuracy[inputs.accuracy["experiment"] == experiment]
         counts = mine.groupby("setting", sort=False)["n"].first()
-        told.append(
+        runs.append(
             {
                 "experiment": experiment,
                 "n": ", ".join(f"{setting} {n}" for setting, n in counts.items()),
                 "facts": list(zip(facts["what"], facts["value"], strict=True)),
             }
         )
-    return told
+    return runs

@@ -1,4 +1,4 @@
-"""The page's sections, in the order in which one asks."""
+"""The page's sections, in the order of a reader's questions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from lineage.experiment.conditions import ABSENT, UNSEEN
-from lineage.report.figure import one_each
+from lineage.report.figure import groups_of
 from lineage.report.inputs import Inputs
 from lineage.results.methods import BASELINE, DETECTOR
 from lineage.results.tables import best_rows
@@ -17,7 +17,7 @@ NAMED = 4
 def sentences(inputs: Inputs) -> Iterator[tuple[str, list[str]]]:
     """A heading and its sentences for each experiment and setting."""
     best = best_rows(inputs.accuracy)
-    for (experiment, setting), rows in one_each(inputs.accuracy, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(inputs.accuracy, ["experiment", "setting"]):
         said = [_best(rows[best[rows.index]]), *_detector(rows), *_baseline(rows)]
         conditions = inputs.conditions
         mine = conditions[(conditions["experiment"] == experiment) & (conditions["setting"] == setting)]
@@ -28,7 +28,8 @@ def sentences(inputs: Inputs) -> Iterator[tuple[str, list[str]]]:
 def _best(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     methods = list(rows["method"])
-    more = f" and {len(methods) - NAMED} more methods" if len(methods) > NAMED else ""
+    unnamed = len(methods) - NAMED
+    more = f" and {unnamed} more {'method' if unnamed == 1 else 'methods'}" if unnamed > 0 else ""
     names = ", ".join(methods[:NAMED])
     return (
         f"The best accuracy is {first['mean']:.1f} % (95 % interval {first['low']:.1f} … {first['high']:.1f}, "
@@ -53,7 +54,7 @@ def _baseline(rows: pd.DataFrame) -> Iterator[str]:
 def _absence(rows: pd.DataFrame) -> Iterator[str]:
     for _, row in rows[(rows["condition"] == ABSENT) & (rows["method"] == DETECTOR)].iterrows():
         yield (
-            f"Asked whether the parent is among the candidates at all, the detector has an area under the ROC curve "
+            "Whether the parent is among the candidates at all, the detector tells with an area under the ROC curve "
             f"of {row['auroc']:.3f} and is right on {_accuracy(row)}, chance {row['chance']:.1f} %."
         )
 

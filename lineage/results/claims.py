@@ -36,22 +36,22 @@ def claims_table(results: pd.DataFrame) -> pd.DataFrame:
 def _approximations(results: pd.DataFrame) -> Measured:
     """Each approximation against direct, in every setting and of every similarity."""
     table = means(results)
-    told, better_on_average = [], True
+    parts, better_on_average = [], True
     for approximation in ("path", "taylor"):
         gains = []
         for direct in DIRECT:
-            other = direct.replace("direct", approximation)
-            if {direct, other} <= set(table):
-                gains += (table[other] - table[direct]).dropna().tolist()
+            moved = direct.replace("direct", approximation)
+            if {direct, moved} <= set(table):
+                gains += (table[moved] - table[direct]).dropna().tolist()
         if not gains:
             return None
         gains = np.array(gains)
         better_on_average &= gains.mean() > 0
-        told.append(
+        parts.append(
             f"{approximation}: better in {(gains > 0).sum()}, equal in {(gains == 0).sum()}, worse in "
             f"{(gains < 0).sum()} of {len(gains)} (setting, similarity); {gains.mean():+.1f} points on average"
         )
-    return "; ".join(told), "yes" if better_on_average else "no"
+    return "; ".join(parts), "yes" if better_on_average else "no"
 
 
 def _detector(results: pd.DataFrame) -> Measured:
@@ -81,13 +81,13 @@ def _falls(results: pd.DataFrame) -> Measured:
     values += [means(of_roots[of_roots["setting"] == name], ancestor_in("roots")) for name in ("g3", "g4")]
     if any(value.empty for value in values):
         return None
-    told, falls = [], True
+    parts, falls = [], True
     for method in ("l1/direct", "cka/direct", "l1/path", "detector"):
         line = [value[method].iloc[0] for value in values]
-        told.append(f"{method} {' → '.join(f'{value:.1f}' for value in line)}")
+        parts.append(f"{method} {' → '.join(f'{value:.1f}' for value in line)}")
         if method.endswith("direct"):
             falls &= line[0] > line[-1]
-    return f"{GENERATIONS}, from G1 to G2 → G3 → G4: {', '.join(told)}", "yes" if falls else "no"
+    return f"{GENERATIONS}, from G1 to G2 → G3 → G4: {', '.join(parts)}", "yes" if falls else "no"
 
 
 def _lowest(experiment: str, settings: Sequence[str]) -> Callable[[pd.DataFrame], Measured]:
@@ -98,9 +98,9 @@ def _lowest(experiment: str, settings: Sequence[str]) -> Callable[[pd.DataFrame]
         if table.empty:
             return None
         lowest = {method: table[method].min() for method in ("l1/path", "weight_l2", "detector")}
-        told = ", ".join(f"{method} {value:.1f}" for method, value in lowest.items())
+        accuracies = ", ".join(f"{method} {value:.1f}" for method, value in lowest.items())
         over = f" (lowest of {', '.join(settings)})" if len(settings) > 1 else ""
-        return f"{experiment}: {told} %{over}", "yes" if max(lowest.values()) >= ENOUGH else "no"
+        return f"{experiment}: {accuracies} %{over}", "yes" if max(lowest.values()) >= ENOUGH else "no"
 
     return measure
 
@@ -110,12 +110,12 @@ def _sources(results: pd.DataFrame) -> Measured:
     table = means(results, ALL_BLOCKS)
     if table.empty:
         return None
-    told, best = [], []
+    parts, best = [], []
     for (experiment, _), row in table.iterrows():
         shown = {name: row[name] for name in ("l1/direct", "l1/path", "weight_l2") if name in row}
-        told.append(f"{experiment}: {', '.join(f'{name} {value:.1f}' for name, value in shown.items())} %")
+        parts.append(f"{experiment}: {', '.join(f'{name} {value:.1f}' for name, value in shown.items())} %")
         best.append(max(shown.values()))
-    return "; ".join(told), "yes" if min(best) == 100 else "mostly" if min(best) >= ENOUGH else "no"
+    return "; ".join(parts), "yes" if min(best) == 100 else "mostly" if min(best) >= ENOUGH else "no"
 
 
 def _edges(results: pd.DataFrame) -> Measured:
@@ -123,23 +123,25 @@ def _edges(results: pd.DataFrame) -> Measured:
     rows = results[(results["experiment"] == NETWORK) & (results["metric"] == "recall")]
     if rows.empty:
         return None
-    told, best = [], 0.0
+    parts, best = [], 0.0
     for method, found in rows.groupby("method"):
         recall = 100 * found.set_index("condition")["value"]
         line = [recall[gap(distance)] for distance in (1, 2, 3)]
-        told.append(f"{method} {' / '.join(f'{value:.1f}' for value in line)}")
+        parts.append(f"{method} {' / '.join(f'{value:.1f}' for value in line)}")
         best = max(best, min(line))
     asked = results[(results["experiment"] == NETWORK) & results["condition"].str.startswith(ancestor_in(""))]
     questions = (
         asked[asked["metric"] == "accuracy"].groupby(["method", "setting", "condition"])["value"].mean()
     )
     lowest = 100 * questions.groupby("method").min()
-    told = f"siblings and all earlier models as candidates: recall at gaps 1 / 2 / 3: {', '.join(told)} %"
+    measured = (
+        f"siblings and all earlier models as candidates: recall at gaps 1 / 2 / 3: {', '.join(parts)} %"
+    )
     if len(lowest):
         line = ", ".join(f"{method} {value:.1f}" for method, value in lowest.items())
-        told += f"; one generation of candidates at a time, as in the paper, at least: {line} %"
-    one_by_one = len(lowest) and lowest.max() == 100
-    return told, "yes" if best == 100 else "one generation at a time" if one_by_one else "no"
+        measured += f"; one generation of candidates at a time, as in the paper, at least: {line} %"
+    one_generation = len(lowest) and lowest.max() == 100
+    return measured, "yes" if best == 100 else "one generation at a time" if one_generation else "no"
 
 
 CLAIMS: dict[str, Callable[[pd.DataFrame], Measured]] = {

@@ -81,7 +81,7 @@ def accuracy_table(results: pd.DataFrame, condition: str = STANDARD) -> pd.DataF
 
 
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers as text; a method that was not asked is empty."""
+    """Numbers as text; a method that was not run is empty."""
     shown = table.map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
     if "n" in table:
         shown["n"] = table["n"].map("{:.0f}".format)
@@ -165,7 +165,7 @@ def probes_table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy among k candidates, of every experiment and setting that was asked so."""
+    """Accuracy among k candidates, of every experiment and setting that has such a condition."""
     counts = sorted(
         {number for name in results["condition"].unique() if (number := number_in(name, "candidates"))}
     )

@@ -149,7 +149,7 @@ def detector_outcomes(
 def absence(predictions: pd.DataFrame) -> Iterator[dict]:
     """Rows of results: how well each detector tells that the parent is not among the candidates.
 
-    Every test child is asked about twice, with its parent among the candidates and without, equally many. Of each
+    Each test child counts twice: with its parent among the candidates and without, of equally many. Of each
     seed: the area under the ROC curve of the probability of `no parent`, and the accuracy at the threshold that is
     best on the validation children. Over all seeds: chance and a 95 % interval of that accuracy.
     """
@@ -199,7 +199,7 @@ def evaluated(
         scores: the learning-free scores.
         predictions: the lineage detectors'.
         settings: for each its `parents` (child to parent), `candidates`, `splits` (of each seed, child to part),
-            `counts` (of candidates, to ask about fewer of them as well) and `ancestors` (conditions, each with its
+            `counts` (of candidates, for verdicts among fewer) and `ancestors` (conditions, each with its
             `candidates` and `parents`, under which an ancestor is asked for).
 
     Returns:
@@ -225,7 +225,7 @@ def evaluated(
 
 
 def fewer_candidates(zoo: dict, parts: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:
-    """For each count of candidates to ask about, the pairs (child, candidate) of the test children."""
+    """For each count of candidates, the pairs (child, candidate) of the test children."""
     tested = sorted(child for child, part in parts.items() if part == "test")
     return {
         with_count(count): pd.DataFrame(

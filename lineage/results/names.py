@@ -21,7 +21,7 @@ def number_in(name: str, kind: str) -> int | None:
 
 
 def differs_in_probe(experiment: str) -> bool:
-    """Whether an experiment asks about another's models with another probe: `fc-probe-32`, `fc-probe-noise`."""
+    """Whether an experiment scores another's models with another probe: `fc-probe-32`, `fc-probe-noise`."""
     return "-probe-" in experiment
 
 

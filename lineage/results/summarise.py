@@ -16,9 +16,9 @@ from lineage.storage.parquet import read_table, read_tables, write_table
 from lineage.storage.schemas import CALIBRATION, HISTORY, OUTCOMES, PREDICTIONS, SCORES
 
 PAIR_METHODS = (DETECTOR, BASELINE, "cosine/direct", "cka/path")
-"""Whose scores are kept: one method a family."""
+"""Methods whose scores are written, of different families."""
 MOST_CHILDREN = 20
-"""So many test children's scores are kept."""
+"""At most so many test children's scores are written."""
 BINS = 10
 
 

@@ -49,8 +49,8 @@ def conditions_table(results: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         experiment, setting, condition, method, mean, std, seeds, low, high, n, chance, standard (the accuracy with
-        all candidates), auroc (of telling that the parent is absent); shares in per cent. Where the parent is
-        absent, accuracy is that of telling so.
+        all candidates), auroc (of noticing that the parent is absent); shares in per cent. Where the parent is
+        absent, accuracy is that of noticing it.
     """
     keys = ["experiment", "setting", "condition", "method"]
     table = _accuracies(results[~results["condition"].isin([STANDARD, ALL_BLOCKS])], keys)
@@ -178,7 +178,7 @@ def _markdown(cells: pd.DataFrame, best: np.ndarray) -> str:
 
 
 def _latex(cells: pd.DataFrame, best: np.ndarray) -> str:
-    """A table of booktabs and longtable, which goes on over pages; made by `make tables`."""
+    """A table of booktabs and longtable, which goes on over pages; `make tables` writes it."""
     escaped = cells.astype(str).rename(columns=lambda name: name.replace("%", r"\%").replace("→", r" to "))
     signs = {"_": r"\_", "±": r"$\pm$", "…": "--"}
     for column in escaped:
@@ -188,6 +188,6 @@ def _latex(cells: pd.DataFrame, best: np.ndarray) -> str:
     bold[:, list(cells.columns).index("accuracy %")] = best
     style = escaped.style.hide(axis="index")
     style = style.apply(lambda _: np.where(bold, "textbf:--rwrap", ""), axis=None)
-    return "% made by: make tables; packages: booktabs, longtable\n" + style.to_latex(
+    return "% written by: make tables; packages: booktabs, longtable\n" + style.to_latex(
         environment="longtable", hrules=True, column_format="l" * 3 + "r" * (len(cells.columns) - 3)
     )

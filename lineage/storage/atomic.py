@@ -16,6 +16,10 @@ WITHOUT_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems answer that have no locks, as some mounts of Lustre and NFS."""
 
 
+class BeingWritten(UserError):  # noqa: N818
+    """Another process is writing the file."""
+
+
 @contextlib.contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`; renames it into place if the body ends well.
@@ -50,7 +54,7 @@ def _held(part: Path, path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
+            raise BeingWritten(
                 f"{path}: another process is writing it; wait for that process or end it, and run again"
             ) from None
         except OSError as error:

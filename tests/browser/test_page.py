@@ -94,9 +94,9 @@ def test_pointing_at_a_model_shows_its_lineage(opened, figure):
     WebDriverWait(opened, 20).until(
         lambda browser: "visible" in browser.find_element(BY_ID, "vg-tooltip-element").get_attribute("class")
     )
-    told = opened.find_element(BY_ID, "vg-tooltip-element").text
-    assert "p4 → p4.g2.000 → p4.g2.000.g3.000" in told
-    assert "verdict" in told
+    text = opened.find_element(BY_ID, "vg-tooltip-element").text
+    assert "p4 → p4.g2.000 → p4.g2.000.g3.000" in text
+    assert "verdict" in text
 
 
 def test_another_method_can_be_chosen_and_has_other_edges(opened):
@@ -126,8 +126,8 @@ def test_the_data_of_a_figure_can_be_read_as_a_table(opened):
 def test_everything_can_be_reached_with_the_keyboard(opened):
     unreachable = opened.execute_script(
         "return [...document.querySelectorAll('a[href], button, input, select, summary, .scroll')]"
-        ".filter((one) => one.tabIndex < 0 || (one.matches('.scroll') && !one.getAttribute('aria-label') "
-        "&& !one.getAttribute('aria-labelledby'))).map((one) => one.outerHTML.slice(0, 80))"
+        ".filter((each) => each.tabIndex < 0 || (each.matches('.scroll') && !each.getAttribute('aria-label') "
+        "&& !each.getAttribute('aria-labelledby'))).map((each) => each.outerHTML.slice(0, 80))"
     )
     assert unreachable == []
 

@@ -32,7 +32,7 @@ def ancestors_at(pairs: list[tuple[str, str]], distance: int) -> set[tuple[str, 
     """(descendant, ancestor) that a walk of so many steps joins."""
     graph = networkx.DiGraph(pairs)
     lengths = dict(networkx.all_pairs_shortest_path_length(graph))
-    return {(one, other) for one, of_one in lengths.items() for other, n in of_one.items() if n == distance}
+    return {(start, end) for start, ends in lengths.items() for end, n in ends.items() if n == distance}
 
 
 @settings(max_examples=60, deadline=None)

@@ -99,8 +99,8 @@ def test_renaming_the_candidates_changes_no_credit(names, rows):
     renamed = dict(zip(CANDIDATES, names, strict=True))
     frame = table(np.array(rows))
     before = verdicts(frame, PARENT_OF)["credit"]
-    other = frame.assign(candidate=frame["candidate"].map(renamed))
-    after = verdicts(other, {child: renamed[parent] for child, parent in PARENT_OF.items()})["credit"]
+    swapped = frame.assign(candidate=frame["candidate"].map(renamed))
+    after = verdicts(swapped, {child: renamed[parent] for child, parent in PARENT_OF.items()})["credit"]
     assert before.equals(after)
 
 
@@ -128,9 +128,9 @@ def test_the_margin_is_the_lead_in_standard_deviations():
 def test_the_choice_does_not_see_test_and_training_children(seed, poison):
     values = scores_of((2, 2, 8, 3), seed)
     frame = method_table(values)
-    other = frame.copy()
-    other.loc[other["child"].map(PARTS) != "validation", "score"] = poison
-    assert chosen(frame, PARENT_OF, PARTS) == chosen(other, PARENT_OF, PARTS)
+    poisoned = frame.copy()
+    poisoned.loc[poisoned["child"].map(PARTS) != "validation", "score"] = poison
+    assert chosen(frame, PARENT_OF, PARTS) == chosen(poisoned, PARENT_OF, PARTS)
 
 
 @settings(max_examples=25, deadline=None)

@@ -7,6 +7,7 @@ from small_networks import ROOTS
 from lineage.checkpoints.read import open_model
 from lineage.index.cache import DigestCache
 from lineage.index.digest import digest_of
+from lineage.storage.atomic import written_whole
 
 
 def test_a_cached_digest_is_the_digest(tmp_path):
@@ -24,3 +25,16 @@ def test_a_cached_digest_is_the_digest(tmp_path):
     assert all(np.array_equal(stored.sketches[name], fresh.sketches[name]) for name in fresh.sketches)
     save_file(ROOTS["p1"], path)
     assert cache.get(open_model(path).files[0].state) is None
+
+
+def test_digests_that_another_process_is_storing_are_left_to_it(tmp_path):
+    path = tmp_path / "p0.safetensors"
+    save_file(ROOTS["p0"], path)
+    model = open_model(path)
+    cache, state = DigestCache(tmp_path / "cache"), model.files[0].state
+    digest = digest_of(model)
+    with written_whole(cache._path(state, "0.safetensors")):
+        cache.put(state, [digest], {})
+    assert cache.get(state) is None
+    cache.put(state, [digest], {})
+    assert cache.get(state)[0].shapes == digest.shapes

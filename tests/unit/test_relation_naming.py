@@ -30,6 +30,7 @@ def test_rows_are_free_but_for_those_of_tables_attention_and_recurrence(name, sh
     ("shapes", "head"),
     [
         ({"features.0.weight": (64, 3, 3, 3), "classifier.1.weight": (10, 64, 1, 1)}, {"classifier.1.weight"}),
+        ({"classifier.1.weight": (10, 64, 1, 1), "aux.weight": (64, 64, 3, 3)}, {"classifier.1.weight"}),
         ({"classifier.0.weight": (64, 32, 3, 3), "layer.weight": (10, 64)}, {"layer.weight"}),
         ({"fc1.weight": (64, 784), "fc.weight": (64, 64), "out.weight": (10, 64)}, {"out.weight"}),
         ({"head.weight": (10, 64), "out.weight": (64, 64)}, {"head.weight"}),

@@ -17,9 +17,10 @@ def test_the_bulk_is_the_median_of_the_second_quarter():
     assert bulk(np.arange(64.0)) == np.median([*range(16, 32)]) == 23.5
 
 
-def test_each_direction_is_retained_by_as_much_as_it_was_scaled():
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e9])
+def test_each_direction_is_retained_by_as_much_as_it_was_scaled(size):
     left, _, right = np.linalg.svd(random(40, 60), full_matrices=False)
-    strengths, kept = np.linspace(2, 1, 40), np.linspace(0, 1, 40)
+    strengths, kept = size * np.linspace(2, 1, 40), np.linspace(0, 1, 40)
     values = left @ np.diag(strengths) @ right
     found = Spectrum(values).retained_by(left @ np.diag(strengths * kept) @ right)
     np.testing.assert_allclose(found, kept, atol=1e-9)

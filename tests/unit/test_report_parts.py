@@ -72,7 +72,7 @@ def test_families_lie_side_by_side_on_the_circle(network):
     graph = family_tree(network)
     order = in_family_order(graph)
     for model in graph:
-        places = [order.index(one) for one in nx.descendants(graph, model) | {model}]
+        places = [order.index(relative) for relative in nx.descendants(graph, model) | {model}]
         assert max(places) - min(places) == len(places) - 1
     places = circle(order)
     assert np.hypot(places["x"], places["y"]).to_numpy() == pytest.approx(1)
@@ -107,9 +107,9 @@ def test_chord_and_tree_tell_each_model_and_whether_it_was_right(network):
         verdicts = figure.data.groupby(["method", "verdict"]).size().unstack()
         assert verdicts["right"].to_dict() == right.to_dict()
         assert set(verdicts["root"]) == {5}
-        told = json.dumps(figure.specification(), ensure_ascii=False)
-        assert "p0 → p0.g2.000 → p0.g2.000.g3.000" in told
-        assert len(told) < 2_000_000
+        text = json.dumps(figure.specification(), ensure_ascii=False)
+        assert "p0 → p0.g2.000 → p0.g2.000.g3.000" in text
+        assert len(text) < 2_000_000
 
 
 def test_ties_and_models_that_nobody_asked_about_are_neither_right_nor_wrong(network):

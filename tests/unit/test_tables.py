@@ -98,9 +98,9 @@ def test_the_best_of_each_experiment_are_bold_with_all_that_tie(write):
     assert bold(folder) == {("run_0", "detector"), ("run_0", "cka/path"), ("run_1", "l1/direct")}
 
 
-@pytest.mark.parametrize(("other", "both"), [(0.505, True), (0.5054, True), (0.504, False)])
-def test_methods_that_show_the_same_number_are_bold_together(write, other, both):
-    folder = write({"detector": [0.5055], "l1/direct": [other]})  # 50.55, which shows as 50.5
+@pytest.mark.parametrize(("accuracy", "both"), [(0.505, True), (0.5054, True), (0.504, False)])
+def test_methods_that_show_the_same_number_are_bold_together(write, accuracy, both):
+    folder = write({"detector": [0.5055], "l1/direct": [accuracy]})  # 50.55, which shows as 50.5
     assert (len(bold(folder)) == 2) == both
     assert (markdown(folder)["accuracy %"].nunique() == 1) == both
 
@@ -163,9 +163,9 @@ def test_tables_need_no_torch():
 
 def test_other_conditions_have_a_table_of_their_own_beside_the_standard_accuracy(tmp_path):
     rows = results_of("run", ACCURACY)
-    other = {"detector": [0.7, 0.9, 0.8]}
-    rows += [row | {"condition": with_count(5)} for row in results_of("run", other)]
-    rows += [row | {"condition": ABSENT} for row in results_of("run", other)]
+    lower = {"detector": [0.7, 0.9, 0.8]}
+    rows += [row | {"condition": with_count(5)} for row in results_of("run", lower)]
+    rows += [row | {"condition": ABSENT} for row in results_of("run", lower)]
     common = {"experiment": "run", "setting": "full", "method": "detector", "condition": ABSENT, "n": 20}
     rows += [common | {"seed": seed, "metric": "auroc", "value": 0.9 + seed / 100} for seed in range(3)]
     write_table(tmp_path / "r.parquet", rows, RESULTS, ["condition", "method", "metric", "seed"])

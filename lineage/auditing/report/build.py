@@ -134,7 +134,7 @@ def _candidate(candidate: Candidate, evidence: Evidence | None, relative: Relati
         tests={
             name: MatrixTest(
                 rows=test.rows,
-                likeness=test.similarity,
+                similarity=test.similarity,
                 z=test.z,
                 matches=test.matches,
                 log10_p=test.log10_p,

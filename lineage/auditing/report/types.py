@@ -15,10 +15,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixTest:
-    """The test of one matrix: its rows, their mean cosine (`likeness`), z, rows that match, log10 of the p-value."""
+    """The test of a matrix: its rows, their mean cosine (`similarity`), z, rows that match, log10 of the p-value."""
 
     rows: int
-    likeness: float
+    similarity: float
     z: float
     matches: int
     log10_p: float

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import panels
 from lineage.report.inputs import Inputs
 from lineage.results.names import in_numbers, number_in, without_probe
@@ -16,7 +16,7 @@ INTERVAL = "Bars are 95 % intervals (Wilson), the dotted line is chance."
 
 def methods_figures(inputs: Inputs) -> Iterator[Figure]:
     """Accuracy of all methods, one figure an experiment and setting."""
-    for (experiment, setting), rows in one_each(inputs.accuracy, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(inputs.accuracy, ["experiment", "setting"]):
         n = rows["n"].iloc[0]
         shown = rows[["method", "mean", "low", "high", "n", "seeds", "chance"]].round(4)
         shown = shown.assign(family=shown["method"].map(palette.label_of))
@@ -52,7 +52,7 @@ def probe_figures(inputs: Inputs) -> Iterator[Figure]:
     table = table.assign(probe=[number_in(name, "probe") for name in table["experiment"]])
     table = table[table["probe"].notna()].sort_values("probe", kind="stable")
     table = table.assign(base=table["experiment"].map(without_probe), probe=table["probe"].astype(int))
-    for (base, setting), rows in one_each(table, ["base", "setting"]):
+    for (base, setting), rows in groups_of(table, ["base", "setting"]):
         if rows["probe"].nunique() < 2:
             continue
         chart, shown = panels(_by_method(rows), _log("probe", "images of the probe", rows))
@@ -65,7 +65,7 @@ def candidates_figures(inputs: Inputs) -> Iterator[Figure]:
     table = table.assign(count=[number_in(name, "candidates") for name in table["condition"]])
     table = table[table["count"].notna()]
     all_of_them = _all_candidates(inputs)
-    for (experiment, setting), rows in one_each(table, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
         whole = inputs.accuracy[
             (inputs.accuracy["experiment"] == experiment)
             & (inputs.accuracy["setting"] == setting)
@@ -92,14 +92,14 @@ def gap_figures(inputs: Inputs) -> Iterator[Figure]:
     table = inputs.conditions
     table = table[table["condition"].str.startswith("ancestor in ")]
     table = table.assign(ancestors=table["condition"].str.removeprefix("ancestor in "))
-    for (experiment, setting), rows in one_each(table, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
         chart, shown = panels(
             _by_method(rows),
             alt.X("ancestors:O", title="candidates", sort=None, axis=alt.Axis(labelAngle=-30)),
         )
         yield _figure("ancestors", "generation of the candidates", experiment, setting, chart, shown)
     table = _shares_by_gap(inputs.results)
-    for (experiment, setting), rows in one_each(table, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
         chart, shown = panels(
             rows,
             alt.X("gap:O", title="generations between", axis=alt.Axis(labelAngle=0)),
@@ -148,7 +148,7 @@ def block_figures(inputs: Inputs) -> Iterator[Figure]:
     table = table[table["condition"].str.startswith("block ")]
     table = table.assign(block=table["condition"].str.removeprefix("block "))
     table = table.sort_values("block", key=lambda blocks: blocks.map(in_numbers), kind="stable")
-    for (experiment, setting), rows in one_each(table, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
         chart, shown = panels(
             _by_method(rows), alt.X("block:O", title="block", sort=None, axis=alt.Axis(labelAngle=-30))
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import diagonal, range_of
 from lineage.report.inputs import Inputs
 from lineage.results.intervals import wilson_interval
@@ -13,7 +13,7 @@ from lineage.results.intervals import wilson_interval
 
 def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
     """The share of right answers against their mean probability, in bins."""
-    for (experiment, setting), rows in one_each(inputs.calibration, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(inputs.calibration, ["experiment", "setting"]):
         bounds = [wilson_interval(*pair) for pair in zip(rows["right"], rows["n"], strict=True)]
         shown = rows[["method", "low", "high", "probability", "right", "n"]].round(4)
         shown = shown.rename(columns={"low": "from", "high": "to"}).assign(

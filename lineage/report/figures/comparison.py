@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 
@@ -30,7 +30,7 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
                 of_run[["method", "mean", "std", "low", "high", "n"]].assign(
                     run=f"{experiment}, {setting} (n = {of_run['n'].max()})"
                 )
-                for (experiment, setting), of_run in one_each(ours, ["experiment", "setting"])
+                for (experiment, setting), of_run in groups_of(ours, ["experiment", "setting"])
             ),
         ]
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.inputs import Inputs
 
 ORDER_OF_WORK = (
@@ -17,7 +17,7 @@ SPENT = {"importing": palette.MUTED, "computing": palette.FILL}
 
 def cost_figures(inputs: Inputs) -> Iterator[Figure]:
     """Core-seconds, and the most memory of a job, of each stage."""
-    for (experiment,), rows in one_each(inputs.stages, ["experiment"]):
+    for (experiment,), rows in groups_of(inputs.stages, ["experiment"]):
         place = {stage: number for number, stage in enumerate(ORDER_OF_WORK)}
         rows = rows.sort_values("stage", key=lambda stages: stages.map(place), kind="stable")
         spent = rows.melt(["stage", "jobs"], list(SPENT), "spent", "seconds")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 import pandas as pd
 
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import panels
 from lineage.report.inputs import Inputs
 from lineage.results.intervals import wilson_interval
@@ -15,7 +15,7 @@ from lineage.results.names import differs_in_probe
 
 def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
     """Accuracy against alpha; every line starts with `direct`, which is every approximation at alpha 0."""
-    for (experiment, setting, layer), rows in one_each(_curves(inputs), ["experiment", "setting", "layer"]):
+    for (experiment, setting, layer), rows in groups_of(_curves(inputs), ["experiment", "setting", "layer"]):
         direct = rows[rows["approximation"] == "direct"]
         moving = rows[rows["approximation"] != "direct"]
         starts = [direct.assign(approximation=name) for name in moving["approximation"].unique()]
@@ -41,7 +41,7 @@ def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
 
 def layer_figures(inputs: Inputs) -> Iterator[Figure]:
     """Accuracy against layer, where there are several; of approximations, at their alpha nearest to one half."""
-    for (experiment, setting), rows in one_each(_curves(inputs), ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(_curves(inputs), ["experiment", "setting"]):
         layers = list(dict.fromkeys(rows["layer"]))
         if len(layers) < 2:
             continue

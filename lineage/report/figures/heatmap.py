@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.figure import PANEL, Figure, groups_of
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 from lineage.results.names import differs_in_probe, in_numbers
@@ -18,7 +18,7 @@ FEWEST = 3
 
 def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
     """One panel a method; scores are standardised over a child's candidates, for they have different units."""
-    for (experiment, setting), rows in one_each(inputs.pairs, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(inputs.pairs, ["experiment", "setting"]):
         if differs_in_probe(experiment):
             continue
         rows = rows.sort_values(["method", "child", "candidate"], key=lambda ids: ids.map(in_numbers))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.figure import PANEL, Figure, groups_of
 from lineage.report.figures.accuracy import block_figures
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
@@ -25,7 +25,7 @@ def hybrid_figures(inputs: Inputs) -> Iterator[Figure]:
 
 def source_figures(inputs: Inputs) -> Iterator[Figure]:
     """One panel a method: the predicted source of each block of each test child of the first seed."""
-    for (experiment, setting), rows in one_each(inputs.block_sources, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(inputs.block_sources, ["experiment", "setting"]):
         rows = rows[rows["seed"] == rows["seed"].min()]
         children = sorted(set(rows["child"]), key=in_numbers)[:MOST_CHILDREN]
         methods = shown_methods(rows["method"])

@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def family_tree(edges: pd.DataFrame) -> nx.DiGraph:
-    """The true lineage: an edge from each parent to its child, of parents too that nobody asked about.
+    """The true lineage: an edge from each parent to its child, of models too that are in no test set.
 
     Args:
         edges: EDGES of one experiment; a child may be there once a method.

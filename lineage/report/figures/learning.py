@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, one_each
+from lineage.report.figure import PANEL, Figure, groups_of
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 
@@ -15,7 +15,7 @@ LOSSES = {"loss": "training", "validation_loss": "validation"}
 
 def training_figures(inputs: Inputs) -> Iterator[Figure]:
     """Loss against epoch, of each seed, on training and on validation children."""
-    for (experiment, setting), rows in one_each(inputs.history, ["experiment", "setting"]):
+    for (experiment, setting), rows in groups_of(inputs.history, ["experiment", "setting"]):
         long = rows.melt(["method", "seed", "epoch"], list(LOSSES), "children", "value")
         shown = long.assign(
             children=long["children"].map(LOSSES),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.layout import ancestry, circle, family_tree, in_family_order, tree
 from lineage.report.inputs import Inputs
 from lineage.results.methods import shown_methods
@@ -32,7 +32,7 @@ BEND = 0.75
 
 def network_figures(inputs: Inputs) -> Iterator[Figure]:
     """Chord figure and tree of every experiment of several generations."""
-    for (experiment,), edges in one_each(inputs.edges, ["experiment"]):
+    for (experiment,), edges in groups_of(inputs.edges, ["experiment"]):
         if edges["generation"].max() < SEVERAL or differs_in_probe(experiment):
             continue
         methods = shown_methods(edges["method"])
@@ -237,6 +237,6 @@ def _labels(shown: pd.DataFrame, **place: float) -> alt.Chart:
 
 def _along(channel: alt.X | alt.Y, column: str) -> alt.X | alt.Y:
     """The same axis and scale for another column."""
-    other = channel.copy()
-    other.shorthand = f"{column}:Q"
-    return other
+    copy = channel.copy()
+    copy.shorthand = f"{column}:Q"
+    return copy

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, one_each
+from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import diagonal
 from lineage.report.inputs import Inputs
 
@@ -15,7 +15,7 @@ from lineage.report.inputs import Inputs
 def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
     """The share of unrelated pairs whose p-value is at most p, against p."""
     unrelated = inputs.p_values[inputs.p_values["candidate"] != inputs.p_values["parent"]]
-    for (experiment,), rows in one_each(unrelated, ["experiment"]):
+    for (experiment,), rows in groups_of(unrelated, ["experiment"]):
         shown = shares(rows)
         scale = alt.Scale(domain=[0, 1])
         x = alt.X("p:Q", title="p", scale=scale)
