@@ -19,7 +19,7 @@ import grimp
 from lineage.errors import UserError
 
 DYNAMIC = {"__import__", "import_module", "exec", "eval"}
-IMPORTS = (ast.Import, ast.ImportFrom)
+IMPORTS = ast.Import | ast.ImportFrom
 LAZY = ("def __getattr__(", "def __dir__(", "__all__ =")
 ADVICE = "write 'from <package>.<module> import <name>', so that the digest of the code knows what is used"
 
@@ -34,15 +34,14 @@ def code_of(script: Path | str, package: str = "lineage") -> str:
 def reached_modules(script: Path | str, package: str = "lineage") -> list[str]:
     """Sorted names of the modules of the package that hold code and that a script reaches.
 
-    Raises:
-        UserError: for what is missing or not Python, and for an import that hides code: dynamic, or of a package.
+    Raises UserError for what is missing or not Python, and for an import that hides code: dynamic, or of a package.
     """
     waiting, reached = _named_in(Path(script), package), {}
     while waiting:
         module = waiting.pop()
         if module not in reached:
             reached[module] = path = _path_of(module)
-            waiting += [module.rpartition(".")[0] or package]
+            waiting.append(module.rpartition(".")[0] or package)
             if path.name == "__init__.py":
                 waiting += _named_in(path, package)
             else:
@@ -53,7 +52,10 @@ def reached_modules(script: Path | str, package: str = "lineage") -> list[str]:
 
 @cache
 def _graph_of(package: str) -> grimp.ImportGraph:
-    return grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
+    try:
+        return grimp.build_graph(package, exclude_type_checking_imports=True, cache_dir=None)
+    except grimp.exceptions.SourceSyntaxError as error:
+        raise UserError(f"{error.filename}:{error.lineno}: expected Python; correct it") from None
 
 
 @cache
@@ -71,13 +73,11 @@ def _named_in(path: Path, package: str) -> list[str]:
         if isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
             names = [name if (name := f"{source}.{part}") in modules else source for part in names]
-        ours = [name for name in names if name.split(".")[0] in ("", package)]
-        found += [_single(name, package, f"{path}:{node.lineno}") for name in ours]
-    return found
+        found += [(name, node.lineno) for name in names if name.split(".")[0] in ("", package)]
+    return [_single(name, package, f"{path}:{line}") for name, line in found]
 
 
 def _single(name: str, package: str, where: str) -> str:
-    """The name of an imported module; raises if it is not one module."""
     if name not in _graph_of(package).modules or _graph_of(package).find_children(name):
         raise UserError(f"{where}: imports {name}, which is no single module; {ADVICE}")
     return name
@@ -102,7 +102,7 @@ def _code_in(path: Path, package: str) -> tuple[ast.Module, str]:
 
 
 def _hides_code(node: ast.AST, package: str) -> bool:
-    """Whether a node imports or runs code that no reader of the file can see, or binds the whole package."""
+    """Whether a node imports or runs code that no reader can see, or binds the whole package."""
     match node:
         case ast.Name(id=name) | ast.alias(name=name, asname=str()):
             return name in DYNAMIC
@@ -115,6 +115,6 @@ def _hides_code(node: ast.AST, package: str) -> bool:
 
 def _canonical(statements: list[ast.stmt]) -> list[ast.stmt]:
     """Statements without docstrings; neighbouring imports sorted."""
-    code = [node for node in statements if not (type(node) is ast.Expr and type(node.value) is ast.Constant)]
+    code = (node for node in statements if not (type(node) is ast.Expr and type(node.value) is ast.Constant))
     runs = groupby(code, lambda node: isinstance(node, IMPORTS))
     return [node for are, run in runs for node in (sorted(run, key=ast.dump) if are else list(run))]

@@ -267,6 +267,12 @@ def test_a_script_that_is_no_python_is_named(folder):
     assert "\n" not in str(caught.value)
 
 
+def test_a_module_that_is_no_python_is_named_even_if_no_script_reaches_it(folder):
+    write(folder, pkg__unused="import os\ndef f(:\n")
+    with pytest.raises(UserError, match=r"pkg/unused\.py:2: expected Python; correct it"):
+        reach(folder, "from pkg import a\n")
+
+
 def test_a_missing_script_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nope\.py:1: expected Python, but .*No such file"):
         code_of(tmp_path / "nope.py")
