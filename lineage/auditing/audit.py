@@ -18,7 +18,7 @@ from lineage.auditing.stages.testing import Known, Tested, run_tests
 from lineage.auditing.stages.verdict import Evidence, Verdict, decide, withheld
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
-from lineage.index.cache import DigestCache
+from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture

@@ -9,12 +9,10 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.read import MEMBER, open_model, open_models
-from lineage.index.cache import DigestCache
-from lineage.index.digest import Digest, digest_of
+from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest, row_test
-from lineage.relation.sketch import sketch
-from lineage.relation.untestable import OF_EITHER_SIDE, Untestable
+from lineage.relation.sketch import OF_EITHER_SIDE, Untestable, sketch
 
 
 class ChildSketches:

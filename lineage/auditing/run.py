@@ -13,7 +13,7 @@ from lineage.auditing.report.build import report_of
 from lineage.auditing.report.types import AuditReport
 from lineage.checkpoints.find import Source, sources_of
 from lineage.errors import UserError
-from lineage.index.cache import DigestCache, default_cache
+from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import tracked, untracked
 
 OnePath = str | os.PathLike[str]

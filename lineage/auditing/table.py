@@ -12,7 +12,7 @@ from lineage.auditing.report.build import report_of
 from lineage.auditing.report.types import AuditReport
 from lineage.checkpoints.find import Source, read_table_of_models
 from lineage.errors import UserError
-from lineage.index.cache import DigestCache
+from lineage.index.digest import DigestCache
 from lineage.relation.permutation_test import RowTest
 
 

@@ -92,7 +92,7 @@ def _models(file: SafeFile) -> list[Checkpoint]:
 
 def _archive(file: SafeFile) -> Checkpoint:
     """A zip archive: of PyTorch, or of NumPy."""
-    from lineage.checkpoints.archives import checked_members
+    from lineage.checkpoints.files import checked_members
 
     names = [member.filename for member in checked_members(file)]
     if any(name.endswith("/data.pkl") for name in names):

@@ -13,7 +13,7 @@ from lineage.data.source_files import source_files
 from lineage.data.sources.parquet_images import class_names_of, image_of, parquet_table
 from lineage.data.sources.samples import Annotated
 from lineage.errors import UserError
-from lineage.types.inputs import Data, Network
+from lineage.types.scoring import Data, Network
 
 COLUMNS = {"segmentation": "mask", "detection": "objects"}
 """What a Parquet file has besides `image`, by task."""

@@ -14,7 +14,7 @@ from PIL import Image
 from lineage.data.annotations import annotated, stretched
 from lineage.data.images import Images
 from lineage.errors import UserError
-from lineage.types.inputs import Data, Network
+from lineage.types.scoring import Data, Network
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from lineage.data.sources.parquet_images import read_parquet
 from lineage.data.sources.samples import Samples
 from lineage.data.sources.torchvision_sets import read_torchvision
 from lineage.errors import UserError
-from lineage.types.inputs import Data, Network
+from lineage.types.scoring import Data, Network
 
 
 def load_images(

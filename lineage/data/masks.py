@@ -12,7 +12,7 @@ from PIL import Image
 from lineage.data.annotations import annotated, stretched
 from lineage.data.images import Images
 from lineage.errors import UserError
-from lineage.types.inputs import Data, Network
+from lineage.types.scoring import Data, Network
 
 NO_LABEL, IGNORED = 255, -100
 """How a mask says that a pixel has no class, and how the cross-entropy does."""

@@ -6,7 +6,7 @@ from lineage.data.images import stratified_subset
 from lineage.data.load import load_data
 from lineage.errors import UserError
 from lineage.seeds import seed_of
-from lineage.types.inputs import Network, Probe
+from lineage.types.scoring import Network, Probe
 
 
 def load_probe(probe: Probe, network: Network) -> tuple[list[str], Tensor]:

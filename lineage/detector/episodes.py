@@ -17,7 +17,7 @@ from torch import Tensor
 from lineage.errors import UserError
 from lineage.networks.restore import traced
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 EPSILON = 1e-12
 

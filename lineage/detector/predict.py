@@ -14,8 +14,8 @@ from lineage.detector.model import DetectorNetwork
 from lineage.errors import UserError
 from lineage.experiment.conditions import NO_PARENT
 from lineage.networks.backbone import Backbone, state_of
+from lineage.networks.restore import change, on_path
 from lineage.similarity.inputs import check_networks, first_pass
-from lineage.similarity.path import change, on_path
 
 CHILD = object()
 """The child's key beside its candidates' names."""

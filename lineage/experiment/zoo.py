@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 from lineage.errors import UserError
 from lineage.seeds import seed_of
 from lineage.types.experiment import Experiment, Setting
-from lineage.types.plain import Plain
 from lineage.types.recipe import Hybrid, Recipe, Training
+from lineage.types.scoring import Plain
 
 ROOTS = "roots"
 ALL = "all"

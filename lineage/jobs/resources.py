@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lineage.errors import UserError
-from lineage.types.inputs import Network, Probe
 from lineage.types.recipe import Recipe
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Probe, Similarity
 
 BASE_MB = 1500
 """An interpreter with torch, torchvision and timm (0.85 GB measured), and Snakemake's own two (0.3 GB)."""

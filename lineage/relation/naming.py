@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from lineage.relation.untestable import Reason
+from lineage.relation.sketch import Reason
 
 PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.", "net.", "network.", "state_dict.", "base_model.")
 """What wrappers put before names; removed as often as they occur."""

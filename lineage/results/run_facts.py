@@ -14,7 +14,7 @@ import yaml
 from lineage.errors import UserError
 from lineage.experiment.zoo import Zoo
 from lineage.types.experiment import Experiment
-from lineage.types.inputs import Data
+from lineage.types.scoring import Data
 
 LIBRARIES = (
     "neural-lineage",

@@ -20,8 +20,7 @@ from lineage.similarity.approximations import check_approximations
 from lineage.similarity.measures import SIMILARITIES
 from lineage.similarity.pairs import COLUMNS, Row, check_similarities, pair_scores, stacked, weight_scores
 from lineage.storage.hdf5 import Weights
-from lineage.types.inputs import Network
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Similarity
 
 State = dict[str, Tensor]
 

@@ -7,14 +7,12 @@ from torch import Tensor
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import restored
+from lineage.networks.restore import change, on, on_path, restored
 from lineage.progress import Tracked
 from lineage.similarity.approximations import check_approximations, linearised, taylor
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
-from lineage.similarity.path import change, on, on_path
 from lineage.storage.hdf5 import Features, Weights
-from lineage.types.inputs import Network
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Similarity
 
 WHOLE = "all"
 """The layer's name in scores over all the backbone's weights."""

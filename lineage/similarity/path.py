@@ -1,60 +1,17 @@
-"""The straight line in weight space from a candidate to a child, and the features on it.
-
-theta_p and theta_c are the weights of a candidate and of the child, Delta = theta_c - theta_p.
-"""
+"""Features on the straight line from each candidate to each child, for a detector that looks there."""
 
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import restored
+from lineage.networks.restore import change, on, on_path, restored
 from lineage.progress import Tracked
 from lineage.storage.hdf5 import Weights
-from lineage.types.inputs import Network
-from lineage.types.similarity import Tapping
+from lineage.types.scoring import Network, Tapping
 
 State = dict[str, Tensor]
-
-BATCH_NORM = ("moves", "stays")
-"""What running statistics do along the path."""
-
-
-def change(backbone: Backbone, parent: State, child: State) -> State:
-    """Delta over the backbone's parameters.
-
-    Raises:
-        UserError: if the child lacks one of them or has it in another shape.
-    """
-    delta = {}
-    for name in backbone.parameter_names:
-        if name not in child or child[name].shape != parent[name].shape:
-            came = f"shape {tuple(child[name].shape)}" if name in child else "none"
-            raise UserError(
-                f"{name}: expected the child's to have the shape {tuple(parent[name].shape)} of the parent's, "
-                f"but got {came}; compare networks of one architecture, or name layers before it"
-            )
-        delta[name] = child[name] - parent[name]
-    return delta
-
-
-@torch.no_grad()
-def on_path(
-    backbone: Backbone,
-    parent: State,
-    child: State,
-    delta: State,
-    probe: Tensor,
-    alpha: float,
-    batch_norm: str = "moves",
-) -> State:
-    """Features of every layer at theta_p + alpha Delta; BatchNorm's running statistics move along, or stay."""
-    moved = {name: torch.add(parent[name], step, alpha=alpha) for name, step in delta.items()}
-    moving = backbone.statistics if batch_norm == "moves" else ()
-    statistics = {name: parent[name].lerp(child[name], alpha) for name in moving}
-    return backbone(parent | moved | statistics, probe)
 
 
 def path_features(
@@ -83,8 +40,3 @@ def path_features(
                 candidate,
                 on_path(backbone, theta_p, theta_c, delta, probe, alpha, config.batch_norm),
             )
-
-
-def on(device: torch.device, tensors: State) -> State:
-    """The tensors on a device."""
-    return {name: tensor.to(device) for name, tensor in tensors.items()}

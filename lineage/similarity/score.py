@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
+from lineage.networks.restore import BATCH_NORM, change
 from lineage.similarity.approximations import APPROXIMATIONS, check_approximations
 from lineage.similarity.inputs import check_networks, first_pass, list_of_names, list_of_numbers
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
 from lineage.similarity.pairs import COLUMNS, State, check_similarities, pair_scores, stacked
-from lineage.similarity.path import BATCH_NORM, change
 
 ALPHAS = (0.1, 0.25, 0.5, 1.0)
 

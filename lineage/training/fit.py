@@ -19,8 +19,8 @@ from lineage.training.objectives import classified, detected
 from lineage.training.pretrained import load_pretrained
 from lineage.training.regularisation import EarlyStopping, drop_before_head, l2_sp
 from lineage.training.sampling import training_images
-from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Network
 
 
 class Fit(NamedTuple):

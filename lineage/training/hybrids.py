@@ -14,7 +14,7 @@ from lineage.experiment.zoo import Model
 from lineage.networks.blocks import block_state, blocks_of
 from lineage.networks.restore import traced
 from lineage.storage.hdf5 import Weights
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 
 def drawn_sources(layers: Sequence[str], sources: Sequence[str], seed: int) -> dict[str, str]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from lineage.errors import UserError, one_line
 from lineage.networks.architectures import backbone_state, timm_size
-from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Network
 
 HUB = "hub"
 COUNTER = "num_batches_tracked"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 
-from lineage.types.plain import Plain
+from lineage.types.scoring import Plain
 
 BOTH = "both"
 

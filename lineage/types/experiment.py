@@ -3,10 +3,8 @@
 from dataclasses import dataclass, field
 
 from lineage.types.detector import Detectors
-from lineage.types.inputs import Network, Probe
-from lineage.types.plain import Plain
 from lineage.types.recipe import Recipe, Training
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Plain, Probe, Similarity
 
 
 @dataclass(frozen=True, kw_only=True)

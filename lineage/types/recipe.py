@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from lineage.types.inputs import Data
-from lineage.types.plain import Plain
+from lineage.types.scoring import Data, Plain
 
 
 @dataclass(frozen=True, kw_only=True)

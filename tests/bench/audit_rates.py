@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from lineage.auditing.audit import Audit, audit_sources
 from lineage.checkpoints.find import Source
-from lineage.index.cache import DigestCache
+from lineage.index.digest import DigestCache
 from lineage.progress import tracked
 from lineage.relation.naming import heads
 from lineage.results.intervals import wilson_interval

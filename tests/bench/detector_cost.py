@@ -20,7 +20,7 @@ from lineage.detector.training import TrainingConfig, train_detector
 from lineage.networks.architectures import build
 from lineage.progress import tracked
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 LAYER, MATRIX = "layer2", "layer2.0.weight"
 NETWORK = Network(name="fc", channels=1, image_size=28)

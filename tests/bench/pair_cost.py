@@ -21,9 +21,9 @@ from torch import Tensor
 
 from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone, state_of
+from lineage.networks.restore import change
 from lineage.similarity.measures import SIMILARITIES
 from lineage.similarity.pairs import pair_scores, stacked
-from lineage.similarity.path import change
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import write_table
 

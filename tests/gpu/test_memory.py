@@ -10,8 +10,7 @@ from lineage.networks.backbone import Backbone, state_of
 from lineage.progress import untracked
 from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
-from lineage.types.inputs import Network
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Similarity
 
 NETWORK = SMALL["timm:resnet18"]
 COUNT, FEW = 8, 2

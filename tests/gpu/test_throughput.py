@@ -12,8 +12,8 @@ from gpu import switches
 from gpu.networks import LARGE, SMALL, noise
 from lineage.experiment.zoo import Model
 from lineage.training.fit import trained
-from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Network
 
 EPOCHS = 2 if switches.IS_TINY else 3
 AT_32 = {"timm:resnet18, 32 px": (SMALL["timm:resnet18"], 8192, 512)}

@@ -16,7 +16,7 @@ from gpu.plan import SCRIPTS, Job
 from lineage.data.images import Images
 from lineage.errors import UserError
 from lineage.jobs.stage import chosen_device
-from lineage.types.inputs import Data, Network
+from lineage.types.scoring import Data, Network
 
 
 class Named(list):

@@ -18,7 +18,7 @@ from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Verdict, Word, decide, withheld
 from lineage.checkpoints.find import Source
-from lineage.index.cache import DigestCache
+from lineage.index.digest import DigestCache
 from lineage.relation.direction import Reading
 from lineage.relation.layers import State
 from lineage.relation.matching import match

@@ -10,8 +10,8 @@ import yaml
 from lineage.errors import UserError
 from lineage.experiment.config import architectures, checked, experiments_of, weight_files
 from lineage.experiment.zoo import Zoo
-from lineage.types.inputs import Data
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Data
 
 REPOSITORY = Path(__file__).parents[2]
 DATA = {"source": "sklearn:digits"}

@@ -25,7 +25,7 @@ from lineage.data.images import stratified_subset
 from lineage.data.load import load_data, load_images
 from lineage.data.source_files import source_files
 from lineage.errors import UserError
-from lineage.types.inputs import Data, Network
+from lineage.types.scoring import Data, Network
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
 LABELS = [0, 1, 2, 2, 1, 0]

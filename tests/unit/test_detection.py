@@ -16,8 +16,8 @@ from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
-from lineage.types.inputs import Data, Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Data, Network
 
 NETWORK = Network(
     name="torchvision:ssdlite320_mobilenet_v3_large",

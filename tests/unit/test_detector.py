@@ -21,7 +21,7 @@ from lineage.experiment.conditions import NO_PARENT
 from lineage.networks.architectures import build
 from lineage.progress import untracked
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 CPU = torch.device("cpu")
 CANDIDATES = [f"p{number}" for number in range(4)]

@@ -16,8 +16,8 @@ from lineage.networks.architectures import build, head_of
 from lineage.training.fit import fit, trained
 from lineage.training.freezing import frozen_parameters
 from lineage.training.sampling import imbalanced_counts, training_images
-from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Network
 
 RECIPE = {
     "data": {"source": "parquet:toy.parquet"},

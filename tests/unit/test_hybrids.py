@@ -22,9 +22,8 @@ from lineage.results.blocks import evaluated_blocks, fitted_temperature
 from lineage.similarity.blocks import block_scores
 from lineage.storage.hdf5 import Weights, write_weights
 from lineage.training.hybrids import Hybrids, drawn_sources
-from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Similarity
 
 REST = {"data": {"source": "sklearn:digits"}, "learning_rate": 0.1, "epochs": 1}
 SIZE = {"channels": 1, "image_size": 8}

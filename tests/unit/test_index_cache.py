@@ -5,8 +5,7 @@ from safetensors.numpy import save_file
 from small_networks import ROOTS
 
 from lineage.checkpoints.read import open_model
-from lineage.index.cache import DigestCache
-from lineage.index.digest import digest_of
+from lineage.index.digest import DigestCache, digest_of
 from lineage.storage.atomic import written_whole
 
 

@@ -10,8 +10,7 @@ import yaml
 from lineage.experiment.config import SCHEMA, checked, experiments_of
 from lineage.types.detector import Detectors
 from lineage.types.experiment import Experiment, Roots, Setting, Split
-from lineage.types.inputs import Data, Network, Probe
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Data, Network, Probe, Similarity
 
 CONFIGURATIONS = sorted(
     path for path in (Path(__file__).parents[2] / "config").glob("*.yaml") if path.stem != "audit"

@@ -15,8 +15,8 @@ from lineage.experiment.zoo import Model
 from lineage.networks.architectures import build
 from lineage.training.fit import trained
 from lineage.training.pretrained import load_pretrained, read_state
-from lineage.types.inputs import Data, Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Data, Network
 
 REST = {"data": Data(source="sklearn:digits"), "learning_rate": 0.1, "epochs": 1}
 CONVNET = Network(name="convnet", image_size=16, channels=3)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lineage.relation.matching import MatchedBy, match
 from lineage.relation.naming import canonical, heads, reason_against
-from lineage.relation.untestable import Reason
+from lineage.relation.sketch import Reason
 
 
 @pytest.mark.parametrize(("name", "bare"), [

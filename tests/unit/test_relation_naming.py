@@ -3,7 +3,7 @@
 import pytest
 
 from lineage.relation.naming import heads, reason_against
-from lineage.relation.untestable import Reason
+from lineage.relation.sketch import Reason
 
 
 @pytest.mark.parametrize(

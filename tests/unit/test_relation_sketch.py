@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from small_networks import learnt
 
-from lineage.relation.sketch import chosen_rows, sketch
-from lineage.relation.untestable import Reason
+from lineage.relation.sketch import Reason, chosen_rows, sketch
 
 
 def test_a_sketch_keeps_inner_products_on_average():

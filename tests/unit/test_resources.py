@@ -14,9 +14,8 @@ from lineage.jobs.resources import IMAGES, Work, parameters_in, requested, root_
 from lineage.jobs.usage import usage
 from lineage.networks.architectures import build
 from lineage.storage.hdf5 import write_weights
-from lineage.types.inputs import Data, Network, Probe
 from lineage.types.recipe import Recipe
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Data, Network, Probe, Similarity
 
 SIZES = st.integers(0, 10**9)
 WORK = st.builds(

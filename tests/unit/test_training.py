@@ -12,8 +12,8 @@ from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import fit, trained
-from lineage.types.inputs import Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Network
 
 NETWORK = Network(name="fc", image_size=4, channels=1)
 RECIPE = {

@@ -18,8 +18,8 @@ from lineage.experiment.zoo import Model
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
-from lineage.types.inputs import Data, Network
 from lineage.types.recipe import Recipe
+from lineage.types.scoring import Data, Network
 
 SEGMENTATION = Network(
     name="torchvision:lraspp_mobilenet_v3_large",

@@ -12,7 +12,7 @@ from lineage.jobs.resources import (
     tracing,
     training,
 )
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Similarity
 
 
 def asked(what, work):

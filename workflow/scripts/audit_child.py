@@ -5,7 +5,7 @@ from pathlib import Path
 from lineage.auditing.report.bundle import write_json
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
-from lineage.index.cache import DigestCache
+from lineage.index.digest import DigestCache
 from lineage.jobs.stage import stage
 
 with stage(snakemake) as this:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lineage.auditing.pair_tests import tested_pairs
-from lineage.index.cache import DigestCache
+from lineage.index.digest import DigestCache
 from lineage.jobs.stage import stage
 from lineage.storage.atomic import written_whole
 

@@ -11,7 +11,7 @@ from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import HISTORY, PREDICTIONS
 from lineage.types.detector import Detector
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 OF_NETWORK = ("inputs", "no_parent", "width", "blocks", "crop", "alpha")
 OF_TRAINING = ("epochs", "patience", "learning_rate", "batch_size")

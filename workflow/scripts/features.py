@@ -6,7 +6,7 @@ from lineage.jobs.stage import stage
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
 from lineage.storage.hdf5 import Weights, read_probe, write_features
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 with stage(snakemake) as run:
     params = snakemake.params

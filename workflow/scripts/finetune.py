@@ -11,7 +11,7 @@ from lineage.storage.parquet import write_table
 from lineage.storage.schemas import MODELS
 from lineage.training.fit import trained
 from lineage.training.hybrids import Hybrids
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 with stage(snakemake) as run:
     params = snakemake.params

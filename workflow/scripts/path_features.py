@@ -3,8 +3,7 @@
 from lineage.jobs.stage import stage
 from lineage.similarity.path import path_features
 from lineage.storage.hdf5 import Weights, read_probe, write_path_features
-from lineage.types.inputs import Network
-from lineage.types.similarity import Tapping
+from lineage.types.scoring import Network, Tapping
 
 with stage(snakemake) as run:
     params = snakemake.params

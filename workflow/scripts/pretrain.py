@@ -7,7 +7,7 @@ from lineage.storage.hdf5 import write_weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import MODELS
 from lineage.training.fit import trained
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 with stage(snakemake) as run:
     params = snakemake.params

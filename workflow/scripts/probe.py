@@ -3,7 +3,7 @@
 from lineage.data.probe import load_probe
 from lineage.jobs.stage import stage
 from lineage.storage.hdf5 import write_probe
-from lineage.types.inputs import Network, Probe
+from lineage.types.scoring import Network, Probe
 
 with stage(snakemake) as run:
     params = snakemake.params

@@ -5,8 +5,7 @@ from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, read_probe
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import SCORES
-from lineage.types.inputs import Network
-from lineage.types.similarity import Similarity
+from lineage.types.scoring import Network, Similarity
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards

@@ -8,7 +8,7 @@ from lineage.jobs.stage import stage
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import PREDICTIONS
-from lineage.types.inputs import Network
+from lineage.types.scoring import Network
 
 with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards

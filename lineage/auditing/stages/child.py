@@ -6,8 +6,7 @@ from functools import cached_property
 from lineage.auditing.pair_tests import digest_of_child
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.read import open_model
-from lineage.index.cache import DigestCache
-from lineage.index.digest import Digest
+from lineage.index.digest import Digest, DigestCache
 from lineage.relation.naming import heads, layer_of, matrices
 
 

@@ -10,8 +10,7 @@ from lineage.auditing.stages.child import Child
 from lineage.relation.comparison import sampled
 from lineage.relation.layers import LayerOrigin, looks_random, origin
 from lineage.relation.permutation_test import RowTest, row_test
-from lineage.relation.sketch import sketch
-from lineage.relation.untestable import Untestable
+from lineage.relation.sketch import Untestable, sketch
 
 
 def layer_origins(

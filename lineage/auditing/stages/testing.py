@@ -11,8 +11,7 @@ from lineage.auditing.stages.child import Child
 from lineage.checkpoints.find import Source, id_of
 from lineage.checkpoints.read import MEMBER
 from lineage.errors import UserError
-from lineage.index.cache import DigestCache
-from lineage.index.digest import Digest
+from lineage.index.digest import Digest, DigestCache
 from lineage.progress import Tracked, untracked
 from lineage.relation.matching import match
 from lineage.relation.permutation_test import RowTest

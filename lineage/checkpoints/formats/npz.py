@@ -4,9 +4,8 @@ import zipfile
 
 import numpy as np
 
-from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.files import SafeFile
+from lineage.checkpoints.files import SafeFile, checked_members
 from lineage.errors import UserError, one_line
 
 

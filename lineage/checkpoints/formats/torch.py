@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.checkpoint import Checkpoint, Entry
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, checked_members, head_of_file
 from lineage.checkpoints.formats.torch_tensors import Tensor, TorchPickle
 from lineage.errors import UserError
 

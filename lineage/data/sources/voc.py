@@ -9,7 +9,7 @@ from PIL import Image
 from lineage.data.sources.names import VOC
 from lineage.data.sources.samples import Annotated
 from lineage.data.sources.torchvision_sets import opened, place_of, torchvision_examples
-from lineage.types.inputs import Data
+from lineage.types.scoring import Data
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
