@@ -14,7 +14,7 @@ from lineage.detector.model import DetectorNetwork
 from lineage.errors import UserError
 from lineage.experiment.conditions import NO_PARENT
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import change, on_path
+from lineage.networks.restore import Line
 from lineage.similarity.inputs import check_networks, first_pass
 
 CHILD = object()
@@ -114,10 +114,10 @@ def probabilities(
             backbone = _backbone(detector, network, probe)
         theta_p = state_of(network)
         try:
-            delta = change(backbone, theta_p, theta_c)
+            line = Line.between(backbone, theta_p, theta_c)
         except UserError as error:
             raise UserError(f"candidate {name!r}: {error}") from None
-        shown = on_path(backbone, theta_p, theta_c, delta, probe, alpha)
+        shown = line.features(probe, alpha)
         for layer, matrix in enumerate(matrices):
             weights[layer][name] = theta_p[matrix].cpu()
             features[layer][name] = shown[backbone.layers[layer]].cpu()

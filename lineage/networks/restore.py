@@ -4,6 +4,8 @@ theta_p and theta_c are the weights of a candidate and of the child, Delta = the
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from lineage.errors import UserError
 from lineage.networks.architectures import build, classes_of
 from lineage.networks.backbone import Backbone
+from lineage.storage.hdf5 import Weights
 from lineage.types.scoring import Network
 
 State = dict[str, Tensor]
@@ -34,11 +37,6 @@ def traced(network: Network, state: State, layers: Iterable[str] | None, pool: s
     return Backbone(restored(network, state), torch.zeros(size), layers=layers, pool=pool)
 
 
-def on(device: torch.device, tensors: State) -> State:
-    """The tensors on a device."""
-    return {name: tensor.to(device) for name, tensor in tensors.items()}
-
-
 def change(backbone: Backbone, parent: State, child: State) -> State:
     """Delta over the backbone's parameters.
 
@@ -57,18 +55,50 @@ def change(backbone: Backbone, parent: State, child: State) -> State:
     return delta
 
 
-@torch.no_grad()
-def on_path(
-    backbone: Backbone,
-    parent: State,
-    child: State,
-    delta: State,
-    probe: Tensor,
-    alpha: float,
-    batch_norm: str = "moves",
-) -> State:
-    """Features of every layer at theta_p + alpha Delta; BatchNorm's running statistics move along, or stay."""
-    moved = {name: torch.add(parent[name], step, alpha=alpha) for name, step in delta.items()}
-    moving = backbone.statistics if batch_norm == "moves" else ()
-    statistics = {name: parent[name].lerp(child[name], alpha) for name in moving}
-    return backbone(parent | moved | statistics, probe)
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The straight line in weight space from a candidate to a child: theta_p + alpha Delta.
+
+    backbone: of the candidate's structure; parent, child: theta_p and theta_c, parameters and buffers; delta: their
+    difference over the backbone's parameters.
+    """
+
+    backbone: Backbone
+    parent: State
+    child: State
+    delta: State
+
+    @classmethod
+    def between(cls, backbone: Backbone, parent: State, child: State) -> Self:
+        """The line of two states of one architecture; raises as `change`."""
+        return cls(backbone=backbone, parent=parent, child=child, delta=change(backbone, parent, child))
+
+    @torch.no_grad()
+    def features(self, probe: Tensor, alpha: float, batch_norm: str = "moves") -> State:
+        """Features of every layer at alpha; BatchNorm's running statistics move along, or stay."""
+        moved = {name: torch.add(self.parent[name], step, alpha=alpha) for name, step in self.delta.items()}
+        moving = self.backbone.statistics if batch_norm == "moves" else ()
+        statistics = {name: self.parent[name].lerp(self.child[name], alpha) for name in moving}
+        return self.backbone(self.parent | moved | statistics, probe)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """The models of files of weights: of one network, on one device."""
+
+    weights: Weights
+    network: Network
+    device: torch.device
+
+    def state(self, model: str) -> State:
+        """Its parameters and buffers."""
+        return on(self.device, self.weights(model))
+
+    def restored(self, model: str) -> nn.Module:
+        """The model."""
+        return restored(self.network, self.weights(model)).to(self.device)
+
+
+def on(device: torch.device, tensors: State) -> State:
+    """The tensors on a device."""
+    return {name: tensor.to(device) for name, tensor in tensors.items()}

@@ -8,19 +8,19 @@ those of a pair whose parent is the child with that one block exchanged; see `li
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.blocks import block_state, blocks_of
-from lineage.networks.restore import restored
+from lineage.networks.restore import Line, Models
 from lineage.progress import Tracked
 from lineage.similarity.approximations import check_approximations
 from lineage.similarity.measures import SIMILARITIES
 from lineage.similarity.pairs import COLUMNS, Row, check_similarities, pair_scores, stacked, weight_scores
-from lineage.storage.hdf5 import Weights
-from lineage.types.scoring import Network, Similarity
+from lineage.types.scoring import Similarity
 
 State = dict[str, Tensor]
 
@@ -48,56 +48,50 @@ class Blocks:
         config, parameters = self._config, self._parameters[layer]
         up_to_layer = Backbone(self._network, self._probe, layers=[layer], pool=config.pool)
         of_child = stacked({layer: self._features[layer]})
+        names = tuple(name for name in config.similarities if name in SIMILARITIES)
+        of_features = replace(config, similarities=names)
         for candidate, block in candidates:
             exchanged = self.theta | block
-            rows = pair_scores(
-                up_to_layer,
-                exchanged,
-                self.theta,
-                {name: self.theta[name] - block[name] for name in parameters},
-                self._probe,
-                of_child,
-                names=[name for name in config.similarities if name in SIMILARITIES],
-                approximations=config.approximations,
-                alphas=config.alphas,
-                batch_norm=config.batch_norm,
+            line = Line(
+                backbone=up_to_layer,
+                parent=exchanged,
+                child=self.theta,
+                delta={name: self.theta[name] - block[name] for name in parameters},
             )
+            rows = pair_scores(line, self._probe, of_child, of_features)
             of_weights = weight_scores({layer: parameters}, exchanged, self.theta, names=config.similarities)
             for row in (*rows, *of_weights):
                 yield candidate, row
 
 
-def block_scores(
+def hybrid_scores(
     children: Sequence[str],
     candidates: Sequence[str],
-    weights: Weights,
+    models: Models,
     probe: Tensor,
-    network: Network,
     config: Similarity,
     *,
-    device: torch.device,
     tracked: Tracked,
 ) -> Iterator[dict]:
     """Rows of BLOCK_SCORES of hybrid children against candidates; one child and one candidate's block are held.
 
     Args:
         children: ids; candidates: ids.
-        weights: files of all of them; those of the children say where their blocks come from.
+        models: all of them; the children's files say where their blocks come from.
         probe: inputs.
-        network: the experiment's network.
         config: as of `Blocks`.
-        device: where to compute.
         tracked: says how far it is.
     """
     check_similarities(config.similarities)
     check_approximations(config.approximations, config.alphas)
-    probe = probe.to(device)
+    probe = probe.to(models.device)
     for child in tracked(children, f"children x {len(candidates)} candidates"):
-        source_of = json.loads(weights.attributes(child)["block_sources"])
-        blocks = Blocks(restored(network, weights(child)).to(device), probe, config)
+        source_of = json.loads(models.weights.attributes(child)["block_sources"])
+        blocks = Blocks(models.restored(child), probe, config)
         for layer, names in blocks.tensors.items():
             of_candidates = (
-                (candidate, block_state(weights, candidate, names, blocks.theta)) for candidate in candidates
+                (candidate, block_state(models.weights, candidate, names, blocks.theta))
+                for candidate in candidates
             )
             for candidate, row in blocks.scores(layer, of_candidates):
                 yield {"child": child, "candidate": candidate, "source": source_of[layer]} | dict(

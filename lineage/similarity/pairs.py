@@ -7,12 +7,12 @@ from torch import Tensor
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import change, on, on_path, restored
+from lineage.networks.restore import Line, Models, on
 from lineage.progress import Tracked
 from lineage.similarity.approximations import check_approximations, linearised, taylor
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
-from lineage.storage.hdf5 import Features, Weights
-from lineage.types.scoring import Network, Similarity
+from lineage.storage.hdf5 import Features
+from lineage.types.scoring import Similarity
 
 WHOLE = "all"
 """The layer's name in scores over all the backbone's weights."""
@@ -39,34 +39,23 @@ def stacked(features: State) -> Stacks:
 
 
 def pair_scores(
-    backbone: Backbone,
-    theta_p: State,
-    theta_c: State,
-    delta: State,
+    line: Line,
     probe: Tensor,
     child: Stacks,
-    *,
-    names: Sequence[str],
-    approximations: Iterable[str],
-    alphas: Sequence[float],
+    config: Similarity,
     parent_features: dict[str, Tensor] | None = None,
-    batch_norm: str = "moves",
 ) -> Iterator[Row]:
     """Rows (layer, similarity, approximation, alpha, score) of one pair; see `score_pair`.
 
     Args:
-        backbone: of the parent's structure.
-        theta_p: the candidate's parameters and buffers; theta_c: the child's.
-        delta: their difference over the backbone.
+        line: from the candidate to the child.
         probe: inputs.
         child: the child's features, stacked.
-        names: similarities of features and of weights.
-        approximations: which.
-        alphas: which.
+        config: which scores; its layers are the line's own.
         parent_features: the candidate's features where they are known already.
-        batch_norm: what running statistics do along the path.
     """
-    of_features = [name for name in names if name in SIMILARITIES]
+    of_features = [name for name in config.similarities if name in SIMILARITIES]
+    approximations, alphas = config.approximations if of_features else (), config.alphas
 
     def rows(
         approximation: str, layers: list[str], steps: Sequence[float], scores: dict[str, Tensor]
@@ -77,20 +66,18 @@ def pair_scores(
                 for layer, score in zip(layers, of_layers, strict=True):
                     yield layer, similarity, approximation, alpha, score
 
-    if not of_features:
-        approximations = ()
     if "direct" in approximations:
         with torch.no_grad():
-            features = backbone(theta_p, probe) if parent_features is None else parent_features
+            features = line.backbone(line.parent, probe) if parent_features is None else parent_features
         for layers, G in child:
             yield from rows("direct", layers, (0.0,), compare(_stack(features, layers), G, of_features))
     if "path" in approximations:
         for alpha in (alpha for alpha in alphas if alpha < 1):
-            features = on_path(backbone, theta_p, theta_c, delta, probe, alpha, batch_norm)
+            features = line.features(probe, alpha, config.batch_norm)
             for layers, G in child:
                 yield from rows("path", layers, (alpha,), compare(_stack(features, layers), G, of_features))
     if not {"linear", "taylor"}.isdisjoint(approximations):
-        features, slopes = linearised(backbone, theta_p, delta, probe)
+        features, slopes = linearised(line.backbone, line.parent, line.delta, probe)
         for layers, G in child:
             F, slope = _stack(features, layers), _stack(slopes, layers)
             if "linear" in approximations:
@@ -98,9 +85,8 @@ def pair_scores(
                 yield from rows("linear", layers, alphas, compare(F + steps * slope, G, of_features))
             if "taylor" in approximations:
                 yield from rows("taylor", layers, alphas, taylor(F, slope, G, of_features, alphas))
-    yield from weight_scores(
-        backbone.parameters | {WHOLE: backbone.parameter_names}, theta_p, theta_c, names=names
-    )
+    groups = line.backbone.parameters | {WHOLE: line.backbone.parameter_names}
+    yield from weight_scores(groups, line.parent, line.child, names=config.similarities)
 
 
 def weight_scores(
@@ -119,13 +105,11 @@ def weight_scores(
 def block_scores(
     children: Sequence[str],
     candidates: Sequence[str],
-    weights: Weights,
+    models: Models,
     features: Features,
     probe: Tensor,
-    network: Network,
     config: Similarity,
     *,
-    device: torch.device,
     tracked: Tracked,
 ) -> Iterator[dict]:
     """Rows of SCORES of children against candidates, from files of their weights and features.
@@ -134,37 +118,24 @@ def block_scores(
 
     Args:
         children: ids; candidates: ids.
-        weights: files of all of them; features: likewise.
-        probe: inputs that the features were made of.
-        network: the experiment's network.
-        config: similarities, approximations, alphas, layers, pool.
-        device: where to compute.
+        models: all of them; features: files of theirs.
+        probe: inputs that the features were computed on.
+        config: which scores.
         tracked: says how far it is.
     """
     check_similarities(config.similarities)
     check_approximations(config.approximations, config.alphas)
+    device = models.device
     probe = probe.to(device)
-    thetas = {child: on(device, weights(child)) for child in children}
+    thetas = {child: models.state(child) for child in children}
     represented = {child: stacked(on(device, features(child))) for child in children}
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
-        parent = restored(network, weights(candidate)).to(device)
+        parent = models.restored(candidate)
         backbone = Backbone(parent, probe, layers=features.layers, pool=config.pool)
         theta_p, parent_features = state_of(parent), on(device, features(candidate))
         for child in (child for child in children if child != candidate):
-            rows = pair_scores(
-                backbone,
-                theta_p,
-                thetas[child],
-                change(backbone, theta_p, thetas[child]),
-                probe,
-                represented[child],
-                names=config.similarities,
-                approximations=config.approximations,
-                alphas=config.alphas,
-                parent_features=parent_features,
-                batch_norm=config.batch_norm,
-            )
-            for row in rows:
+            line = Line.between(backbone, theta_p, thetas[child])
+            for row in pair_scores(line, probe, represented[child], config, parent_features):
                 yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import change, on, on_path, restored
+from lineage.networks.restore import Line, Models
 from lineage.progress import Tracked
-from lineage.storage.hdf5 import Weights
-from lineage.types.scoring import Network, Tapping
+from lineage.types.scoring import Tapping
 
 State = dict[str, Tensor]
 
@@ -17,26 +15,28 @@ State = dict[str, Tensor]
 def path_features(
     children: Sequence[str],
     candidates: Sequence[str],
-    weights: Weights,
+    models: Models,
     probe: Tensor,
-    network: Network,
     config: Tapping,
     alpha: float,
     *,
-    device: torch.device,
     tracked: Tracked,
 ) -> Iterator[tuple[str, str, State]]:
-    """(child, candidate, features of each layer at alpha) of every pair; arguments as in `block_scores`."""
-    probe = probe.to(device)
-    thetas = {child: on(device, weights(child)) for child in children}
+    """(child, candidate, features of each layer at alpha) of every pair.
+
+    Args:
+        children: ids; candidates: ids.
+        models: all of them.
+        probe: inputs.
+        config: which features.
+        alpha: how far from the candidate to the child.
+        tracked: says how far it is.
+    """
+    probe = probe.to(models.device)
+    thetas = {child: models.state(child) for child in children}
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
-        parent = restored(network, weights(candidate)).to(device)
+        parent = models.restored(candidate)
         backbone = Backbone(parent, probe, layers=config.layers, pool=config.pool)
-        theta_p = state_of(parent)
         for child, theta_c in thetas.items():
-            delta = change(backbone, theta_p, theta_c)
-            yield (
-                child,
-                candidate,
-                on_path(backbone, theta_p, theta_c, delta, probe, alpha, config.batch_norm),
-            )
+            line = Line.between(backbone, state_of(parent), theta_c)
+            yield child, candidate, line.features(probe, alpha, config.batch_norm)

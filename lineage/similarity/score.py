@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import BATCH_NORM, change
+from lineage.networks.restore import BATCH_NORM, Line
 from lineage.similarity.approximations import APPROXIMATIONS, check_approximations
 from lineage.similarity.inputs import check_networks, first_pass, list_of_names, list_of_numbers
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
 from lineage.similarity.pairs import COLUMNS, State, check_similarities, pair_scores, stacked
+from lineage.types.scoring import Similarity
 
 ALPHAS = (0.1, 0.25, 0.5, 1.0)
 
@@ -79,22 +80,18 @@ def score_pair(
     with first_pass("parent", parent, probe):
         backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
-    delta = change(backbone, theta_p, theta_c)
+    line = Line.between(backbone, theta_p, theta_c)
     _refuse_added_layers(backbone, theta_p, theta_c)
     with torch.no_grad():
         child_features = backbone(theta_p | _fitting(theta_p, theta_c), probe)
-    rows = pair_scores(
-        backbone,
-        theta_p,
-        theta_c,
-        delta,
-        probe,
-        stacked(child_features),
-        names=names,
-        approximations=approximations,
-        alphas=alphas,
+    config = Similarity(
+        similarities=tuple(names),
+        approximations=tuple(approximations),
+        alphas=tuple(alphas),
+        pool=pool,
         batch_norm=batch_norm,
     )
+    rows = pair_scores(line, probe, stacked(child_features), config)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -21,11 +21,12 @@ from torch import Tensor
 
 from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import change
+from lineage.networks.restore import Line
 from lineage.similarity.measures import SIMILARITIES
 from lineage.similarity.pairs import pair_scores, stacked
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import write_table
+from lineage.types.scoring import Similarity
 
 BENCH = pa.schema(
     [
@@ -107,7 +108,7 @@ class Costs:
         )
         self.backbone = Backbone(parent, self.probe, layers=setup["layers"])
         self.theta_p, self.theta_c = state_of(parent), state_of(other)
-        self.delta = change(self.backbone, self.theta_p, self.theta_c)
+        self.line = Line.between(self.backbone, self.theta_p, self.theta_c)
         with torch.no_grad():
             self._features = self.backbone(self.theta_p, self.probe)
             self.child_features = self.backbone(self.theta_c, self.probe)
@@ -120,16 +121,10 @@ class Costs:
 
     def pair(self, names: tuple, approximations: tuple, repeats: int) -> float:
         """Seconds of scoring the pair at one alpha."""
-        choice = {"names": names, "approximations": approximations, "alphas": [0.5]}
+        config = Similarity(similarities=names, approximations=approximations, alphas=(0.5,))
         return median_seconds(
-            lambda: list(
-                pair_scores(
-                    self.backbone, self.theta_p, self.theta_c, self.delta, self.probe, self._child,
-                    parent_features=self._features, **choice,
-                )
-            ),
-            repeats,
-        )  # fmt: skip
+            lambda: list(pair_scores(self.line, self.probe, self._child, config, self._features)), repeats
+        )
 
 
 def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
@@ -141,7 +136,7 @@ def ratios(network: str, setup: dict, repeats: int) -> Iterator[dict]:
         lambda: papers_way(
             costs.backbone,
             costs.theta_p,
-            costs.delta,
+            costs.line.delta,
             costs.probe,
             costs.child_features,
             costs.backbone.layers[-1],
@@ -179,13 +174,12 @@ def score_children(children: int) -> int:
     probe = torch.rand(64, 1, 28, 28)
     backbone = Backbone(parent, probe)
     theta_p = state_of(parent)
+    config = Similarity(similarities=("l1", "cka"), approximations=("path",), alphas=(0.5,))
     for seed in range(children):
         theta_c = state_of(build("fc", seed=seed + 1, **size))
         with torch.no_grad():
             child = stacked(backbone(theta_c, probe))
-        delta = change(backbone, theta_p, theta_c)
-        list(pair_scores(backbone, theta_p, theta_c, delta, probe, child, names=("l1", "cka"),
-                         approximations=("path",), alphas=[0.5]))  # fmt: skip
+        list(pair_scores(Line.between(backbone, theta_p, theta_c), probe, child, config))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

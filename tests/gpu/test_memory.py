@@ -7,6 +7,7 @@ from gpu import switches
 from gpu.networks import SMALL
 from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone, state_of
+from lineage.networks.restore import Models
 from lineage.progress import untracked
 from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
@@ -54,10 +55,12 @@ def scored(tmp_path_factory, device):
         before = torch.cuda.memory_allocated()
         for first in range(0, children, block):
             of_block = [f"c{number}" for number in range(first, min(first + block, children))]
+            models = Models(
+                weights=Weights([folder / "weights.h5"]), network=Network(**NETWORK), device=device
+            )
             rows = block_scores(
-                of_block, [f"p{number}" for number in range(candidates)], Weights([folder / "weights.h5"]),
-                Features([folder / "features.h5"]), probe, Network(**NETWORK),
-                CONFIG, device=device, tracked=untracked,
+                of_block, [f"p{number}" for number in range(candidates)], models,
+                Features([folder / "features.h5"]), probe, CONFIG, tracked=untracked,
             )  # fmt: skip
             for _ in rows:
                 pass

@@ -17,9 +17,10 @@ from lineage.errors import UserError
 from lineage.experiment.conditions import ALL_BLOCKS, of_block
 from lineage.experiment.zoo import Model, Zoo
 from lineage.networks.architectures import build
+from lineage.networks.restore import Models
 from lineage.progress import untracked
 from lineage.results.blocks import evaluated_blocks, fitted_temperature
-from lineage.similarity.blocks import block_scores
+from lineage.similarity.blocks import hybrid_scores
 from lineage.storage.hdf5 import Weights, write_weights
 from lineage.training.hybrids import Hybrids, drawn_sources
 from lineage.types.recipe import Recipe
@@ -131,9 +132,8 @@ def untuned(tmp_path) -> tuple[Weights, dict[str, str], pd.DataFrame, Tensor]:
     write_weights(path, [({"id": "c", "block_sources": json.dumps(of_blocks)}, state)])
     weights = Weights([tmp_path / "sources.h5", path])
     probe = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(9))
-    rows = block_scores(
-        ["c"], SOURCES, weights, probe, network, CONFIG, device=torch.device("cpu"), tracked=untracked
-    )
+    models = Models(weights=weights, network=network, device=torch.device("cpu"))
+    rows = hybrid_scores(["c"], SOURCES, models, probe, CONFIG, tracked=untracked)
     return weights, of_blocks, pd.DataFrame(rows), probe
 
 

@@ -4,6 +4,8 @@ import os
 from collections import OrderedDict
 
 import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -142,7 +144,7 @@ def test_timms_published_weights_fit_the_channels_that_the_network_takes(tmp_pat
         "timm.models._builder.load_state_dict_from_hf",
         lambda *place, **options: torch.load(tmp_path / "resnet18.pth", weights_only=True),
     )
-    net, _ = fresh_with(colour | {"channels": 1}, weights="hub")
+    net, _ = fresh_with(replace(colour, channels=1), weights="hub")
     assert torch.equal(net.layer1[0].conv1.weight, state["layer1.0.conv1.weight"])
     torch.testing.assert_close(net.conv1.weight, state["conv1.weight"].sum(1, keepdim=True))
     assert net.fc.out_features == 3

@@ -1,4 +1,5 @@
 import os
+from functools import cache
 from pathlib import Path
 
 from lineage.data.source_files import source_files
@@ -82,3 +83,42 @@ def child_weights(wildcards):
 def candidate_weights(wildcards):
     """The files of the candidates' weights."""
     return PATHS[wildcards.experiment].weights(candidates_of(wildcards))
+
+
+def root_of(wildcards):
+    """The root model."""
+    return ZOOS[wildcards.experiment].model(wildcards.root)
+
+
+def models_of(wildcards):
+    """Ids of a setting's candidates and children."""
+    children = ZOOS[wildcards.experiment].children(wildcards.setting)
+    return [*candidates_of(wildcards), *ids_of(children)]
+
+
+def path_features_of(wildcards):
+    """The files of a setting's features on the path, where its detectors look at them."""
+    if not experiment_of(wildcards).detector.alpha:
+        return []
+    return PATHS[wildcards.experiment].blocks(
+        "path_features", "features.h5", wildcards.setting
+    )
+
+
+def detector_settings(wildcards):
+    """How a detector is built and trained."""
+    return params.detector_of(experiment_of(wildcards).detector, wildcards.form)
+
+
+@cache
+def evaluated_settings(experiment):
+    """What the evaluation knows of an experiment's settings."""
+    return params.evaluated_settings(ZOOS[experiment], EXPERIMENTS[experiment])
+
+
+def predictions_of(wildcards):
+    """The files of all that an experiment's detectors predict."""
+    files = PATHS[wildcards.experiment]
+    return files.detectors("predictions.parquet") + files.transfers(
+        "predictions.parquet"
+    )

@@ -1,34 +1,8 @@
-from functools import cache
+
 
 from lineage.results.methods import DETECTOR, DETECTORS
 
 METHODS = DETECTORS | {paths.UNSEEN_PARENTS: DETECTOR}
-
-
-def models_of(wildcards):
-    """Ids of a setting's candidates and children."""
-    children = ZOOS[wildcards.experiment].children(wildcards.setting)
-    return [*candidates_of(wildcards), *ids_of(children)]
-
-
-def path_features_of(wildcards):
-    """The files of a setting's features on the path, where its detectors look at them."""
-    if not experiment_of(wildcards).detector.alpha:
-        return []
-    return PATHS[wildcards.experiment].blocks(
-        "path_features", "features.h5", wildcards.setting
-    )
-
-
-def detector_settings(wildcards):
-    """How a detector is built and trained."""
-    return params.detector_of(experiment_of(wildcards).detector, wildcards.form)
-
-
-@cache
-def evaluated_settings(experiment):
-    """What the evaluation knows of an experiment's settings."""
-    return params.evaluated_settings(ZOOS[experiment], EXPERIMENTS[experiment])
 
 
 rule detector:

@@ -1,11 +1,6 @@
 from lineage.experiment.config import weight_files
 
 
-def root_of(wildcards):
-    """The root model."""
-    return ZOOS[wildcards.experiment].model(wildcards.root)
-
-
 rule pretrain:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards).roots.data),

@@ -9,14 +9,6 @@ TABLES_OF_REPORT = [
 ]
 
 
-def predictions_of(wildcards):
-    """The files of all that an experiment's detectors predict."""
-    files = PATHS[wildcards.experiment]
-    return files.detectors("predictions.parquet") + files.transfers(
-        "predictions.parquet"
-    )
-
-
 rule evaluate:
     input:
         scores=lambda wildcards: [

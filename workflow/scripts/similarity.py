@@ -1,6 +1,7 @@
 """Scores one block of children against every candidate."""
 
 from lineage.jobs.stage import stage
+from lineage.networks.restore import Models
 from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, read_probe
 from lineage.storage.parquet import write_table
@@ -11,11 +12,11 @@ with stage(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
     features = Features([snakemake.input.child_features, *snakemake.input.candidate_features])
-    network = Network.of(params.network)
+    models = Models(weights=weights, network=Network.of(params.network), device=run.device)
     _, probe = read_probe(snakemake.input.probe)
     rows = block_scores(
-        params.children, params.candidates, weights, features, probe, network, Similarity.of(params.similarity),
-        device=run.device, tracked=run.tracked,
+        params.children, params.candidates, models, features, probe, Similarity.of(params.similarity),
+        tracked=run.tracked,
     )  # fmt: skip
     scores = [{"experiment": wildcards.experiment, "setting": wildcards.setting} | row for row in rows]
     write_table(snakemake.output.scores, scores, SCORES, SCORES.names[:-1])
