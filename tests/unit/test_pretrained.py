@@ -2,10 +2,9 @@
 
 import os
 from collections import OrderedDict
-
-import numpy as np
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file

@@ -1,5 +1,3 @@
-
-
 from lineage.results.methods import DETECTOR, DETECTORS
 
 METHODS = DETECTORS | {paths.UNSEEN_PARENTS: DETECTOR}
