@@ -9,7 +9,7 @@ from lineage.relation.direction import Reading
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
 
-FORMAT = 1
+FORMAT = 2
 """The version of the report's layout."""
 
 
