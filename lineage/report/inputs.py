@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from lineage.results.folders import EVALUATED, SUMMARIES, experiments_in
 from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
+from lineage.storage.folders import EVALUATED, SUMMARIES, experiments_in
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, ancestor_in, with_count
 from lineage.results.claims import GENERATIONS, NETWORK, claims_table, means
-from lineage.results.folders import experiments_in
 from lineage.results.names import number_in
 from lineage.storage.atomic import written_whole
+from lineage.storage.folders import experiments_in
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS, RUN
 

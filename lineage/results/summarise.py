@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from lineage.errors import UserError
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
-from lineage.results.folders import EVALUATED, SUMMARIES, experiments_in
 from lineage.results.methods import BASELINE, DETECTOR, method_of
 from lineage.results.run_facts import run_facts
+from lineage.storage.folders import EVALUATED, SUMMARIES, experiments_in
 from lineage.storage.parquet import read_table, read_tables, write_table
 from lineage.storage.schemas import CALIBRATION, HISTORY, OUTCOMES, PREDICTIONS, SCORES
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from lineage.errors import UserError
-from lineage.experiment.config import architectures, checked, experiments_of, weight_files
+from lineage.experiment.checks import architectures
+from lineage.experiment.config import checked, experiments_of, weight_files
 from lineage.experiment.zoo import Zoo
 from lineage.types.recipe import Recipe
 from lineage.types.scoring import Data
