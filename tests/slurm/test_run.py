@@ -60,7 +60,7 @@ def test_memory_and_time_are_those_of_the_rules(asked):
 
 def test_gpu_jobs_ask_for_one_gpu_in_the_gpu_partition_and_others_for_none(asked):
     rules = {record["rule_name"] for _, record in asked}
-    assert rules == ON_GPU | {"evaluate"}
+    assert rules == ON_GPU | {"probe", "evaluate"}
     for job, record in asked:
         if record["rule_name"] in ON_GPU:
             assert (job["TresPerJob"], job["Partition"]) == ("gres:gpu:1", "gpu")
