@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 from scipy.optimize import nnls
 from small_networks import ROOTS, child_of
 
+from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
 from lineage.auditing.report.build import claim_of, margin_of
 from lineage.auditing.stages.candidates import Candidate
@@ -18,6 +19,7 @@ from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Verdict, Word, decide, withheld
 from lineage.checkpoints.find import Source
+from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.relation.layers import State
 from lineage.relation.matching import match
@@ -238,3 +240,24 @@ def test_the_margin_is_between_the_parent_and_the_next():
     assert margin_of(candidates, parent=None).best == "b"
     assert margin_of(candidates[:1], parent=None).runner_up is None
     assert margin_of(candidates[2:], parent=None) is None
+
+
+def test_pairs_that_cannot_be_tested_alone_are_left_to_the_audit_of_their_child(folder, tmp_path):
+    paths = {path.stem: str(path) for path in folder.glob("*.safetensors")}
+    (tmp_path / "broken.npz").write_text("<html>")
+    paths |= {"broken": str(tmp_path / "broken.npz"), "lost": str(tmp_path / "lost.npz")}
+    said: list[str] = []
+    pairs = [("child", "p2"), ("child", "broken"), ("lost", "p2")]
+    found = pair_tests.tested_pairs(paths, pairs, NO_CACHE, said.append)
+    assert {child: list(tests) for child, tests in found.items()} == {"child": ["p2"]}
+    assert [line.partition(":")[0] for line in said] == ["child and broken", "lost and p2"]
+
+
+def test_a_model_that_its_file_does_not_hold_is_an_error_whether_or_not_the_file_is_in_the_cache(
+    folder, tmp_path
+):
+    cache, path = DigestCache(tmp_path), str(folder / "p0.safetensors")
+    for _ in range(2):
+        with pytest.raises(UserError, match="holds no model 'x'"):
+            pair_tests.digests_of(f"{path}::x", cache)
+        pair_tests.digests_of(path, cache)
