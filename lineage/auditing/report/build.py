@@ -1,22 +1,23 @@
 """Writes down what an audit found, on which inputs, and with which versions."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 
 from lineage.auditing.audit import Audit, Settings
-from lineage.auditing.claims import claim_of
+from lineage.auditing.report.claims import claim_of
 from lineage.auditing.report.headline import headline_of
+from lineage.auditing.report.margin import margin_of
 from lineage.auditing.report.types import (
     AuditReport,
     CandidateReport,
     ChildReport,
-    Margin,
     MatrixTest,
     ProbeReport,
     UnrelatedReport,
 )
-from lineage.auditing.stages.candidates import Candidate, Relative
+from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.relating import Place
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.relation.matching import MatchedBy
 from lineage.relation.relations import Related
@@ -45,7 +46,7 @@ def report_of(
         key=lambda found: (places.get(found.id, len(places)), found.log10_p, -(found.z or 0)),
     )
     evidence = {found.id: found for found in audit.evidence}
-    relatives = {relative.id: relative for relative in audit.relatives}
+    found_at = {place.id: place for place in audit.places}
     related = {found.id: found for found in verdict.relatives}
     return AuditReport(
         verdict=verdict.word,
@@ -64,7 +65,7 @@ def report_of(
         decided_by=verdict.decided_by,
         reason=verdict.reason,
         helps=verdict.helps,
-        margin=margin_of(ranked, verdict, {id: found.comparison.distance for id, found in relatives.items()}),
+        margin=margin_of(ranked, verdict, {id: place.distance for id, place in found_at.items()}),
         claimed=claim_of(audit.settings.claimed, verdict, ranked, audit.refused, audit.settings.alpha),
         child=ChildReport(
             path=child.path,
@@ -75,7 +76,7 @@ def report_of(
             left_out=child.digest.left_out,
         ),
         candidates=[
-            _candidate(found, evidence.get(found.id), relatives.get(found.id), related.get(found.id))
+            _candidate(found, evidence.get(found.id), found_at.get(found.id), related.get(found.id))
             for found in ranked
         ],
         unrelated=[
@@ -104,30 +105,11 @@ def report_without_verdict(path: str, reason: str, *, settings: Settings, id: st
     return AuditReport(
         verdict=verdict.word,
         headline=headline_of(path, verdict, 0),
-        family=[],
-        closest=None,
-        copies=[],
-        relation=None,
-        probability=None,
-        bound=None,
-        parent=None,
-        parents={},
-        p_value=None,
-        log10_p=None,
         alpha=settings.alpha,
         decided_by=verdict.decided_by,
         reason=reason,
-        helps=verdict.helps,
-        margin=None,
         claimed=claim_of(settings.claimed, verdict, [], {}, settings.alpha),
         child=ChildReport(path=path, format="", tensors=0, testable=[], untestable={}, left_out={}),
-        candidates=[],
-        unrelated=[],
-        layers=[],
-        mixture=None,
-        refused={},
-        notes=[],
-        inputs={},
         config=_config(settings, None),
         versions=versions(),
         id=id,
@@ -139,42 +121,12 @@ def _config(settings: Settings, others: Mapping[str, object] | None) -> dict[str
     return of_settings | dict(others or {})
 
 
-def margin_of(
-    candidates: Sequence[Candidate], verdict: Verdict, distances: Mapping[str, float]
-) -> Margin | None:
-    """How far the closest candidate is from the next and the farthest of the family, and from the most similar outside.
-
-    Args:
-        candidates: all that could be read; verdict: on the child.
-        distances: of the weights, by id, of the candidates that were compared.
-
-    Returns:
-        None without a family.
-    """
-    if verdict.closest is None:
-        return None
-    others = [id for id in verdict.family if id in distances and id not in (verdict.closest, *verdict.copies)]
-    farthest = max(others, key=distances.__getitem__, default=None)
-    zs = {candidate.id: candidate.z for candidate in candidates if candidate.z is not None}
-    outside = max(zs.keys() - set(verdict.family), key=zs.__getitem__, default=None)
-    return Margin(
-        distance=distances.get(verdict.closest),
-        next=others[0] if others else None,
-        next_distance=distances[others[0]] if others else None,
-        farthest=farthest,
-        farthest_distance=distances[farthest] if farthest else None,
-        z=zs.get(verdict.closest),
-        outside=outside,
-        outside_z=zs[outside] if outside else None,
-    )
-
-
 INDEPENDENT = "no more like the child than a random order of neurons would be"
 UNTESTED = "has no matrix of hidden neurons in common with the child"
 
 
 def _candidate(
-    candidate: Candidate, evidence: Evidence | None, relative: Relative | None, related: Related | None
+    candidate: Candidate, evidence: Evidence | None, place: Place | None, related: Related | None
 ) -> CandidateReport:
     matching = candidate.matching
     independent = INDEPENDENT if candidate.tests else UNTESTED
@@ -185,6 +137,9 @@ def _candidate(
         relation=related.relation if related else None,
         probability=related.probability if related else None,
         bound=related.bound if related else None,
+        share_lost=place.estimate.share if place else None,
+        share_lost_least=place.estimate.least if place else None,
+        share_lost_most=place.estimate.most if place else None,
         decided_by=related.decided_by if related else "order of neurons",
         reason=related.reason if related else independent,
         hints=[],
@@ -194,7 +149,7 @@ def _candidate(
         z=candidate.z,
         tested=len(candidate.tests),
         coverage=evidence.coverage if evidence else None,
-        distance=relative.comparison.distance if relative else None,
+        distance=place.distance if place else None,
         tests={
             name: MatrixTest(
                 rows=test.rows,

@@ -1,7 +1,7 @@
 """The report of an audit as types; `to_dict` gives what the JSON holds, key by key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum, StrEnum
 
 from lineage.auditing.stages.verdict import Word
@@ -28,12 +28,12 @@ class MatrixTest:
 class CandidateReport:
     """What was found of one candidate.
 
-    log10_p, p_value: its own, for at least two dependent matrices; conformal_p: share of all networks that look at
-    least as related; z: mean over the tested matrices; coverage: share of the testable weights that depend on it;
-    distance: ‖child − candidate‖ / ‖candidate‖ over the backbone's matrices; relation: what it is to the child, with
-    its probability; bound: the child branched off within this share of its own change from it; decided_by, reason:
-    of the relation; hints: what counters in the files suggest, which is no evidence; tests: by the child's name of
-    each matrix. None: not computed for this candidate.
+    relation: what it is to the child, with its probability; bound: the child branched off within this share of its
+    own change from it; share_lost and its interval: see `lineage.relation.direction`; decided_by, reason: of the
+    relation; hints: what counters in the files suggest, which is no evidence; log10_p, p_value: its own, for at least
+    two dependent matrices; conformal_p: share of all networks that look at least as related; z: mean over the tested
+    matrices; coverage: share of the testable weights that depend on it; distance: ‖child − candidate‖ / ‖candidate‖
+    over the backbone's matrices; tests: by the child's name of each matrix. None: not computed for this candidate.
     """
 
     id: str
@@ -42,6 +42,9 @@ class CandidateReport:
     relation: Relation | None
     probability: float | None
     bound: float | None
+    share_lost: float | None
+    share_lost_least: float | None
+    share_lost_most: float | None
     decided_by: str
     reason: str
     hints: Sequence[str]
@@ -144,30 +147,30 @@ class AuditReport:
     format: int = FORMAT
     verdict: Word
     headline: str
-    family: Sequence[str]
-    closest: str | None
-    copies: Sequence[str]
-    relation: Relation | None
-    probability: float | None
-    bound: float | None
-    parent: str | None
-    parents: Mapping[str, float]
-    p_value: float | None
-    log10_p: float | None
+    family: Sequence[str] = ()
+    closest: str | None = None
+    copies: Sequence[str] = ()
+    relation: Relation | None = None
+    probability: float | None = None
+    bound: float | None = None
+    parent: str | None = None
+    parents: Mapping[str, float] = field(default_factory=dict)
+    p_value: float | None = None
+    log10_p: float | None = None
     alpha: float
     decided_by: str
     reason: str
-    helps: Sequence[str]
-    margin: Margin | None
-    claimed: Claim | None
+    helps: Sequence[str] = ()
+    margin: Margin | None = None
+    claimed: Claim | None = None
     child: ChildReport
-    candidates: Sequence[CandidateReport]
-    unrelated: Sequence[UnrelatedReport]
-    layers: Sequence[LayerOrigin]
-    mixture: Mixture | None
-    refused: Mapping[str, str]
-    notes: Sequence[str]
-    inputs: Mapping[str, str]
+    candidates: Sequence[CandidateReport] = ()
+    unrelated: Sequence[UnrelatedReport] = ()
+    layers: Sequence[LayerOrigin] = ()
+    mixture: Mixture | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, object]
     versions: Mapping[str, str]
     probe: ProbeReport | None = None
@@ -181,7 +184,7 @@ class AuditReport:
 
 def _plain(value: object) -> object:
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {known.name: _plain(getattr(value, known.name)) for known in fields(value)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

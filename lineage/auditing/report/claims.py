@@ -1,46 +1,16 @@
-"""A claimed parent: its id is checked before anything is computed, and later the claim against the verdict."""
+"""A claimed parent beside the verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from scipy.special import gammaln
 
 from lineage.auditing.report.types import Claim, ClaimState
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.verdict import Verdict
-from lineage.checkpoints.find import Source, id_of
-from lineage.checkpoints.read import MEMBER, open_models
-from lineage.errors import UserError
+from lineage.checkpoints.read import MEMBER
 from lineage.relation.permutation_test import combined
 from lineage.relation.relations import Relation
-
-SHOWN = 3
-"""Ids that an error names."""
-
-
-def check_claimed(claimed: str, candidates: Sequence[Source], *, follow: bool) -> None:
-    """Sees that a claimed parent is among the candidates; only a file that may hold it is opened.
-
-    Raises:
-        UserError: if it is not; with ids that are spelt almost alike.
-    """
-    known: list[str] = []
-    for source in candidates:
-        if claimed == source.id or claimed.startswith(f"{source.id}{MEMBER}"):
-            try:
-                models = open_models(source.path, inside=source.inside, follow=follow)
-            except UserError:
-                return  # the audit leaves this candidate out, and says why
-            known += [id_of(source, model.name, is_alone=len(models) == 1) for model in models]
-        else:
-            known.append(source.id)
-    if claimed in known:
-        return
-    folded = {id.casefold(): id for id in known}
-    near = [folded[match] for match in get_close_matches(claimed.casefold(), folded, n=SHOWN)]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the candidates are {_some(known)}"
-    raise UserError(f"claimed: expected the id of a candidate, got {claimed!r}; {hint}")
 
 
 def claim_of(
@@ -116,9 +86,3 @@ def least_p(candidate: Candidate) -> float:
     """log10 of the smallest p-value that the matrices in common could give: 1/n! each, for n rows."""
     floors = [-float(gammaln(test.rows + 1)) / math.log(10) for test in candidate.tests.values()]
     return combined(floors)
-
-
-def _some(ids: Sequence[str]) -> str:
-    """The first ids, and how many more there are."""
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return f"{', '.join(ids[:SHOWN])}{more}"
