@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
-from lineage.auditing.stages.evidence import evidence_of, is_same
+from lineage.auditing.stages.describing import places_of
+from lineage.auditing.stages.evidence import evidence_of
 from lineage.auditing.stages.layers import layer_origins
-from lineage.auditing.stages.relating import Place, relate
+from lineage.auditing.stages.relating import Direction, Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
 from lineage.auditing.stages.verdict import Evidence, Verdict, decide, unless_incomplete, withheld
 from lineage.checkpoints.find import Source
@@ -27,11 +28,13 @@ from lineage.relation.mixture import Mixture
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a claimed parent."""
+    """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a
+    claimed parent; direction: the model of direction."""
 
     alpha: float = 0.01
     follow: bool = False
     claimed: str = ""
+    direction: Direction = estimated
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -95,15 +98,7 @@ def audit_sources(
 
     relatives = compare_relatives(child, tested.candidates, limit, Opener(follow=settings.follow), tracked)
     mixture = mixture_of(child, relatives)
-    places = [
-        Place(
-            relative=relative,
-            estimate=estimated(relative.comparison.matrices),
-            is_same=is_same(child.backbone, relative.comparison.unchanged),
-        )
-        for relative in relatives
-    ]
-
+    places = places_of(child, relatives)
     merged = mixture.parents if mixture and mixture.is_merge else {}
     evidence = []
     if contradicting := dependent_of(outside.candidates, settings.alpha):
@@ -112,7 +107,8 @@ def audit_sources(
         evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, limit)
         untested = [candidate.id for candidate in tested.candidates if not candidate.tests]
         verdict = unless_incomplete(
-            decide(evidence, relate(places), merged, settings.alpha), [*tested.refused, *untested]
+            decide(evidence, relate(places, settings.direction), merged, settings.alpha),
+            [*tested.refused, *untested],
         )
     return Audit(
         settings=settings,
