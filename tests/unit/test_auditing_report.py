@@ -16,6 +16,7 @@ from lineage.auditing.report.headline import headline_of, within
 from lineage.auditing.report.summary import closing_lines, write_summary
 from lineage.auditing.report.terminal import print_report
 from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.relating import Place
 from lineage.auditing.stages.verdict import EXIT_CODES, Verdict, Word
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
@@ -152,21 +153,29 @@ def test_the_least_p_of_two_matrices_of_n_rows_is_one_over_n_factorial():
     assert least_p(candidate("p", rows=7)) == pytest.approx(-math.log10(math.factorial(7)))
 
 
+def place(name: str, distance: float) -> Place:
+    return Place(id=name, similarity=0.5, tests=2, distance=distance)
+
+
 def test_the_margin_is_to_the_next_the_farthest_and_the_most_similar_outside():
+    """With shares of 0, 0.75 and 0.36 the child made all, half and 0.8 of the changes of 0.1, 1 and 0.5."""
     candidates = [
         candidate(name, z) for name, z in {"a": 9.0, "b": 8.0, "c": 7.0, "x": 1.0, "y": 0.5}.items()
     ]
-    found = verdict(Word.FAMILY, family=["a", "b", "c"], closest="a")
-    margin = margin_of(candidates, found, {"a": 0.1, "b": 0.5, "c": 0.4})
-    assert (margin.distance, margin.next, margin.next_distance) == (0.1, "b", 0.5)
-    assert (margin.farthest, margin.farthest_distance) == ("b", 0.5)
+    shares = {"a": 0.0, "c": 0.36, "b": 0.75}
+    relatives = [related(name, Relation.UNDETERMINED, share=share) for name, share in shares.items()]
+    found = verdict(Word.FAMILY, family=["a", "c", "b"], closest="a", relatives=relatives)
+    margin = margin_of(candidates, found, {"a": place("a", 0.1), "b": place("b", 1.0), "c": place("c", 0.5)})
+    assert (margin.parted, margin.next, margin.next_parted) == (0.1, "c", pytest.approx(0.4))
+    assert (margin.farthest, margin.farthest_parted) == ("b", pytest.approx(0.5))
     assert (margin.z, margin.outside, margin.outside_z) == (9.0, "x", 1.0)
 
 
 def test_a_copy_of_the_closest_is_not_the_next():
     candidates = [candidate(name) for name in "abc"]
-    found = verdict(Word.SAME, family=["a", "b", "c"], closest="a", copies=["b"])
-    margin = margin_of(candidates, found, {"a": 0.0, "b": 0.0, "c": 0.4})
+    relatives = [related(name, Relation.UNDETERMINED, share=0.0) for name in "abc"]
+    found = verdict(Word.SAME, family=["a", "b", "c"], closest="a", copies=["b"], relatives=relatives)
+    margin = margin_of(candidates, found, {name: place(name, 0.4) for name in "abc"})
     assert (margin.next, margin.farthest, margin.outside) == ("c", "c", None)
     assert margin_of(candidates, NONE, {}) is None
 

@@ -65,7 +65,7 @@ def report_of(
         decided_by=verdict.decided_by,
         reason=verdict.reason,
         helps=verdict.helps,
-        margin=margin_of(ranked, verdict, {id: place.distance for id, place in found_at.items()}),
+        margin=margin_of(ranked, verdict, found_at),
         claimed=claim_of(audit.settings.claimed, verdict, ranked, audit.refused, audit.settings.alpha),
         child=ChildReport(
             path=child.path,

@@ -78,7 +78,7 @@ def _of_independent(found: Candidate, verdict: Verdict, limit: float) -> tuple[C
         return ClaimState.UNDETERMINED, "it has too few neurons in common with the child for any evidence"
     return (
         ClaimState.CONTRADICTED,
-        f"it is independent of the child (log10 p {found.log10_p:.1f}), unless neurons were reordered on purpose",
+        f"it is independent of the child (log10 p {found.log10_p:.1f}), unless neurons were reordered",
     )
 
 

@@ -92,14 +92,14 @@ def _of_margin(margin: Margin | None) -> str:
     if margin is None:
         return ""
     parts = []
-    if margin.distance is not None:
-        parts.append(f"distance {margin.distance:.3f}")
+    if margin.parted is not None:
+        parts.append(f"the child changed by {margin.parted:.3f} since they parted")
     if margin.next is not None:
-        parts.append(f"next {margin.next} with {margin.next_distance:.3f}")
+        parts.append(f"next {margin.next} with {margin.next_parted:.3f}")
     if margin.farthest not in (None, margin.next):
-        parts.append(f"farthest {margin.farthest} with {margin.farthest_distance:.3f}")
+        parts.append(f"farthest {margin.farthest} with {margin.farthest_parted:.3f}")
     if margin.outside is not None:
-        parts.append(f"z {margin.z:.1f}, outside the family {margin.outside} with {margin.outside_z:.1f}")
+        parts.append(f"z {margin.z:.1f}, outside the family at most {margin.outside_z:.1f}")
     return f" ({'; '.join(parts)})" if parts else ""
 
 

@@ -86,15 +86,16 @@ class UnrelatedReport:
 class Margin:
     """How far the closest candidate is from others.
 
-    distance: of the closest's weights from the child's; next, farthest: of the family, with their distances;
-    z: the closest's; outside, outside_z: the most similar candidate that is not of the family. None: there is none.
+    parted: how much the child changed since it and the closest parted, ‖change‖ / ‖weights‖; next, farthest: of the
+    family, with the same; z: the closest's; outside, outside_z: the most similar candidate that is not of the family.
+    None: there is none.
     """
 
-    distance: float | None
+    parted: float | None
     next: str | None
-    next_distance: float | None
+    next_parted: float | None
     farthest: str | None
-    farthest_distance: float | None
+    farthest_parted: float | None
     z: float | None
     outside: str | None
     outside_z: float | None
