@@ -55,11 +55,11 @@ def tested(child, sources):
 
 def candidate(name: str, log10_ps: list[float], zs: list[float] | None = None) -> Candidate:
     tests = {
-        f"w{number}": RowTest(rows=64, similarity=0.1, z=z, matches=1, log10_p=p)
+        f"w{number}": RowTest(rows=64, similarity=0.1, change=1.3, z=z, matches=1, log10_p=p)
         for number, (p, z) in enumerate(zip(log10_ps, zs or [-p for p in log10_ps], strict=True))
     }
     return Candidate(
-        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, matching=match({}, {}),
+        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, copy_key=name, matching=match({}, {}),
         tests=tests, notes=[],
     )  # fmt: skip
 
