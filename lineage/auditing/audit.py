@@ -4,11 +4,10 @@ First every candidate's digest is tested against the child's, one at a time; the
 of it are opened, and compared tensor by tensor.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.evidence import evidence_of, is_same
@@ -91,9 +90,11 @@ def audit_sources(
         raise UserError(
             next(iter(refused.values()), f"{child_path}: is the only candidate for itself; give others")
         )
-    limit = math.log10(settings.alpha / len(tested.candidates))
+    level = Level.over(tested.candidates, settings.alpha)
 
-    relatives = compare_relatives(child, tested.candidates, limit, Opener(follow=settings.follow), tracked)
+    relatives = compare_relatives(
+        child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
+    )
     mixture = mixture_of(child, relatives)
     places = [
         Place(
@@ -109,8 +110,8 @@ def audit_sources(
     if contradicting := dependent_of(outside.candidates, settings.alpha):
         verdict = withheld(contradicting.id)
     else:
-        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, limit)
-        verdict = decide(evidence, relate(places), merged, settings.alpha)
+        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, level.limit)
+        verdict = decide(evidence, relate(places), merged, level)
     return Audit(
         settings=settings,
         child=child,
@@ -121,7 +122,7 @@ def audit_sources(
         mixture=mixture,
         evidence=evidence,
         verdict=verdict,
-        layers=layer_origins(child, tested.candidates, relatives, verdict.closest, limit),
+        layers=layer_origins(child, tested.candidates, relatives, verdict.closest, level.limit),
     )
 
 
@@ -130,4 +131,4 @@ def dependent_of(unrelated: Sequence[Candidate], alpha: float) -> Candidate | No
     if not unrelated:
         return None
     most = min(unrelated, key=lambda candidate: candidate.log10_p)
-    return most if most.log10_p <= math.log10(alpha / len(unrelated)) else None
+    return most if most.log10_p <= Level.over(unrelated, alpha).limit else None

@@ -82,15 +82,15 @@ def combined(log10_ps: Collection[float], at_least: int = 2) -> float:
 def beyond_a_fixed_part(tests: Mapping[str, RowTest], unmoved: Container[str]) -> float:
     """log10 of a p-value for more than a fixed part that both networks hold: the network of a loss, constants.
 
-    At least two layers are dependent and, where layers differ between the networks, at least one of those. So the
-    p-value is valid whatever part is the same in both, if nothing else depends on the other network.
+    At least two layers are dependent and, where some layers are the same in both and others differ, at least one of
+    those that differ. So the p-value is valid whatever part is the same, if the rest is independent.
 
     Args:
         tests: by layer; unmoved: the layers that are the same in both.
     """
     moved = [test.log10_p for name, test in tests.items() if name not in unmoved]
     every = combined([test.log10_p for test in tests.values()])
-    return max(every, combined(moved, at_least=1)) if moved else every
+    return max(every, combined(moved, at_least=1)) if 0 < len(moved) < len(tests) else every
 
 
 def conformal_p_values(scores: Sequence[float]) -> list[float | None]:

@@ -188,7 +188,9 @@ def order_of(traits: np.ndarray) -> float:
     for distance in range(1, min(count // 2, FARTHEST) + 1):
         ratio = np.square(ranks[:, distance:] - ranks[:, :-distance]).mean(1).min() / 4
         rows = count - distance + 1
-        shape = 5 * rows * (rows + 1) * (rows - 1) ** 2 / (2 * (rows - 2) * (5 * rows**2 - 2 * rows - 9)) - 0.5
+        shape = (
+            5 * rows * (rows + 1) * (rows - 1) ** 2 / (2 * (rows - 2) * (5 * rows**2 - 2 * rows - 9)) - 0.5
+        )
         least = min(least, float(np.log(max(betainc(shape, shape, min(ratio, 1.0)), 1e-300))))
     return -float(ndtri_exp(least)) if least < 0 else 0.0
 

@@ -53,12 +53,18 @@ class Candidate:
             return 0.0
         return beyond_a_fixed_part(self.tests, self.unmoved)
 
-    def shared_fixed_part(self, limit: float) -> Mapping[str, Reason]:
-        """The matrices that are the same in both, where they are all that is dependent at log10 p ≤ limit."""
+    def no_evidence(self, limit: float) -> dict[str, Reason]:
+        """The tested matrices that look dependent but are no evidence, and why.
+
+        Args:
+            limit: log10 p at most this is dependence, over all candidates.
+        """
+        if not self.is_evidence:
+            return dict.fromkeys(self.tests, Reason.LONE)
         shared = combined([test.log10_p for test in self.tests.values()])
-        if self.log10_p <= limit or shared > limit:
+        if shared > limit or self.log10_p <= limit:
             return {}
-        return dict.fromkeys((name for name in self.tests if name in self.unmoved), Reason.FIXED_PART)
+        return {name: Reason.FIXED_PART for name in self.tests if name in self.unmoved}
 
     @cached_property
     def z(self) -> float | None:
