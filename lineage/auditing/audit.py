@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
-from lineage.auditing.stages.evidence import evidence_of, is_same
+from lineage.auditing.stages.describing import places_of
+from lineage.auditing.stages.evidence import evidence_of
 from lineage.auditing.stages.layers import layer_origins
-from lineage.auditing.stages.relating import Place, relate
+from lineage.auditing.stages.relating import Direction, Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
 from lineage.auditing.stages.verdict import Evidence, Verdict, decide, withheld
 from lineage.checkpoints.find import Source
@@ -26,11 +27,13 @@ from lineage.relation.mixture import Mixture
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a claimed parent."""
+    """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a
+    claimed parent; direction: the model of direction."""
 
     alpha: float = 0.01
     follow: bool = False
     claimed: str = ""
+    direction: Direction = estimated
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -96,22 +99,14 @@ def audit_sources(
         child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
     )
     mixture = mixture_of(child, relatives)
-    places = [
-        Place(
-            relative=relative,
-            estimate=estimated(relative.comparison.matrices),
-            is_same=is_same(child.backbone, relative.comparison.unchanged),
-        )
-        for relative in relatives
-    ]
-
+    places = places_of(child, relatives)
     merged = mixture.parents if mixture and mixture.is_merge else {}
     evidence = []
     if contradicting := dependent_of(outside.candidates, settings.alpha):
         verdict = withheld(contradicting.id)
     else:
         evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, level.limit)
-        verdict = decide(evidence, relate(places), merged, level)
+        verdict = decide(evidence, relate(places, settings.direction), merged, level)
     return Audit(
         settings=settings,
         child=child,

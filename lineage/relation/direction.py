@@ -5,12 +5,11 @@ changed since their last common ancestor. 0: the candidate is an ancestor; 1: a 
 Exchanging candidate and child turns each share into 1 − share, and so both ends of the interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from lineage.relation.lost import MatrixChange
 from lineage.relation.relations import Relation
 
 RESOLUTION = 0.35
@@ -18,8 +17,6 @@ RESOLUTION = 0.35
 the largest bound with which a parent is named."""
 LARGEST_SHARE = RESOLUTION**2 / (1 + RESOLUTION**2)
 """The same, as a share."""
-SAMPLES, ERROR = 400, 0.02
-"""Of the bootstrap over matrices, and how often the share may lie beyond either end of the interval."""
 FLOOR = 0.05
 """Half an interval, at least."""
 
@@ -57,41 +54,18 @@ UNKNOWN = Estimate(0.5, 0.0, 1.0)
 """Where nothing shows a direction."""
 
 
-def estimated(changes: Sequence[MatrixChange]) -> Estimate:
-    """The share lost, pooled over matrices, with a bootstrap interval over them.
+def estimated(features: Mapping[str, float]) -> Estimate:
+    """The share lost, from what each lost of the other along the strongest directions of their change.
 
     Args:
-        changes: of a pair's matrices.
+        features: of a pair, see `lineage.relation.lost.pooled`.
 
     Returns:
-        UNKNOWN without a matrix.
+        UNKNOWN without a matrix, or where neither lost anything.
     """
-    if not changes:
-        return UNKNOWN
-    lost = np.array([_weighed(change) for change in changes])
-    chosen = np.random.default_rng(0).integers(len(lost), size=(SAMPLES, len(lost)))
-    least, most = np.quantile(_shares(lost[chosen].sum(1)), [ERROR, 1 - ERROR])
-    share = float(_shares(lost.sum(0)))
-    half = max(FLOOR, share - least, most - share)
-    return Estimate(
-        float(np.clip(share, 0, 1)),
-        float(np.clip(share - half, 0, 1)),
-        float(np.clip(share + half, 0, 1)),
-    )
-
-
-def _weighed(change: MatrixChange) -> list[float]:
-    """Σps and Σs² of both sides."""
-    found = []
-    for side in (change.of_candidate, change.of_child):
-        energies = side.strengths**2
-        found += [float(side.shares @ energies), float(energies.sum())]
-    return found
-
-
-def _shares(sums: np.ndarray) -> np.ndarray:
-    """What the child lost of the candidate, of all that either lost of the other; ½ where neither lost anything."""
-    of_candidate = np.maximum(sums[..., 0] / sums[..., 1], 0)
-    of_child = np.maximum(sums[..., 2] / sums[..., 3], 0)
+    of_candidate, of_child = (max(features.get(f"lost.{end}", 0.0), 0.0) for end in ("candidate", "child"))
     both = of_candidate + of_child
-    return np.where(both > 0, of_candidate / np.maximum(both, 1e-30), 0.5)
+    if both <= 0:
+        return UNKNOWN
+    share = of_candidate / both
+    return Estimate(share, max(0.0, share - FLOOR), min(1.0, share + FLOOR))

@@ -33,7 +33,9 @@ def test_the_share_is_that_of_squared_changes_since_the_common_ancestor(first, s
         sum(float(np.square(network[name] - root[name]).sum()) for name in root if name.startswith("layer"))
         for network in (candidate, child)
     ]
-    assert estimated(changes(candidate, child)).share == pytest.approx(moved[0] / sum(moved), abs=0.08)
+    assert estimated(pooled(changes(candidate, child))).share == pytest.approx(
+        moved[0] / sum(moved), abs=0.08
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -43,7 +45,7 @@ def test_swapping_the_pair_swaps_the_answer(seed, first, second):
     candidate, child = child_of(root, seed, strength=first), child_of(root, seed + 1, strength=second)
     forth, back = changes(candidate, child), changes(child, candidate)
     assert swapped(pooled(forth)) == pytest.approx(pooled(back), rel=1e-6, abs=1e-9)
-    found, reverse = estimated(forth), estimated(back).swapped()
+    found, reverse = estimated(pooled(forth)), estimated(pooled(back)).swapped()
     assert (found.share, found.least, found.most) == pytest.approx(
         (reverse.share, reverse.least, reverse.most), abs=1e-6
     )
@@ -75,7 +77,7 @@ def test_equal_and_small_matrices_show_nothing():
     values = ROOTS["p0"]["layer0.weight"]
     assert measured(values, values) is None
     assert measured(values[:8], values[:8] + 1) is None
-    assert estimated([]) is UNKNOWN
+    assert estimated(pooled([])) is UNKNOWN
 
 
 def test_directions_that_were_taken_away_whole_are_complete_losses():

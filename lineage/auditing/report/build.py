@@ -41,7 +41,7 @@ def report_of(
     verdict, child = audit.verdict, audit.child
     ranked = sorted(audit.candidates, key=lambda candidate: (candidate.log10_p, -(candidate.z or 0)))
     evidence = {found.id: found for found in audit.evidence}
-    places = {place.relative.candidate: place for place in audit.places}
+    places = {place.id: place for place in audit.places}
     relations = {related.id: related for related in verdict.relatives}
     return AuditReport(
         verdict=verdict.word,
@@ -67,7 +67,7 @@ def report_of(
             _candidate(
                 candidate,
                 evidence.get(candidate.id),
-                places.get(candidate),
+                places.get(candidate.id),
                 relations.get(candidate.id),
             )
             for candidate in ranked
@@ -135,13 +135,11 @@ def _candidate(
         z=candidate.z,
         tested=len(candidate.tests),
         coverage=evidence.coverage if evidence else None,
-        distance=place.relative.comparison.distance if place else None,
+        distance=place.distance if place else None,
         relation=related.relation if related else None,
         probability=related.probability if related else None,
         bound=related.bound if related else None,
-        share_lost=place.estimate.share if place else None,
-        share_lost_least=place.estimate.least if place else None,
-        share_lost_most=place.estimate.most if place else None,
+        share_lost=related.share if related else None,
         tests={
             name: MatrixTest(
                 rows=test.rows,

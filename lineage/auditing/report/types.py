@@ -31,7 +31,7 @@ class CandidateReport:
     log10_p, p_value: for at least two dependent matrices; conformal_p: share of all networks that look at least as
     related; z: mean over the tested matrices; coverage: share of the testable weights that depend on it; distance:
     ‖child − candidate‖ / ‖candidate‖ over the backbone's matrices; relation, probability, bound: see
-    `lineage.relation.relations`; share_lost and its interval: see `lineage.relation.direction`; tests: by the child's
+    `lineage.relation.relations`; share_lost: see `lineage.relation.direction`; tests: by the child's
     name of each matrix. None: not computed for this candidate.
     """
 
@@ -49,8 +49,6 @@ class CandidateReport:
     probability: float | None
     bound: float | None
     share_lost: float | None
-    share_lost_least: float | None
-    share_lost_most: float | None
     tests: Mapping[str, MatrixTest]
     matched_by_name: int
     matched_by_order: int

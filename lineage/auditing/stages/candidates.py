@@ -13,7 +13,6 @@ from lineage.relation.matching import Matching
 from lineage.relation.permutation_test import RowTest, beyond_a_fixed_part, combined
 from lineage.relation.sketch import Reason
 
-
 ELSEWHERE = 0.1
 """Share of the testable weights: where both networks have more that the other lacks, and all that they share is the
 same in both, they may share a fixed part and nothing else."""

@@ -4,12 +4,10 @@ The closest is the relative whose line leaves the child's nearest to the child. 
 place, the one that moved least since then is closest: the place itself, if it is among them.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from lineage.auditing.stages.candidates import Relative
 from lineage.relation.direction import Estimate
 from lineage.relation.relations import Related, Relation
 
@@ -21,45 +19,51 @@ PART_OF_BEST = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a relative stands: how far along their change it and the child parted; is_same: only the head differs."""
+    """What is known of a relative, in plain values.
 
-    relative: Relative
-    estimate: Estimate
+    similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
+    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`.
+    """
+
+    id: str
+    similarity: float
+    tests: int
+    distance: float
     is_same: bool = False
-
-    @property
-    def id(self) -> str:
-        """The relative's."""
-        return self.relative.id
-
-    @property
-    def remoteness(self) -> float:
-        """The child's squared change since they parted, and a part of the relative's own."""
-        squared = self.relative.comparison.distance**2
-        return float(squared * (1 - self.estimate.share + OWN * self.estimate.share))
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
-def in_order(places: Sequence[Place]) -> list[Place]:
-    """Relatives, closest first: the same weights, then possible ancestors, descendants, small parts of a merge."""
-    best = max((place.relative.candidate.similarity for place in places), default=0.0)
-    most = max((len(place.relative.tests) for place in places), default=0)
+Direction = Callable[[Mapping[str, float]], Estimate]
+"""How far along their change a relative and the child parted, from its features."""
+
+
+def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
+    """What each relative is to the child, closest first; of several ancestors, the closest may be the parent.
+
+    Closest are the same weights, then what may be an ancestor, descendants, and small parts of a merge.
+
+    Args:
+        places: of a child's relatives.
+        direction: estimates a share from features.
+    """
+    best = max((place.similarity for place in places), default=0.0)
+    most = max((place.tests for place in places), default=0)
+    estimates = {place.id: direction(place.features) for place in places}
 
     def rank(place: Place) -> tuple[bool, bool, bool, float]:
-        is_part = (
-            place.relative.candidate.similarity < PART_OF_BEST * best or len(place.relative.tests) < most / 2
-        )
-        is_descendant = place.estimate.relation is Relation.DESCENDANT
-        return not place.is_same, is_part, is_descendant, place.remoteness
+        estimate = estimates[place.id]
+        is_part = place.similarity < PART_OF_BEST * best or place.tests < most / 2
+        is_descendant = estimate.relation is Relation.DESCENDANT
+        remoteness = place.distance**2 * (1 - estimate.share + OWN * estimate.share)
+        return not place.is_same, is_part, is_descendant, remoteness
 
-    return sorted(places, key=rank)
-
-
-def relate(places: Sequence[Place]) -> list[Related]:
-    """What each relative is to the child, closest first; of several ancestors, the closest may be the parent."""
-    return [_related(place, is_closest=number == 0) for number, place in enumerate(in_order(places))]
+    return [
+        _related(place, estimates[place.id], is_closest=number == 0)
+        for number, place in enumerate(sorted(places, key=rank))
+    ]
 
 
-def _related(place: Place, *, is_closest: bool) -> Related:
+def _related(place: Place, estimate: Estimate, *, is_closest: bool) -> Related:
     if place.is_same:
         return Related(
             id=place.id,
@@ -67,8 +71,9 @@ def _related(place: Place, *, is_closest: bool) -> Related:
             decided_by="order of neurons",
             reason="all tensors but the head are equal to rounding",
             bound=0.0,
+            share=estimate.share,
         )
-    relation = place.estimate.relation
+    relation = estimate.relation
     if relation is Relation.ANCESTOR and is_closest:
         relation = Relation.PARENT
     return Related(
@@ -76,7 +81,8 @@ def _related(place: Place, *, is_closest: bool) -> Related:
         relation=relation,
         decided_by="what each lost of the other",
         reason=REASONS[relation],
-        bound=place.estimate.bound if np.isfinite(place.estimate.bound) else None,
+        bound=estimate.bound if math.isfinite(estimate.bound) else None,
+        share=estimate.share,
     )
 
 
