@@ -54,6 +54,7 @@ bench-detector: $(READY) ## time and memory of training a lineage detector; minu
 
 audit: $(READY) ## every child of config/models.tsv
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s audit.smk
+	@$(RUN)/lineage verdicts
 
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py

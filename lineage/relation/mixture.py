@@ -20,7 +20,6 @@ MOST_LEFT = 0.04
 """What is left of the parts' differences, at most: what rounding and a little training after a merge leave.
 
 1 is left of orthogonal differences."""
-
 EXACT = 0.002
 """What storing a merge in half precision leaves: less than between any networks on their way through training."""
 
