@@ -17,8 +17,8 @@ from lineage.auditing.audit import Settings, audit_sources
 from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.find import Source
 from lineage.families.cases import tree
+from lineage.families.cases.changes import State, changed, matrices
 from lineage.families.cases.lines import Case, Member
-from lineage.families.cases.made import State, changed, matrices
 from lineage.families.plan import Family
 from lineage.index.digest import DigestCache
 from lineage.seeds import seed_of
@@ -82,9 +82,9 @@ class Bench:
         if not member.change:
             return own
         if member not in self._files:
-            other = None if member.other is None else self._state(self._file(member.other))
+            decoy = None if member.decoy is None else self._state(self._file(member.decoy))
             state = changed(
-                self._state(own), member.change, share=member.share, other=other, seed=seed_of(member.id)
+                self._state(own), member.change, share=member.share, decoy=decoy, seed=seed_of(member.id)
             )
             self._files[member] = path = self._scratch / f"{len(self._files)}.safetensors"
             save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
