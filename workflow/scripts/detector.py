@@ -5,7 +5,7 @@ from lineage.detector.file import LineageDetector
 from lineage.detector.predict import predictions
 from lineage.detector.training import TrainingConfig, train_detector
 from lineage.experiment.conditions import UNSEEN, asked_of
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.networks.architectures import seeded
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
@@ -16,7 +16,7 @@ from lineage.types.scoring import Network
 OF_NETWORK = ("inputs", "no_parent", "width", "blocks", "crop", "alpha")
 OF_TRAINING = ("epochs", "patience", "learning_rate", "batch_size")
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     zoo, settings, seed = params.zoo, Detector.of(params.detector), int(wildcards.seed)
     weights, features = Weights(snakemake.input.weights), Features(snakemake.input.features)
