@@ -62,7 +62,7 @@ audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` an
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
 	@$(RUN)/lint-imports --no-cache --no-logo
-	@$(RUN)/snakefmt --check Snakefile audit.smk workflow
+	@$(RUN)/snakefmt --check Snakefile audit.smk families.smk workflow
 	@$(RUN)/snakemake --lint
 
 define make-venv

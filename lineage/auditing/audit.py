@@ -8,29 +8,33 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lineage.auditing.stages.ancestry import Ancestry, nearest_ancestor, precedes, steps_from
-from lineage.auditing.stages.candidates import Candidate, Relative
+from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
+from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.evidence import evidence_of
 from lineage.auditing.stages.layers import layer_origins
+from lineage.auditing.stages.relating import Direction, Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
 from lineage.auditing.stages.verdict import Evidence, Verdict, decide, withheld
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
+from lineage.relation.direction import estimated
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a claimed parent."""
+    """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a
+    claimed parent; direction: the model of direction."""
 
     alpha: float = 0.01
     follow: bool = False
     claimed: str = ""
+    direction: Direction = estimated
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -41,8 +45,8 @@ class Settings:
 class Audit:
     """What each stage found.
 
-    candidates, unrelated: tested; refused: why a source cannot be read, by its id; relatives: compared, most similar
-    first; evidence: of every candidate, empty where the verdict is withheld; layers: of every matrix of the child.
+    candidates, unrelated: tested; refused: why a source cannot be read, by its id; places: of the relatives, most
+    similar first; evidence: of every candidate, empty where the verdict is withheld; layers: of the child's matrices.
     """
 
     settings: Settings
@@ -50,7 +54,7 @@ class Audit:
     candidates: Sequence[Candidate]
     unrelated: Sequence[Candidate]
     refused: dict[str, str]
-    relatives: Sequence[Relative]
+    places: Sequence[Place]
     mixture: Mixture | None
     evidence: Sequence[Evidence]
     verdict: Verdict
@@ -94,26 +98,25 @@ def audit_sources(
 
     relatives = compare_relatives(child, tested.candidates, limit, Opener(follow=settings.follow), tracked)
     mixture = mixture_of(child, relatives)
-
+    places = places_of(child, relatives)
     merged = mixture.parents if mixture and mixture.is_merge else {}
     evidence = []
     if contradicting := dependent_of(outside.candidates, settings.alpha):
         verdict = withheld(contradicting.id)
     else:
-        ancestry = Ancestry() if merged else nearest_ancestor(relatives, precedes, steps_from)
-        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, ancestry, limit)
-        verdict = decide(evidence, merged, settings.alpha)
+        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, limit)
+        verdict = decide(evidence, relate(places, settings.direction), merged, settings.alpha)
     return Audit(
         settings=settings,
         child=child,
         candidates=tested.candidates,
         unrelated=outside.candidates,
         refused=refused,
-        relatives=relatives,
+        places=places,
         mixture=mixture,
         evidence=evidence,
         verdict=verdict,
-        layers=layer_origins(child, tested.candidates, relatives, verdict.parent, limit),
+        layers=layer_origins(child, tested.candidates, relatives, verdict.closest, limit),
     )
 
 

@@ -1,6 +1,6 @@
 """The tests of a child against one candidate: of the order of the rows of their matrices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.read import MEMBER, open_model, open_models
+from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest, row_test
@@ -59,7 +60,10 @@ def digests_of(
         models = open_models(path, inside=inside, follow=follow)
         digests = [digest_of(model) for model in models]
         cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
-    return [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
+    found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
+    if not found:
+        raise UserError(f"{given}: the file holds no model {wanted!r}")
+    return found
 
 
 def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
@@ -73,25 +77,40 @@ def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
 
 
 def tests_of(child: str, candidate: str, cache: DigestCache) -> dict[str, RowTest]:
-    """The tests of one pair alone; both as `FILE` or `FILE::ID`."""
+    """The tests of one pair alone; both as `FILE` or `FILE::ID`.
+
+    Raises:
+        UserError: if either cannot be read, or is a file of several models.
+    """
     opened = open_model(child)
     digest = digest_of_child(opened, cache)
-    (of_candidate,) = digests_of(candidate, cache)
-    return ChildSketches(opened, digest).tests(match(digest.shapes, of_candidate.shapes), of_candidate)
+    digests = digests_of(candidate, cache)
+    if len(digests) > 1:
+        raise UserError(f"{candidate}: holds {len(digests)} models; name one of them, as {digests[0].name}")
+    return ChildSketches(opened, digest).tests(match(digest.shapes, digests[0].shapes), digests[0])
 
 
 def tested_pairs(
-    paths: Mapping[str, str], pairs: Iterable[tuple[str, str]], cache: DigestCache
+    paths: Mapping[str, str],
+    pairs: Iterable[tuple[str, str]],
+    cache: DigestCache,
+    say: Callable[[str], None],
 ) -> dict[str, dict[str, dict]]:
     """The tests of pairs, by child, candidate and tensor, as JSON takes them.
+
+    A pair that cannot be tested alone is left to the audit of its child, which meets its files again.
 
     Args:
         paths: of the models, by id.
         pairs: ids of a child and a candidate.
-        cache: of digests.
+        cache: of digests; say: takes a line on each pair that is left.
     """
     found: dict[str, dict[str, dict]] = {}
     for child, candidate in pairs:
-        tests = tests_of(paths[child], paths[candidate], cache)
-        found.setdefault(child, {})[candidate] = {name: asdict(test) for name, test in tests.items()}
+        try:
+            tests = tests_of(paths[child], paths[candidate], cache)
+        except UserError as error:
+            say(f"{child} and {candidate}: left to the audit of {child}: {error}")
+        else:
+            found.setdefault(child, {})[candidate] = {name: asdict(test) for name, test in tests.items()}
     return found

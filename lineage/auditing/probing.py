@@ -89,7 +89,7 @@ class Prober:
 
 
 def rank_on_probe(audit: Audit, prober: Prober) -> ProbeReport:
-    """The candidates' scores on a probe, largest first, and whether the best is the verdict's parent.
+    """The candidates' scores on a probe, largest first, and whether the best is the closest.
 
     Raises:
         UserError: if the child has not the architecture.
@@ -110,7 +110,7 @@ def rank_on_probe(audit: Audit, prober: Prober) -> ProbeReport:
         scores=ranked,
         refused=refused,
         best=best,
-        agrees=best in audit.verdict.parents or best == audit.verdict.parent,
+        agrees=best in audit.verdict.parents or best == audit.verdict.closest,
     )
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.claims import check_claimed
 from lineage.auditing.probing import Prober, rank_on_probe
 from lineage.auditing.report.build import report_of
 from lineage.auditing.report.types import AuditReport
@@ -45,7 +46,7 @@ def audit(
         child: the suspect checkpoint: FILE, or FILE::ID of a file with several models.
         candidates: possible parents; unrelated: networks known to be unrelated. Each a folder, a glob, a table of
             models or a file, or a list of them.
-        claimed: the id of a candidate that is claimed to be the parent.
+        claimed: the id of the candidate that is claimed to be the parent.
         alpha: the false-positive rate, between 0 and 1.
         follow_links: follow links out of the folders given.
         cache: the folder of digests, by default the user's; store_digests: whether to store digests at all.
@@ -58,7 +59,8 @@ def audit(
         The report; `verdict`, `parent` and `log10_p` are its short form, `to_dict()` gives the JSON.
 
     Raises:
-        UserError: for input that cannot be used, or a child that cannot be read.
+        UserError: for input that cannot be used, a child that cannot be read, or a claimed parent that is no
+            candidate.
 
     Examples:
         >>> report = audit("suspect.safetensors", ["bases/", "other/p9.pt"])  # doctest: +SKIP
@@ -71,9 +73,12 @@ def audit(
         "candidates": _paths("candidates", candidates),
         "unrelated": "" if unrelated is None else _paths("unrelated", unrelated),
     }
+    possible = _sources(given["candidates"], "candidate")
+    if claimed:
+        check_claimed(claimed, possible, follow=follow_links)
     done = audit_sources(
         suspect,
-        _sources(given["candidates"], "candidate"),
+        possible,
         _sources(given["unrelated"], "unrelated") if given["unrelated"] else [],
         settings=Settings(alpha=alpha, follow=follow_links, claimed=claimed),
         cache=DigestCache(Path(cache or default_cache()) if store_digests else None),

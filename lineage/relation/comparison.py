@@ -1,15 +1,15 @@
-"""A child and one of its relatives, tensor by tensor: what stayed, what moved, and which is the ancestor.
+"""A child and one of its relatives, tensor by tensor: what stayed, what moved, and what each lost of the other.
 
 Tensors are read one at a time, so memory is bounded by the largest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from lineage.relation.direction import Direction, measured, overall
+from lineage.relation.lost import MatrixChange, measured
 from lineage.relation.matching import Matching
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import FEWEST
@@ -34,13 +34,13 @@ class Comparison:
     """How a child differs from a candidate.
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
-    distance: over all matrices that are no head; direction: which is the ancestor, None if nothing shows it.
+    distance: over all matrices that are no head; matrices: what each of those looked at lost and gained.
     """
 
     changes: dict[str, float]
     unchanged: set[str]
     distance: float
-    direction: Direction | None
+    matrices: Sequence[MatrixChange]
 
 
 class Entry(Protocol):
@@ -91,7 +91,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         backbone: the child's matched matrices that are no head.
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
-    directions = []
+    matrices = []
     large = [name for name in backbone if pair.child.entries[name].shape[0] >= FEWEST]
     looked_at = set(evenly(large))
     for name in pair.matching.pairs:
@@ -102,14 +102,14 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if changes[name] <= pair.rounding(name):
             unchanged.add(name)
         if name in looked_at and changes[name] > EXACT:
-            directions.append((measured(theirs, ours), ours.size))
+            matrices.append(measured(theirs, ours))
         if name in backbone:
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
         changes,
         unchanged,
         float(np.sqrt(moved / energy)) if energy else float("nan"),
-        overall(directions),
+        [matrix for matrix in matrices if matrix is not None],
     )
 
 

@@ -23,6 +23,15 @@ class Spectrum:
         along = np.einsum("ik,ik->k", self._left, (descendant @ self._values.T) @ self._left)
         return along / self._energies
 
+    def learnt(self, beyond: float) -> float:
+        """Share of the singular values that are `beyond` times the largest of random entries of the same size.
+
+        The size of an entry is taken from their median (Marchenko & Pastur 1967).
+        """
+        size = float(np.median(np.abs(self._values))) / 0.6745
+        edge = beyond * size * sum(map(np.sqrt, self._values.shape))
+        return float(np.mean(self._energies > edge**2))
+
 
 def bulk(shares: np.ndarray) -> float:
     """The share of the bulk: the median of the second quarter of the directions, strongest first."""

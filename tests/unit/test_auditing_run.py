@@ -78,6 +78,8 @@ def test_a_report_cannot_be_changed(report):
         ({"candidates": [1]}, r"candidates\[0\]: expected a path, got int"),
         ({"unrelated": 3}, "unrelated: expected a path, got int"),
         ({"alpha": 5}, "alpha: expected a rate between 0 and 1, got 5"),
+        ({"claimed": "P1"}, "claimed: expected the id of a candidate, got 'P1'; did you mean p1"),
+        ({"claimed": "gpt"}, "claimed: expected the id of a candidate, got 'gpt'; the candidates are p0, p1"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_argument(folder, arguments, words):
@@ -85,3 +87,24 @@ def test_a_mistake_is_one_line_that_names_the_argument(folder, arguments, words)
     with pytest.raises(UserError, match=words) as caught:
         audit(**given | arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_claim_is_refused_before_any_candidate_is_read(folder, monkeypatch):
+    monkeypatch.setattr("lineage.auditing.run.audit_sources", None)
+    with pytest.raises(UserError, match="claimed: "):
+        audit(folder / "child.safetensors", folder / "a", claimed="p11")
+
+
+def test_a_claim_may_name_a_model_of_a_file_of_several(folder, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "several.h5", "w") as file:
+        file.attrs["kind"] = "weights"
+        for name in ("p0", "p2"):
+            for tensor, values in ROOTS[name].items():
+                file[f"models/{name}/{tensor}"] = values
+    several = str(tmp_path / "several.h5")
+    with pytest.raises(UserError, match="got 'several'; did you mean several::p"):
+        audit(folder / "child.safetensors", several, claimed="several", store_digests=False)
+    found = audit(folder / "child.safetensors", several, claimed="several::p2", store_digests=False)
+    assert found.claimed.parent == found.parent == "several::p2"

@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 from scipy.optimize import nnls
 from small_networks import ROOTS, child_of
 
+from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
 from lineage.auditing.report.build import claim_of, margin_of
 from lineage.auditing.stages.candidates import Candidate
@@ -18,11 +19,12 @@ from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Verdict, Word, decide, withheld
 from lineage.checkpoints.find import Source
+from lineage.errors import UserError
 from lineage.index.digest import DigestCache
-from lineage.relation.direction import Reading
 from lineage.relation.layers import State
 from lineage.relation.matching import match
 from lineage.relation.permutation_test import RowTest
+from lineage.relation.relations import Related, Relation
 
 NO_CACHE = DigestCache(None)
 
@@ -163,31 +165,48 @@ def evidence(name="p", **known) -> Evidence:
     return Evidence(id=name, **({"testable": 3, "log10_p": -20.0, "coverage": 1.0} | known))
 
 
+def related(name="p", relation=Relation.PARENT) -> Related:
+    return Related(id=name, relation=relation, decided_by="", reason="")
+
+
 @pytest.mark.parametrize(
-    ("found", "merged", "word", "parent"),
+    ("found", "relatives", "merged", "word", "closest", "parent"),
     [
-        ([evidence(testable=0)], {}, Word.CANNOT_TELL, None),
-        ([evidence(log10_p=-1.9)], {}, Word.NONE, None),
-        ([evidence(is_same=True, is_nearest_ancestor=True)], {}, Word.SAME, "p"),
-        ([evidence(), evidence("q")], {"q": 0.6, "p": 0.4}, Word.PARENT, "q"),
-        ([evidence(is_nearest_ancestor=True)], {}, Word.PARENT, "p"),
-        ([evidence(is_nearest_ancestor=True, coverage=0.49)], {}, Word.RELATED, None),
-        ([evidence()], {}, Word.RELATED, None),
-        ([evidence(reading=Reading.CHILD_FIRST)], {}, Word.RELATED, None),
+        ([evidence(testable=0)], [], {}, Word.CANNOT_TELL, None, None),
+        ([evidence(log10_p=-1.9)], [], {}, Word.NONE, None, None),
+        ([evidence()], [related(relation=Relation.SAME)], {}, Word.SAME, "p", "p"),
+        ([evidence(), evidence("q")], [related()], {"q": 0.6, "p": 0.4}, Word.PARENT, "q", "q"),
+        ([evidence(), evidence("q")], [related(relation=Relation.SAME)], {"q": 0.6, "p": 0.4}, Word.SAME, "p", "p"),
+        ([evidence()], [related()], {}, Word.PARENT, "p", "p"),
+        ([evidence(coverage=0.49)], [related()], {}, Word.FAMILY, "p", None),
+        ([evidence()], [related(relation=Relation.UNDETERMINED)], {}, Word.FAMILY, "p", None),
+        ([evidence()], [related(relation=Relation.DESCENDANT)], {}, Word.FAMILY, "p", None),
+        ([evidence(), evidence("q")], [related("q", Relation.SIBLING), related("p", Relation.ANCESTOR)], {},
+         Word.FAMILY, "q", None),
     ],
-)
-def test_the_verdict_is_the_first_rule_that_holds(found, merged, word, parent):
-    verdict = decide(found, merged, 0.01)
-    assert (verdict.word, verdict.parent) == (word, parent)
+)  # fmt: skip
+def test_the_verdict_is_the_first_rule_that_holds(found, relatives, merged, word, closest, parent):
+    verdict = decide(found, relatives, merged, 0.01)
+    assert (verdict.word, verdict.closest, verdict.parent) == (word, closest, parent)
+    assert list(verdict.family) == ([relative.id for relative in relatives] if closest else [])[:2] or merged
 
 
-def test_the_p_value_is_over_all_tested_candidates():
-    few, many = (decide([evidence(log10_p=-2.5)] * count, {}, 0.01) for count in (1, 4))
-    assert few.log10_p == -2.5
-    assert few.word is Word.RELATED
+def test_the_p_value_is_the_closest_ones_over_all_tested_candidates():
+    others = [evidence(f"o{number}", log10_p=0.0) for number in range(3)]
+    few = decide([evidence(log10_p=-2.5)], [related()], {}, 0.01)
+    many = decide([evidence(log10_p=-2.5), *others], [related()], {}, 0.01)
+    assert (few.log10_p, few.word) == (-2.5, Word.PARENT)
     assert many.log10_p == pytest.approx(-2.5 + math.log10(4))
     assert many.word is Word.NONE
     assert many.p_value == pytest.approx(4 * 10**-2.5)
+    stronger = evidence("q", log10_p=-30.0)
+    both = decide([evidence(), stronger], [related("p"), related("q", Relation.ANCESTOR)], {}, 0.01)
+    assert both.log10_p == pytest.approx(-20 + math.log10(2))
+
+
+def test_candidates_with_the_tensors_of_the_closest_are_named_as_copies():
+    found = [evidence("p", copy="h"), evidence("q", copy="h"), evidence("r", copy="other"), evidence("s")]
+    assert decide(found, [related("p")], {}, 0.01).copies == ["q"]
 
 
 def test_every_verdict_has_an_exit_code():
@@ -221,3 +240,24 @@ def test_the_margin_is_between_the_parent_and_the_next():
     assert margin_of(candidates, parent=None).best == "b"
     assert margin_of(candidates[:1], parent=None).runner_up is None
     assert margin_of(candidates[2:], parent=None) is None
+
+
+def test_pairs_that_cannot_be_tested_alone_are_left_to_the_audit_of_their_child(folder, tmp_path):
+    paths = {path.stem: str(path) for path in folder.glob("*.safetensors")}
+    (tmp_path / "broken.npz").write_text("<html>")
+    paths |= {"broken": str(tmp_path / "broken.npz"), "lost": str(tmp_path / "lost.npz")}
+    said: list[str] = []
+    pairs = [("child", "p2"), ("child", "broken"), ("lost", "p2")]
+    found = pair_tests.tested_pairs(paths, pairs, NO_CACHE, said.append)
+    assert {child: list(tests) for child, tests in found.items()} == {"child": ["p2"]}
+    assert [line.partition(":")[0] for line in said] == ["child and broken", "lost and p2"]
+
+
+def test_a_model_that_its_file_does_not_hold_is_an_error_whether_or_not_the_file_is_in_the_cache(
+    folder, tmp_path
+):
+    cache, path = DigestCache(tmp_path), str(folder / "p0.safetensors")
+    for _ in range(2):
+        with pytest.raises(UserError, match="holds no model 'x'"):
+            pair_tests.digests_of(f"{path}::x", cache)
+        pair_tests.digests_of(path, cache)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of, learnt, network
+from small_networks import ROOTS, child_of, network
 
 from lineage.auditing.audit import Audit, audit_sources
 from lineage.auditing.stages.verdict import Evidence, Word, decide
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
+from lineage.relation.relations import Relation
 
 
 @pytest.fixture
@@ -54,36 +55,20 @@ def test_half_precision_of_the_same_weights_is_the_same_weights(zoo):
 def test_networks_of_one_initialisation_are_related_and_neither_is_the_parent(zoo):
     origin = network(40)
     first, second = (child_of(origin, seed) for seed in (41, 42))
-    assert zoo.audit(first, {"second": second}).verdict.word == Word.RELATED
-    assert zoo.audit(second, {"first": first}).verdict.word == Word.RELATED
+    assert zoo.audit(first, {"second": second}).verdict.word == Word.FAMILY
+    assert zoo.audit(second, {"first": first}).verdict.word == Word.FAMILY
 
 
 def test_a_child_given_as_candidate_is_told_from_a_parent(zoo):
     audit = zoo.audit(ROOTS["p0"], {"child": child_of(ROOTS["p0"], 9)})
-    assert audit.verdict.word == Word.RELATED
-    assert "child came before" in audit.verdict.reason
+    assert audit.verdict.word == Word.FAMILY
+    assert audit.verdict.relation is Relation.DESCENDANT
 
 
 def test_the_nearest_of_two_ancestors_is_the_parent(zoo):
     middle = child_of(ROOTS["p0"], 9)
     audit = zoo.audit(child_of(middle, 10), ROOTS | {"middle": middle})
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "middle")
-
-
-def test_a_sibling_that_learnt_less_of_the_same_is_not_between(zoo):
-    sibling, child = (
-        {
-            name: (values + strength * learnt(np.random.default_rng(number), *values.shape) + noise).astype(
-                "f4"
-            )
-            for number, (name, values) in enumerate(ROOTS["p0"].items())
-            if values.ndim == 2
-            for noise in [np.random.default_rng([seed, number]).normal(0, 0.01, values.shape)]
-        }
-        for seed, strength in ((9, 0.3), (10, 1.0))
-    )
-    audit = zoo.audit(child, ROOTS | {"sibling": sibling})
-    assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p0")
 
 
 def test_a_shared_first_layer_alone_is_no_relation(zoo):
@@ -171,20 +156,15 @@ def test_the_child_is_no_candidate_for_itself(zoo, tmp_path):
 
 
 def test_same_architecture_alone_is_no_evidence():
-    verdict = decide([Evidence(id="p0", testable=9, log10_p=0.0)], {}, 0.01)
+    verdict = decide([Evidence(id="p0", testable=9, log10_p=0.0)], [], {}, 0.01)
     assert verdict.word == Word.NONE
 
 
-@pytest.mark.parametrize("change", ["pruned", "noisy"])
-def test_pruning_and_noise_leave_the_parent(zoo, change):
+def test_noise_leaves_the_parent(zoo):
     generator = np.random.default_rng(0)
-    child = child_of(ROOTS["p2"], 9)
-    for name, values in child.items():
-        if change == "noisy":
-            child[name] = (values + 0.05 * values.std() * generator.normal(size=values.shape)).astype(
-                np.float32
-            )
-        elif values.ndim == 2:
-            child[name] = np.where(np.abs(values) < np.median(np.abs(values)), 0, values)
+    child = {
+        name: (values + 0.05 * values.std() * generator.normal(size=values.shape)).astype(np.float32)
+        for name, values in child_of(ROOTS["p2"], 9).items()
+    }
     audit = zoo.audit(child, ROOTS)
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from lineage.relation.comparison import MOST_MATRICES, evenly
-from lineage.relation.direction import measured
 from lineage.relation.spectrum import Spectrum, bulk
-from lineage.relation.updates import Ancestor
 
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
@@ -33,23 +31,11 @@ def test_directions_without_energy_retain_nothing():
     assert np.abs(found[1:]).max() < 0.01
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5])
-def test_what_is_left_of_a_pruned_matrix_is_retained_whole(share):
-    """A child of which weights were set to 0, and nothing else was done, has all of the rest."""
-    candidate = random(64, 96)
-    child = np.where(np.random.default_rng(1).random(candidate.shape) < share, 0, candidate)
-    found = measured(candidate, child)
-    assert (found.of_candidate, found.of_child) == pytest.approx((1, 1), abs=1e-9)
-
-
-@pytest.mark.parametrize("rows", [48, 49])
-def test_of_an_odd_number_of_directions_the_middle_one_counts_as_weaker(rows):
-    """V holds a share of each of numpy's singular directions of the update, a known one."""
-    update = Ancestor(random(rows, 90)).update_of(random(rows, 90, seed=1))
-    left, strengths, right = np.linalg.svd(update.values, full_matrices=False)
-    shares = np.arange(rows) / rows
-    contains = Ancestor(np.zeros((rows, 90))).update_of(left @ np.diag(shares * strengths) @ right)
-    assert update.share_in(contains) == pytest.approx(shares[rows // 2 :].mean(), abs=1e-6)
+def test_planted_directions_count_as_learnt_and_random_entries_do_not():
+    left, _, right = np.linalg.svd(random(100, 150), full_matrices=False)
+    planted = random(100, 150, seed=3) + 60 * left[:, :7] @ right[:7]
+    assert Spectrum(planted).learnt(1.05) == 0.07
+    assert Spectrum(random(100, 150, seed=4)).learnt(1.05) == 0
 
 
 @pytest.mark.parametrize("count", [1, 12, 13, 40])

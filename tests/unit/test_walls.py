@@ -33,6 +33,7 @@ BREACHES = [
         "auditing/stages/verdict.py",
         "import lineage.detector.file",
     ),
+    ("families", "relation/naming.py", "import lineage.families.plan"),
     ("results", "results/intervals.py", "from lineage.report.words import anything"),
     ("torch", "results/intervals.py", "def heavy():\n    import torch"),
     ("torch", "experiment/zoo.py", "from lineage.storage.hdf5 import Weights"),

@@ -30,9 +30,10 @@ def row_of(model):
     }
 
 
-def file_of(model):
-    """The file that holds a model."""
-    return MODELS[model].path.partition("::")[0]
+def files_of(*models):
+    """The files that hold these models; a missing one is no input, and the audits name it."""
+    files = {MODELS[model].path.partition("::")[0] for model in models}
+    return sorted(filter(os.path.exists, files))
 
 
 def pairs_with(model):
@@ -60,7 +61,7 @@ def rows_with(child):
 
 rule audit_pairs:
     input:
-        models=lambda wildcards: sorted(set(map(file_of, paths_of(wildcards.model)))),
+        models=lambda wildcards: files_of(*paths_of(wildcards.model)),
     output:
         pairs="results/audit/pairs/{model}.json",
     log:
@@ -84,7 +85,7 @@ rule audit_pairs:
 
 rule audit_child:
     input:
-        child=lambda wildcards: file_of(wildcards.child),
+        child=lambda wildcards: files_of(wildcards.child),
         pairs=lambda wildcards: expand(
             rules.audit_pairs.output.pairs, model=rows_with(wildcards.child)
         ),

@@ -10,6 +10,7 @@ from lineage.storage.atomic import written_whole
 
 with stage(snakemake) as this:
     pairs = this.tracked(snakemake.params.pairs, "pairs")
-    tests = tested_pairs(snakemake.params.paths, pairs, DigestCache(Path("results/audit/digests")))
+    cache = DigestCache(Path("results/audit/digests"))
+    tests = tested_pairs(snakemake.params.paths, pairs, cache, this.say)
     with written_whole(snakemake.output.pairs) as part:
         part.write_text(json.dumps(tests) + "\n")

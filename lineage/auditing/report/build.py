@@ -15,9 +15,11 @@ from lineage.auditing.report.types import (
     ProbeReport,
     UnrelatedReport,
 )
-from lineage.auditing.stages.candidates import Candidate, Relative
+from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.relating import Place
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.relation.matching import MatchedBy
+from lineage.relation.relations import Related
 
 LIBRARIES = ("neural-lineage", "numpy", "scipy", "safetensors", "h5py", "onnx", "torch")
 
@@ -39,7 +41,8 @@ def report_of(
     verdict, child = audit.verdict, audit.child
     ranked = sorted(audit.candidates, key=lambda candidate: (candidate.log10_p, -(candidate.z or 0)))
     evidence = {found.id: found for found in audit.evidence}
-    relatives = {relative.candidate: relative for relative in audit.relatives}
+    places = {place.id: place for place in audit.places}
+    relations = {related.id: related for related in verdict.relatives}
     return AuditReport(
         verdict=verdict.word,
         parent=verdict.parent,
@@ -61,7 +64,12 @@ def report_of(
             left_out=child.digest.left_out,
         ),
         candidates=[
-            _candidate(candidate, evidence.get(candidate.id), relatives.get(candidate))
+            _candidate(
+                candidate,
+                evidence.get(candidate.id),
+                places.get(candidate.id),
+                relations.get(candidate.id),
+            )
             for candidate in ranked
         ],
         unrelated=[
@@ -113,8 +121,9 @@ def claim_of(claimed: str, candidates: set[str], verdict: Verdict) -> Claim | No
     )
 
 
-def _candidate(candidate: Candidate, evidence: Evidence | None, relative: Relative | None) -> CandidateReport:
-    direction = relative.comparison.direction if relative else None
+def _candidate(
+    candidate: Candidate, evidence: Evidence | None, place: Place | None, related: Related | None
+) -> CandidateReport:
     matching = candidate.matching
     return CandidateReport(
         id=candidate.id,
@@ -126,11 +135,11 @@ def _candidate(candidate: Candidate, evidence: Evidence | None, relative: Relati
         z=candidate.z,
         tested=len(candidate.tests),
         coverage=evidence.coverage if evidence else None,
-        distance=relative.comparison.distance if relative else None,
-        reading=direction.reading if direction else None,
-        retention_of_candidate=direction.of_candidate if direction else None,
-        retention_of_child=direction.of_child if direction else None,
-        position=direction.position if direction else None,
+        distance=place.distance if place else None,
+        relation=related.relation if related else None,
+        probability=related.probability if related else None,
+        bound=related.bound if related else None,
+        share_lost=related.share if related else None,
         tests={
             name: MatrixTest(
                 rows=test.rows,

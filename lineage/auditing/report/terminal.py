@@ -19,7 +19,7 @@ def print_report(report: AuditReport) -> None:
     console.print(f"  {report.reason} (decided by: {report.decided_by})")
     for line in remarks(report):
         console.print(f"  {line}")
-    table = Table("candidate", "z", "log10 p", "from it", "distance", "retained", "position", "reading")
+    table = Table("candidate", "z", "log10 p", "from it", "distance", "lost", "relation")
     for row in report.candidates[:SHOWN]:
         table.add_row(
             row.id,
@@ -27,9 +27,8 @@ def print_report(report: AuditReport) -> None:
             f"{row.log10_p:.1f}",
             _number(row.coverage, "{:.0%}"),
             _number(row.distance, "{:.3f}"),
-            _number(row.retention_of_candidate, "{:.3f}"),
-            _number(row.position, "{:.2f}"),
-            row.reading or "",
+            _number(row.share_lost, "{:.2f}"),
+            row.relation or "",
         )
     console.print(table)
     if len(report.candidates) > SHOWN:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 
 from lineage.auditing.stages.verdict import Word
-from lineage.relation.direction import Reading
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
+from lineage.relation.relations import Relation
 
 FORMAT = 2
 """The version of the report's layout."""
@@ -30,8 +30,9 @@ class CandidateReport:
 
     log10_p, p_value: for at least two dependent matrices; conformal_p: share of all networks that look at least as
     related; z: mean over the tested matrices; coverage: share of the testable weights that depend on it; distance:
-    ‖child − candidate‖ / ‖candidate‖ over the backbone's matrices; reading, retention_*, position: see
-    `lineage.relation.direction`; tests: by the child's name of each matrix. None: not computed for this candidate.
+    ‖child − candidate‖ / ‖candidate‖ over the backbone's matrices; relation, probability, bound: see
+    `lineage.relation.relations`; share_lost: see `lineage.relation.direction`; tests: by the child's
+    name of each matrix. None: not computed for this candidate.
     """
 
     id: str
@@ -44,10 +45,10 @@ class CandidateReport:
     tested: int
     coverage: float | None
     distance: float | None
-    reading: Reading | None
-    retention_of_candidate: float | None
-    retention_of_child: float | None
-    position: float | None
+    relation: Relation | None
+    probability: float | None
+    bound: float | None
+    share_lost: float | None
     tests: Mapping[str, MatrixTest]
     matched_by_name: int
     matched_by_order: int

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from lineage.auditing.stages.ancestry import Ancestry, reading_of
 from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.verdict import Evidence
@@ -15,13 +14,12 @@ def evidence_of(
     candidates: Sequence[Candidate],
     unrelated: Sequence[Candidate],
     relatives: Sequence[Relative],
-    ancestry: Ancestry,
     limit: float,
 ) -> list[Evidence]:
     """The evidence of every candidate.
 
     Args:
-        child: opened and digested; candidates, unrelated: tested; relatives: compared; ancestry: found.
+        child: opened and digested; candidates, unrelated: tested; relatives: compared.
         limit: log10 p at most this is dependence, over all candidates.
     """
     tested = [candidate for candidate in [*candidates, *unrelated] if candidate.tests]
@@ -32,7 +30,6 @@ def evidence_of(
     found = []
     for candidate in candidates:
         relative = relative_of.get(candidate)
-        is_nearest = relative is not None and relative is ancestry.nearest
         found.append(
             Evidence(
                 id=candidate.id,
@@ -40,10 +37,6 @@ def evidence_of(
                 log10_p=candidate.log10_p,
                 coverage=coverage_of(candidate.tests, sizes, set(child.digest.sketches), limit),
                 distance=relative.comparison.distance if relative else None,
-                is_same=relative is not None and is_same(child.backbone, relative.comparison.unchanged),
-                reading=reading_of(relative) if relative else None,
-                is_nearest_ancestor=is_nearest,
-                found_from=ancestry.start.id if is_nearest and ancestry.start else None,
                 conformal_p=conformal_p_of.get(candidate),
             )
         )

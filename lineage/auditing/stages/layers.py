@@ -24,7 +24,7 @@ def layer_origins(
 
     Args:
         child: opened and digested; candidates: tested; relatives: compared, most similar first.
-        parent: the verdict's, by id; without one, changes are relative to the most similar relative.
+        parent: the id of the closest; without one, changes are relative to the most similar relative.
         limit: log10 p at most this is dependence, over all candidates.
     """
     reference = next((relative for relative in relatives if relative.id == parent), None)

@@ -1,0 +1,106 @@
+"""Describe: what each relative and the child show of which came earlier, in numbers that a model of direction takes.
+
+Of a relative A and the child C: what each lost of the other. Of the third relative X that is farthest from both:
+where it leaves their path, what each of them lost of it, and how much of A's weight update over X is in C, and the
+reverse. Every number of the candidate has one of the child, so that swapping the two swaps them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lineage.auditing.stages.candidates import Relative
+from lineage.auditing.stages.child import Child
+from lineage.auditing.stages.evidence import is_same
+from lineage.auditing.stages.relating import Place
+from lineage.relation.comparison import evenly, sampled
+from lineage.relation.lost import measured, pooled
+from lineage.relation.sketch import chosen_rows
+from lineage.relation.spectrum import corner, oriented
+from lineage.relation.thirds import family
+from lineage.relation.updates import Ancestor
+
+Features = dict[str, float]
+MOST_DESCRIBED = 16
+"""Relatives that third ones are compared with: the nearest by weights."""
+OF_THIRD = ("lost", "complete", "retention")
+"""What of a third relative's own loss is looked at."""
+
+
+def places_of(child: Child, relatives: Sequence[Relative]) -> list[Place]:
+    """What is known of each relative, in their order."""
+    return [
+        Place(
+            id=relative.id,
+            similarity=relative.candidate.similarity,
+            tests=len(relative.tests),
+            distance=relative.comparison.distance,
+            is_same=is_same(child.backbone, relative.comparison.unchanged),
+            features=features,
+        )
+        for relative, features in zip(relatives, described(relatives), strict=True)
+    ]
+
+
+def described(relatives: Sequence[Relative]) -> list[Features]:
+    """The features of every relative, in their order; those of third relatives are missing where there is none."""
+    found = [pooled(relative.comparison.matrices) for relative in relatives]
+    together = [place for place in _nearest(relatives) if found[place]]
+    shared = _shared([relatives[place] for place in together])
+    if len(together) < 2 or not shared:
+        return found
+    chosen = [relatives[place] for place in together]
+    points = family(_points(chosen, shared))
+    for number, place in enumerate(together):
+        third = chosen[points.farthest(number)]
+        found[place] |= points.features(number) | _of_third(third, relatives[place], shared)
+    return found
+
+
+def _nearest(relatives: Sequence[Relative]) -> list[int]:
+    most = max((len(relative.tests) for relative in relatives), default=0)
+    whole = [place for place, relative in enumerate(relatives) if len(relative.tests) >= most / 2]
+    return sorted(whole, key=lambda place: relatives[place].comparison.distance)[:MOST_DESCRIBED]
+
+
+def _shared(relatives: Sequence[Relative]) -> list[str]:
+    """Matrices that all of them have been tested by."""
+    first = relatives[0].tests if relatives else {}
+    return evenly([name for name in first if all(name in relative.tests for relative in relatives)])
+
+
+def _points(relatives: Sequence[Relative], names: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for name in names:
+        ours = _part(relatives[0].pair(name)[1])
+        yield ours, np.stack([_part(relative.pair(name)[0]) for relative in relatives])
+
+
+def _part(values: np.ndarray) -> np.ndarray:
+    """Up to 256 rows and 256 columns of a matrix, in one row."""
+    rows = sampled(values)
+    return rows[:, chosen_rows(rows.shape[1])].ravel().astype(np.float64)
+
+
+def _of_third(third: Relative, relative: Relative, names: Sequence[str]) -> Features:
+    """What a relative and the child lost of a third, and contain of each other's weight updates over it."""
+    lost, contained = {"candidate": [], "child": []}, {"candidate": [], "child": []}
+    for name in names:
+        theirs, ours = relative.pair(name)
+        before = third.pair(name)[0]
+        for end, after in (("candidate", theirs), ("child", ours)):
+            if (change := measured(before, after)) is not None:
+                lost[end].append(change)
+        if (flat := oriented(before)) is not None:
+            ancestor = Ancestor(corner(flat))
+            of_candidate, of_child = (
+                ancestor.update_of(corner(oriented(values))) for values in (theirs, ours)
+            )
+            contained["candidate"].append(of_candidate.share_in(of_child))
+            contained["child"].append(of_child.share_in(of_candidate))
+    found = {}
+    for end, changes in lost.items():
+        of_end = pooled(changes)
+        found |= {f"far_{name}.{end}": of_end.get(f"{name}.candidate", float("nan")) for name in OF_THIRD}
+        shares = [share for share in contained[end] if np.isfinite(share)]
+        found[f"contained.{end}"] = float(np.median(shares)) if shares else float("nan")
+    return found

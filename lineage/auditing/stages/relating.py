@@ -1,0 +1,95 @@
+"""Relate: what each relative is to the child, and which one is the closest.
+
+The closest is the relative whose line leaves the child's nearest to the child. Of relatives that leave it at the same
+place, the one that moved least since then is closest: the place itself, if it is among them.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lineage.relation.direction import Estimate
+from lineage.relation.relations import Related, Relation
+
+OWN = 0.25
+"""How much a relative's own change since it parted counts against it, beside the child's."""
+PART_OF_BEST = 0.5
+"""A relative that is less similar to the child than this share of the most similar one is a small part of a merge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What is known of a relative, in plain values.
+
+    similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
+    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`.
+    """
+
+    id: str
+    similarity: float
+    tests: int
+    distance: float
+    is_same: bool = False
+    features: Mapping[str, float] = field(default_factory=dict)
+
+
+Direction = Callable[[Mapping[str, float]], Estimate]
+"""How far along their change a relative and the child parted, from its features."""
+
+
+def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
+    """What each relative is to the child, closest first; of several ancestors, the closest may be the parent.
+
+    Closest are the same weights, then what may be an ancestor, descendants, and small parts of a merge.
+
+    Args:
+        places: of a child's relatives.
+        direction: estimates a share from features.
+    """
+    best = max((place.similarity for place in places), default=0.0)
+    most = max((place.tests for place in places), default=0)
+    estimates = {place.id: direction(place.features) for place in places}
+
+    def rank(place: Place) -> tuple[bool, bool, bool, float]:
+        estimate = estimates[place.id]
+        is_part = place.similarity < PART_OF_BEST * best or place.tests < most / 2
+        is_descendant = estimate.relation is Relation.DESCENDANT
+        remoteness = place.distance**2 * (1 - estimate.share + OWN * estimate.share)
+        return not place.is_same, is_part, is_descendant, remoteness
+
+    return [
+        _related(place, estimates[place.id], is_closest=number == 0)
+        for number, place in enumerate(sorted(places, key=rank))
+    ]
+
+
+def _related(place: Place, estimate: Estimate, *, is_closest: bool) -> Related:
+    if place.is_same:
+        return Related(
+            id=place.id,
+            relation=Relation.SAME,
+            decided_by="order of neurons",
+            reason="all tensors but the head are equal to rounding",
+            bound=0.0,
+            share=estimate.share,
+        )
+    relation = estimate.relation
+    if relation is Relation.ANCESTOR and is_closest:
+        relation = Relation.PARENT
+    return Related(
+        id=place.id,
+        relation=relation,
+        decided_by="what each lost of the other",
+        reason=REASONS[relation],
+        bound=estimate.bound if math.isfinite(estimate.bound) else None,
+        share=estimate.share,
+    )
+
+
+REASONS: Mapping[Relation, str] = {
+    Relation.PARENT: "the child lost none of what the candidate had, and added its own",
+    Relation.ANCESTOR: "the child lost none of what the candidate had; another candidate is closer",
+    Relation.DESCENDANT: "the candidate lost none of what the child has, and added its own",
+    Relation.SIBLING: "each lost what the other has, as after a common ancestor",
+    Relation.UNDETERMINED: "the weights do not show which of the two came earlier",
+}

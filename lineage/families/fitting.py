@@ -1,0 +1,96 @@
+"""One training of a network of a family, and how well it does."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import parametrize
+
+from lineage.families.recipes import Training, learning_rate, weight_decay
+from lineage.families.tasks import BATCH, Task
+from lineage.networks.backbone import evaluating
+from lineage.training.freezing import LINEAR_PROBE, freeze
+from lineage.training.lora import LowRank
+from lineage.training.regularisation import l2_sp
+
+ALPHA_A_RANK = 2.0
+"""LoRA's alpha over its rank."""
+ADAPTED = {nn.Linear: ("weight",), nn.Conv2d: ("weight",), nn.LSTMCell: ("weight_ih", "weight_hh")}
+"""What LoRA adds to."""
+
+
+def optimiser_of(name: str, net: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
+    """One of the four optimisers, over the parameters that are trained."""
+    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if name in ("sgd", "momentum"):
+        momentum = 0.9 if name == "momentum" else 0.0
+        return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay, fused=True)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+    return kind(parameters, lr=rate, weight_decay=decay, fused=True)
+
+
+def fitted(
+    net: nn.Module, task: Task, training: Training, *, architecture: str, optimiser: str, seed: int
+) -> Iterator[int]:
+    """Trains in place, and pauses after each epoch and at the end: gives the steps done until then.
+
+    Args:
+        net: changed; with LoRA it is an ordinary network again once all is done.
+        task: what to learn; training: how.
+        architecture, optimiser: the network's, and the name of what trains it.
+        seed: of the images' order, and of LoRA's start.
+    """
+    rate, decay = learning_rate(training, architecture, optimiser), weight_decay(training, optimiser)
+    order = torch.Generator().manual_seed(seed)
+    net.train()
+    with torch.random.fork_rng(), _adapted(net, training.lora, task.images[:1], seed):
+        steps = optimiser_of(optimiser, net, rate, decay)
+        penalty = None if training.l2_sp is None else l2_sp(net, training.l2_sp)
+        done = 0
+        for _ in range(1 if training.steps else training.epochs):
+            batches = torch.randperm(len(task.labels), generator=order).split(BATCH)
+            for batch in batches[: training.steps]:
+                loss = cross_entropy(net(task.images[batch]), task.labels[batch])
+                steps.zero_grad()
+                (loss if penalty is None else loss + penalty()).backward()
+                nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+                steps.step()
+                done += 1
+            if training.lora is None:
+                yield done
+    if training.lora is not None:
+        yield done
+
+
+@contextlib.contextmanager
+def _adapted(net: nn.Module, rank: int | None, sample: Tensor, seed: int) -> Iterator[None]:
+    """With a rank, only a product of that rank is trained beside each matrix, and the head; merged afterwards."""
+    if rank is None:
+        yield
+        return
+    torch.manual_seed(seed)
+    flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+    freeze(net, LINEAR_PROBE, sample)
+    adapted = [
+        (module, name)
+        for module in net.modules()
+        for name in ADAPTED.get(type(module), ())
+        if not getattr(module, name).requires_grad
+    ]
+    for module, name in adapted:
+        low_rank = LowRank(getattr(module, name), rank=rank, alpha=ALPHA_A_RANK * rank)
+        parametrize.register_parametrization(module, name, low_rank)
+    yield
+    for module, name in adapted:
+        parametrize.remove_parametrizations(module, name, leave_parametrized=True)
+    for parameter, flag in flags:
+        parameter.requires_grad_(flag)
+
+
+@torch.no_grad()
+def accuracy(net: nn.Module, task: Task) -> float:
+    """The share of the test images that a network gets right."""
+    with evaluating(net):
+        return float((net(task.test_images).argmax(1) == task.test_labels).float().mean())

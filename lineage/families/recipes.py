@@ -1,0 +1,46 @@
+"""How a network is trained from another: what, with which optimiser, how fast and how long. No torch."""
+
+from dataclasses import dataclass
+
+OPTIMISERS = ("sgd", "momentum", "adam", "adamw")
+
+RATES = {"sgd": 0.1, "momentum": 0.03, "adam": 0.001, "adamw": 0.001}
+"""Ordinary learning rates."""
+FASTER = {"lstm": {"sgd": 1.0, "momentum": 0.2, "adam": 0.003, "adamw": 0.003}}
+"""Of architectures that learn nothing in so few steps at those."""
+DECAYS = {"sgd": 5e-4, "momentum": 5e-4, "adam": 0.0, "adamw": 0.05}
+"""Ordinary weight decay; that of Adam and SGD is part of the gradient."""
+STRONG_DECAYS = {"sgd": 0.03, "momentum": 0.01, "adam": 0.01, "adamw": 2.0}
+"""What takes away some tenths of the weights in a fine-tuning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """One training.
+
+    task: a name of `lineage.families.tasks`; epochs: passes over its images; steps: instead, so many;
+    optimiser: None for the family's own; rate: times the ordinary one; lora: the rank, None trains all weights;
+    l2_sp: strength of the penalty towards the start; strong_decay: whether weight decay is strong.
+    """
+
+    task: str
+    epochs: int = 0
+    steps: int | None = None
+    optimiser: str | None = None
+    rate: float = 1.0
+    lora: int | None = None
+    l2_sp: float | None = None
+    strong_decay: bool = False
+
+
+def learning_rate(training: Training, architecture: str, optimiser: str) -> float:
+    """The learning rate of a training; LoRA's own is the same for all architectures."""
+    faster = FASTER.get(architecture, {}) if training.lora is None else {}
+    return training.rate * (RATES | faster)[optimiser]
+
+
+def weight_decay(training: Training, optimiser: str) -> float:
+    """The weight decay of a training; LoRA has none."""
+    if training.lora is not None:
+        return 0.0
+    return (STRONG_DECAYS if training.strong_decay else DECAYS)[optimiser]

@@ -1,0 +1,33 @@
+"""What a relative can be to a child, in words, and how sure that is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Relation(StrEnum):
+    """What a candidate is to a child that it is dependent on."""
+
+    SAME = "same weights"
+    PARENT = "parent"
+    ANCESTOR = "ancestor"
+    DESCENDANT = "descendant"
+    SIBLING = "sibling or cousin"
+    INITIALISATION = "same initialisation"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Related:
+    """What one relative is to the child.
+
+    probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
+    the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction`; None where there is none.
+    """
+
+    id: str
+    relation: Relation
+    decided_by: str
+    reason: str
+    probability: float | None = None
+    bound: float | None = None
+    share: float | None = None

@@ -1,0 +1,67 @@
+"""What third relatives say of a pair: where on its path they leave it.
+
+Weight changes since a common ancestor are nearly orthogonal, so squared distances add up along a family tree. A third
+relative X then leaves the path from a candidate A to a child C at
+
+    share = ⟨A − C, A − X⟩ / ‖A − C‖²:
+
+0 if A lies between the child and X, 1 if the child lies between A and X, and for an X that parted from both before
+they did, the share that A moved since (a Gromov product, as in neighbour joining: Saitou & Nei 1987,
+doi:10.1093/oxfordjournals.molbev.a040454).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+QUANTILES = {"least": 0.0, "low": 0.25, "middle": 0.5, "high": 0.75, "most": 1.0}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A child and its relatives as points: products[i, j] = ⟨X_i − C, X_j − C⟩ of relatives i and j."""
+
+    products: np.ndarray
+
+    def shares(self, candidate: int) -> np.ndarray:
+        """Where every other relative leaves the path from a candidate to the child, in their order: [k − 1]."""
+        own = self.products[candidate, candidate]
+        others = np.delete(np.arange(len(self.products)), candidate)
+        return 1 - self.products[candidate, others] / max(own, 1e-30)
+
+    def farthest(self, candidate: int) -> int | None:
+        """Of the other relatives, the one farthest from both; None without another."""
+        others = np.delete(np.arange(len(self.products)), candidate)
+        if not len(others):
+            return None
+        squares = np.diagonal(self.products)
+        to_candidate = squares + squares[candidate] - 2 * self.products[candidate]
+        return int(others[np.argmax(np.minimum(squares, to_candidate)[others])])
+
+    def features(self, candidate: int) -> dict[str, float]:
+        """What the shares say, in the form of `lineage.relation.lost.pooled`; NaN without a third relative."""
+        shares = self.shares(candidate)
+        found = {"thirds": float(np.log1p(len(shares)))}
+        for end, values in (("candidate", shares), ("child", 1 - shares)):
+            for name, at in QUANTILES.items():
+                found[f"third_{name}.{end}"] = float(np.quantile(values, at)) if len(values) else float("nan")
+        farthest = self.farthest(candidate)
+        own = self.products[candidate, candidate]
+        far = (
+            1 - self.products[candidate, farthest] / max(own, 1e-30) if farthest is not None else float("nan")
+        )
+        return found | {"third_far.candidate": float(far), "third_far.child": float(1 - far)}
+
+
+def family(matrices: Iterable[tuple[np.ndarray, np.ndarray]]) -> Family:
+    """The inner products of relatives' differences from a child, every matrix counting alike.
+
+    Args:
+        matrices: of each matrix the child's values [m], and all its relatives' [k, m]; at least one.
+    """
+    products = 0.0
+    for ours, theirs in matrices:
+        differences = theirs.astype(np.float64) - ours
+        products = products + differences @ differences.T / max(float(ours @ ours), 1e-30)
+    return Family(np.asarray(products))

@@ -1,0 +1,62 @@
+"""Where third relatives leave the path of a pair, on trees whose every edge is a direction of its own."""
+
+import itertools
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineage.relation.thirds import family
+
+
+@st.composite
+def trees(draw):
+    count = draw(st.integers(4, 10))
+    tree = nx.Graph()
+    for node in range(1, count):
+        tree.add_edge(draw(st.integers(0, node - 1)), node, squared=draw(st.integers(1, 9)))
+    return tree
+
+
+@given(trees())
+def test_shares_are_squared_lengths_on_the_path(tree):
+    """networkx walks the tree: X leaves the path from A to the child at the node that all three paths share."""
+    edges = {frozenset(edge): number for number, edge in enumerate(tree.edges)}
+    points = np.zeros((len(tree), len(edges)))
+    for node in tree:
+        path = nx.shortest_path(tree, 0, node)
+        for edge in itertools.pairwise(path):
+            points[node, edges[frozenset(edge)]] = tree.edges[edge]["squared"] ** 0.5
+    child, *relatives = range(len(tree))
+    found = family([(points[child] + 1e-9, points[relatives])])
+    length = dict(nx.all_pairs_dijkstra_path_length(tree, weight="squared"))
+    for place, candidate in enumerate(relatives):
+        expected = [
+            (length[candidate][child] + length[candidate][other] - length[other][child])
+            / 2
+            / length[candidate][child]
+            for other in relatives
+            if other != candidate
+        ]
+        assert found.shares(place) == pytest.approx(expected, abs=1e-6)
+
+
+@given(trees())
+def test_quantiles_of_shares_swap_with_the_pair(tree):
+    points = np.random.default_rng(len(tree)).normal(size=(len(tree), 7))
+    child, *relatives = range(len(tree))
+    first = relatives[0]
+    forth = family([(points[child], points[relatives])]).features(0)
+    back = family([(points[first], points[[child, *relatives[1:]]])]).features(0)
+    for name, value in forth.items():
+        stem, _, end = name.rpartition(".")
+        if end == "candidate":
+            assert back[f"{stem}.child"] == pytest.approx(value)
+
+
+def test_a_relative_alone_has_no_third():
+    alone = family([(np.ones(4), np.zeros((1, 4)))])
+    assert alone.farthest(0) is None
+    assert np.isnan(alone.features(0)["third_middle.candidate"])
