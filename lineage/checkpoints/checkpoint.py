@@ -8,6 +8,9 @@ import numpy as np
 from lineage.checkpoints.files import LIMITS, SafeFile
 from lineage.errors import UserError, one_line
 
+HARMLESS = ("no weights", "beside the model")
+"""Reasons for leaving tensors out that need no word on the terminal."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -23,7 +26,8 @@ class Checkpoint:
     """The floating point tensors of one model.
 
     name: what the user sees; files: all that it was read from; entries: in the order of the file;
-    left_out: tensors that are no weights, or that cannot be read, each with the reason.
+    left_out: tensors that are no weights, or that cannot be read, each with the reason; remarks: on how it was read;
+    is_main: of several models of a file, the one that is meant unless another is named.
     """
 
     name: str
@@ -31,6 +35,8 @@ class Checkpoint:
     files: list[SafeFile]
     entries: dict[str, Entry]
     left_out: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    is_main: bool = False
 
     def __post_init__(self):
         where = self.files[0].path
@@ -45,8 +51,15 @@ class Checkpoint:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the audit should know of the files."""
-        return [f"{file.path}: {note}" for file in self.files for note in file.notes]
+        """What a reader of the audit should know of the files, and of weights that could not be read."""
+        found = [f"{file.path}: {note}" for file in self.files for note in file.notes]
+        found += [f"{self.files[0].path}: {remark}" for remark in self.remarks]
+        unread = [name for name, reason in self.left_out.items() if not reason.endswith(HARMLESS)]
+        if unread:
+            names = ", ".join(unread[:3]) + (", ..." if len(unread) > 3 else "")
+            kinds = ", ".join(sorted({self.left_out[name] for name in unread})[:3])
+            found.append(f"{self.files[0].path}: {len(unread)} tensors were left out ({kinds}): {names}")
+        return found
 
     def read(self, name: str) -> np.ndarray:
         """One tensor as float32.

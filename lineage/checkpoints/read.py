@@ -1,18 +1,58 @@
 """Any supported checkpoint, told apart by its content and never by its name."""
 
-import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, safe_file
+from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
+from lineage.checkpoints.formats.index import read_index
+from lineage.checkpoints.formats.npz import read_npz
+from lineage.checkpoints.formats.onnx import read_onnx
+from lineage.checkpoints.formats.pytorch.read import read_torch
+from lineage.checkpoints.formats.safetensors import read_safetensors
+from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.sniffing import (
+    Content,
+    archive_of,
+    begins,
+    is_old_pickle,
+    is_protobuf,
+    is_safetensors,
+)
 from lineage.errors import UserError
 
-SUPPORTED = "safetensors (with an index too), PyTorch state dicts, ONNX, .npz and this project's HDF5"
-MEMBER = "::"
+
+def read_hdf5(file: SafeFile) -> list[Checkpoint]:
+    """Every model of an HDF5 file; h5py is loaded when one is read."""
+    from lineage.checkpoints.formats.hdf5 import read_hdf5 as read
+
+    return read(file)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of checkpoint: what people call it, how its content tells, and what reads its models."""
+
+    name: str
+    is_it: Callable[[Content], bool]
+    read: Callable[[SafeFile], list[Checkpoint]]
+
+
+FORMATS = (
+    Format("HDF5", begins(b"\x89HDF\r\n\x1a\n"), read_hdf5),
+    Format("PyTorch", archive_of("/data.pkl"), read_torch),
+    Format("NumPy .npz", archive_of(".npy"), read_npz),
+    Format("safetensors", is_safetensors, read_safetensors),
+    Format("shards with an index", lambda content: content.text.startswith(b"{"), read_index),
+    Format("PyTorch before 1.6", is_old_pickle, read_torch),
+    Format("ONNX", is_protobuf, read_onnx),
+)
+"""Tried in this order."""
 
 
 def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = False) -> list[Checkpoint]:
-    """The models of one file; only an HDF5 file can hold several. `FILE::ID` names one of them.
+    """The models of one file, which may hold several. `FILE::ID` names one of them.
 
     Args:
         path: the file.
@@ -26,7 +66,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     text, _, wanted = str(path).partition(MEMBER)
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
-        models = _models(file)
+        models = format_of(file).read(file)
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if wanted:
@@ -37,70 +77,39 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
 
 
 def open_model(path: str | Path, *, follow: bool = False) -> Checkpoint:
-    """The one model of a file; raises as `open_models`, and a UserError if there are several."""
+    """The one model of a file, or its main one, which then notes the others.
+
+    Raises:
+        UserError: as `open_models`, and if there are several of equal standing.
+    """
     models = open_models(path, follow=follow)
-    if len(models) > 1:
-        names = ", ".join(model.name for model in models[:3])
-        raise UserError(f"{path}: holds {len(models)} models; name one of them, as {names}, ...")
-    return models[0]
+    if len(models) == 1:
+        return models[0]
+    names = ", ".join(model.name for model in models[:3]) + (", ..." if len(models) > 3 else "")
+    main = [model for model in models if model.is_main]
+    if len(main) != 1:
+        raise UserError(f"{path}: holds {len(models)} models; name one of them, as {names}")
+    main[0].remarks.append(f"holds {len(models)} models ({names}); {main[0].name} was read")
+    return main[0]
 
 
-def _models(file: SafeFile) -> list[Checkpoint]:
-    head = head_of_file(file)
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        from lineage.checkpoints.formats.hdf5 import read_hdf5
+def format_of(file: SafeFile) -> Format:
+    """The format of a file.
 
-        return read_hdf5(file)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return [_archive(file)]
-    if len(head) >= 9 and head[8:9] == b"{":
-        from lineage.checkpoints.formats.safetensors import read_safetensors
-
-        return [read_safetensors(file)]
-    if start.startswith(b"version https://git-lfs"):
+    Raises:
+        UserError: for what is no checkpoint at all, such as a web page.
+        Unsupported: for a file of another kind.
+    """
+    content = Content(file)
+    if found := next((form for form in FORMATS if form.is_it(content)), None):
+        return found
+    if content.text.startswith(b"version https://git-lfs"):
         raise UserError(f"{file.path}: is a pointer of Git LFS, not the file itself; run `git lfs pull`")
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if content.text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UserError(f"{file.path}: is a web page, not a checkpoint; the download has failed")
-    if start.startswith(b"{"):
-        from lineage.checkpoints.formats.safetensors import read_index
-
-        return [read_index(file)]
-    if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
-        from lineage.checkpoints.formats.torch import read_torch
-
-        return [read_torch(file)]
-    if head[:1] == b"\x08" and len(head) > 2:
-        from lineage.checkpoints.formats.onnx import read_onnx
-
-        return [read_onnx(file)]
-    if (
-        head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!"))
-        or head[257:262] == b"ustar"
-    ):
+    if content.is_packed:
         raise Unsupported(f"{file.path}: a packed archive; unpack it, and give the checkpoint in it")
-    if head.startswith(b"GGUF"):
-        raise Unsupported(f"{file.path}: GGUF; supported are {SUPPORTED}")
-    if (
-        len(head) >= 8
-        and struct.unpack("<Q", head[:8])[0] > max(file.size, LIMITS.header_bytes)
-        and b"{" in head[8:64]
-    ):
-        raise UserError(f"{file.path}: a safetensors header longer than its file")
-    raise Unsupported(f"{file.path}: begins like no format that is known; supported are {SUPPORTED}")
-
-
-def _archive(file: SafeFile) -> Checkpoint:
-    """A zip archive: of PyTorch, or of NumPy."""
-    from lineage.checkpoints.files import checked_members
-
-    names = [member.filename for member in checked_members(file)]
-    if any(name.endswith("/data.pkl") for name in names):
-        from lineage.checkpoints.formats.torch import read_torch
-
-        return read_torch(file)
-    if names and all(name.endswith(".npy") for name in names):
-        from lineage.checkpoints.formats.npz import read_npz
-
-        return read_npz(file)
-    raise Unsupported(f"{file.path}: a zip archive that is neither PyTorch's nor NumPy's")
+    if content.is_zip:
+        raise Unsupported(f"{file.path}: a zip archive of no format that is known")
+    supported = ", ".join(form.name for form in FORMATS)
+    raise Unsupported(f"{file.path}: begins like no format that is known; supported are {supported}")

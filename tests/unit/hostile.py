@@ -150,7 +150,7 @@ def _(path):
     save_file({"fc.weight": values}, path)
 
 
-@hostile("integers-only.safetensors", UNSUPPORTED, "I64")
+@hostile("integers-only.safetensors", UNSUPPORTED, "int64")
 def _(path):
     save_file({"w": np.ones((4, 4), np.int64)}, path)
 
@@ -299,7 +299,7 @@ def _(path):
     path.write_bytes(np.random.default_rng(0).integers(128, 255, 5000, np.uint8).tobytes())
 
 
-@hostile("gguf.bin", UNSUPPORTED, "GGUF")
+@hostile("gguf.bin", UNSUPPORTED, "no format")
 def _(path):
     path.write_bytes(b"GGUF" + bytes(100))
 

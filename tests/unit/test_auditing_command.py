@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hostile_pickles  # noqa: F401  # adds to HOSTILE
+import hostile_archives  # noqa: F401  # adds to HOSTILE
+import hostile_pickles  # noqa: F401
 import numpy as np
 import pytest
 from hostile import HOSTILE, MARKER

@@ -3,7 +3,8 @@
 import json
 
 import h5py
-import hostile_pickles  # noqa: F401  # adds to HOSTILE
+import hostile_archives  # noqa: F401  # adds to HOSTILE
+import hostile_pickles  # noqa: F401
 import ml_dtypes
 import numpy as np
 import onnx

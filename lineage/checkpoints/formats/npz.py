@@ -4,12 +4,13 @@ import zipfile
 
 import numpy as np
 
+from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.files import SafeFile, checked_members
+from lineage.checkpoints.files import SafeFile
 from lineage.errors import UserError, one_line
 
 
-def read_npz(file: SafeFile) -> Checkpoint:
+def read_npz(file: SafeFile) -> list[Checkpoint]:
     """The arrays of an archive, unpacked one at a time.
 
     Raises:
@@ -33,7 +34,7 @@ def read_npz(file: SafeFile) -> Checkpoint:
                         f"but its member has {member.file_size:,}"
                     )
                 entries[name] = Entry(shape, str(dtype), lambda member=member.filename: _array(file, member))
-    return Checkpoint(file.path.name, "npz", [file], entries, left_out)
+    return [Checkpoint(file.path.name, "npz", [file], entries, left_out)]
 
 
 def _header(file: SafeFile, archive: zipfile.ZipFile, member: zipfile.ZipInfo):

@@ -26,7 +26,7 @@ DEQUANTISERS = {"DequantizeLinear": (0, 1, 2), "QLinearConv": (3, 4, 5), "QLinea
 Span = tuple[int, int]
 
 
-def read_onnx(file: SafeFile) -> Checkpoint:
+def read_onnx(file: SafeFile) -> list[Checkpoint]:
     """The float initialisers of a graph, and the int8 ones that a QuantizeLinear pair or operator scales.
 
     Raises:
@@ -41,7 +41,7 @@ def read_onnx(file: SafeFile) -> Checkpoint:
             header = _header(data, span)
             headers[header.name] = (header, span)
         scales = _scales(data, nodes, headers)
-        return Checkpoint(file.path.name, "onnx", [file], *_entries(file, data, headers, scales))
+        return [Checkpoint(file.path.name, "onnx", [file], *_entries(file, data, headers, scales))]
     except (DecodeError, IndexError, ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{file.path}: broken ONNX file: {one_line(error)}") from None
 

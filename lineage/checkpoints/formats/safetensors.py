@@ -1,67 +1,62 @@
-"""safetensors: one file, or shards with an index. int8 tensors come with their scale, `<name>_scale`."""
+"""safetensors: one file; shards are the index's."""
 
 import json
-from pathlib import Path
+import math
 
-import ml_dtypes  # noqa: F401  # teaches NumPy the name bfloat16
+import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, safe_file
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file
+from lineage.checkpoints.quantised import weights_of
 from lineage.errors import UserError, one_line
 
-FLOATS = {"F64", "F32", "F16", "BF16"}
-INTEGERS = {"I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64", "BOOL"}
-SCALE = "_scale"
+DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": ml_dtypes.bfloat16,
+    "BOOL": np.bool_,
+    "I8": np.int8,
+    "I16": np.int16,
+    "I32": np.int32,
+    "I64": np.int64,
+    "U8": np.uint8,
+    "U16": np.uint16,
+    "U32": np.uint32,
+    "U64": np.uint64,
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+    "F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
+    "F8_E8M0": ml_dtypes.float8_e8m0fnu,
+}
 
 
-def read_safetensors(file: SafeFile) -> Checkpoint:
+def read_safetensors(file: SafeFile) -> list[Checkpoint]:
     """The tensors of one file, mapped.
 
     Raises:
         UserError: if the header is truncated, oversized or contradicts the file.
-        Unsupported: for 8-bit floats and the like.
+        Unsupported: for a file without real numbers.
     """
-    return Checkpoint(file.path.name, "safetensors", [file], *_entries(file))
+    return [Checkpoint(file.path.name, "safetensors", [file], *of_raw(file, raw_tensors(file)))]
 
 
-def read_index(file: SafeFile) -> Checkpoint:
-    """The tensors of all shards that an index names, which lie in its folder.
-
-    Raises:
-        UserError: if the index is no index, or a shard is missing, broken or elsewhere.
-    """
-    if file.size > LIMITS.header_bytes:
-        raise UserError(
-            f"{file.path}: an index of {file.size:,} bytes is over the limit of {LIMITS.header_bytes:,}"
+def of_raw(file: SafeFile, raw: dict[str, Entry]) -> tuple[dict[str, Entry], dict[str, str]]:
+    """The weights among tensors of all types, and what is left out; raises Unsupported if that is all of them."""
+    entries, left_out = weights_of(raw)
+    if left_out and not entries:
+        kinds = sorted({reason.split(":")[0] for reason in left_out.values()})
+        raise Unsupported(
+            f"{file.path}: holds {', '.join(kinds)} only; expected floats, or quantised weights with their scales"
         )
-    try:
-        index = json.loads(file.real.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file.path}: expected JSON: {one_line(error)}") from None
-    shard_of = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(shard_of, dict) or not all(isinstance(name, str) for name in shard_of.values()):
-        raise Unsupported(f"{file.path}: JSON without the weight_map of a safetensors index")
-    files, found, left_out = [file], {}, {}
-    for shard in dict.fromkeys(shard_of.values()):
-        if Path(shard).name != shard:
-            raise UserError(
-                f"{file.path}: shard {shard!r} lies outside of the index's folder; expected a bare name"
-            )
-        part = safe_file(file.path.parent / shard)
-        files.append(part)
-        entries, omitted = _entries(part)
-        found |= entries
-        left_out |= omitted
-    if missing := [name for name in shard_of if name not in found and name not in left_out]:
-        raise UserError(f"{file.path}: tensor {missing[0]!r} is in no shard; fetch the shards again")
-    return Checkpoint(
-        file.path.name, "safetensors", files, {n: found[n] for n in shard_of if n in found}, left_out
-    )
+    return entries, left_out
 
 
-def _entries(file: SafeFile) -> tuple[dict[str, Entry], dict[str, str]]:
+def raw_tensors(file: SafeFile) -> dict[str, Entry]:
+    """Every tensor of a file, whatever its type; raises as `read_safetensors`."""
     announced = int.from_bytes(head_of_file(file, 8), "little")
     if announced > min(LIMITS.header_bytes, file.size - 8):
         raise UserError(
@@ -70,35 +65,22 @@ def _entries(file: SafeFile) -> tuple[dict[str, Entry], dict[str, str]]:
         )
     try:
         opened = safe_open(file.real, framework="numpy")
-    except (SafetensorError, OSError) as error:
+        names = list(opened.offset_keys())
+        header = json.loads(head_of_file(file, 8 + announced)[8:])
+        return {name: _entry(file, header[name], 8 + announced) for name in names}
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
         raise UserError(f"{file.path}: broken safetensors file: {one_line(error)}") from None
-    entries, left_out = {}, {}
-    names = list(opened.offset_keys())
-    known = set(names)
-    for name in names:
-        part = opened.get_slice(name)
-        dtype, shape = part.get_dtype(), tuple(part.get_shape())
-        if dtype in FLOATS:
-            if not (name.endswith(SCALE) and name.removesuffix(SCALE) in known):
-                entries[name] = Entry(shape, dtype, lambda name=name: opened.get_tensor(name))
-        elif dtype == "I8" and f"{name}{SCALE}" in known:
-            entries[name] = Entry(shape, dtype, lambda name=name: _dequantised(opened, name))
-        elif dtype in INTEGERS:
-            left_out[name] = f"{dtype}: no weights"
-        else:
-            left_out[name] = f"{dtype}: unsupported"
-    if left_out and not entries:
-        kinds = sorted({reason.split(":")[0] for reason in left_out.values()})
-        raise Unsupported(
-            f"{file.path}: holds {', '.join(kinds)} only; expected floats, or int8 with {SCALE} tensors"
-        )
-    return entries, left_out
 
 
-def _dequantised(opened, name: str) -> np.ndarray:
-    """int8 values times their scale: a number, or one per row."""
-    values = opened.get_tensor(name).astype(np.float32)
-    scale = np.asarray(opened.get_tensor(f"{name}{SCALE}"), np.float32)
-    if scale.size not in (1, len(values) if values.ndim else 1):
-        raise ValueError(f"its scale has {scale.size} values, expected 1 or {len(values)}")
-    return values * scale.reshape([-1] + [1] * (values.ndim - 1))
+def _entry(file: SafeFile, said: dict, start: int) -> Entry:
+    """A tensor where the header, which safetensors has checked, says that it lies."""
+    shape, (begin, _) = tuple(said["shape"]), said["data_offsets"]
+    dtype = np.dtype(DTYPES[said["dtype"]]) if said["dtype"] in DTYPES else None
+
+    def load() -> np.ndarray:
+        if 0 in shape:
+            return np.zeros(shape, dtype)
+        mapped = np.memmap(file.real, np.uint8, "r", start + begin, (math.prod(shape) * dtype.itemsize,))
+        return np.array(mapped, subok=False).view(dtype).reshape(shape)
+
+    return Entry(shape, dtype.name if dtype else said["dtype"], load)

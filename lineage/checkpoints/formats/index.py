@@ -1,0 +1,59 @@
+"""Shards with an index, of safetensors or of PyTorch: one model in several files of a folder."""
+
+import json
+from pathlib import Path
+
+from lineage.checkpoints.checkpoint import Checkpoint, Entry
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, safe_file
+from lineage.checkpoints.formats.pytorch.read import read_torch
+from lineage.checkpoints.formats.safetensors import of_raw, raw_tensors
+from lineage.errors import UserError, one_line
+
+
+def read_index(file: SafeFile) -> list[Checkpoint]:
+    """The tensors of all shards that an index names, which lie in its folder.
+
+    Raises:
+        UserError: if the index is no index, or a shard is missing, broken or elsewhere.
+    """
+    shard_of = _weight_map(file)
+    files, raw, left_out, formats = [file], {}, {}, set()
+    for shard in dict.fromkeys(shard_of.values()):
+        if Path(shard).name != shard:
+            raise UserError(
+                f"{file.path}: shard {shard!r} lies outside of the index's folder; expected a bare name"
+            )
+        part = safe_file(file.path.parent / shard)
+        files.append(part)
+        found, omitted, name = _of_shard(part)
+        raw |= found
+        left_out |= omitted
+        formats.add(name)
+    if missing := [name for name in shard_of if name not in raw and name not in left_out]:
+        raise UserError(f"{file.path}: tensor {missing[0]!r} is in no shard; fetch the shards again")
+    entries, more = of_raw(file, {name: raw[name] for name in shard_of if name in raw})
+    return [Checkpoint(file.path.name, " and ".join(sorted(formats)), files, entries, left_out | more)]
+
+
+def _of_shard(part: SafeFile) -> tuple[dict[str, Entry], dict[str, str], str]:
+    head = head_of_file(part, 4)
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        models = read_torch(part)
+        main = next(model for model in models if model.is_main)
+        return main.entries, main.left_out, "pytorch"
+    return raw_tensors(part), {}, "safetensors"
+
+
+def _weight_map(file: SafeFile) -> dict[str, str]:
+    if file.size > LIMITS.header_bytes:
+        raise UserError(
+            f"{file.path}: an index of {file.size:,} bytes is over the limit of {LIMITS.header_bytes:,}"
+        )
+    try:
+        index = json.loads(file.real.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file.path}: expected JSON: {one_line(error)}") from None
+    shard_of = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shard_of, dict) or not all(isinstance(name, str) for name in shard_of.values()):
+        raise Unsupported(f"{file.path}: JSON without the weight_map of an index of shards")
+    return shard_of

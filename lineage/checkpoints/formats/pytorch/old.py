@@ -1,0 +1,65 @@
+"""Files of PyTorch before 1.6: five pickles, then each storage after its length, always in little endian.
+
+Source: torch/serialization.py, `_legacy_save`.
+"""
+
+import io
+
+from lineage.checkpoints.archives import Place
+from lineage.checkpoints.files import LIMITS, SafeFile
+from lineage.checkpoints.formats.pytorch.names import TorchPickle
+from lineage.checkpoints.formats.pytorch.tensors import Storages
+from lineage.errors import UserError
+
+MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+"""What the two leading pickles hold."""
+
+
+class _Front:
+    """The front of a file, of which no more than a pickle may have is read."""
+
+    def __init__(self, stream: io.BufferedReader):
+        self.stream, self.left = stream, LIMITS.pickle_bytes
+
+    def read(self, size: int) -> bytes:
+        """So many bytes."""
+        return self._counted(self.stream.read(min(size, self.left + 1)))
+
+    def readline(self) -> bytes:
+        """A line."""
+        return self._counted(self.stream.readline(self.left + 1))
+
+    def _counted(self, found: bytes) -> bytes:
+        self.left -= len(found)
+        if self.left < 0:
+            raise ValueError(f"its pickles have more than {LIMITS.pickle_bytes:,} bytes")
+        return found
+
+
+def of_old(file: SafeFile) -> tuple[object, Storages, list[str]]:
+    """The object in a file, its storages, and the names that became stand-ins.
+
+    Raises:
+        UserError: for a pickle of anything else, or a broken or truncated file.
+    """
+    pickle = TorchPickle(file)
+    places = {}
+    with file.real.open("rb") as opened:
+        stream = _Front(opened)
+        if pickle.value(stream) != MAGIC:
+            raise UserError(f"{file.path}: a pickle, but not one that PyTorch wrote; save a state_dict()")
+        protocol, _, loaded, keys = (pickle.value(stream) for _ in range(4))  # the second: the machine
+        if protocol != PROTOCOL or not isinstance(keys, list):
+            raise UserError(f"{file.path}: broken PyTorch file: expected protocol {PROTOCOL}")
+        at = opened.tell()
+        for key in keys:
+            if not isinstance(key, str) or key not in pickle.storages or key in places:
+                raise UserError(f"{file.path}: broken PyTorch file: a storage that no tensor has")
+            opened.seek(at)
+            length = int.from_bytes(opened.read(8), "little")
+            size = length * pickle.storages[key].dtype.itemsize
+            if at + 8 + size > file.size:
+                raise UserError(f"{file.path}: storage {key!r} ends after the file; it is truncated")
+            places[key] = Place(key, at + 8, size)
+            at += 8 + size
+    return loaded, Storages(file, places), list(pickle.foreign)

@@ -1,0 +1,71 @@
+"""What the first bytes of a file, or the names in an archive, say of its format."""
+
+import struct
+from collections.abc import Callable
+from functools import cached_property
+
+from lineage.checkpoints.archives import checked_members
+from lineage.checkpoints.files import SafeFile, head_of_file
+
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
+
+
+class Content:
+    """A file, of which nothing but its first bytes or its directory is looked at."""
+
+    def __init__(self, file: SafeFile):
+        self.file = file
+        self.head = head_of_file(file)
+
+    @property
+    def text(self) -> bytes:
+        """The first words, in lower case."""
+        return self.head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether it begins like a zip archive."""
+        return self.head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is an archive of another kind."""
+        return self.head.startswith(PACKED) or self.head[257:262] == b"ustar"
+
+    @cached_property
+    def members(self) -> list[str]:
+        """The names in a zip archive; raises a UserError for a broken or hostile archive."""
+        return [member.filename for member in checked_members(self.file)] if self.is_zip else []
+
+
+Test = Callable[[Content], bool]
+
+
+def begins(*signatures: bytes) -> Test:
+    """Whether a file begins with one of the signatures."""
+    return lambda content: content.head.startswith(signatures)
+
+
+def archive_of(ending: str) -> Test:
+    """Whether a file is an archive with a member of such a name."""
+    return lambda content: content.is_zip and any(name.endswith(ending) for name in content.members)
+
+
+def is_safetensors(content: Content) -> bool:
+    """A length, and JSON; also where the length is wrong."""
+    head = content.head
+    if len(head) < 9 or content.is_zip:
+        return False
+    if struct.unpack("<Q", head[:8])[0] <= content.file.size:
+        return head[8:9] == b"{"
+    return not content.text.startswith(b"{") and not is_old_pickle(content) and b"{" in head[8:64]
+
+
+def is_old_pickle(content: Content) -> bool:
+    """A pickle of protocol 2 to 5."""
+    return content.head[:1] == b"\x80" and len(content.head) > 1 and 2 <= content.head[1] <= 5
+
+
+def is_protobuf(content: Content) -> bool:
+    """A message whose first field is a small number, as a version."""
+    return content.head[:1] == b"\x08" and len(content.head) > 2
