@@ -8,7 +8,7 @@ WORKERS ?= auto
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -54,10 +54,15 @@ bench-detector: $(READY) ## time and memory of training a lineage detector; minu
 
 audit: $(READY) ## every child of config/models.tsv
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s audit.smk
+	@$(RUN)/lineage verdicts
 
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py
 	@$(RUN)/python tests/bench/audit_speed.py
+
+bench-verdicts: $(READY) ## how often verdicts are right on families that are trained here; an hour or more
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk
+	@mkdir -p results/reference/bench && cp results/families/verdicts.parquet results/reference/bench/verdicts.parquet
 
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .

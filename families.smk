@@ -1,4 +1,7 @@
 # `snakemake -s families.smk`: trains families of small networks whose ancestry is known, and measures verdicts on them.
+from pathlib import Path
+
+from lineage.families.cases.shown import print_bench
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -15,4 +18,9 @@ rule all:
     default_target: True
     input:
         expand(rules.grow.output.models, group=PLAN.groups),
+        rules.bench_verdicts.output,
     localrule: True
+
+
+onsuccess:
+    print_bench(Path(rules.bench_verdicts.output.table))

@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
-EXTRAS = {"audit": "audit", "verify": "audit", "summarise": "run", "unlock": "run"}
+EXTRAS = {"audit": "audit", "verdicts": "audit", "verify": "audit", "summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
@@ -138,7 +138,9 @@ def audit(
         str, typer.Option(help="Possible parents: a folder, a quoted glob, models.tsv or a file.")
     ],
     unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
-    claimed: Annotated[str, typer.Option(help="The id of the parent that is claimed.")] = "",
+    claimed: Annotated[
+        str, typer.Option(help="The id of the candidate that is claimed to be the parent.")
+    ] = "",
     alpha: Annotated[float, typer.Option(help="The false-positive rate.")] = 0.01,
     arch: Annotated[str, typer.Option(help="The architecture, as timm:resnet18, for a probe.")] = "",
     probe: Annotated[
@@ -156,9 +158,10 @@ def audit(
     no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
     follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
 ) -> None:
-    """Says which candidate a checkpoint comes from, and how sure that is; executes nothing in any file.
+    """Says which candidates are of a checkpoint's family, which is the closest, and what it is to the checkpoint.
 
-    Exit codes: 0 a relative was found, 3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
+    Nothing in any file is executed. Exit codes: 0 parent or same weights, 6 same family but no parent is named,
+    3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
     from lineage.auditing.report.bundle import write_html, write_json
     from lineage.auditing.report.terminal import print_report
@@ -186,6 +189,17 @@ def audit(
         write_html(report.to_dict(), html_to)
     print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
+
+
+@app.command()
+def verdicts(
+    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
+) -> None:
+    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
+    from lineage.auditing.report.summary import closing_lines
+
+    for line in closing_lines(folder):
+        typer.echo(line)
 
 
 @app.command()

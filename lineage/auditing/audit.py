@@ -16,7 +16,7 @@ from lineage.auditing.stages.evidence import evidence_of
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.relating import Direction, Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
-from lineage.auditing.stages.verdict import Evidence, Verdict, decide, withheld
+from lineage.auditing.stages.verdict import Evidence, Verdict, decide, unless_incomplete, withheld
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
@@ -105,7 +105,11 @@ def audit_sources(
         verdict = withheld(contradicting.id)
     else:
         evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, limit)
-        verdict = decide(evidence, relate(places, settings.direction), merged, settings.alpha)
+        untested = [candidate.id for candidate in tested.candidates if not candidate.tests]
+        verdict = unless_incomplete(
+            decide(evidence, relate(places, settings.direction), merged, settings.alpha),
+            [*tested.refused, *untested],
+        )
     return Audit(
         settings=settings,
         child=child,

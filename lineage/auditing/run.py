@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from lineage.auditing.audit import Settings, audit_sources
-from lineage.auditing.claims import check_claimed
+from lineage.auditing.claimed import check_claimed
 from lineage.auditing.probing import Prober, rank_on_probe
 from lineage.auditing.report.build import report_of
 from lineage.auditing.report.types import AuditReport
@@ -56,7 +56,8 @@ def audit(
         say: takes lines of progress.
 
     Returns:
-        The report; `verdict`, `parent` and `log10_p` are its short form, `to_dict()` gives the JSON.
+        The report; `verdict`, `family`, `closest` and `relation` are its short form, `parent` is None unless one is
+        named; `to_dict()` gives the JSON.
 
     Raises:
         UserError: for input that cannot be used, a child that cannot be read, or a claimed parent that is no
@@ -64,8 +65,8 @@ def audit(
 
     Examples:
         >>> report = audit("suspect.safetensors", ["bases/", "other/p9.pt"])  # doctest: +SKIP
-        >>> report.verdict, report.parent  # doctest: +SKIP
-        (<Word.PARENT: 'parent'>, 'p2')
+        >>> report.verdict, report.closest, report.parent  # doctest: +SKIP
+        (<Word.PARENT: 'parent'>, 'p2', 'p2')
     """
     suspect = _path("child", child)
     given = {

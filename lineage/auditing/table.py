@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lineage.auditing.audit import Settings, audit_sources
-from lineage.auditing.report.build import report_of
+from lineage.auditing.report.build import report_of, report_without_verdict
 from lineage.auditing.report.types import AuditReport
 from lineage.checkpoints.find import Source, read_table_of_models
 from lineage.errors import UserError
@@ -42,7 +42,7 @@ def models_of(path: Path) -> list[Source]:
 def audited(
     models: list[Source], child: str, files: Iterable[Path], cache: DigestCache, alpha: float
 ) -> AuditReport:
-    """The report on one child, from the tests of earlier jobs.
+    """The report on one child, from the tests of earlier jobs; on one that cannot be audited, it says why.
 
     Args:
         models: the table; child: its id; files: of `tested_pairs`.
@@ -53,12 +53,16 @@ def audited(
     for file in files:
         for partner, tests in json.loads(file.read_text()).get(child, {}).items():
             known[partner] = {name: RowTest(**test) for name, test in tests.items()}
-    audit = audit_sources(
-        source.path,
-        [model for model in models if model.role == "candidate"],
-        [model for model in models if model.role == "unrelated"],
-        settings=Settings(alpha=alpha, claimed=source.claimed_parent or ""),
-        cache=cache,
-        known=known,
-    )
+    settings = Settings(alpha=alpha, claimed=source.claimed_parent or "")
+    try:
+        audit = audit_sources(
+            source.path,
+            [model for model in models if model.role == "candidate"],
+            [model for model in models if model.role == "unrelated"],
+            settings=settings,
+            cache=cache,
+            known=known,
+        )
+    except UserError as error:
+        return report_without_verdict(source.path, str(error), settings=settings, id=child)
     return report_of(audit, id=child)

@@ -122,3 +122,16 @@ class Plan:
                     for optimiser in self.optimisers
                 ]
         return found
+
+    @cached_property
+    def sizes(self) -> dict[str, list[Family]]:
+        """The families of one architecture and width: each other's strangers of equal shapes."""
+        found: dict[str, list[Family]] = {}
+        for families in self.groups.values():
+            for family in families:
+                found.setdefault(f"{family.architecture}-{family.width}", []).append(family)
+        return found
+
+    def group_of(self, family: Family) -> str:
+        """The job that grows a family."""
+        return f"{family.architecture}-{family.seed}"

@@ -217,24 +217,3 @@ P_VALUES = pa.schema(
 
 RUN = pa.schema([("experiment", pa.string()), ("what", pa.string()), ("value", pa.string())])
 """Where an experiment's results come from: configuration digest, date, device, versions."""
-
-GROWN = pa.schema(
-    [
-        ("family", pa.string()),
-        ("model", pa.string()),
-        ("parent", pa.string()),
-        ("kind", pa.string()),
-        ("recipe", pa.string()),
-        ("architecture", pa.string()),
-        ("family_optimiser", pa.string()),
-        ("optimiser", pa.string()),
-        ("width", pa.int32()),
-        ("task", pa.string()),
-        ("home", pa.string()),
-        ("steps", pa.int32()),
-        ("change", pa.float64()),
-        ("accuracy", pa.float64()),
-        ("chance", pa.float64()),
-    ]
-)
-"""One row a network of a family; `change` is from its parent, relative to it, over the backbone's matrices."""

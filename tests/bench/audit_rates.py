@@ -178,7 +178,7 @@ def small_zoo(rates: Rates, name: str, folder: Path) -> None:
     alike = ["p0", *(model for model in files if model.startswith("co"))]
     for one, other in itertools.permutations(alike, 2):
         came = named(rates.audit(files[one], [Source(id=other, path=str(files[other]))]))
-        rates.count(name, "same initialisation", "related, direction unclear", came)
+        rates.count(name, "same initialisation", "same family", came)
     with tempfile.TemporaryDirectory() as made:
         for model in children:
             parent = model.partition(".")[0]

@@ -3,7 +3,7 @@
 An ignored error that mypy doesn't find is an error itself, so each `type: ignore` here says: this is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import assert_type
 
@@ -44,6 +44,9 @@ def detector(path: Path, child: nn.Module, candidates: dict[str, nn.Module], pro
 def verdict(child: Path) -> str:
     report = audit(child, ["bases/", Path("p9.safetensors")], claimed="p9")
     assert_type(report.parent, str | None)
+    assert_type(report.closest, str | None)
+    assert_type(report.family, Sequence[str])
+    assert_type(report.headline, str)
     assert_type(report.log10_p, float | None)
     audit({"weight": 1}, "bases/")  # type: ignore[arg-type]
     report["verdict"]  # type: ignore[index]

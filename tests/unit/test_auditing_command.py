@@ -52,8 +52,8 @@ def bundle(folder) -> Path:
     done = run("audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--no-cache",
                "--json", folder / "b.json", "--html", folder / "b.html", "--claimed", "p1")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "parent: p2" in done.stdout
-    assert "the weights contradict it" in done.stdout
+    assert "verdict: parent: p2" in done.stdout
+    assert "claimed parent p1: contradicted" in done.stdout
     return folder / "b.json"
 
 
@@ -65,7 +65,35 @@ def test_the_exit_code_tells_the_verdict(folder, child, code, word):
         "audit", "--child", folder / f"{child}.safetensors", "--candidates", folder / "bases", "--no-cache"
     )  # fmt: skip
     assert done.returncode == code == EXIT_CODES[word]
-    assert f"{child}.safetensors: {word}" in done.stdout
+    assert f"verdict: {word}" in done.stdout
+
+
+def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(folder, tmp_path):
+    save_file(child_of(child_of(ROOTS["p2"], 9), 10), tmp_path / "grandchild.safetensors")
+    done = run("audit", "--child", folder / "child.safetensors", "--candidates", tmp_path, "--no-cache")
+    assert done.returncode == 6 == EXIT_CODES["same family"]
+    assert "closest: grandchild" in done.stdout
+    assert "verdict: same family" in done.stdout
+
+
+def test_none_of_these_is_said_only_where_every_candidate_was_tested(folder, tmp_path):
+    save_file(ROOTS["p0"], tmp_path / "p0.safetensors")
+    save_file(network(1, widths=(30, 50, 40, 10)), tmp_path / "foreign.safetensors")
+    (tmp_path / "broken.safetensors").write_text("<html>")
+    done = run("audit", "--child", folder / "stranger.safetensors", "--candidates", tmp_path, "--no-cache")
+    assert done.returncode == 4
+    assert (
+        "no candidate that was tested is related, but broken, foreign could not be read or tested"
+        in done.stdout
+    )
+
+
+def test_an_unknown_claim_is_one_line_that_names_ids_spelt_almost_alike(folder):
+    done = run(
+        "audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--claimed", "p22"
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: claimed: expected the id of a candidate, got 'p22'; did you mean p2?\n"
 
 
 def test_hostile_children_each_get_one_line_and_the_memory_stays_small(folder, tmp_path):
@@ -138,7 +166,7 @@ def test_a_fresh_bundle_verifies(bundle):
 
 def test_the_page_is_self_contained_and_says_the_verdict(bundle):
     page = bundle.with_suffix(".html").read_text()
-    assert "Parent: p2" in page
+    assert "child.safetensors was fine-tuned from p2" in page
     assert "http:" not in page
     assert "https:" not in page
     assert "<script" not in page
@@ -212,8 +240,21 @@ def test_what_is_no_bundle_is_lines(tmp_path):
 
 def test_the_json_has_what_is_promised(bundle):
     report = json.loads(bundle.read_text())
-    promised = {"verdict", "parent", "p_value", "candidates", "layers", "inputs", "versions"}
+    promised = {
+        "verdict",
+        "headline",
+        "family",
+        "closest",
+        "copies",
+        "relation",
+        "bound",
+        "probability",
+        "parent",
+    }
+    promised |= {"p_value", "margin", "claimed", "candidates", "layers", "inputs", "versions"}
     assert promised <= report.keys()
+    of_candidates = {"relation", "bound", "probability", "log10_p", "reason", "hints"}
+    assert all(of_candidates <= candidate.keys() for candidate in report["candidates"])
     assert all(len(digest) == 64 for digest in report["inputs"].values())
     assert len(report["inputs"]) == 5
 

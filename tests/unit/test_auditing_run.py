@@ -54,7 +54,9 @@ def test_the_dict_of_a_report_is_what_its_json_holds_key_by_key(report, tmp_path
     stored = json.loads((tmp_path / "report.json").read_text())
     assert stored == report.to_dict()
     assert not {"probe", "id"} & stored.keys()
-    assert stored["claimed"] == {"parent": "p1", "is_known": True, "is_contradicted": True}
+    assert (stored["format"], stored["family"], stored["closest"]) == (3, ["p2"], "p2")
+    assert (stored["claimed"]["parent"], stored["claimed"]["state"]) == ("p1", "contradicted")
+    assert stored["headline"] == report.headline
     assert {
         type(value) for value in (report.to_dict()["verdict"], report.to_dict()["layers"][0]["state"])
     } == {str}

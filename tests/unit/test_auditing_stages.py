@@ -10,14 +10,13 @@ from small_networks import ROOTS, child_of
 
 from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
-from lineage.auditing.report.build import claim_of, margin_of
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.evidence import coverage_of, is_same
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.testing import run_tests
-from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Verdict, Word, decide, withheld
+from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Word, decide
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
@@ -211,35 +210,6 @@ def test_candidates_with_the_tensors_of_the_closest_are_named_as_copies():
 
 def test_every_verdict_has_an_exit_code():
     assert EXIT_CODES.keys() == set(Word)
-
-
-@pytest.mark.parametrize(
-    ("claimed", "verdict", "is_known", "is_contradicted"),
-    [
-        ("p", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p"), True, False),
-        ("q", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p"), True, True),
-        ("q", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p", parents={"p": 0.6, "q": 0.4}),
-         True, False),
-        ("x", Verdict(word=Word.PARENT, decided_by="", reason="", parent="p"), False, False),
-        ("q", withheld("u0"), True, False),
-        ("q", Verdict(word=Word.NONE, decided_by="", reason=""), True, True),
-    ],
-)  # fmt: skip
-def test_a_claim_is_contradicted_where_another_verdict_was_reached(
-    claimed, verdict, is_known, is_contradicted
-):
-    found = claim_of(claimed, {"p", "q"}, verdict)
-    assert (found.is_known, found.is_contradicted) == (is_known, is_contradicted)
-    assert claim_of("", {"p", "q"}, verdict) is None
-
-
-def test_the_margin_is_between_the_parent_and_the_next():
-    candidates = [candidate("a", [-1.0], [5.0]), candidate("b", [-1.0], [9.0]), candidate("none", [])]
-    margin = margin_of(candidates, parent="a")
-    assert (margin.best, margin.z, margin.runner_up, margin.runner_up_z) == ("a", 5.0, "b", 9.0)
-    assert margin_of(candidates, parent=None).best == "b"
-    assert margin_of(candidates[:1], parent=None).runner_up is None
-    assert margin_of(candidates[2:], parent=None) is None
 
 
 def test_pairs_that_cannot_be_tested_alone_are_left_to_the_audit_of_their_child(folder, tmp_path):

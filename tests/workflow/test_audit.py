@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ HEADER = "id\tpath\tarchitecture\tclaimed_parent\trole\n"
 
 @pytest.fixture(scope="module")
 def audited(repository, tmp_path_factory):
-    """A checkout with a table of three candidates and two children, audited."""
+    """A checkout with a table of three candidates and two children, audited; a bad row of each kind is there too."""
     folder = tmp_path_factory.mktemp("audited") / "checkout"
     shutil.copytree(repository.folder, folder, symlinks=True)
     checkout = type(repository)(folder)
@@ -29,10 +30,13 @@ def audited(repository, tmp_path_factory):
         save_file(ROOTS[name], models / f"{name}.safetensors")
     save_file(child_of(ROOTS["p1"], 9), models / "c1.safetensors")
     save_file(network(99), models / "stranger.safetensors")
+    (models / "broken.safetensors").write_text("<html>")
     rows = [f"{name}\t../models/{name}.safetensors\t\t\tcandidate\n" for name in ("p0", "p1", "p2")]
     rows += [
         "c1\t../models/c1.safetensors\t\tp0\tchild\n",
         "stranger\t../models/stranger.safetensors\t\t\tchild\n",
+        "lost\t../models/lost.safetensors\t\tp1\tchild\n",
+        "broken\t../models/broken.safetensors\t\t\tcandidate\n",
     ]
     (folder / TABLE).write_text(HEADER + "".join(rows))
     code, output = checkout.snakemake("-s", "audit.smk", "--cores", "2", timeout=240)
@@ -51,19 +55,53 @@ def jobs(checkout) -> set[str]:
 
 def test_the_table_of_verdicts_names_parents_strangers_and_contradicted_claims(audited):
     table = pd.read_csv(audited.folder / "results" / "audit" / "summary.tsv", sep="\t").set_index("child")
-    assert list(table["verdict"]) == ["parent", "none of these"]
-    assert table.loc["c1", "parent"] == "p1"
-    assert bool(table.loc["c1", "contradicted"])
+    assert list(table["verdict"]) == ["parent", "cannot tell", "cannot tell"]
+    assert table.loc["c1", "parent"] == table.loc["c1", "closest"] == table.loc["c1", "family"] == "p1"
+    assert table.loc["c1", "claim"] == "contradicted"
     assert (audited.folder / "results" / "audit" / "children" / "c1.html").stat().st_size > 3000
+
+
+def test_a_row_that_cannot_be_read_is_named_and_the_others_are_audited(audited):
+    table = pd.read_csv(audited.folder / "results" / "audit" / "summary.tsv", sep="\t").set_index("child")
+    assert "found no such file" in table.loc["lost", "reason"]
+    assert "broken could not be read or tested" in table.loc["stranger", "reason"]
+    assert (
+        "found no such file" in (audited.folder / "results" / "audit" / "children" / "lost.html").read_text()
+    )
+
+
+def test_the_closing_lines_tell_each_childs_answers_and_where_they_stand(audited):
+    done = subprocess.run(
+        [sys.executable, "-m", "lineage", "verdicts"],
+        cwd=audited.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "c1: parent; family: 1 candidate; closest: p1; relation: parent" in done.stdout
+    assert "lost: cannot tell: " in done.stdout
+    assert "summary: results/audit/summary.tsv" in done.stdout.splitlines()
+
+
+def test_a_file_that_appears_is_audited(audited):
+    path = audited.folder / "models" / "lost.safetensors"
+    save_file(child_of(ROOTS["p2"], 9), path)
+    try:
+        assert jobs(audited) == {"audit_pairs lost", "audit_pairs broken", "audit_child lost", "audit_page lost",
+                                 "audit_summary"} | VERDICTS  # fmt: skip
+    finally:
+        path.unlink()
 
 
 def test_nothing_is_to_be_done_twice(audited):
     assert jobs(audited) == set()
 
 
-PAGES = {"audit_page c1", "audit_page stranger"}
-VERDICTS = {"audit_child c1", "audit_child stranger", "audit_summary"} | PAGES
-PAIRS = {"audit_pairs c1", "audit_pairs stranger"}
+CHILDREN = ("c1", "stranger", "lost")
+PAGES = {f"audit_page {child}" for child in CHILDREN}
+VERDICTS = {f"audit_child {child}" for child in CHILDREN} | {"audit_summary"} | PAGES
+PAIRS = {f"audit_pairs {row}" for row in (*CHILDREN, "broken")}
 CODE_EDITS = {
     "a verdict's rule": ("lineage/auditing/stages/verdict.py", VERDICTS),
     "the comparison of two models": ("lineage/relation/direction.py", VERDICTS),
@@ -104,5 +142,5 @@ def test_a_mistake_in_the_table_is_one_line(audited):
     with audited.edited(TABLE, lambda text: text + "p0\t../models/p0.safetensors\t\t\tuncle\n"):
         code, output = audited.snakemake("-s", "audit.smk", "--dry-run")
     assert code != 0
-    assert "models.tsv, line 7: role: expected one of candidate, child, unrelated, got 'uncle'" in output
+    assert "models.tsv, line 9: role: expected one of candidate, child, unrelated, got 'uncle'" in output
     assert "Traceback" not in output

@@ -8,6 +8,15 @@ PLAN = Plan(**config["families"])
 
 wildcard_constraints:
     group="|".join(PLAN.groups),
+    size="|".join(PLAN.sizes),
+
+
+def grown(wildcards):
+    """The folders of weights of each family of one architecture and width."""
+    return [
+        f"results/families/{PLAN.group_of(family)}"
+        for family in PLAN.sizes[wildcards.size]
+    ]
 
 
 rule grow:
@@ -34,3 +43,52 @@ rule grow:
         ],
     script:
         "../scripts/grow.py"
+
+
+rule family_verdicts:
+    input:
+        weights=grown,
+    output:
+        verdicts="results/families/verdicts/{size}.parquet",
+    log:
+        text="results/logs/families/verdicts/{size}.log",
+        time="results/logs/families/verdicts/{size}.time.json",
+    benchmark:
+        "results/benchmarks/families/verdicts/{size}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("family_verdicts.py"),
+        each=config["cases"],
+        families=lambda wildcards: [
+            vars(family) for family in PLAN.sizes[wildcards.size]
+        ],
+    script:
+        "../scripts/family_verdicts.py"
+
+
+rule bench_verdicts:
+    input:
+        verdicts=expand(rules.family_verdicts.output.verdicts, size=PLAN.sizes),
+    output:
+        table="results/families/verdicts.parquet",
+    log:
+        text="results/logs/families/bench_verdicts.log",
+        time="results/logs/families/bench_verdicts.time.json",
+    benchmark:
+        "results/benchmarks/families/bench_verdicts.jsonl"
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("bench_verdicts.py"),
+    script:
+        "../scripts/bench_verdicts.py"

@@ -18,4 +18,4 @@ with stage(snakemake) as this:
         snakemake.params.alpha,
     )
     write_json(report, Path(snakemake.output.report))
-    this.say(f"{report.verdict} {report.parent or ''}")
+    this.say(report.headline)

@@ -5,8 +5,8 @@ from pathlib import Path
 from lineage.families.grow import grow
 from lineage.families.plan import Family
 from lineage.jobs.device import computing
+from lineage.storage.family_schemas import GROWN
 from lineage.storage.parquet import write_table
-from lineage.storage.schemas import GROWN
 
 with computing(snakemake) as this:
     this.say(f"computes on {this.device}")

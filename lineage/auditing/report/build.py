@@ -1,16 +1,17 @@
 """Writes down what an audit found, on which inputs, and with which versions."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 
-from lineage.auditing.audit import Audit
+from lineage.auditing.audit import Audit, Settings
+from lineage.auditing.report.claims import claim_of
+from lineage.auditing.report.headline import headline_of
+from lineage.auditing.report.margin import margin_of
 from lineage.auditing.report.types import (
     AuditReport,
     CandidateReport,
     ChildReport,
-    Claim,
-    Margin,
     MatrixTest,
     ProbeReport,
     UnrelatedReport,
@@ -39,12 +40,23 @@ def report_of(
         id: the child's in a table of models.
     """
     verdict, child = audit.verdict, audit.child
-    ranked = sorted(audit.candidates, key=lambda candidate: (candidate.log10_p, -(candidate.z or 0)))
+    places = {id: place for place, id in enumerate(verdict.family)}
+    ranked = sorted(
+        audit.candidates,
+        key=lambda found: (places.get(found.id, len(places)), found.log10_p, -(found.z or 0)),
+    )
     evidence = {found.id: found for found in audit.evidence}
-    places = {place.id: place for place in audit.places}
-    relations = {related.id: related for related in verdict.relatives}
+    found_at = {place.id: place for place in audit.places}
+    related = {found.id: found for found in verdict.relatives}
     return AuditReport(
         verdict=verdict.word,
+        headline=headline_of(child.path, verdict, len(ranked)),
+        family=verdict.family,
+        closest=verdict.closest,
+        copies=verdict.copies,
+        relation=verdict.relation,
+        probability=verdict.probability,
+        bound=verdict.bound,
         parent=verdict.parent,
         parents=verdict.parents,
         p_value=verdict.p_value,
@@ -53,8 +65,8 @@ def report_of(
         decided_by=verdict.decided_by,
         reason=verdict.reason,
         helps=verdict.helps,
-        margin=margin_of(ranked, verdict.parent),
-        claimed=claim_of(audit.settings.claimed, {candidate.id for candidate in ranked}, verdict),
+        margin=margin_of(ranked, verdict, found_at),
+        claimed=claim_of(audit.settings.claimed, verdict, ranked, audit.refused, audit.settings.alpha),
         child=ChildReport(
             path=child.path,
             format=child.checkpoint.format,
@@ -64,13 +76,8 @@ def report_of(
             left_out=child.digest.left_out,
         ),
         candidates=[
-            _candidate(
-                candidate,
-                evidence.get(candidate.id),
-                places.get(candidate.id),
-                relations.get(candidate.id),
-            )
-            for candidate in ranked
+            _candidate(found, evidence.get(found.id), found_at.get(found.id), related.get(found.id))
+            for found in ranked
         ],
         unrelated=[
             UnrelatedReport(id=network.id, z=network.z, log10_p=network.log10_p)
@@ -81,54 +88,59 @@ def report_of(
         refused=dict(sorted(audit.refused.items())),
         notes=sorted({*child.digest.notes, *(note for found in audit.candidates for note in found.notes)}),
         inputs=_inputs(audit),
-        config={
-            "alpha": audit.settings.alpha,
-            "follow": audit.settings.follow,
-            "claimed": audit.settings.claimed,
-            **(config or {}),
-        },
+        config=_config(audit.settings, config),
         versions=versions(),
         probe=probe,
         id=id,
     )
 
 
-def margin_of(candidates: Sequence[Candidate], parent: str | None) -> Margin | None:
-    """How far the parent, or without one the best candidate, is from the next; None if no candidate was tested."""
-    tested = sorted((candidate for candidate in candidates if candidate.tests), key=lambda found: -found.z)
-    if not tested:
-        return None
-    best = next((candidate for candidate in tested if candidate.id == parent), tested[0])
-    next_best = next((candidate for candidate in tested if candidate is not best), None)
-    return Margin(
-        best=best.id,
-        z=best.z,
-        runner_up=next_best.id if next_best else None,
-        runner_up_z=next_best.z if next_best else None,
+def report_without_verdict(path: str, reason: str, *, settings: Settings, id: str) -> AuditReport:
+    """The report on a child of a table of models that could not be audited.
+
+    Args:
+        path: the child's; reason: one line; settings: of the audit; id: the child's in the table.
+    """
+    verdict = Verdict(word=Word.CANNOT_TELL, decided_by="reading", reason=reason)
+    return AuditReport(
+        verdict=verdict.word,
+        headline=headline_of(path, verdict, 0),
+        alpha=settings.alpha,
+        decided_by=verdict.decided_by,
+        reason=reason,
+        claimed=claim_of(settings.claimed, verdict, [], {}, settings.alpha),
+        child=ChildReport(path=path, format="", tensors=0, testable=[], untestable={}, left_out={}),
+        config=_config(settings, None),
+        versions=versions(),
+        id=id,
     )
 
 
-def claim_of(claimed: str, candidates: set[str], verdict: Verdict) -> Claim | None:
-    """What the verdict says of a claimed parent; None without a claim."""
-    if not claimed:
-        return None
-    is_known = claimed in candidates
-    is_confirmed = claimed in verdict.parents or claimed == verdict.parent
-    return Claim(
-        parent=claimed,
-        is_known=is_known,
-        is_contradicted=is_known and not is_confirmed and verdict.word is not Word.CANNOT_TELL,
-    )
+def _config(settings: Settings, others: Mapping[str, object] | None) -> dict[str, object]:
+    of_settings = {"alpha": settings.alpha, "follow": settings.follow, "claimed": settings.claimed}
+    return of_settings | dict(others or {})
+
+
+INDEPENDENT = "no more like the child than a random order of neurons would be"
+UNTESTED = "has no matrix of hidden neurons in common with the child"
 
 
 def _candidate(
     candidate: Candidate, evidence: Evidence | None, place: Place | None, related: Related | None
 ) -> CandidateReport:
     matching = candidate.matching
+    independent = INDEPENDENT if candidate.tests else UNTESTED
     return CandidateReport(
         id=candidate.id,
         path=candidate.source.path,
         format=candidate.format,
+        relation=related.relation if related else None,
+        probability=related.probability if related else None,
+        bound=related.bound if related else None,
+        share_lost=related.share if related else None,
+        decided_by=related.decided_by if related else "order of neurons",
+        reason=related.reason if related else independent,
+        hints=[],
         log10_p=candidate.log10_p,
         p_value=10.0**candidate.log10_p,
         conformal_p=evidence.conformal_p if evidence else None,
@@ -136,10 +148,6 @@ def _candidate(
         tested=len(candidate.tests),
         coverage=evidence.coverage if evidence else None,
         distance=place.distance if place else None,
-        relation=related.relation if related else None,
-        probability=related.probability if related else None,
-        bound=related.bound if related else None,
-        share_lost=related.share if related else None,
         tests={
             name: MatrixTest(
                 rows=test.rows,

@@ -1,36 +1,27 @@
 """An audit on the terminal."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from lineage.auditing.report.types import AuditReport, Claim, ProbeReport
+from lineage.auditing.report.headline import is_informative, listed, mixed, within
+from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
 
 SHOWN = 8
 """Candidates in the table; the JSON has all."""
 
 
 def print_report(report: AuditReport) -> None:
-    """Prints the verdict, the nearest candidates and the layers."""
+    """Prints the sentence, the three answers, what else is to be known, the closest candidates and the layers."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, 110)
-    console.print(headline(report))
-    console.print(f"  {report.reason} (decided by: {report.decided_by})")
-    for line in remarks(report):
+    console.print(report.headline)
+    for line in [*answers(report), *remarks(report)]:
         console.print(f"  {line}")
-    table = Table("candidate", "z", "log10 p", "from it", "distance", "lost", "relation")
-    for row in report.candidates[:SHOWN]:
-        table.add_row(
-            row.id,
-            _number(row.z, "{:.1f}"),
-            f"{row.log10_p:.1f}",
-            _number(row.coverage, "{:.0%}"),
-            _number(row.distance, "{:.3f}"),
-            _number(row.share_lost, "{:.2f}"),
-            row.relation or "",
-        )
-    console.print(table)
+    if report.candidates:
+        console.print(_table(report.candidates[:SHOWN]))
     if len(report.candidates) > SHOWN:
         console.print(f"  and {len(report.candidates) - SHOWN} more")
     states = Counter((layer.state, layer.source) for layer in report.layers)
@@ -40,40 +31,76 @@ def print_report(report: AuditReport) -> None:
     console.print(f"layers: {', '.join(counts)}")
 
 
-def headline(report: AuditReport) -> str:
-    """The verdict in words."""
-    verdict = str(report.verdict)
-    if len(report.parents) > 1:
-        mixed = " + ".join(f"{weight:.2f} {parent}" for parent, weight in report.parents.items())
-        verdict += f": a mixture, {mixed}"
-    elif report.parent:
-        verdict += f": {report.parent}"
+def answers(report: AuditReport) -> list[str]:
+    """The verdict, and the three answers that it is made of: family, closest, relation."""
     chance = "" if report.log10_p is None else f" (log10 p {report.log10_p:.1f})"
-    return f"{report.child.path}: {verdict}{chance}"
+    found = [f"verdict: {report.verdict}{f': {report.parent}' if report.parent else ''}{chance}"]
+    if report.family:
+        found += [
+            f"family: {listed(report.family)}",
+            f"closest: {report.closest}{_of_margin(report.margin)}",
+            f"relation: {relation_of(report)}",
+        ]
+    return [*found, f"because: {report.reason} (decided by: {report.decided_by})"]
+
+
+def relation_of(report: AuditReport) -> str:
+    """What the closest is to the child, with its probability and its bound."""
+    if len(report.parents) > 1:
+        return f"a mixture, {mixed(report.parents)}"
+    said = str(report.relation)
+    if report.probability is not None:
+        said += f", probability {report.probability:.2f}"
+    if is_informative(report.bound):
+        said += f", the child branched off {within(report.bound)}"
+    return said
 
 
 def remarks(report: AuditReport) -> list[str]:
-    """What else a reader must know: a contradicted claim, the margin, what would help, what was refused."""
+    """What else a reader must know: a claim, what would help, what was refused, what counters suggest."""
     found = []
-    if report.claimed:
-        found.append(_of_claim(report.claimed))
-    margin = report.margin
-    if margin and margin.runner_up and report.parent:
-        found.append(f"margin: z {margin.z:.1f}, next {margin.runner_up} with {margin.runner_up_z:.1f}")
+    if claim := report.claimed:
+        found.append(f"claimed parent {claim.parent}: {claim.state}: {claim.reason}")
     if report.probe:
         found.append(_of_probe(report.probe))
         found += [f"not run: {line}" for line in report.probe.refused.values()]
     found += [f"would help: {line}" for line in report.helps]
     found += [f"left out: {line}" for line in report.refused.values()]
+    found += [f"hint, no evidence: {row.id}: {hint}" for row in report.candidates for hint in row.hints]
     found += [f"note: {line}" for line in report.notes]
     return found
 
 
-def _of_claim(claim: Claim) -> str:
-    if not claim.is_known:
-        return f"the claimed parent {claim.parent} is not among the candidates"
-    contradict = "contradict" if claim.is_contradicted else "do not contradict"
-    return f"claimed parent {claim.parent}: the weights {contradict} it"
+def _table(rows: Sequence[CandidateReport]) -> Table:
+    table = Table("candidate", "z", "log10 p", "from it", "distance", "relation", "probability", "within")
+    for row in rows:
+        table.add_row(
+            row.id,
+            _number(row.z, "{:.1f}"),
+            f"{row.log10_p:.1f}",
+            _number(row.coverage, "{:.0%}"),
+            _number(row.distance, "{:.3f}"),
+            row.relation or "",
+            _number(row.probability, "{:.2f}"),
+            _number(row.bound if is_informative(row.bound) else None, "{:.0%}"),
+        )
+    return table
+
+
+def _of_margin(margin: Margin | None) -> str:
+    """How far the closest is from the next and the farthest of the family, and from the most similar outside it."""
+    if margin is None:
+        return ""
+    parts = []
+    if margin.parted is not None:
+        parts.append(f"the child changed by {margin.parted:.3f} since they parted")
+    if margin.next is not None:
+        parts.append(f"next {margin.next} with {margin.next_parted:.3f}")
+    if margin.farthest not in (None, margin.next):
+        parts.append(f"farthest {margin.farthest} with {margin.farthest_parted:.3f}")
+    if margin.outside is not None:
+        parts.append(f"z {margin.z:.1f}, outside the family at most {margin.outside_z:.1f}")
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _of_probe(probe: ProbeReport) -> str:

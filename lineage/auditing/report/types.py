@@ -1,15 +1,15 @@
 """The report of an audit as types; `to_dict` gives what the JSON holds, key by key."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from enum import Enum
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum, StrEnum
 
 from lineage.auditing.stages.verdict import Word
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
 from lineage.relation.relations import Relation
 
-FORMAT = 2
+FORMAT = 3
 """The version of the report's layout."""
 
 
@@ -28,16 +28,24 @@ class MatrixTest:
 class CandidateReport:
     """What was found of one candidate.
 
-    log10_p, p_value: for at least two dependent matrices; conformal_p: share of all networks that look at least as
-    related; z: mean over the tested matrices; coverage: share of the testable weights that depend on it; distance:
-    ‖child − candidate‖ / ‖candidate‖ over the backbone's matrices; relation, probability, bound: see
-    `lineage.relation.relations`; share_lost: see `lineage.relation.direction`; tests: by the child's
-    name of each matrix. None: not computed for this candidate.
+    relation: what it is to the child, with its probability; bound: the child branched off within this share of its
+    own change from it; share_lost: see `lineage.relation.direction`; decided_by, reason: of the
+    relation; hints: what counters in the files suggest, which is no evidence; log10_p, p_value: its own, for at least
+    two dependent matrices; conformal_p: share of all networks that look at least as related; z: mean over the tested
+    matrices; coverage: share of the testable weights that depend on it; distance: ‖child − candidate‖ / ‖candidate‖
+    over the backbone's matrices; tests: by the child's name of each matrix. None: not computed for this candidate.
     """
 
     id: str
     path: str
     format: str
+    relation: Relation | None
+    probability: float | None
+    bound: float | None
+    share_lost: float | None
+    decided_by: str
+    reason: str
+    hints: Sequence[str]
     log10_p: float
     p_value: float
     conformal_p: float | None
@@ -45,10 +53,6 @@ class CandidateReport:
     tested: int
     coverage: float | None
     distance: float | None
-    relation: Relation | None
-    probability: float | None
-    bound: float | None
-    share_lost: float | None
     tests: Mapping[str, MatrixTest]
     matched_by_name: int
     matched_by_order: int
@@ -80,21 +84,38 @@ class UnrelatedReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Margin:
-    """How far the best candidate is from the next, in mean z."""
+    """How far the closest candidate is from others.
 
-    best: str
-    z: float
-    runner_up: str | None
-    runner_up_z: float | None
+    parted: how much the child changed since it and the closest parted, ‖change‖ / ‖weights‖; next, farthest: of the
+    family, with the same; z: the closest's; outside, outside_z: the most similar candidate that is not of the family.
+    None: there is none.
+    """
+
+    parted: float | None
+    next: str | None
+    next_parted: float | None
+    farthest: str | None
+    farthest_parted: float | None
+    z: float | None
+    outside: str | None
+    outside_z: float | None
+
+
+class ClaimState(StrEnum):
+    """What the weights say of a claimed parent."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    UNDETERMINED = "undetermined"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A claimed parent: whether it is among the candidates, and whether the weights contradict it."""
+    """A claimed parent, what the weights say of the claim, and why."""
 
     parent: str
-    is_known: bool
-    is_contradicted: bool
+    state: ClaimState
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,31 +134,42 @@ class ProbeReport:
 class AuditReport:
     """The verdict on one checkpoint, and all that it rests on.
 
-    verdict: one of five words; parent: its id; parents: of a mixture, with weights; p_value, log10_p: over all
-    candidates; refused: sources that could not be read, with the reason; inputs: sha256 by file; config: the
-    arguments; probe: only where the architecture was given; id: only of a child in a table of models.
+    verdict: one of five words; headline: the same as a sentence; family: ids of the candidates that the child is
+    dependent on, closest first; closest: of them, with copies, the candidates that have its tensors; relation: what
+    the closest is to the child, with its probability and bound, as for each candidate; parent: only where the error
+    of the answer is stated; parents: of a mixture, with weights; log10_p, p_value: the closest's own, over all
+    candidates (without a family, the smallest); refused: sources that could not be read, with the reason; inputs:
+    sha256 by file; config: the arguments; probe: only where the architecture was given; id: only of a child in a
+    table of models.
     """
 
     format: int = FORMAT
     verdict: Word
-    parent: str | None
-    parents: Mapping[str, float]
-    p_value: float | None
-    log10_p: float | None
+    headline: str
+    family: Sequence[str] = ()
+    closest: str | None = None
+    copies: Sequence[str] = ()
+    relation: Relation | None = None
+    probability: float | None = None
+    bound: float | None = None
+    parent: str | None = None
+    parents: Mapping[str, float] = field(default_factory=dict)
+    p_value: float | None = None
+    log10_p: float | None = None
     alpha: float
     decided_by: str
     reason: str
-    helps: Sequence[str]
-    margin: Margin | None
-    claimed: Claim | None
+    helps: Sequence[str] = ()
+    margin: Margin | None = None
+    claimed: Claim | None = None
     child: ChildReport
-    candidates: Sequence[CandidateReport]
-    unrelated: Sequence[UnrelatedReport]
-    layers: Sequence[LayerOrigin]
-    mixture: Mixture | None
-    refused: Mapping[str, str]
-    notes: Sequence[str]
-    inputs: Mapping[str, str]
+    candidates: Sequence[CandidateReport] = ()
+    unrelated: Sequence[UnrelatedReport] = ()
+    layers: Sequence[LayerOrigin] = ()
+    mixture: Mixture | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, object]
     versions: Mapping[str, str]
     probe: ProbeReport | None = None
@@ -151,7 +183,7 @@ class AuditReport:
 
 def _plain(value: object) -> object:
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {known.name: _plain(getattr(value, known.name)) for known in fields(value)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

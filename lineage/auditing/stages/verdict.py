@@ -11,13 +11,15 @@ The rule, in order (docs/audit.md gives the reasons):
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lineage.relation.relations import Related, Relation
 
 MOST = 0.5
 """Share of the testable weights that has to come from a parent; a shared first layer alone is no parent."""
+MOST_NAMED = 5
+"""Candidates that a reason names."""
 
 
 class Word(StrEnum):
@@ -172,6 +174,25 @@ def _copies(id: str, tested: Mapping[str, Evidence]) -> list[str]:
     """Other candidates with the same tensors."""
     copy = tested[id].copy
     return [found.id for found in tested.values() if copy and found.id != id and found.copy == copy]
+
+
+def unless_incomplete(verdict: Verdict, left_out: Sequence[str]) -> Verdict:
+    """`none of these` only where every candidate was tested; else `cannot tell`, which names those that were not.
+
+    Args:
+        verdict: over the candidates that were tested.
+        left_out: ids of the candidates that could not be read or tested.
+    """
+    if verdict.word is not Word.NONE or not left_out:
+        return verdict
+    named = ", ".join(left_out[:MOST_NAMED])
+    more = f" and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
+    return replace(
+        verdict,
+        word=Word.CANNOT_TELL,
+        reason=f"no candidate that was tested is related, but {named}{more} could not be read or tested",
+        helps=["give candidates that can be read and are of the same architecture, or leave the others out"],
+    )
 
 
 def withheld(unrelated: str) -> Verdict:

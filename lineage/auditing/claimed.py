@@ -1,4 +1,4 @@
-"""A claimed parent: its id is checked before anything is computed."""
+"""The id of a claimed parent: checked before anything is computed."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

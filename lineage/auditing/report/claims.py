@@ -1,0 +1,88 @@
+"""A claimed parent beside the verdict."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from scipy.special import gammaln
+
+from lineage.auditing.report.types import Claim, ClaimState
+from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.verdict import Verdict
+from lineage.checkpoints.read import MEMBER
+from lineage.relation.permutation_test import combined
+from lineage.relation.relations import Relation
+
+
+def claim_of(
+    claimed: str,
+    verdict: Verdict,
+    candidates: Sequence[Candidate],
+    refused: Mapping[str, str],
+    alpha: float,
+) -> Claim | None:
+    """What a verdict says of a claimed parent; None without a claim.
+
+    A claim is contradicted where another candidate is named the parent, where the claimed one was tested and is
+    independent of the child, or is its descendant. Where the verdict names nobody, a relative may be the parent.
+
+    Args:
+        claimed: the id; verdict: on the child.
+        candidates: tested; refused: why a source cannot be read, by its id.
+        alpha: the false-positive rate.
+    """
+    if not claimed:
+        return None
+    found = next((candidate for candidate in candidates if candidate.id == claimed), None)
+    state, reason = _state(claimed, found, verdict, refused, math.log10(alpha / max(1, len(candidates))))
+    return Claim(parent=claimed, state=state, reason=reason)
+
+
+def _state(
+    claimed: str, found: Candidate | None, verdict: Verdict, refused: Mapping[str, str], limit: float
+) -> tuple[ClaimState, str]:
+    if found is None:
+        reason = refused.get(
+            claimed.partition(MEMBER)[0], "it is not among the candidates that were compared"
+        )
+        return ClaimState.UNDETERMINED, reason
+    if claimed in verdict.parents or claimed == verdict.parent:
+        return ClaimState.SUPPORTED, f"it is named: {verdict.word}"
+    if verdict.parent and claimed in verdict.copies:
+        return ClaimState.SUPPORTED, f"it is a copy of {verdict.closest}, which is named: {verdict.word}"
+    if not found.tests:
+        return ClaimState.UNDETERMINED, "it has no matrix of hidden neurons in common with the child"
+    if claimed not in verdict.family:
+        return _of_independent(found, verdict, limit)
+    relation = next(
+        (related.relation for related in verdict.relatives if related.id == claimed), Relation.UNDETERMINED
+    )
+    if relation is Relation.DESCENDANT:
+        return ClaimState.CONTRADICTED, "it is a descendant of the child"
+    if verdict.parent is not None:
+        named = " and ".join(verdict.parents) or verdict.parent
+        return (
+            ClaimState.CONTRADICTED,
+            f"{named} is named ({verdict.word}); the claimed one is of the same family, its relation: {relation}",
+        )
+    return (
+        ClaimState.UNDETERMINED,
+        f"it is of the child's family, and no parent is named; its relation: {relation}",
+    )
+
+
+def _of_independent(found: Candidate, verdict: Verdict, limit: float) -> tuple[ClaimState, str]:
+    """Of a candidate that is not of the family; where the tests are in doubt, there is no p-value."""
+    if verdict.log10_p is None:
+        return ClaimState.UNDETERMINED, f"there is no verdict: {verdict.reason}"
+    if least_p(found) > limit:
+        return ClaimState.UNDETERMINED, "it has too few neurons in common with the child for any evidence"
+    return (
+        ClaimState.CONTRADICTED,
+        f"it is independent of the child (log10 p {found.log10_p:.1f}), unless neurons were reordered",
+    )
+
+
+def least_p(candidate: Candidate) -> float:
+    """log10 of the smallest p-value that the matrices in common could give: 1/n! each, for n rows."""
+    floors = [-float(gammaln(test.rows + 1)) / math.log(10) for test in candidate.tests.values()]
+    return combined(floors)

@@ -1,0 +1,133 @@
+"""Audits the cases of families: files in, a verdict and what is true of it out.
+
+For a child C and a candidate A whose lines part at B, the child branched off within ‖A - B‖ / ‖C - B‖ of its own
+change from A; norms are over the backbone's matrices. It is 0 where A is an ancestor, and infinite for a descendant.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.stages.verdict import Verdict, Word
+from lineage.checkpoints.find import Source
+from lineage.families.cases import tree
+from lineage.families.cases.changes import State, changed, matrices
+from lineage.families.cases.lines import Case, Member
+from lineage.families.plan import Family
+from lineage.index.digest import DigestCache
+from lineage.seeds import seed_of
+
+
+class Bench:
+    """Audits cases one by one.
+
+    Args:
+        folders: of each family's weights, by the family's id.
+        scratch: an empty folder, for copies and digests.
+        settings: how to audit; a claim is each case's own.
+    """
+
+    def __init__(self, folders: dict[str, Path], scratch: Path, settings: Settings):
+        self._folders, self._scratch, self._settings = folders, scratch, settings
+        self._cache = DigestCache(scratch / "digests")
+        self._state = lru_cache(maxsize=8)(load_file)
+        self._files: dict[Member, Path] = {}
+
+    def audited(self, case: Case, family: Family) -> dict:
+        """A row of the table of verdicts."""
+        child = self._file(case.child)
+        sources = [Source(id=member.id, path=str(self._file(member))) for member in case.candidates]
+        began = time.process_time()
+        verdict = audit_sources(str(child), sources, settings=self._settings, cache=self._cache).verdict
+        seconds = time.process_time() - began
+        members = {member.id: member for member in case.candidates}
+        own = {member.id: member.model for member in case.candidates if member.family == case.child.family}
+        closest = tree.closest(case.child.model, list(own.values()))
+        named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
+        return {
+            "line": case.line,
+            "family": family.id,
+            "architecture": family.architecture,
+            "optimiser": family.optimiser,
+            "width": family.width,
+            "child": case.child.id,
+            "candidates": list(members),
+            "parent": case.parent,
+            "never": list(case.never),
+            "claimed": case.claimed or None,
+            "word": str(verdict.word),
+            "closest": verdict.closest,
+            "closest_right": None if not closest else own.get(verdict.closest) in closest,
+            "relation": None if verdict.relation is None else str(verdict.relation),
+            "named": named,
+            "is_same": verdict.word is Word.SAME,
+            "bound": verdict.bound,
+            "probability": verdict.probability,
+            "closest_within": self._within(members.get(verdict.closest), case.child, child),
+            "named_within": self._within(members.get(named), case.child, child),
+            "is_contradicted": bool(case.claimed) and _contradicts(verdict, case.claimed),
+            "dependent": len(verdict.family),
+            "seconds": seconds,
+        }
+
+    def _file(self, member: Member) -> Path:
+        """The file of a network, written if it is a changed one."""
+        own = self._folders[member.family] / f"{member.model}.safetensors"
+        if not member.change:
+            return own
+        if member not in self._files:
+            decoy = None if member.decoy is None else self._state(self._file(member.decoy))
+            state = changed(
+                self._state(own), member.change, share=member.share, decoy=decoy, seed=seed_of(member.id)
+            )
+            self._files[member] = path = self._scratch / f"{len(self._files)}.safetensors"
+            save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
+        return self._files[member]
+
+    def _within(self, candidate: Member | None, child: Member, file: Path) -> float | None:
+        """The share of its own change from a candidate within which the child branched off; None if unrelated."""
+        if candidate is None or candidate.family != child.family:
+            return None
+        shared = tree.common_ancestor(candidate.model, child.model)
+        if shared is None:
+            return None
+        start = self._state(self._folders[child.family] / f"{shared}.safetensors")
+        return within(self._state(self._file(candidate)), start, self._state(file))
+
+
+def within(candidate: State, start: State, child: State) -> float:
+    """‖candidate - start‖ / ‖child - start‖ over the backbone's matrices."""
+    names = matrices(start)
+    of_candidate, of_child = (
+        sum(float(np.square(state[name].astype(np.float64) - start[name]).sum()) for name in names)
+        for state in (candidate, child)
+    )
+    if of_candidate == 0:
+        return 0.0
+    return float(np.sqrt(of_candidate / of_child)) if of_child else float("inf")
+
+
+def _contradicts(verdict: Verdict, claimed: str) -> bool:
+    """Whether a verdict contradicts a claim: another is named the parent, or the claimed one is independent."""
+    if verdict.word is Word.CANNOT_TELL:
+        return False
+    if claimed not in verdict.family:
+        return True
+    agrees = claimed in (verdict.parent, *verdict.copies, *verdict.parents)
+    return verdict.parent is not None and not agrees
+
+
+def audited_family(
+    family: Family, cases: Sequence[Case], folders: dict[str, Path], settings: Settings
+) -> Iterator[dict]:
+    """The rows of the table of verdicts, case by case; changed copies and digests go to a temporary folder."""
+    with TemporaryDirectory() as scratch:
+        bench = Bench(folders, Path(scratch), settings)
+        for case in cases:
+            yield bench.audited(case, family)

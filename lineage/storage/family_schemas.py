@@ -1,0 +1,75 @@
+"""The columns of the Parquet tables of families, and the order of their rows."""
+
+import pyarrow as pa
+
+GROWN = pa.schema(
+    [
+        ("family", pa.string()),
+        ("model", pa.string()),
+        ("parent", pa.string()),
+        ("kind", pa.string()),
+        ("recipe", pa.string()),
+        ("architecture", pa.string()),
+        ("family_optimiser", pa.string()),
+        ("optimiser", pa.string()),
+        ("width", pa.int32()),
+        ("task", pa.string()),
+        ("home", pa.string()),
+        ("steps", pa.int32()),
+        ("change", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("chance", pa.float64()),
+    ]
+)
+"""One row a network of a family; `change` is from its parent, relative to it, over the backbone's matrices."""
+
+VERDICTS = pa.schema(
+    [
+        ("line", pa.string()),
+        ("family", pa.string()),
+        ("architecture", pa.string()),
+        ("optimiser", pa.string()),
+        ("width", pa.int32()),
+        ("child", pa.string()),
+        ("candidates", pa.list_(pa.string())),
+        ("parent", pa.string()),
+        ("never", pa.list_(pa.string())),
+        ("claimed", pa.string()),
+        ("word", pa.string()),
+        ("closest", pa.string()),
+        ("closest_right", pa.bool_()),
+        ("relation", pa.string()),
+        ("named", pa.string()),
+        ("is_same", pa.bool_()),
+        ("bound", pa.float64()),
+        ("probability", pa.float64()),
+        ("closest_within", pa.float64()),
+        ("named_within", pa.float64()),
+        ("is_contradicted", pa.bool_()),
+        ("dependent", pa.int32()),
+        ("seconds", pa.float64()),
+        ("fitted_on", pa.string()),
+    ]
+)
+"""One row a case: what is true (`parent`: if it is a candidate; `never`: what must not be named), and the verdict.
+
+`closest_within`, `named_within`: the share of its own change from the closest, and from the one named parent, within
+which the child really branched off; null of strangers. `seconds` of CPU, digests of earlier cases being stored.
+"""
+
+BENCH = pa.schema(
+    [
+        ("case", pa.string()),
+        ("metric", pa.string()),
+        ("architecture", pa.string()),
+        ("optimiser", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int32()),
+        ("wanted", pa.string()),
+        ("met", pa.bool_()),
+        ("fitted_on", pa.string()),
+    ]
+)
+"""One row a number of `make bench-verdicts`: 95 % intervals clustered by family; `all`: over all of them."""

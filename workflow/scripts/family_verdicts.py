@@ -1,0 +1,27 @@
+"""Audits cases whose answer is known, of all families of one architecture and width."""
+
+from pathlib import Path
+
+from lineage.auditing.audit import Settings
+from lineage.families.cases.audited import audited_family
+from lineage.families.cases.lines import cases_of
+from lineage.families.plan import Family
+from lineage.jobs.stage import stage
+from lineage.storage.family_schemas import VERDICTS
+from lineage.storage.parquet import write_table
+
+with stage(snakemake) as this:
+    families = [Family(**values) for values in snakemake.params.families]
+    folders = {
+        family.id: Path(grown, family.id)
+        for family, grown in zip(families, snakemake.input.weights, strict=True)
+    }
+    rows = []
+    for family in families:
+        alike = [stranger for stranger in families if stranger.id != family.id]
+        cases = cases_of(family, alike, snakemake.params.each)
+        audits = audited_family(family, cases, folders, Settings())
+        rows += this.tracked(audits, f"cases of {family.id}", total=len(cases))
+    for row in rows:
+        row["fitted_on"] = ""
+    write_table(snakemake.output.verdicts, rows, VERDICTS, ["line", "family"])
