@@ -85,7 +85,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:
         )
 
 
-VERSION = 2
+VERSION = 3
 """Of the layout; digests of another version are not found."""
 
 
