@@ -5,7 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.checkpoints.read import MEMBER
+from lineage.checkpoints.files import safe_file
+from lineage.checkpoints.formats.index import weight_map
+from lineage.checkpoints.read import FORMATS, MEMBER, is_model
 from lineage.errors import UserError
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
@@ -85,12 +87,18 @@ def read_table_of_models(path: Path) -> list[Source]:
 def _named(files: list[tuple[Path, Path | None]], base: Path) -> list[Source]:
     """Sources with ids: the path below `base`, without the suffix where that stays unique."""
     whole = [str(file.relative_to(base) if file.is_relative_to(base) else file) for file, _ in files]
-    short = [str(Path(name).with_suffix("")) for name in whole]
+    short = [_without_suffix(name) for name in whole]
     counts = Counter(short)
     return [
         Source(id=stem if counts[stem] == 1 else name, path=str(file), inside=inside)
         for (file, inside), name, stem in zip(files, whole, short, strict=True)
     ]
+
+
+def _without_suffix(name: str) -> str:
+    while Path(name).suffix.lower() in ENDINGS and Path(name).stem:
+        name = str(Path(name).with_suffix(""))
+    return name
 
 
 def _common(files: list[Path]) -> Path:
@@ -107,29 +115,64 @@ def id_of(source: Source, name: str, *, is_alone: bool) -> str:
     return f"{source.id}{MEMBER}{own}" if own and not is_alone else source.id
 
 
-SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".onnx", ".h5", ".hdf5", ".npz"}
-"""What a folder is searched for; inside, only content counts."""
-
-
+SUFFIXES = {
+    ".safetensors",
+    ".pt",
+    ".pth",
+    ".bin",
+    ".ckpt",
+    ".onnx",
+    ".h5",
+    ".hdf5",
+    ".npz",
+    ".gguf",
+    ".tflite",
+}
+SUFFIXES |= {".keras", ".msgpack", ".pb"}
+"""A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
+ENDINGS = SUFFIXES | {".tar", ".index", ".json", ".weights"}
+"""What an id does not need of a file's name."""
 INDEX = ".index.json"
+COMPANIONS = {".bin": (".xml", ".param", ".onnx")}
+"""Files that belong to another one of the same name."""
 
 
 def find_models(folder: Path) -> list[Path]:
-    """The checkpoint files of a folder and of those below it, sorted; shards only by their index.
+    """The files of a folder and of those below it that are models by content, sorted; of shards, their index.
+
+    Hidden files and folders are passed over, and of links to one file, and the file itself, one is taken.
 
     Raises:
         UserError: if there are none.
     """
-    found = [
-        path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES or path.name.endswith(INDEX)
-    ]
-    indexed = {path.parent for path in found if path.name.endswith(INDEX)}
-    chosen = [
-        path
-        for path in found
-        if path.name.endswith(INDEX) or not (path.parent in indexed and "-of-" in path.name)
-    ]
-    chosen = [path for path in chosen if not path.is_dir()]
-    if not chosen:
-        raise UserError(f"{folder}: expected checkpoints ({', '.join(sorted(SUFFIXES))}), but there are none")
-    return chosen
+    everything = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    visible = [path for path in everything if not _is_hidden(path.relative_to(folder))]
+    shards = {shard for path in visible if path.name.endswith(INDEX) for shard in _shards_of(path)}
+    found: dict[Path, Path] = {}
+    for path in visible:
+        if path in shards or _is_companion(path):
+            continue
+        if path.suffix in SUFFIXES or is_model(path, inside=folder):
+            real = path.resolve() if path.exists() else path
+            if real not in found or (path.suffix in SUFFIXES) > (found[real].suffix in SUFFIXES):
+                found[real] = path
+    if not found:
+        formats = ", ".join(form.name for form in FORMATS)
+        raise UserError(f"{folder}: expected checkpoints ({formats}), but there are none")
+    return sorted(found.values())
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def _is_companion(path: Path) -> bool:
+    return any(path.with_suffix(suffix).is_file() for suffix in COMPANIONS.get(path.suffix, ()))
+
+
+def _shards_of(index: Path) -> set[Path]:
+    """The files that an index names; an index that is none is read, and refused, as a candidate."""
+    try:
+        return {index.parent / shard for shard in weight_map(safe_file(index, follow=True)).values()}
+    except UserError:
+        return set()

@@ -16,6 +16,7 @@ from lineage.checkpoints.sniffing import (
     Content,
     archive_of,
     begins,
+    is_index,
     is_old_pickle,
     is_protobuf,
     is_safetensors,
@@ -44,7 +45,7 @@ FORMATS = (
     Format("PyTorch", archive_of("/data.pkl"), read_torch),
     Format("NumPy .npz", archive_of(".npy"), read_npz),
     Format("safetensors", is_safetensors, read_safetensors),
-    Format("shards with an index", lambda content: content.text.startswith(b"{"), read_index),
+    Format("shards with an index", is_index, read_index),
     Format("PyTorch before 1.6", is_old_pickle, read_torch),
     Format("ONNX", is_protobuf, read_onnx),
 )
@@ -93,6 +94,15 @@ def open_model(path: str | Path, *, follow: bool = False) -> Checkpoint:
     return main[0]
 
 
+def is_model(path: Path, *, inside: Path) -> bool:
+    """Whether a file's content is that of a format, whatever it is called."""
+    try:
+        content = Content(safe_file(path, inside=inside, follow=True))
+        return any(form.is_it(content) for form in FORMATS)
+    except UserError:
+        return False
+
+
 def format_of(file: SafeFile) -> Format:
     """The format of a file.
 
@@ -107,6 +117,8 @@ def format_of(file: SafeFile) -> Format:
         raise UserError(f"{file.path}: is a pointer of Git LFS, not the file itself; run `git lfs pull`")
     if content.text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UserError(f"{file.path}: is a web page, not a checkpoint; the download has failed")
+    if content.text.startswith(b"{"):
+        raise Unsupported(f"{file.path}: JSON without the weight_map of an index of shards")
     if content.is_packed:
         raise Unsupported(f"{file.path}: a packed archive; unpack it, and give the checkpoint in it")
     if content.is_zip:

@@ -61,6 +61,11 @@ def is_safetensors(content: Content) -> bool:
     return not content.text.startswith(b"{") and not is_old_pickle(content) and b"{" in head[8:64]
 
 
+def is_index(content: Content) -> bool:
+    """JSON that says in which file each weight is, near its beginning."""
+    return content.text.startswith(b"{") and b'"weight_map"' in head_of_file(content.file, 2**16)
+
+
 def is_old_pickle(content: Content) -> bool:
     """A pickle of protocol 2 to 5."""
     return content.head[:1] == b"\x80" and len(content.head) > 1 and 2 <= content.head[1] <= 5

@@ -17,6 +17,8 @@ from lineage.errors import UserError
 
 MODULES = ("_modules", "_parameters", "_buffers")
 """Where PyTorch's modules hold their parts."""
+TWICE = "_flat_weights"
+"""Where recurrent layers hold their parameters once more."""
 OF_OPTIMISERS = {"param_groups", "exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg"}
 OPTIMISERS = {
     "opt_state",
@@ -101,6 +103,8 @@ class _Walk:
         for key, value in _children(item):
             if isinstance(value, Leaf):
                 yield f"{prefix}{key}", value
+            elif key == TWICE:
+                continue
             elif self._is_new(value, depth + 1):
                 yield from self._flat(value, f"{prefix}{key}.", depth + 1)
 

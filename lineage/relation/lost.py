@@ -82,18 +82,22 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
     before, after = _filled(corner(candidate), corner(child))
     if np.array_equal(before, after) or not before.any() or not after.any():
         return None
-    of_before, of_after = Spectrum(before), Spectrum(after)
-    forth, back = of_before.retained_by(after), of_after.retained_by(before)
-    if not np.isfinite(forth.sum() + back.sum()):
-        return None
     energies = np.linalg.eigvalsh((after - before) @ (after - before).T)
     return MatrixChange(
-        _side(before, after, of_before, forth),
-        _side(after, before, of_after, back),
+        _side(before, after),
+        _side(after, before),
         int(candidate.size),
         float(energies.sum() / (np.linalg.norm(before) * np.linalg.norm(after))),
         float(energies.sum() ** 2 / np.square(energies).sum() / len(energies)),
     )
+
+
+def lost(before: np.ndarray, after: np.ndarray) -> Side | None:
+    """What a network lost of an earlier one, in one matrix [n, m], n ≤ m, of both; None if it is equal in both."""
+    before, after = _filled(before, after)
+    if np.array_equal(before, after) or not before.any() or not after.any():
+        return None
+    return _side(before, after)
 
 
 def _filled(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +111,10 @@ def _filled(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return filled
 
 
-def _side(before: np.ndarray, after: np.ndarray, spectrum: Spectrum, retained: np.ndarray) -> Side:
+def _side(before: np.ndarray, after: np.ndarray) -> Side:
     """What `after` lost of `before`."""
+    spectrum = Spectrum(before)
+    retained = spectrum.retained_by(after)
     of_bulk = bulk(retained)
     change = after - of_bulk * before
     energies, left = np.linalg.eigh(change @ change.T)
@@ -150,11 +156,12 @@ def pooled(changes: Sequence[MatrixChange]) -> dict[str, float]:
         ("candidate", [change.of_candidate for change in changes]),
         ("child", [change.of_child for change in changes]),
     ):
-        features |= {f"{name}.{end}": value for name, value in _of_sides(sides, sizes).items()}
+        features |= {f"{name}.{end}": value for name, value in of_sides(sides, sizes).items()}
     return features
 
 
-def _of_sides(sides: Sequence[Side], sizes: np.ndarray) -> dict[str, float]:
+def of_sides(sides: Sequence[Side], sizes: Sequence[float]) -> dict[str, float]:
+    """What one network of a pair lost, pooled over matrices of these sizes; at least one."""
     strengths = np.concatenate([side.strengths for side in sides])
     shares = np.concatenate([side.shares for side in sides])
     complete = np.concatenate([side.complete for side in sides])

@@ -18,7 +18,7 @@ with stage(snakemake) as this:
     }
     rows = []
     for family in families:
-        alike = [other for other in families if other.id != family.id]
+        alike = [stranger for stranger in families if stranger.id != family.id]
         cases = cases_of(family, alike, snakemake.params.each)
         audits = audited_family(family, cases, folders, Settings())
         rows += this.tracked(audits, f"cases of {family.id}", total=len(cases))

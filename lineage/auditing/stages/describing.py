@@ -14,11 +14,11 @@ from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import is_same
 from lineage.auditing.stages.relating import Place
 from lineage.relation.comparison import evenly, sampled
-from lineage.relation.lost import measured, pooled
+from lineage.relation.lost import lost, of_sides, pooled
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import corner, oriented
 from lineage.relation.thirds import family
-from lineage.relation.updates import Ancestor
+from lineage.relation.updates import Ancestor, WeightUpdate
 
 Features = dict[str, float]
 MOST_DESCRIBED = 16
@@ -51,9 +51,11 @@ def described(relatives: Sequence[Relative]) -> list[Features]:
         return found
     chosen = [relatives[place] for place in together]
     points = family(_points(chosen, shared))
+    thirds = {}
     for number, place in enumerate(together):
-        third = chosen[points.farthest(number)]
-        found[place] |= points.features(number) | _of_third(third, relatives[place], shared)
+        farthest = points.farthest(number)
+        third = thirds.setdefault(farthest, Third(chosen[farthest], found[together[farthest]], shared))
+        found[place] |= points.features(number) | third.features(relatives[place])
     return found
 
 
@@ -81,26 +83,36 @@ def _part(values: np.ndarray) -> np.ndarray:
     return rows[:, chosen_rows(rows.shape[1])].ravel().astype(np.float64)
 
 
-def _of_third(third: Relative, relative: Relative, names: Sequence[str]) -> Features:
-    """What a relative and the child lost of a third, and contain of each other's weight updates over it."""
-    lost, contained = {"candidate": [], "child": []}, {"candidate": [], "child": []}
-    for name in names:
-        theirs, ours = relative.pair(name)
-        before = third.pair(name)[0]
-        for end, after in (("candidate", theirs), ("child", ours)):
-            if (change := measured(before, after)) is not None:
-                lost[end].append(change)
-        if (flat := oriented(before)) is not None:
-            ancestor = Ancestor(corner(flat))
-            of_candidate, of_child = (
-                ancestor.update_of(corner(oriented(values))) for values in (theirs, ours)
-            )
+class Third:
+    """What a relative and the child lost of a third relative, and contain of each other's weight updates over it."""
+
+    def __init__(self, relative: Relative, lost_by_child: Features, names: Sequence[str]):
+        self._lost_by_child = lost_by_child
+        self._matrices: dict[str, tuple[np.ndarray, Ancestor, WeightUpdate]] = {}
+        for name in names:
+            before, child = (oriented(values) for values in relative.pair(name))
+            if before is not None:
+                ancestor = Ancestor(corner(before))
+                self._matrices[name] = corner(before), ancestor, ancestor.update_of(corner(child))
+
+    def features(self, relative: Relative) -> Features:
+        """Of one relative and the child."""
+        sides, sizes = [], []
+        contained: dict[str, list[float]] = {"candidate": [], "child": []}
+        for name, (before, ancestor, of_child) in self._matrices.items():
+            after = corner(oriented(relative.pair(name)[0]))
+            of_candidate = ancestor.update_of(after)
             contained["candidate"].append(of_candidate.share_in(of_child))
             contained["child"].append(of_child.share_in(of_candidate))
-    found = {}
-    for end, changes in lost.items():
-        of_end = pooled(changes)
-        found |= {f"far_{name}.{end}": of_end.get(f"{name}.candidate", float("nan")) for name in OF_THIRD}
-        shares = [share for share in contained[end] if np.isfinite(share)]
-        found[f"contained.{end}"] = float(np.median(shares)) if shares else float("nan")
-    return found
+            if (side := lost(before, after)) is not None:
+                sides.append(side)
+                sizes.append(before.size)
+        by_candidate = of_sides(sides, sizes) if sides else {}
+        found = {}
+        for name in OF_THIRD:
+            found[f"far_{name}.candidate"] = by_candidate.get(name, float("nan"))
+            found[f"far_{name}.child"] = self._lost_by_child.get(f"{name}.candidate", float("nan"))
+        for end, shares in contained.items():
+            known = [share for share in shares if np.isfinite(share)]
+            found[f"contained.{end}"] = float(np.median(known)) if known else float("nan")
+        return found

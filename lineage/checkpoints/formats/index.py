@@ -16,7 +16,7 @@ def read_index(file: SafeFile) -> list[Checkpoint]:
     Raises:
         UserError: if the index is no index, or a shard is missing, broken or elsewhere.
     """
-    shard_of = _weight_map(file)
+    shard_of = weight_map(file)
     files, raw, left_out, formats = [file], {}, {}, set()
     for shard in dict.fromkeys(shard_of.values()):
         if Path(shard).name != shard:
@@ -44,7 +44,8 @@ def _of_shard(part: SafeFile) -> tuple[dict[str, Entry], dict[str, str], str]:
     return raw_tensors(part), {}, "safetensors"
 
 
-def _weight_map(file: SafeFile) -> dict[str, str]:
+def weight_map(file: SafeFile) -> dict[str, str]:
+    """The shard of each tensor; raises as `read_index`."""
     if file.size > LIMITS.header_bytes:
         raise UserError(
             f"{file.path}: an index of {file.size:,} bytes is over the limit of {LIMITS.header_bytes:,}"

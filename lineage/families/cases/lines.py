@@ -13,7 +13,7 @@ from lineage.families.cases import tree
 from lineage.families.plan import INIT, ROOT, Family
 
 FIXED = ("stft", "dft", "gabor", "dirac", "identity", "pca", "dlinear", "constants")
-"""Weights that are alike in networks of no relation; `lineage.families.cases.made` says what they are."""
+"""Weights that are alike in networks of no relation; `lineage.families.cases.changes` says what they are."""
 COPIES = ("pruned", "int8", "half")
 PLAIN = ("c.sgd", "c.momentum", "c.adamw", "c.same", "c.head", "c.light", "c.lora", "c.l2sp", "c.decay")
 """Recipes that people use."""
@@ -25,15 +25,15 @@ SHARES = (5, 10, 20)
 class Member:
     """A network of a family, as it is or changed.
 
-    change: a kind of `lineage.families.cases.made`, or none; share: how much of it, in per cent; other: the network
-    that is mixed in.
+    change: a kind of `lineage.families.cases.changes`, or none; decoy: the network that is mixed in; share: how much
+    of it, in per cent.
     """
 
     family: str
     model: str
     change: str = ""
     share: int = 0
-    other: "Member | None" = None
+    decoy: "Member | None" = None
 
     @property
     def id(self) -> str:
@@ -81,7 +81,7 @@ def _members(family: Family, models: Sequence[str]) -> list[Member]:
 
 
 def _roots(alike: Sequence[Family]) -> list[Member]:
-    return [Member(family=other.id, model=ROOT) for other in alike]
+    return [Member(family=stranger.id, model=ROOT) for stranger in alike]
 
 
 def _case(
@@ -181,7 +181,7 @@ def framed(family: Family, alike: Sequence[Family]) -> Iterator[Case]:
             relatives = _members(family, [ROOT] if kind == "stranger" else [ROOT, sibling])
             yield Case(
                 line=f"framing by {share} %",
-                child=Member(family=family.id, model=child, change="mixed", share=share, other=decoy),
+                child=Member(family=family.id, model=child, change="mixed", share=share, decoy=decoy),
                 candidates=[*relatives, *_roots(alike)],
                 parent=f"{family.id}/{ROOT}",
                 never=[decoy.id],
@@ -210,9 +210,9 @@ def independent(family: Family, alike: Sequence[Family]) -> Iterator[Case]:
     """Networks without a relation: other families', and the one that learned the same in the same order."""
     for child in (ROOT, *tree.OTHER_TASKS, *tree.CHILDREN):
         yield _case("independent networks", family, child, ["scratch"], alike)
-    for other in alike:
-        yield _case("independent networks", family, ROOT, [], [other])
-        yield _case("independent networks", family, "scratch", [INIT, ROOT], [other])
+    for stranger in alike:
+        yield _case("independent networks", family, ROOT, [], [stranger])
+        yield _case("independent networks", family, "scratch", [INIT, ROOT], [stranger])
 
 
 def fixed_weights(family: Family, alike: Sequence[Family]) -> Iterator[Case]:

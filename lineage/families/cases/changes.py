@@ -141,10 +141,10 @@ _KINDS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
 }
 
 
-def changed(state: State, change: str, *, share: int, other: State | None, seed: int) -> State:
+def changed(state: State, change: str, *, share: int, decoy: State | None, seed: int) -> State:
     """A state after a change that a case names; see `lineage.families.cases.lines.Member`."""
     if change in COPIES:
         return copy_of(state, change)
-    if other is not None:
-        return mixed(state, other, share / 100)
+    if decoy is not None:
+        return mixed(state, decoy, share / 100)
     return with_fixed(state, change, seed)
