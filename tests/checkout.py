@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -139,6 +139,18 @@ class Checkout:
         text = path.read_text()
         assert text.count(old) == 1, f"{name}: {old!r} stands there {text.count(old)} times"
         path.write_text(text.replace(old, new))
+
+    @contextlib.contextmanager
+    def edited(self, name: str, edit: Callable[[str], str]) -> Iterator[None]:
+        """Lets a function change the text of a file, and puts it back at the end."""
+        path = self.path(name)
+        before = path.read_text()
+        path.write_text(edit(before))
+        try:
+            assert path.read_text() != before
+            yield
+        finally:
+            path.write_text(before)
 
     def artifacts(self) -> dict[str, bytes]:
         """Bytes of all that a run computes; not of what holds times and dates."""

@@ -1,20 +1,10 @@
 """What no schema can say of a configuration: that its keys fit each other, and what there is."""
 
-import ast
-from pathlib import Path
-
 from lineage.data.sources.names import VOC
 from lineage.errors import UserError
+from lineage.experiment.registered import architectures, similarities
 from lineage.experiment.zoo import Zoo
 from lineage.types.experiment import Experiment
-
-
-def architectures() -> list[str]:
-    """Names of ARCHITECTURES in networks.py, read from its source: to import it would import torch."""
-    tree = ast.parse(Path(__file__).parents[1].joinpath("networks", "architectures.py").read_text())
-    assigned = (node for node in tree.body if isinstance(node, ast.AnnAssign))
-    (table,) = (node.value for node in assigned if node.target.id == "ARCHITECTURES")
-    return [key.value for key in table.keys]
 
 
 def check_experiment(experiment: dict, where: str) -> None:
@@ -55,6 +45,11 @@ def check_experiment(experiment: dict, where: str) -> None:
     except UserError as error:
         raise UserError(f"{where}.{error}") from None
     similarity = experiment["similarity"]
+    if unknown := [name for name in similarity["similarities"] if name not in similarities()]:
+        raise UserError(
+            f"{where}.similarity.similarities: expected some of {', '.join(similarities())}, "
+            f"but got {unknown[0]!r}"
+        )
     similarity["alphas"] = sorted(map(float, similarity["alphas"]))
     if "path" in similarity["approximations"] and similarity["alphas"][0] == 1:
         raise UserError(

@@ -10,12 +10,18 @@ from lineage.experiment.conditions import ancestor_in
 from lineage.experiment.paths import UNSEEN_PARENTS
 from lineage.experiment.zoo import Model, Zoo
 from lineage.types.detector import BOTH, Detector, Detectors
+from lineage.types.evaluation import Ancestors, DetectorModels, Evaluated
 from lineage.types.experiment import Experiment
 
 
 def ids_of(models: Iterable[Model]) -> list[str]:
     """The models' ids, sorted."""
     return sorted(model.id for model in models)
+
+
+def models_of(zoo: Zoo, setting: str) -> list[str]:
+    """Ids of a setting's candidates and children, which its detectors look at."""
+    return [*zoo.candidates(setting), *ids_of(zoo.children(setting))]
 
 
 def sources_of(children: Iterable[Model]) -> list[str]:
@@ -26,23 +32,25 @@ def sources_of(children: Iterable[Model]) -> list[str]:
     return sorted({child.parent for child in children} | sources)
 
 
-def evaluated_settings(zoo: Zoo, experiment: Experiment) -> dict[str, dict]:
-    """What the evaluation knows of each setting: its children's parents, candidates, splits, counts, ancestors."""
-    return {
-        setting: {
-            "parents": {child.id: child.parent for child in zoo.children(setting)},
-            "candidates": zoo.candidates(setting),
-            "splits": [zoo.split(setting, seed) for seed in range(experiment.seeds)],
-            "counts": [
-                count for count in experiment.detector.candidates if count <= zoo.most_candidates(setting)
-            ],
-            "ancestors": {
-                ancestor_in(name): {"candidates": ids_of(zoo.children(name)), "parents": found}
-                for name, found in zoo.ancestors(setting).items()
-            },
-        }
-        for setting in zoo.of_one_parent
-    }
+def evaluated_settings(zoo: Zoo, experiment: Experiment) -> dict[str, Evaluated]:
+    """What the evaluation knows of each setting's models."""
+    return {setting: evaluated_setting(zoo, experiment, setting) for setting in zoo.of_one_parent}
+
+
+def evaluated_setting(zoo: Zoo, experiment: Experiment, setting: str) -> Evaluated:
+    """What the evaluation knows of one setting's models."""
+    return Evaluated(
+        parents={child.id: child.parent for child in zoo.children(setting)},
+        candidates=tuple(zoo.candidates(setting)),
+        splits=tuple(zoo.split(setting, seed) for seed in range(experiment.seeds)),
+        counts=tuple(
+            count for count in experiment.detector.candidates if count <= zoo.most_candidates(setting)
+        ),
+        ancestors={
+            ancestor_in(name): Ancestors(candidates=tuple(ids_of(zoo.children(name))), parents=found)
+            for name, found in zoo.ancestors(setting).items()
+        },
+    )
 
 
 def hybrid_splits(zoo: Zoo, seeds: int) -> dict[str, list[dict[str, str]]]:
@@ -60,24 +68,24 @@ def detector_of(detectors: Detectors, form: str) -> Detector:
     return detectors.that_looks_at(form if form in detectors.inputs else BOTH)
 
 
-def detector_models(zoo: Zoo, evaluated: dict, *, setting: str, form: str, seed: int) -> dict:
+def detector_models(zoo: Zoo, evaluated: Evaluated, *, setting: str, form: str, seed: int) -> DetectorModels:
     """What the training of one detector knows of the models.
 
     Args:
         zoo: the experiment's models.
-        evaluated: the setting's part of `evaluated_settings`.
+        evaluated: what the evaluation knows of the setting's.
         setting: the setting.
         form: what the detector looks at, or `unseen-parents`.
         seed: of the split, or of the draw of unseen parents.
     """
-    candidates, unseen, parts = evaluated["candidates"], [], None
+    candidates, unseen, parts = evaluated.candidates, [], evaluated.splits[seed]
     if form == UNSEEN_PARENTS:
         candidates, unseen, parts = zoo.split_parents(setting, seed)
-    return {
-        "candidates": candidates,
-        "unseen": unseen,
-        "parts": evaluated["splits"][seed] if parts is None else parts,
-        "parents": evaluated["parents"],
-        "counts": evaluated["counts"],
-        "ancestors": {condition: among["candidates"] for condition, among in evaluated["ancestors"].items()},
-    }
+    return DetectorModels(
+        parents=evaluated.parents,
+        candidates=tuple(candidates),
+        unseen=tuple(unseen),
+        parts=parts,
+        counts=evaluated.counts,
+        ancestors={condition: among.candidates for condition, among in evaluated.ancestors.items()},
+    )

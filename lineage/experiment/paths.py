@@ -64,6 +64,10 @@ class Paths:
             for group, block in self._zoo.blocks(setting)
         ]
 
+    def path_features(self, setting: str) -> list[str]:
+        """The files of a setting's features on the path, where its detectors look at them."""
+        return self.blocks("path_features", "features.h5", setting) if self._detector.alpha else []
+
     def detectors(self, name: str) -> list[str]:
         """The files of that name of all trained detectors."""
         all_forms = [*self._detector.inputs, *[UNSEEN_PARENTS] * self._detector.unseen_parents]
@@ -89,6 +93,10 @@ class Paths:
             for trained_on, answered in pairs
             for seed in self._seeds
         ]
+
+    def predictions(self) -> list[str]:
+        """The files of all that the detectors predict."""
+        return self.detectors("predictions.parquet") + self.transfers("predictions.parquet")
 
     def _holding(
         self, model_ids: Iterable[str], experiment: str, of_root: str, of_block: str, name: str

@@ -2,19 +2,13 @@
 
 from pathlib import Path
 
-from lineage.report.figure import Figure
-from lineage.report.inputs import Inputs, read_inputs
+from lineage.report.inputs import read_inputs
 from lineage.report.page import VEGA_LITE
-from lineage.report.sections import SECTIONS
+from lineage.report.sections import filled_sections
 from lineage.storage.atomic import written_whole
 
 PIXELS_PER_PIXEL = 3
 """Of a PNG: 320 pixels of a column become 960, 288 an inch."""
-
-
-def figures(inputs: Inputs) -> list[Figure]:
-    """All figures, in the page's order."""
-    return [figure for section in SECTIONS for figure in section.make(inputs)]
 
 
 def write_figures(folder: str | Path, to: str | Path) -> list[Path]:
@@ -29,7 +23,8 @@ def write_figures(folder: str | Path, to: str | Path) -> list[Path]:
     import vl_convert
 
     written = []
-    for figure in figures(read_inputs(folder)):
+    drawn = [figure for filled in filled_sections(read_inputs(folder)) for figure in filled.figures]
+    for figure in drawn:
         specification = figure.specification() | {"background": "white"}
         svg = vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE).replace("currentColor", "#000")
         contents = {

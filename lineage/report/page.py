@@ -1,7 +1,6 @@
 """One self-contained page of results: no network, no server; opens from the disk."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from lineage.report.figure import Figure
 from lineage.report.inputs import Inputs, read_inputs
-from lineage.report.sections import SECTIONS, Section
+from lineage.report.sections import Filled, filled_sections
 from lineage.report.words import sentences
 from lineage.results.methods import family_of
 from lineage.results.tables import best_rows, displayed
@@ -24,14 +23,6 @@ SORTED_BY = (
 """For each column of the accuracy table on the page, the number or name by which a click on its heading sorts."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filled:
-    """A section with its figures."""
-
-    section: Section
-    figures: list[Figure]
-
-
 def write_page(folder: str | Path, path: str | Path) -> None:
     """Writes the page of a folder of results.
 
@@ -42,14 +33,14 @@ def write_page(folder: str | Path, path: str | Path) -> None:
     Raises:
         UserError: if there are no results, a file is foreign, or the page cannot be written.
     """
-    text = page(read_inputs(folder))
+    inputs = read_inputs(folder)
+    text = page(inputs, filled_sections(inputs))
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def page(inputs: Inputs) -> str:
+def page(inputs: Inputs, sections: list[Filled]) -> str:
     """The page's HTML."""
-    filled = [Filled(section=section, figures=list(section.make(inputs))) for section in SECTIONS]
     environment = Environment(
         loader=PackageLoader("lineage.report", "."),
         autoescape=select_autoescape(["html", "j2"]),
@@ -61,8 +52,8 @@ def page(inputs: Inputs) -> str:
         sentences=list(sentences(inputs)),
         columns=["", *displayed(inputs.accuracy).columns],
         rows=_table_rows(inputs.accuracy),
-        sections=[section for section in filled if section.figures],
-        absent=[section.section for section in filled if not section.figures],
+        sections=[filled for filled in sections if filled.figures],
+        absent=[filled.section for filled in sections if not filled.figures],
         provenance=_provenance(inputs),
         specification=specification,
         script=_script(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),

@@ -34,6 +34,14 @@ class Section:
     """What a run must have for its figures."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """A section with its figures."""
+
+    section: Section
+    figures: list[Figure]
+
+
 SECTIONS = [
     Section(
         id="methods",
@@ -134,3 +142,8 @@ SECTIONS = [
         needs="a run's logs (stages.parquet; `lineage summarise` makes it)",
     ),
 ]
+
+
+def filled_sections(inputs: Inputs) -> list[Filled]:
+    """All sections with what can be drawn of these results; some have no figures."""
+    return [Filled(section=section, figures=list(section.make(inputs))) for section in SECTIONS]

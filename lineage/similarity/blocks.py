@@ -2,8 +2,8 @@
 
 A block of the child is exchanged for the candidate's and all else stays the child's, so what runs before the block
 cannot blur what is said of it; the features of the block's layer are compared with the child's own. The scores are
-those of a pair whose parent is the child with that one block exchanged; see `lineage.similarity.pairs` and
-`lineage.similarity.approximations`. Weight similarities look at the block's parameters alone.
+those of a pair whose parent is the child with that one block exchanged; see `lineage.similarity.pairs`.
+Weight similarities look at the block's parameters alone.
 """
 
 import json
@@ -17,9 +17,16 @@ from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.blocks import block_state, blocks_of
 from lineage.networks.restore import Line, Models
 from lineage.progress import Tracked
-from lineage.similarity.approximations import check_approximations
 from lineage.similarity.measures import SIMILARITIES
-from lineage.similarity.pairs import COLUMNS, Row, check_similarities, pair_scores, stacked, weight_scores
+from lineage.similarity.pairs import (
+    COLUMNS,
+    Row,
+    check_approximations,
+    check_similarities,
+    pair_scores,
+    stacked,
+    weight_scores,
+)
 from lineage.types.scoring import Similarity
 
 State = dict[str, Tensor]
@@ -78,7 +85,7 @@ def hybrid_scores(
     Args:
         children: ids; candidates: ids.
         models: all of them; the children's files say where their blocks come from.
-        probe: inputs.
+        probe: inputs [n, ...].
         config: as of `Blocks`.
         tracked: says how far it is.
     """

@@ -1,19 +1,41 @@
-"""Scores of pairs, of which much is known already: the rows of one pair, and of a block of children."""
+"""Scores of pairs: of a candidate and a child, and of a block of children, under every approximation.
 
+An approximation says where fine-tuning would have moved a candidate's features on the way to the child.
+theta_p and theta_c are the weights of a candidate and of the child, Delta = theta_c - theta_p, J the
+Jacobian of the features F at theta_p, s a similarity. n samples, d features, A alphas.
+
+- direct: s(F(theta_p)); alpha 0
+- path:   s(F(theta_p + alpha Delta)), the real features on the straight line; one forward pass an alpha.
+          Alpha 1 is left out: there the features are the child's own, whoever the candidate
+- linear: s(F(theta_p) + alpha J Delta)
+- taylor: s(F(theta_p)) + alpha <ds/dF, J Delta>, the paper's; unbounded, so it can overshoot
+
+J Delta comes from one jvp (forward-mode differentiation) for `linear` and `taylor` together, at all alphas.
+
+Source: Yu & Wang, Neural Lineage, CVPR 2024, section 3 (arXiv:2406.11129).
+"""
+
+import contextlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.func import jvp
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import Line, Models, on
 from lineage.progress import Tracked
-from lineage.similarity.approximations import check_approximations, linearised, taylor
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
 from lineage.storage.hdf5 import Features
 from lineage.types.scoring import Similarity
 
+APPROXIMATIONS = ("direct", "path", "linear", "taylor")
+
+POWERS = {"l2": 2, "lp": 4}
+"""Similarities that the paper expands before it takes the root: s = -m^(1/power), m a mean power."""
 WHOLE = "all"
 """The layer's name in scores over all the backbone's weights."""
 COLUMNS = ("layer", "similarity", "approximation", "alpha", "score")
@@ -28,6 +50,79 @@ def check_similarities(names: Iterable[str]) -> None:
     known = [*SIMILARITIES, *WEIGHT_SIMILARITIES]
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"similarities: expected some of {', '.join(known)}, but got {unknown[0]!r}")
+
+
+def check_approximations(approximations: Iterable[str], alphas: Sequence[float]) -> None:
+    """Raises a UserError for an unknown approximation, an alpha outside (0, 1], or none below 1 for `path`."""
+    if unknown := sorted(set(approximations) - set(APPROXIMATIONS)):
+        raise UserError(
+            f"approximations: expected some of {', '.join(APPROXIMATIONS)}, but got {unknown[0]!r}"
+        )
+    if outside := [alpha for alpha in alphas if not 0 < alpha <= 1]:
+        raise UserError(f"alphas: expected numbers in (0, 1], but got {outside[0]}")
+    if "path" in approximations and not any(alpha < 1 for alpha in alphas):
+        raise UserError(
+            "alphas: expected one below 1 for path: at 1 every candidate has the child's own features"
+        )
+
+
+@torch.no_grad()
+def linearised(backbone: Backbone, parent: State, delta: State, probe: Tensor) -> tuple[State, State]:
+    """F(theta_p) and J Delta [n, d] of every layer; running statistics stay the candidate's.
+
+    Fused attention has no forward-mode rule, hence plain maths.
+
+    Args:
+        backbone: F.
+        parent: theta_p, parameters and buffers.
+        delta: Delta, of the backbone's parameters alone.
+        probe: inputs [n, ...].
+    """
+    with _plain_attention(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+        return jvp(
+            lambda moving: backbone(parent | moving, probe),
+            ({name: parent[name] for name in delta},),
+            (delta,),
+        )
+
+
+@contextlib.contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Makes attention compute step by step."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+@torch.no_grad()
+def taylor(
+    features: Tensor, slope: Tensor, child: Representation, names: Sequence[str], alphas: Sequence[float]
+) -> dict[str, Tensor]:
+    """Scores [A, ...] of each similarity by its first-order expansion at F(theta_p) along J Delta.
+
+    A score above what the similarity can reach is an overshoot and is given as it is: where the paper clips l2
+    and lp at 0 before the root, the root here keeps the sign.
+
+    Args:
+        features: F(theta_p) [..., n, d]; slope: J Delta, likewise.
+        child: the child's features.
+        names: similarities of features.
+        alphas: the paper's grad scales.
+    """
+    values, rates = jvp(lambda moving: compare(moving, child, names), (features,), (slope,))
+    steps = torch.tensor(alphas, dtype=features.dtype, device=features.device)
+    steps = steps.reshape(-1, *[1] * (features.ndim - 2))
+    scores = {}
+    for name in names:
+        power = POWERS.get(name, 1)
+        mean_power = (-values[name]) ** power - steps * power * (-values[name]) ** (power - 1) * rates[name]
+        scores[name] = -mean_power.sign() * mean_power.abs() ** (1 / power)
+    return scores
 
 
 def stacked(features: State) -> Stacks:
@@ -49,10 +144,10 @@ def pair_scores(
 
     Args:
         line: from the candidate to the child.
-        probe: inputs.
-        child: the child's features, stacked.
+        probe: inputs [n, ...].
+        child: the child's features, `stacked`: [L, n, d] of L layers.
         config: which scores; its layers are the line's own.
-        parent_features: the candidate's features where they are known already.
+        parent_features: the candidate's features [n, d] by layer, where they are known already.
     """
     of_features = [name for name in config.similarities if name in SIMILARITIES]
     approximations, alphas = config.approximations if of_features else (), config.alphas
@@ -119,9 +214,12 @@ def block_scores(
     Args:
         children: ids; candidates: ids.
         models: all of them; features: files of theirs.
-        probe: inputs that the features were computed on.
+        probe: inputs [n, ...] that the features were computed on.
         config: which scores.
         tracked: says how far it is.
+
+    Raises:
+        UserError: for an unknown similarity or approximation, or models of several architectures.
     """
     check_similarities(config.similarities)
     check_approximations(config.approximations, config.alphas)

@@ -9,10 +9,17 @@ from torch import Tensor, nn
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import BATCH_NORM, Line
-from lineage.similarity.approximations import APPROXIMATIONS, check_approximations
 from lineage.similarity.inputs import check_networks, first_pass, list_of_names, list_of_numbers
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
-from lineage.similarity.pairs import COLUMNS, State, check_similarities, pair_scores, stacked
+from lineage.similarity.pairs import (
+    APPROXIMATIONS,
+    COLUMNS,
+    State,
+    check_approximations,
+    check_similarities,
+    pair_scores,
+    stacked,
+)
 from lineage.types.scoring import Similarity
 
 ALPHAS = (0.1, 0.25, 0.5, 1.0)

@@ -68,7 +68,10 @@ def test_every_text_stands_out_from_what_is_behind_it(opened, scheme):
     coloured(opened, scheme)
     try:
         pairs = opened.execute_script(
-            """const behind = (each) => {
+            """const claim = document.querySelector('.contradicted');
+               for (const state of ['supported', 'undetermined']) claim.insertAdjacentHTML(
+                 'afterend', `<span class="${state}">${state}</span>`);
+               const behind = (each) => {
                  for (; each; each = each.parentElement) {
                    const colour = getComputedStyle(each).backgroundColor;
                    if (colour !== 'rgba(0, 0, 0, 0)') return colour;

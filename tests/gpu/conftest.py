@@ -7,7 +7,7 @@ import torch
 
 from gpu import switches
 from gpu.figures import Figures
-from lineage.jobs.stage import chosen_device, make_deterministic
+from lineage.jobs.device import chosen_device, make_deterministic
 
 
 def pytest_configure(config):

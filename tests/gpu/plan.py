@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lineage.experiment.conditions import ancestor_in
+from lineage.experiment.params import evaluated_setting
 from lineage.experiment.zoo import Model, Zoo
 from lineage.types.experiment import Experiment
 
@@ -110,13 +110,16 @@ class Plan:
     def evaluations(self) -> Iterator[tuple[Job, Job, list[str]]]:
         """Jobs that evaluate and summarise each experiment's scored settings, and the settings that are not whole."""
         for name, zoo in self._zoos.items():
+            experiment = Experiment.of(self._experiments[name])
             jobs = {setting: list(self.scoring(name, setting)) for setting in zoo.settings}
             whole = [setting for setting in jobs if all(job.is_done for job in jobs[setting])]
             if not whole:
                 continue
             scores = [job.output["scores"] for setting in whole for job in jobs[setting]]
             params = {
-                "settings": {setting: self._known(name, setting) for setting in whole},
+                "settings": {
+                    setting: evaluated_setting(zoo, experiment, setting).plain() for setting in whole
+                },
                 "generations": {
                     child.id: child.generation for setting in whole for child in zoo.children(setting)
                 },
@@ -136,27 +139,6 @@ class Plan:
                 "summarise", name, {}, read, small, {"configuration": self._experiments[name]}
             )
             yield evaluate, summarise, [setting for setting in jobs if setting not in whole]
-
-    def _known(self, name: str, setting: str) -> dict:
-        """What the evaluation knows of a setting, as `zoo_of` of the workflow's rules says it."""
-        zoo, experiment = self._zoos[name], self._experiments[name]
-        return {
-            "parents": {child.id: child.parent for child in zoo.children(setting)},
-            "candidates": zoo.candidates(setting),
-            "splits": [zoo.split(setting, seed) for seed in range(experiment["seeds"])],
-            "counts": [
-                count
-                for count in experiment["detector"]["candidates"]
-                if count <= zoo.most_candidates(setting)
-            ],
-            "ancestors": {
-                ancestor_in(other): {
-                    "candidates": sorted(model.id for model in zoo.children(other)),
-                    "parents": found,
-                }
-                for other, found in zoo.ancestors(setting).items()
-            },
-        }
 
     def _pretraining(self, name: str) -> Iterator[Job]:
         for root in self._zoos[name].roots:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from gpu.networks import SMALL, family
-from lineage.similarity.approximations import POWERS
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
+from lineage.similarity.pairs import POWERS
 from lineage.similarity.score import score_pair
 
 REAL_FEATURES = 5e-5

@@ -6,8 +6,8 @@ from bench.pair_cost import CHEAP, Costs
 
 from gpu import switches
 from gpu.networks import LARGE, SMALL
-from lineage.similarity.approximations import APPROXIMATIONS
 from lineage.similarity.measures import SIMILARITIES
+from lineage.similarity.pairs import APPROXIMATIONS
 
 IMAGES, REPEATS = (4, 1) if switches.IS_TINY else (256, 5)
 NETWORKS = SMALL if switches.IS_TINY else LARGE

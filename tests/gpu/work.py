@@ -15,7 +15,7 @@ import lineage.data.load
 from gpu.plan import SCRIPTS, Job
 from lineage.data.images import Images
 from lineage.errors import UserError
-from lineage.jobs.stage import chosen_device
+from lineage.jobs.device import chosen_device
 from lineage.types.scoring import Data, Network
 
 

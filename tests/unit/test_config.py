@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from lineage.errors import UserError
-from lineage.experiment.checks import architectures
 from lineage.experiment.config import checked, experiments_of, weight_files
 from lineage.experiment.zoo import Zoo
 from lineage.types.recipe import Recipe
@@ -388,10 +387,3 @@ def test_an_experiment_with_anothers_models_has_none_of_its_own():
 )
 def test_candidates_that_cannot_be_are_named(candidates, told):
     assert told in complaint(with_value(f"{TOY}.settings.full.candidates", candidates))
-
-
-def test_the_known_architectures_are_those_of_the_module():
-    from lineage.networks.architectures import ARCHITECTURES
-
-    assert architectures() == list(ARCHITECTURES)
-    assert "network.name: expected one of fc, convnet" in complaint(with_value(f"{TOY}.network.name", "nope"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.experiment.conditions import STANDARD, gap, with_count
-from lineage.results.edges import edges, precision_and_recall
+from lineage.results.evaluation.edges import edges, precision_and_recall
 
 ROOTS = ["p0", "p1"]
 

@@ -20,9 +20,13 @@ from lineage.experiment.conditions import (
     some_candidates,
     with_count,
 )
-from lineage.results.evaluation import absence, best_threshold, chosen, evaluated, verdicts, wilson_interval
+from lineage.results.evaluation.absence import absence, best_threshold
+from lineage.results.evaluation.outcomes import evaluated
+from lineage.results.evaluation.verdicts import chosen, verdicts
+from lineage.results.intervals import wilson_interval
+from lineage.types.evaluation import Ancestors, Evaluated
 
-CANDIDATES = ["p0", "p1", "p2"]
+CANDIDATES = ("p0", "p1", "p2")
 CHILDREN = [f"c{number}" for number in range(8)]
 PARENT_OF = {child: CANDIDATES[number % 3] for number, child in enumerate(CHILDREN)}
 HALF_OF = {child: CANDIDATES[number % 2] for number, child in enumerate(CHILDREN)}
@@ -166,13 +170,13 @@ def test_the_interval_is_wilsons(n, data):
 @pytest.fixture(scope="module")
 def evaluation():
     """Three seeds, two learning-free methods and a detector, with everything that a direct count needs."""
-    splits = [
+    splits = tuple(
         {
             child: ["train", "validation", "test", "test"][(number + seed) % 4]
             for number, child in enumerate(CHILDREN)
         }
         for seed in range(3)
-    ]
+    )
     methods = {("l1", "path"): 5, ("weight_l2", "direct"): 6}
     frames = {
         names: method_table(
@@ -199,13 +203,13 @@ def evaluation():
     absent = pd.concat([absent.assign(condition=ABSENT), absent.assign(condition=PRESENT)])
     absent["probability"] = np.random.default_rng(5).integers(0, 5, len(absent)) / 5
     zoo = {
-        "full": {
-            "parents": PARENT_OF,
-            "candidates": CANDIDATES,
-            "splits": splits,
-            "counts": [2],
-            "ancestors": {ancestor_in("half"): {"candidates": CANDIDATES[:2], "parents": HALF_OF}},
-        }
+        "full": Evaluated(
+            parents=PARENT_OF,
+            candidates=CANDIDATES,
+            splits=splits,
+            counts=(2,),
+            ancestors={ancestor_in("half"): Ancestors(candidates=CANDIDATES[:2], parents=HALF_OF)},
+        )
     }
     outcomes, results = evaluated(pd.concat(frames.values()), pd.concat([logits, few, absent]), zoo)
     return splits, frames, logits, few, absent, outcomes, results
@@ -358,7 +362,7 @@ def test_some_candidates_hold_the_parent_and_depend_on_child_and_seed_alone(coun
 def test_each_setting_is_evaluated_as_if_it_were_the_only_one():
     """Settings of the same children, with other scores and logits, whose names sort before and after each other."""
     splits = [dict.fromkeys(CHILDREN, "test") | {"c0": "validation", "c1": "validation"}]
-    zoo = {"parents": PARENT_OF, "candidates": CANDIDATES, "splits": splits, "counts": [2], "ancestors": {}}
+    zoo = Evaluated(parents=PARENT_OF, candidates=CANDIDATES, splits=tuple(splits), counts=(2,), ancestors={})
     scores, logits = {}, {}
     for number, setting in enumerate(("early", "full", "late")):
         columns = {"setting": setting, "similarity": "l1", "approximation": "path"}

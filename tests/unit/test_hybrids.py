@@ -19,7 +19,7 @@ from lineage.experiment.zoo import Model, Zoo
 from lineage.networks.architectures import build
 from lineage.networks.restore import Models
 from lineage.progress import untracked
-from lineage.results.blocks import evaluated_blocks, fitted_temperature
+from lineage.results.evaluation.blocks import evaluated_blocks, fitted_temperature
 from lineage.similarity.blocks import hybrid_scores
 from lineage.storage.hdf5 import Weights, write_weights
 from lineage.training.hybrids import Hybrids, drawn_sources

@@ -22,8 +22,8 @@ from lineage.results.methods import (
     shown_methods,
     similarity_of,
 )
-from lineage.similarity.approximations import APPROXIMATIONS
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
+from lineage.similarity.pairs import APPROXIMATIONS
 
 EVERY_METHOD = [
     *(method_of(*names) for names in itertools.product(SIMILARITIES, APPROXIMATIONS)),

@@ -109,6 +109,24 @@ def test_detectors_answer_for_each_other_setting_with_the_same_parents():
     ]
 
 
+def test_all_predictions_are_those_of_detectors_and_of_transfers():
+    setting = {"children": 3, "data": dict(DATA), "grid": GRID}
+    settings = {"full": setting, "head": dict(setting)}
+    assert paths_of(settings=settings, detector={"transfer": True}, seeds=1).predictions() == [
+        "<results>/tiny/detector/full/both/0/predictions.parquet",
+        "<results>/tiny/detector/head/both/0/predictions.parquet",
+        "<results>/tiny/transfer/head/full/0/predictions.parquet",
+        "<results>/tiny/transfer/full/head/0/predictions.parquet",
+    ]
+
+
+def test_features_on_the_path_are_needed_where_a_detector_looks_at_them_alone():
+    assert paths_of(detector={"alpha": 0}).path_features("g2") == []
+    assert paths_of(detector={"alpha": 0.5}, block_size=8).path_features("g2") == [
+        f"<results>/tiny/path_features/g2/{parent}/0/features.h5" for parent in ("p0", "p1")
+    ]
+
+
 def test_no_two_rules_write_into_one_folder():
     assert len(set(FOLDERS.values())) == len(FOLDERS)
 

@@ -13,7 +13,9 @@ from lineage.types.experiment import Experiment, Roots, Setting, Split
 from lineage.types.scoring import Data, Network, Probe, Similarity
 
 CONFIGURATIONS = sorted(
-    path for path in (Path(__file__).parents[2] / "config").glob("*.yaml") if path.stem != "audit"
+    path
+    for path in (Path(__file__).parents[2] / "config").glob("*.yaml")
+    if path.stem not in ("audit", "families")
 )
 SCHEMAS = yaml.safe_load(SCHEMA.read_text())["$defs"]
 TYPES = {

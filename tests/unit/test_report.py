@@ -19,10 +19,9 @@ from lineage_network import write_edges
 from scipy.stats import binomtest
 
 from lineage.errors import UserError
-from lineage.report.files import figures
 from lineage.report.inputs import read_inputs
 from lineage.report.page import page, write_page
-from lineage.report.sections import SECTIONS
+from lineage.report.sections import filled_sections
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -43,13 +42,24 @@ def inputs():
 
 
 @pytest.fixture(scope="module")
-def text(inputs) -> str:
-    return page(inputs)
+def sections(inputs) -> list:
+    """All figures are drawn once, for the page and for the tests of figures."""
+    return filled_sections(inputs)
 
 
 @pytest.fixture(scope="module")
-def drawn(inputs) -> dict:
-    return {figure.name: figure for figure in figures(inputs)}
+def text(inputs, sections) -> str:
+    return page(inputs, sections)
+
+
+@pytest.fixture(scope="module")
+def drawn(sections) -> dict:
+    return {figure.name: figure for filled in sections for figure in filled.figures}
+
+
+def page_of(folder: Path) -> str:
+    inputs = read_inputs(folder)
+    return page(inputs, filled_sections(inputs))
 
 
 class Texts(HTMLParser):
@@ -95,12 +105,6 @@ def raw() -> pd.DataFrame:
 
 @cache
 def rows_of_methods():
-    results = raw()
-    return results[results["condition"].isin(ALL)].groupby(["experiment", "setting", "method"])
-
-
-@cache
-def by_method():
     """The rows of verdicts among all candidates, by experiment, setting and method."""
     results = raw()
     return results[results["condition"].isin(ALL)].groupby(["experiment", "setting", "method"])
@@ -169,7 +173,7 @@ def test_every_number_of_the_summary_is_in_the_parquet(text):
         assert set(found) <= known
 
 
-def test_every_figure_of_accuracy_draws_the_parquets_accuracy(inputs, drawn):
+def test_every_figure_of_accuracy_draws_the_parquets_accuracy(drawn):
     for name in ("accuracy-fc-fashion-full", "accuracy-fc-hard-heavy", "candidates-fc-hard-heavy"):
         kind, experiment, setting = name.split("-", 1)[0], *re.fullmatch(r"\w+-(fc-\w+)-(\w+)", name).groups()
         results = raw()
@@ -229,8 +233,9 @@ def test_every_figure_says_n_on_an_axis_and_has_words_for_those_who_cannot_see_i
 def test_sections_without_data_say_what_they_would_need(tmp_path):
     shutil.copytree(REFERENCE / "fc-hard", tmp_path / "fc-hard")
     inputs = read_inputs(tmp_path)
-    text = page(inputs)
-    empty = [section for section in SECTIONS if not list(section.make(inputs))]
+    sections = filled_sections(inputs)
+    text = page(inputs, sections)
+    empty = [filled.section for filled in sections if not filled.figures]
     assert empty
     for section in empty:
         assert f"<li>{section.heading}: {section.needs}" in html.unescape(text)
@@ -240,7 +245,7 @@ def test_sections_without_data_say_what_they_would_need(tmp_path):
 def test_the_same_results_make_the_same_page(tmp_path):
     for name in ("fc-hard", "fc-hybrid"):
         shutil.copytree(REFERENCE / name, tmp_path / name)
-    assert page(read_inputs(tmp_path)) == page(read_inputs(tmp_path))
+    assert page_of(tmp_path) == page_of(tmp_path)
 
 
 def test_nothing_in_the_page_is_fetched(text):
@@ -250,10 +255,10 @@ def test_nothing_in_the_page_is_fetched(text):
     assert "default-src 'none'" in without_data
 
 
-def test_data_cannot_end_its_script(inputs, tmp_path):
+def test_data_cannot_end_its_script(tmp_path):
     shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
     write_edges(tmp_path / "fc-fashion" / "edges.parquet", "</script><b>")
-    text = page(read_inputs(tmp_path))
+    text = page_of(tmp_path)
     assert "</script><b>" not in text
     assert "<b>" not in text
 

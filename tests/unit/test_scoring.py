@@ -20,7 +20,7 @@ from lineage import score_pair
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import change
-from lineage.similarity.approximations import linearised
+from lineage.similarity.pairs import linearised
 
 BATCH_STATISTICS = ("running_mean", "running_var")
 

@@ -3,38 +3,14 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
-import torch
 
 from lineage import cli
 from lineage.errors import UserError
 from lineage.jobs.lock import remove_stale_lock
-from lineage.jobs.stage import chosen_device, stage
+from lineage.jobs.stage import stage
 from lineage.progress import tracked
-
-
-@pytest.fixture
-def snakemake(tmp_path):
-    """What Snakemake hands to a script, as far as stages use it."""
-    return SimpleNamespace(
-        rule="finetune",
-        wildcards=["toy", "full", "p0"],
-        threads=2,
-        resources={},
-        params=SimpleNamespace(device="cpu", threads=1, code="abc"),
-        log=SimpleNamespace(text=str(tmp_path / "job.log"), time=str(tmp_path / "job.time.json")),
-    )
-
-
-@pytest.fixture
-def torch_settings():
-    """Puts back what a stage sets in torch."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
 
 
 def test_a_stage_that_ends_well_writes_its_lines_and_its_time(snakemake, tmp_path, capsys):
@@ -65,62 +41,6 @@ def test_any_other_error_goes_on_and_leaves_its_traceback_in_the_log(snakemake, 
         print(1 / 0)
     assert "ZeroDivisionError" in (tmp_path / "job.log").read_text()
     assert not (tmp_path / "job.time.json").exists()
-
-
-def test_the_device_is_named_and_the_threads_are_those_of_the_configuration(
-    snakemake, torch_settings, capsys
-):
-    torch.set_num_threads(2)
-    with stage(snakemake) as run:
-        assert run.device == torch.device("cpu")
-        assert run.provenance == {"code": "abc", "device": "cpu"}
-    assert torch.get_num_threads() == 1
-    assert torch.are_deterministic_algorithms_enabled()
-    assert "finetune toy/full/p0: on cpu, 1 thread\n" in capsys.readouterr().err
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-@pytest.mark.parametrize(("device", "gpu", "lines"), [("auto", 1, 2), ("auto", 0, 1), ("cpu", 1, 1)])
-def test_a_job_that_asked_for_a_gpu_and_got_none_says_so_in_one_line(
-    snakemake, torch_settings, tmp_path, device, gpu, lines
-):
-    snakemake.params.device, snakemake.resources["gpu"] = device, gpu
-    with stage(snakemake) as run:
-        assert run.device == torch.device("cpu")
-    told = (tmp_path / "job.log").read_text().splitlines()
-    assert len(told) == lines
-    assert ("asked for a GPU" in told[-1]) == (lines == 2)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_a_job_that_must_have_a_gpu_fails_without_one(snakemake, torch_settings, capsys):
-    snakemake.params.device, snakemake.resources["gpu"] = "cuda", 1
-    with pytest.raises(SystemExit), stage(snakemake) as run:
-        print(run.device)
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert told[0].startswith("error: device: cuda was asked for, but PyTorch sees no GPU")
-
-
-def test_too_few_cores_for_the_configured_threads_are_told(snakemake, capsys):
-    snakemake.params.threads = 4
-    with pytest.raises(SystemExit), stage(snakemake) as run:
-        print(run.device)
-    told = capsys.readouterr().err
-    assert told.startswith("error: threads: 4 in the configuration, but this run gives a job 2")
-    assert len(told.splitlines()) == 1
-
-
-def test_a_bad_device_name_is_told():
-    with pytest.raises(UserError, match="expected auto, cpu or cuda, but got 'gpu'"):
-        chosen_device("gpu")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_without_a_gpu_auto_means_cpu_and_cuda_is_an_error():
-    assert chosen_device("auto") == torch.device("cpu")
-    with pytest.raises(UserError, match="no GPU"):
-        chosen_device("cuda")
 
 
 class Clock:

@@ -37,7 +37,7 @@ BREACHES = [
     ("results", "results/intervals.py", "from lineage.report.words import anything"),
     ("torch", "results/intervals.py", "def heavy():\n    import torch"),
     ("torch", "experiment/zoo.py", "from lineage.storage.hdf5 import Weights"),
-    ("jobs", "training/fit.py", "from lineage.jobs.stage import chosen_device"),
+    ("jobs", "training/fit.py", "from lineage.jobs.device import chosen_device"),
     ("circles", "index/digest.py", "import lineage.auditing.stages.candidates"),
     ("circles", "storage/atomic.py", "import lineage.storage.parquet"),
 ]

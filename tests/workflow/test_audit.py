@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from small_networks import ROOTS, child_of, network
 
 pytestmark = pytest.mark.xdist_group("audit of a table")
+TABLE = "config/models.tsv"
 HEADER = "id\tpath\tarchitecture\tclaimed_parent\trole\n"
 
 
@@ -37,7 +38,7 @@ def audited(repository, tmp_path_factory):
         "lost\t../models/lost.safetensors\t\tp1\tchild\n",
         "broken\t../models/broken.safetensors\t\t\tcandidate\n",
     ]
-    (folder / "config" / "models.tsv").write_text(HEADER + "".join(rows))
+    (folder / TABLE).write_text(HEADER + "".join(rows))
     code, output = checkout.snakemake("-s", "audit.smk", "--cores", "2", timeout=240)
     assert code == 0, output
     return checkout
@@ -108,6 +109,7 @@ CODE_EDITS = {
     "the table of all children": ("lineage/auditing/report/summary.py", {"audit_summary"}),
     "a checkpoint format": ("lineage/checkpoints/formats/npz.py", PAIRS | VERDICTS),
     "the test of a pair": ("lineage/relation/permutation_test.py", PAIRS | VERDICTS),
+    "the device of a job": ("lineage/jobs/device.py", set()),
     "the detector's network": ("lineage/detector/model.py", set()),
     "a similarity": ("lineage/similarity/measures.py", set()),
 }
@@ -115,24 +117,14 @@ CODE_EDITS = {
 
 @pytest.mark.parametrize(("file", "expected"), CODE_EDITS.values(), ids=CODE_EDITS.keys())
 def test_edit_of_code_audits_again_only_what_reaches_it(audited, file, expected):
-    path = audited.path(file)
-    before = path.read_text()
-    path.write_text(f"{before}\n\nEDITED = True\n")
-    try:
+    with audited.edited(file, lambda text: f"{text}\n\nEDITED = True\n"):
         assert jobs(audited) == expected
-    finally:
-        path.write_text(before)
 
 
 def test_edit_of_the_pages_template_writes_the_pages_alone(audited):
-    path = audited.path("lineage/auditing/report/page.html.j2")
-    before = path.read_text()
-    path.write_text(before.replace("</body>", "<!-- edited --></body>"))
-    assert path.read_text() != before
-    try:
+    template = "lineage/auditing/report/page.html.j2"
+    with audited.edited(template, lambda text: text.replace("</body>", "<!-- edited --></body>")):
         assert jobs(audited) == PAGES
-    finally:
-        path.write_text(before)
 
 
 @pytest.mark.parametrize(("row", "expected"), [
@@ -142,23 +134,13 @@ def test_edit_of_the_pages_template_writes_the_pages_alone(audited):
      {"audit_pairs c2", "audit_child c2", "audit_page c2", "audit_summary"}),
 ], ids=["candidate", "child"])  # fmt: skip
 def test_a_new_row_computes_its_own_pairs_alone(audited, row, expected):
-    table = audited.path("config/models.tsv")
-    before = table.read_text()
-    table.write_text(before + row)
-    try:
+    with audited.edited(TABLE, lambda text: text + row):
         assert jobs(audited) == expected
-    finally:
-        table.write_text(before)
 
 
 def test_a_mistake_in_the_table_is_one_line(audited):
-    table = audited.path("config/models.tsv")
-    before = table.read_text()
-    table.write_text(before + "p0\t../models/p0.safetensors\t\t\tuncle\n")
-    try:
+    with audited.edited(TABLE, lambda text: text + "p0\t../models/p0.safetensors\t\t\tuncle\n"):
         code, output = audited.snakemake("-s", "audit.smk", "--dry-run")
-    finally:
-        table.write_text(before)
     assert code != 0
     assert "models.tsv, line 9: role: expected one of candidate, child, unrelated, got 'uncle'" in output
     assert "Traceback" not in output

@@ -16,6 +16,10 @@ def of_block(parent: str, block: int) -> set[str]:
     return {f"{rule} full/{parent}/{block}" for rule in ("finetune", "features", "similarity")}
 
 
+COMPUTED = {"pretrain p0", "pretrain p1", "root_features", *of_block("p0", 0), *of_block("p1", 0), *DETECTOR}
+"""Jobs of PyTorch: all but the probe's, and those of the tables."""
+
+
 def children(**counts: int):
     def edit(experiment):
         experiment["settings"]["full"]["children"] |= counts
@@ -123,25 +127,23 @@ CODE_EDITS = {
         "EDITED = True\n\n\nclass DetectorNetwork(",
         DETECTOR | TABLES,
     ),
+    "the device of a job": (
+        "lineage/jobs/device.py",
+        "from lineage.errors import",
+        "EDITED = True\nfrom lineage.errors import",
+        COMPUTED | TABLES,
+    ),
     "a way of training": (
         "lineage/training/freezing.py",
         "from lineage.errors import",
         "EDITED = True\nfrom lineage.errors import",
-        {"pretrain p0", "pretrain p1", "root_features"}
-        | of_block("p0", 0)
-        | of_block("p1", 0)
-        | DETECTOR
-        | TABLES,
+        COMPUTED | TABLES,
     ),
     "a source of images": (
         "lineage/data/sources/folder.py",
         "from lineage.errors import",
         "EDITED = True\nfrom lineage.errors import",
-        {"pretrain p0", "pretrain p1", "probe", "root_features"}
-        | of_block("p0", 0)
-        | of_block("p1", 0)
-        | DETECTOR
-        | TABLES,
+        {"probe"} | COMPUTED | TABLES,
     ),
     "a checkpoint format": (
         "lineage/checkpoints/formats/npz.py",

@@ -21,8 +21,8 @@ rule block_similarity:
         code=code_of("block_similarity.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
-        similarity=similarity_of,
+        network=plain("network"),
+        similarity=plain("similarity"),
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:
@@ -33,8 +33,8 @@ rule evaluate_blocks:
     input:
         scores=lambda wildcards: [
             path
-            for setting in ZOOS[wildcards.experiment].hybrids
-            for path in PATHS[wildcards.experiment].blocks(
+            for setting in zoo_of(wildcards).hybrids
+            for path in files_of(wildcards).blocks(
                 "block_similarity", "scores.parquet", setting
             )
         ],
@@ -55,7 +55,7 @@ rule evaluate_blocks:
     params:
         code=code_of("evaluate_blocks.py"),
         splits=lambda wildcards: params.hybrid_splits(
-            ZOOS[wildcards.experiment], experiment_of(wildcards).seeds
+            zoo_of(wildcards), experiment_of(wildcards).seeds
         ),
     script:
         "../scripts/evaluate_blocks.py"

@@ -48,61 +48,41 @@ def experiment_of(wildcards):
     return EXPERIMENTS[wildcards.experiment]
 
 
-def network_of(wildcards):
-    """The experiment's network, as params take it."""
-    return experiment_of(wildcards).network.plain()
+def plain(key):
+    """What gives a part of an experiment's configuration as params take it."""
+    return lambda wildcards: getattr(experiment_of(wildcards), key).plain()
 
 
-def probe_of(wildcards):
-    """The experiment's probe, as params take it."""
-    return experiment_of(wildcards).probe.plain()
+def zoo_of(wildcards):
+    """The experiment's models."""
+    return ZOOS[wildcards.experiment]
+
+
+def files_of(wildcards):
+    """The experiment's files."""
+    return PATHS[wildcards.experiment]
 
 
 def block_of(wildcards):
     """The models of a block."""
-    return ZOOS[wildcards.experiment].children(
+    return zoo_of(wildcards).children(
         wildcards.setting, wildcards.parent, int(wildcards.block)
     )
 
 
 def candidates_of(wildcards):
     """Ids of a setting's candidates."""
-    return ZOOS[wildcards.experiment].candidates(wildcards.setting)
-
-
-def similarity_of(wildcards):
-    """The experiment's similarity, as params take it."""
-    return experiment_of(wildcards).similarity.plain()
+    return zoo_of(wildcards).candidates(wildcards.setting)
 
 
 def child_weights(wildcards):
     """The file of a block's weights."""
-    return PATHS[wildcards.experiment].weights(ids_of(block_of(wildcards)))[0]
+    return files_of(wildcards).weights(ids_of(block_of(wildcards)))[0]
 
 
 def candidate_weights(wildcards):
     """The files of the candidates' weights."""
-    return PATHS[wildcards.experiment].weights(candidates_of(wildcards))
-
-
-def root_of(wildcards):
-    """The root model."""
-    return ZOOS[wildcards.experiment].model(wildcards.root)
-
-
-def models_of(wildcards):
-    """Ids of a setting's candidates and children."""
-    children = ZOOS[wildcards.experiment].children(wildcards.setting)
-    return [*candidates_of(wildcards), *ids_of(children)]
-
-
-def path_features_of(wildcards):
-    """The files of a setting's features on the path, where its detectors look at them."""
-    if not experiment_of(wildcards).detector.alpha:
-        return []
-    return PATHS[wildcards.experiment].blocks(
-        "path_features", "features.h5", wildcards.setting
-    )
+    return files_of(wildcards).weights(candidates_of(wildcards))
 
 
 def detector_settings(wildcards):
@@ -114,11 +94,3 @@ def detector_settings(wildcards):
 def evaluated_settings(experiment):
     """What the evaluation knows of an experiment's settings."""
     return params.evaluated_settings(ZOOS[experiment], EXPERIMENTS[experiment])
-
-
-def predictions_of(wildcards):
-    """The files of all that an experiment's detectors predict."""
-    files = PATHS[wildcards.experiment]
-    return files.detectors("predictions.parquet") + files.transfers(
-        "predictions.parquet"
-    )

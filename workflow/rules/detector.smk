@@ -5,13 +5,13 @@ METHODS = DETECTORS | {paths.UNSEEN_PARENTS: DETECTOR}
 
 rule detector:
     input:
-        weights=lambda wildcards: PATHS[wildcards.experiment].weights(
-            models_of(wildcards)
+        weights=lambda wildcards: files_of(wildcards).weights(
+            params.models_of(zoo_of(wildcards), wildcards.setting)
         ),
-        features=lambda wildcards: PATHS[wildcards.experiment].features(
-            models_of(wildcards)
+        features=lambda wildcards: files_of(wildcards).features(
+            params.models_of(zoo_of(wildcards), wildcards.setting)
         ),
-        on_path=path_features_of,
+        on_path=lambda wildcards: files_of(wildcards).path_features(wildcards.setting),
     output:
         detector="<results>/<detector>/detector.h5",
         history="<results>/<detector>/history.parquet",
@@ -32,17 +32,17 @@ rule detector:
         code=code_of("detector.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
+        network=plain("network"),
         pool=lambda wildcards: experiment_of(wildcards).similarity.pool,
         detector=lambda wildcards: detector_settings(wildcards).plain(),
         method=lambda wildcards: METHODS[wildcards.form],
-        zoo=lambda wildcards: params.detector_models(
-            ZOOS[wildcards.experiment],
+        models=lambda wildcards: params.detector_models(
+            zoo_of(wildcards),
             evaluated_settings(wildcards.experiment)[wildcards.setting],
             setting=wildcards.setting,
             form=wildcards.form,
             seed=int(wildcards.seed),
-        ),
+        ).plain(),
     script:
         "../scripts/detector.py"
 
@@ -57,13 +57,13 @@ rule transfer:
             form=paths.BOTH,
             seed=wildcards.seed,
         ),
-        weights=lambda wildcards: PATHS[wildcards.experiment].weights(
-            models_of(wildcards)
+        weights=lambda wildcards: files_of(wildcards).weights(
+            params.models_of(zoo_of(wildcards), wildcards.setting)
         ),
-        features=lambda wildcards: PATHS[wildcards.experiment].features(
-            models_of(wildcards)
+        features=lambda wildcards: files_of(wildcards).features(
+            params.models_of(zoo_of(wildcards), wildcards.setting)
         ),
-        on_path=path_features_of,
+        on_path=lambda wildcards: files_of(wildcards).path_features(wildcards.setting),
     output:
         predictions="<results>/<transfer>/predictions.parquet",
     log:
@@ -82,10 +82,10 @@ rule transfer:
         code=code_of("transfer.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
+        network=plain("network"),
         parents=lambda wildcards: {
             child.id: child.parent
-            for child in ZOOS[wildcards.experiment].children(wildcards.setting)
+            for child in zoo_of(wildcards).children(wildcards.setting)
         },
         candidates=candidates_of,
     script:

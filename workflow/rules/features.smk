@@ -16,8 +16,8 @@ rule probe:
         runtime=asked("runtime", reading_work),
     params:
         code=code_of("probe.py"),
-        network=network_of,
-        probe=probe_of,
+        network=plain("network"),
+        probe=plain("probe"),
     script:
         "../scripts/probe.py"
 
@@ -44,7 +44,7 @@ rule features:
         code=code_of("features.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
+        network=plain("network"),
         layers=lambda wildcards: list(experiment_of(wildcards).similarity.layers or ()),
         pool=lambda wildcards: experiment_of(wildcards).similarity.pool,
         models=lambda wildcards: ids_of(block_of(wildcards)),
@@ -55,8 +55,8 @@ rule features:
 use rule features as root_features with:
     input:
         probe="<results>/{experiment}/probe.h5",
-        weights=lambda wildcards: PATHS[wildcards.experiment].weights(
-            ids_of(ZOOS[wildcards.experiment].roots)
+        weights=lambda wildcards: files_of(wildcards).weights(
+            ids_of(zoo_of(wildcards).roots)
         ),
     output:
         features="<results>/<root_features>/features.h5",
@@ -66,13 +66,13 @@ use rule features as root_features with:
     benchmark:
         "<benchmarks>/<root_features>.jsonl"
     params:
-        models=lambda wildcards: ids_of(ZOOS[wildcards.experiment].roots),
+        models=lambda wildcards: ids_of(zoo_of(wildcards).roots),
 
 
 rule path_features:
     input:
         probe="<results>/{experiment}/probe.h5",
-        weights=lambda wildcards: PATHS[wildcards.experiment].weights(
+        weights=lambda wildcards: files_of(wildcards).weights(
             [*ids_of(block_of(wildcards)), *candidates_of(wildcards)]
         ),
     output:
@@ -93,7 +93,7 @@ rule path_features:
         code=code_of("path_features.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
+        network=plain("network"),
         tapping=lambda wildcards: experiment_of(wildcards).similarity.tapping.plain(),
         alpha=lambda wildcards: experiment_of(wildcards).detector.alpha,
         children=lambda wildcards: ids_of(block_of(wildcards)),

@@ -5,7 +5,7 @@ rule pretrain:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards).roots.data),
         start=lambda wildcards: stopping_on_mistakes(
-            weight_files, root_of(wildcards).recipe
+            weight_files, zoo_of(wildcards).model(wildcards.root).recipe
         ),
     output:
         weights="<results>/<pretrain>/weights.h5",
@@ -26,8 +26,8 @@ rule pretrain:
         code=code_of("pretrain.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
-        model=lambda wildcards: root_of(wildcards).plain(),
+        network=plain("network"),
+        model=lambda wildcards: zoo_of(wildcards).model(wildcards.root).plain(),
     script:
         "../scripts/pretrain.py"
 
@@ -37,7 +37,7 @@ rule finetune:
         data=lambda wildcards: data_files(
             experiment_of(wildcards).settings[wildcards.setting].data
         ),
-        sources=lambda wildcards: PATHS[wildcards.experiment].weights(
+        sources=lambda wildcards: files_of(wildcards).weights(
             params.sources_of(block_of(wildcards))
         ),
     output:
@@ -59,7 +59,7 @@ rule finetune:
         code=code_of("finetune.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
+        network=plain("network"),
         children=lambda wildcards: [child.plain() for child in block_of(wildcards)],
     script:
         "../scripts/finetune.py"

@@ -13,18 +13,18 @@ rule evaluate:
     input:
         scores=lambda wildcards: [
             path
-            for setting in ZOOS[wildcards.experiment].of_one_parent
-            for path in PATHS[wildcards.experiment].blocks(
+            for setting in zoo_of(wildcards).of_one_parent
+            for path in files_of(wildcards).blocks(
                 "similarity", "scores.parquet", setting
             )
         ],
-        predictions=predictions_of,
+        predictions=lambda wildcards: files_of(wildcards).predictions(),
         blocks=lambda wildcards: [
             rules.evaluate_blocks.output.results.format(
                 experiment=wildcards.experiment
             )
         ]
-        * bool(ZOOS[wildcards.experiment].hybrids),
+        * bool(zoo_of(wildcards).hybrids),
     output:
         outcomes="<results>/{experiment}/outcomes.parquet",
         results="<results>/{experiment}/results.parquet",
@@ -43,8 +43,11 @@ rule evaluate:
         runtime=asked("runtime", evaluation_work),
     params:
         code=code_of("evaluate.py"),
-        settings=lambda wildcards: evaluated_settings(wildcards.experiment),
-        generations=lambda wildcards: ZOOS[wildcards.experiment].generations,
+        settings=lambda wildcards: {
+            setting: models.plain()
+            for setting, models in evaluated_settings(wildcards.experiment).items()
+        },
+        generations=lambda wildcards: zoo_of(wildcards).generations,
     script:
         "../scripts/evaluate.py"
 
@@ -54,9 +57,7 @@ rule summarise:
         outcomes=rules.evaluate.output.outcomes,
         scores=rules.evaluate.input.scores,
         predictions=rules.evaluate.input.predictions,
-        histories=lambda wildcards: PATHS[wildcards.experiment].detectors(
-            "history.parquet"
-        ),
+        histories=lambda wildcards: files_of(wildcards).detectors("history.parquet"),
     output:
         pairs="<results>/{experiment}/pairs.parquet",
         history="<results>/{experiment}/history.parquet",

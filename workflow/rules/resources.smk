@@ -46,14 +46,14 @@ def pretraining_work(wildcards, input):
 def finetuning_work(wildcards, input):
     """Of a block of children."""
     recipes = [child.recipe for child in block_of(wildcards)]
-    parent = ZOOS[wildcards.experiment].model(params.sources_of(block_of(wildcards))[0])
+    parent = zoo_of(wildcards).model(params.sources_of(block_of(wildcards))[0])
     parameters = parameters_in(input.sources[0], files_models(wildcards, parent))
     return training(experiment_of(wildcards).network, recipes, parameters)
 
 
 def files_models(wildcards, model):
     """How many models the file of a model's weights holds."""
-    zoo = ZOOS[wildcards.experiment]
+    zoo = zoo_of(wildcards)
     if model.parent is None:
         return 1
     return len(zoo.children(model.setting, zoo.group_of(model), zoo.block_of(model)))
@@ -67,7 +67,7 @@ def reading_work(wildcards, input):
 
 def extraction_work(wildcards, input):
     """Of the models whose features are extracted."""
-    zoo, experiment = ZOOS[wildcards.experiment], experiment_of(wildcards)
+    zoo, experiment = zoo_of(wildcards), experiment_of(wildcards)
     models = block_of(wildcards) if "block" in wildcards.keys() else zoo.roots
     parameters = parameters_in(input.weights[0], files_models(wildcards, models[0]))
     return extraction(experiment.network, experiment.probe, parameters, len(models))
@@ -111,7 +111,7 @@ def transfer_work(wildcards, input):
 
 def detection_work(wildcards, input, epochs=None):
     """Of one detector."""
-    zoo = ZOOS[wildcards.experiment]
+    zoo = zoo_of(wildcards)
     children = len(zoo.children(wildcards.setting))
     candidates = len(zoo.candidates(wildcards.setting))
     parameters = sum(map(parameters_in, input.weights)) // (children + candidates)

@@ -4,7 +4,7 @@ rule similarity:
         child_weights=child_weights,
         child_features="<results>/<features>/features.h5",
         candidate_weights=candidate_weights,
-        candidate_features=lambda wildcards: PATHS[wildcards.experiment].features(
+        candidate_features=lambda wildcards: files_of(wildcards).features(
             candidates_of(wildcards)
         ),
     output:
@@ -25,8 +25,8 @@ rule similarity:
         code=code_of("similarity.py"),
         device=config["device"],
         threads=config["threads"],
-        network=network_of,
-        similarity=similarity_of,
+        network=plain("network"),
+        similarity=plain("similarity"),
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=candidates_of,
     script:

@@ -1,6 +1,6 @@
 """Scores every block of hybrid children against every candidate."""
 
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.networks.restore import Models
 from lineage.similarity.blocks import hybrid_scores
 from lineage.storage.hdf5 import Weights, read_probe
@@ -8,7 +8,7 @@ from lineage.storage.parquet import write_table
 from lineage.storage.schemas import BLOCK_SCORES
 from lineage.types.scoring import Network, Similarity
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
     models = Models(weights=weights, network=Network.of(params.network), device=run.device)

@@ -3,10 +3,11 @@
 import pandas as pd
 
 from lineage.jobs.stage import stage
-from lineage.results.edges import edges, precision_and_recall
-from lineage.results.evaluation import alpha_curves, evaluated
+from lineage.results.evaluation.edges import edges, precision_and_recall
+from lineage.results.evaluation.outcomes import alpha_curves, evaluated
 from lineage.storage.parquet import read_table, read_tables, write_table
 from lineage.storage.schemas import CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
+from lineage.types.evaluation import Evaluated
 
 ALL = "all"
 """The setting's name in results over all of an experiment's children."""
@@ -15,7 +16,8 @@ with stage(snakemake) as run:
     scores = read_tables(snakemake.input.scores, SCORES)
     predictions = read_tables(snakemake.input.predictions, PREDICTIONS)
     of_blocks = [read_table(path, RESULTS) for path in snakemake.input.blocks]
-    outcomes, results = evaluated(scores, predictions, snakemake.params.settings)
+    settings = {name: Evaluated.of(models) for name, models in snakemake.params.settings.items()}
+    outcomes, results = evaluated(scores, predictions, settings)
     generations = snakemake.params.generations
     network = edges(outcomes, generations)
     if max(generations.values(), default=0) > 2:
@@ -31,7 +33,7 @@ with stage(snakemake) as run:
     write_table(snakemake.output.results, results, RESULTS, [*order, "metric"])
     curves = [
         {"experiment": experiment, "setting": setting} | row
-        for setting, zoo in snakemake.params.settings.items()
-        for row in alpha_curves(scores[scores["setting"] == setting], zoo["parents"])
+        for setting, models in settings.items()
+        for row in alpha_curves(scores[scores["setting"] == setting], models.parents)
     ]
     write_table(snakemake.output.curves, curves, CURVES, CURVES.names[:-2])

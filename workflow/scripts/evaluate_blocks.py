@@ -1,7 +1,7 @@
 """Turns the scores of hybrids' blocks into verdicts with probabilities, and results."""
 
 from lineage.jobs.stage import stage
-from lineage.results.blocks import evaluated_blocks
+from lineage.results.evaluation.blocks import evaluated_blocks
 from lineage.storage.parquet import read_tables, write_table
 from lineage.storage.schemas import BLOCK_SCORES, BLOCK_SOURCES, RESULTS
 

@@ -2,13 +2,13 @@
 
 import torch
 
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import restored
 from lineage.storage.hdf5 import Weights, read_probe, write_features
 from lineage.types.scoring import Network
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params = snakemake.params
     weights = Weights(snakemake.input.weights)
     network = Network.of(params.network)

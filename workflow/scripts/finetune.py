@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from lineage.data.load import load_data
 from lineage.experiment.zoo import Model
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.storage.hdf5 import Weights, write_weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import MODELS
@@ -13,7 +13,7 @@ from lineage.training.fit import trained
 from lineage.training.hybrids import Hybrids
 from lineage.types.scoring import Network
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params = snakemake.params
     children = [Model.of(child) for child in params.children]
     weights = Weights(snakemake.input.sources)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from lineage.families.grow import grow
 from lineage.families.plan import Family
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.storage.family_schemas import GROWN
 from lineage.storage.parquet import write_table
 
-with stage(snakemake) as this:
+with computing(snakemake) as this:
     this.say(f"computes on {this.device}")
     rows = []
     for values in this.tracked(snakemake.params.families, "families"):

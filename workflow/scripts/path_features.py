@@ -1,12 +1,12 @@
 """Extracts candidates' features on the way to each child of a block, for the lineage detector."""
 
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.networks.restore import Models
 from lineage.similarity.path import path_features
 from lineage.storage.hdf5 import Weights, read_probe, write_path_features
 from lineage.types.scoring import Network, Tapping
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params = snakemake.params
     _, probe = read_probe(snakemake.input.probe)
     weights = Weights(snakemake.input.weights)

@@ -2,14 +2,14 @@
 
 from lineage.data.load import load_data
 from lineage.experiment.zoo import Model
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.storage.hdf5 import write_weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import MODELS
 from lineage.training.fit import trained
 from lineage.types.scoring import Network
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params = snakemake.params
     model = Model.of(params.model)
     network = Network.of(params.network)

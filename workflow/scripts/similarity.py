@@ -1,6 +1,6 @@
 """Scores one block of children against every candidate."""
 
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.networks.restore import Models
 from lineage.similarity.pairs import block_scores
 from lineage.storage.hdf5 import Features, Weights, read_probe
@@ -8,7 +8,7 @@ from lineage.storage.parquet import write_table
 from lineage.storage.schemas import SCORES
 from lineage.types.scoring import Network, Similarity
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     weights = Weights([snakemake.input.child_weights, *snakemake.input.candidate_weights])
     features = Features([snakemake.input.child_features, *snakemake.input.candidate_features])

@@ -4,13 +4,13 @@ from lineage.detector.episodes import load_episodes
 from lineage.detector.file import LineageDetector
 from lineage.detector.predict import predictions
 from lineage.experiment.conditions import trained_on
-from lineage.jobs.stage import stage
+from lineage.jobs.device import computing
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import PREDICTIONS
 from lineage.types.scoring import Network
 
-with stage(snakemake) as run:
+with computing(snakemake) as run:
     params, wildcards = snakemake.params, snakemake.wildcards
     detector = LineageDetector.load(snakemake.input.detector).to(run.device)
     episodes = load_episodes(

@@ -14,7 +14,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from lineage.auditing.audit import Settings, audit_sources
-from lineage.auditing.stages.verdict import Verdict, Word
+from lineage.auditing.report.claims import claim_of
+from lineage.auditing.report.types import ClaimState
+from lineage.auditing.stages.verdict import Word
 from lineage.checkpoints.find import Source
 from lineage.families.cases import tree
 from lineage.families.cases.changes import State, changed, matrices
@@ -44,8 +46,9 @@ class Bench:
         child = self._file(case.child)
         sources = [Source(id=member.id, path=str(self._file(member))) for member in case.candidates]
         began = time.process_time()
-        verdict = audit_sources(str(child), sources, settings=self._settings, cache=self._cache).verdict
-        seconds = time.process_time() - began
+        audit = audit_sources(str(child), sources, settings=self._settings, cache=self._cache)
+        seconds, verdict = time.process_time() - began, audit.verdict
+        claim = claim_of(case.claimed, verdict, audit.candidates, audit.refused, self._settings.alpha)
         members = {member.id: member for member in case.candidates}
         own = {member.id: member.model for member in case.candidates if member.family == case.child.family}
         closest = tree.closest(case.child.model, list(own.values()))
@@ -71,7 +74,7 @@ class Bench:
             "probability": verdict.probability,
             "closest_within": self._within(members.get(verdict.closest), case.child, child),
             "named_within": self._within(members.get(named), case.child, child),
-            "is_contradicted": bool(case.claimed) and _contradicts(verdict, case.claimed),
+            "is_contradicted": claim is not None and claim.state is ClaimState.CONTRADICTED,
             "dependent": len(verdict.family),
             "seconds": seconds,
         }
@@ -111,16 +114,6 @@ def within(candidate: State, start: State, child: State) -> float:
     if of_candidate == 0:
         return 0.0
     return float(np.sqrt(of_candidate / of_child)) if of_child else float("inf")
-
-
-def _contradicts(verdict: Verdict, claimed: str) -> bool:
-    """Whether a verdict contradicts a claim: another is named the parent, or the claimed one is independent."""
-    if verdict.word is Word.CANNOT_TELL:
-        return False
-    if claimed not in verdict.family:
-        return True
-    agrees = claimed in (verdict.parent, *verdict.copies, *verdict.parents)
-    return verdict.parent is not None and not agrees
 
 
 def audited_family(

@@ -55,8 +55,8 @@ def probe_figures(inputs: Inputs) -> Iterator[Figure]:
     for (base, setting), rows in groups_of(table, ["base", "setting"]):
         if rows["probe"].nunique() < 2:
             continue
-        chart, shown = panels(_by_method(rows), _log("probe", "images of the probe", rows))
-        yield _figure("probe", "number of probe images", base, setting, chart, shown)
+        x = _log("probe", "images of the probe", rows)
+        yield _against("probe", "number of probe images", base, setting, rows, x)
 
 
 def candidates_figures(inputs: Inputs) -> Iterator[Figure]:
@@ -77,8 +77,8 @@ def candidates_figures(inputs: Inputs) -> Iterator[Figure]:
         rows = rows.drop_duplicates(["method", "candidates"], keep="last").sort_values(
             "candidates", kind="stable"
         )
-        chart, shown = panels(_by_method(rows), _log("candidates", "candidates", rows))
-        yield _figure("candidates", "number of candidates", experiment, setting, chart, shown)
+        x = _log("candidates", "candidates", rows)
+        yield _against("candidates", "number of candidates", experiment, setting, rows, x)
 
 
 def _all_candidates(inputs: Inputs) -> pd.Series:
@@ -93,27 +93,19 @@ def gap_figures(inputs: Inputs) -> Iterator[Figure]:
     table = table[table["condition"].str.startswith("ancestor in ")]
     table = table.assign(ancestors=table["condition"].str.removeprefix("ancestor in "))
     for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
-        chart, shown = panels(
-            _by_method(rows),
-            alt.X("ancestors:O", title="candidates", sort=None, axis=alt.Axis(labelAngle=-30)),
-        )
-        yield _figure("ancestors", "generation of the candidates", experiment, setting, chart, shown)
+        x = alt.X("ancestors:O", title="candidates", sort=None, axis=alt.Axis(labelAngle=-30))
+        yield _against("ancestors", "generation of the candidates", experiment, setting, rows, x)
     table = _shares_by_gap(inputs.results)
     for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
-        chart, shown = panels(
+        yield panels(
             rows,
             alt.X("gap:O", title="generations between", axis=alt.Axis(labelAngle=0)),
             value="share",
             dash="metric",
-        )
-        yield Figure(
             name=f"gap-{experiment}-{setting}",
             title=f"Precision and recall by generation gap: {experiment}, {setting}",
             caption="A gap of 1 is a parent, of 2 a grandparent. Bars are 95 % intervals (Wilson).",
             alt=f"Precision and recall in per cent for each generation gap, one panel a similarity, of {experiment}",
-            chart=chart,
-            data=shown,
-            kind="panels",
         )
 
 
@@ -149,10 +141,8 @@ def block_figures(inputs: Inputs) -> Iterator[Figure]:
     table = table.assign(block=table["condition"].str.removeprefix("block "))
     table = table.sort_values("block", key=lambda blocks: blocks.map(in_numbers), kind="stable")
     for (experiment, setting), rows in groups_of(table, ["experiment", "setting"]):
-        chart, shown = panels(
-            _by_method(rows), alt.X("block:O", title="block", sort=None, axis=alt.Axis(labelAngle=-30))
-        )
-        yield _figure("block", "block of a hybrid network", experiment, setting, chart, shown)
+        x = alt.X("block:O", title="block", sort=None, axis=alt.Axis(labelAngle=-30))
+        yield _against("block", "block of a hybrid network", experiment, setting, rows, x)
 
 
 def _by_method(rows: pd.DataFrame) -> pd.DataFrame:
@@ -172,16 +162,13 @@ def _log(column: str, title: str, rows: pd.DataFrame) -> alt.X:
     )
 
 
-def _figure(
-    name: str, against: str, experiment: str, setting: str, chart: alt.Chart, shown: pd.DataFrame
-) -> Figure:
-    return Figure(
+def _against(name: str, against: str, experiment: str, setting: str, rows: pd.DataFrame, x: alt.X) -> Figure:
+    return panels(
+        _by_method(rows),
+        x,
         name=f"{name}-{experiment}-{setting}",
         title=f"Accuracy against {against}: {experiment}, {setting}",
         caption=f"On test children, mean over the seeds. {INTERVAL}",
         alt=f"Accuracy in per cent against the {against}, one panel a similarity, one line an approximation, with "
         f"intervals and chance, of {experiment}, {setting}",
-        chart=chart,
-        data=shown,
-        kind="panels",
     )

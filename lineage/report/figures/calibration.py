@@ -6,7 +6,7 @@ import altair as alt
 
 from lineage.report import palette
 from lineage.report.figure import Figure, groups_of
-from lineage.report.figures.panels import diagonal, range_of
+from lineage.report.figures.panels import beside_the_diagonal, range_of
 from lineage.report.inputs import Inputs
 from lineage.results.intervals import wilson_interval
 
@@ -27,8 +27,9 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
         title = f"share right ({range_of(shown.groupby('method')['n'].sum())} answers)"
         y = alt.Y("right:Q", title=title, scale=alt.Scale(domain=[0, 1]))
         base = alt.Chart(shown).encode(x=x)
-        chart = alt.layer(
-            diagonal(x, y),
+        chart = beside_the_diagonal(
+            x,
+            y,
             base.mark_rule(opacity=0.6).encode(
                 y=alt.Y("right_low:Q", title=title), y2="right_high:Q", color=colour
             ),
@@ -39,7 +40,7 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
                 size=alt.Size("n:Q", legend=None, scale=alt.Scale(type="sqrt", range=[15, 150])),
                 tooltip=list(shown.columns[:-1]),
             ),
-        ).properties(height=220)
+        )
         yield Figure(
             name=f"calibration-{experiment}-{setting}",
             title=f"Calibration of the lineage detector: {experiment}, {setting}",

@@ -20,22 +20,17 @@ def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
         moving = rows[rows["approximation"] != "direct"]
         starts = [direct.assign(approximation=name) for name in moving["approximation"].unique()]
         lines = _named(pd.concat([direct, *starts, moving]))
-        chart, shown = panels(
+        yield panels(
             lines,
             alt.X(
                 "alpha:Q", title="alpha", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1])
             ),
-        )
-        yield Figure(
             name=f"alpha-{experiment}-{setting}-{layer}",
             title=f"Accuracy against alpha: {experiment}, {setting}, {layer}",
             caption="Over all children, to look at: alpha is chosen on validation children alone. "
             "Alpha 0 is the direct comparison. Bars are 95 % intervals (Wilson).",
             alt=f"Accuracy in per cent against alpha, one panel a similarity, one line an approximation, at {layer} "
             f"of {experiment}, {setting}",
-            chart=chart,
-            data=shown,
-            kind="panels",
         )
 
 
@@ -50,18 +45,13 @@ def layer_figures(inputs: Inputs) -> Iterator[Figure]:
         rows = rows[distance == nearest]
         rows = rows.sort_values("alpha").drop_duplicates(["similarity", "approximation", "layer"])
         rows = _named(rows.sort_values(["similarity", "approximation", "layer"]))
-        chart, shown = panels(
+        yield panels(
             rows,
             alt.X("layer:O", title="layer", sort=layers, axis=alt.Axis(labelAngle=0)),
-        )
-        yield Figure(
             name=f"layer-{experiment}-{setting}",
             title=f"Accuracy against layer: {experiment}, {setting}",
             caption="Over all children, at the alpha nearest to 0.5. Bars are 95 % intervals (Wilson).",
             alt=f"Accuracy in per cent at each layer, one panel a similarity, of {experiment}, {setting}",
-            chart=chart,
-            data=shown,
-            kind="panels",
         )
 
 

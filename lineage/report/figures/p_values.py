@@ -8,7 +8,7 @@ import pandas as pd
 
 from lineage.report import palette
 from lineage.report.figure import Figure, groups_of
-from lineage.report.figures.panels import diagonal
+from lineage.report.figures.panels import beside_the_diagonal
 from lineage.report.inputs import Inputs
 
 
@@ -20,12 +20,13 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
         scale = alt.Scale(domain=[0, 1])
         x = alt.X("p:Q", title="p", scale=scale)
         y = alt.Y("share:Q", title=f"share of p-values up to p (n = {len(rows)} pairs)", scale=scale)
-        chart = alt.layer(
-            diagonal(x, y),
+        chart = beside_the_diagonal(
+            x,
+            y,
             alt.Chart(shown)
             .mark_line(interpolate="step-after", point=True, color=palette.FILL)
             .encode(x=x, y=y, tooltip=["p", "share", "pairs"]),
-        ).properties(height=220)
+        )
         yield Figure(
             name=f"p-values-{experiment}",
             title=f"Calibration of the audit's p-values: {experiment}",

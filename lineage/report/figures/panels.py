@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import PANEL
+from lineage.report.figure import PANEL, Figure
 from lineage.results.methods import similarity_of
 
 
@@ -18,9 +18,15 @@ def facets(chart: alt.LayerChart | alt.Chart, column: str, order: Iterable[str])
 
 
 def panels(
-    frame: pd.DataFrame, x: alt.X, *, value: str = "accuracy", unit: str = ", %", dash: str | None = None
-) -> tuple[alt.FacetChart, pd.DataFrame]:
-    """One panel a similarity, one line an approximation; and the rows that the chart draws.
+    frame: pd.DataFrame,
+    x: alt.X,
+    *,
+    value: str = "accuracy",
+    unit: str = ", %",
+    dash: str | None = None,
+    **words: str,
+) -> Figure:
+    """A figure with one panel a similarity, and one line an approximation.
 
     Args:
         frame: one row a point: method, what x names, mean, low, high, n; chance where it is known.
@@ -28,6 +34,7 @@ def panels(
         value: what y is called.
         unit: of y.
         dash: a column that decides how lines are dashed.
+        words: the figure's name, title, caption and alt.
     """
     methods = list(frame["method"])
     column = x.shorthand.partition(":")[0]
@@ -56,7 +63,7 @@ def panels(
         chance = base.mark_line(strokeDash=[2, 2], strokeWidth=1, color=palette.INK, opacity=0.6)
         layers.insert(0, chance.encode(y=alt.Y("chance:Q", title=title)))
     panel = alt.layer(*layers, data=rows).properties(width=PANEL - 30, height=112)
-    return facets(panel, "similarity", rows["similarity"]), rows
+    return Figure(chart=facets(panel, "similarity", rows["similarity"]), data=rows, kind="panels", **words)
 
 
 def range_of(counts: pd.Series) -> str:
@@ -65,9 +72,10 @@ def range_of(counts: pd.Series) -> str:
     return f"n = {least}" if least == most else f"n = {least} … {most}"
 
 
-def diagonal(x: alt.X, y: alt.Y) -> alt.Chart:
-    """A dotted line from (0, 0) to (1, 1), on which two shares are equal."""
+def beside_the_diagonal(x: alt.X, y: alt.Y, *layers: alt.Chart) -> alt.LayerChart:
+    """Layers of two shares over a dotted line from (0, 0) to (1, 1), on which they are equal."""
     ends = pd.DataFrame(
         [{x.shorthand.partition(":")[0]: end, y.shorthand.partition(":")[0]: end} for end in (0, 1)]
     )
-    return alt.Chart(ends).mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y)
+    line = alt.Chart(ends).mark_line(strokeDash=[2, 2], color=palette.INK, opacity=0.6).encode(x=x, y=y)
+    return alt.layer(line, *layers).properties(height=220)

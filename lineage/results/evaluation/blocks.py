@@ -13,7 +13,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from lineage.experiment.conditions import ALL_BLOCKS, of_block
-from lineage.results.evaluation import chosen, summarised, verdicts
+from lineage.results.evaluation.accuracy import summarised
+from lineage.results.evaluation.verdicts import chosen, verdicts
 from lineage.results.methods import best_score, method_of
 
 LOG_RANGE = 15.0

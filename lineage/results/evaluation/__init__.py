@@ -1,0 +1,1 @@
+"""From scores and predictions to verdicts, their accuracy and its interval."""

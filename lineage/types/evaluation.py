@@ -1,0 +1,49 @@
+"""What the jobs that train detectors and evaluate know of the models of a setting, each by its id."""
+
+from dataclasses import dataclass
+
+from lineage.types.scoring import Plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ancestors(Plain):
+    """Models of one setting, among which each child's ancestor is looked for."""
+
+    candidates: tuple[str, ...]
+    """All models of that setting."""
+    parents: dict[str, str]
+    """Each child's ancestor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Plain):
+    """The models of a setting, as its evaluation needs them."""
+
+    parents: dict[str, str]
+    """Each child's parent."""
+    candidates: tuple[str, ...]
+    """The possible parents; a child among them is no candidate of itself."""
+    splits: tuple[dict[str, str], ...]
+    """Of each seed: every child's part, `train`, `validation` or `test`."""
+    counts: tuple[int, ...]
+    """For how many candidates, fewer than there are, verdicts are asked for too."""
+    ancestors: dict[str, Ancestors]
+    """By the condition under which an ancestor is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorModels(Plain):
+    """The models of a setting, as the training of one detector needs them."""
+
+    parents: dict[str, str]
+    """Each child's parent."""
+    candidates: tuple[str, ...]
+    """Those of training."""
+    unseen: tuple[str, ...]
+    """Candidates whose children are tested on alone."""
+    parts: dict[str, str]
+    """Each child's part: `train`, `validation` or `test`."""
+    counts: tuple[int, ...]
+    """For how many candidates answers are asked for too."""
+    ancestors: dict[str, tuple[str, ...]]
+    """The candidates, by the condition under which an ancestor is asked for."""
