@@ -21,6 +21,7 @@ from lineage.auditing.stages.relating import Place
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.relation.matching import MatchedBy
 from lineage.relation.relations import Related
+from lineage.relation.sketch import Reason
 
 LIBRARIES = ("neural-lineage", "numpy", "scipy", "safetensors", "h5py", "onnx", "torch")
 
@@ -125,11 +126,20 @@ INDEPENDENT = "no more like the child than a random order of neurons would be"
 UNTESTED = "has no matrix of hidden neurons in common with the child"
 
 
+def _of_unrelated(candidate: Candidate, no_evidence: Mapping[str, Reason]) -> str:
+    """Why a candidate is none of the family."""
+    if no_evidence:
+        names = list(no_evidence)
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return f"{names[0]}{others}: {next(iter(no_evidence.values())).value}"
+    return INDEPENDENT if candidate.tests else UNTESTED
+
+
 def _candidate(
     candidate: Candidate, evidence: Evidence | None, place: Place | None, related: Related | None
 ) -> CandidateReport:
     matching = candidate.matching
-    independent = INDEPENDENT if candidate.tests else UNTESTED
+    no_evidence = evidence.no_evidence if evidence else {}
     return CandidateReport(
         id=candidate.id,
         path=candidate.source.path,
@@ -139,7 +149,7 @@ def _candidate(
         bound=related.bound if related else None,
         share_lost=related.share if related else None,
         decided_by=related.decided_by if related else "order of neurons",
-        reason=related.reason if related else independent,
+        reason=related.reason if related else _of_unrelated(candidate, no_evidence),
         hints=[],
         log10_p=candidate.log10_p,
         p_value=10.0**candidate.log10_p,
@@ -158,6 +168,7 @@ def _candidate(
             )
             for name, test in candidate.tests.items()
         },
+        no_evidence={name: reason.value for name, reason in no_evidence.items()},
         matched_by_name=sum(how is MatchedBy.NAME for how in matching.how.values()),
         matched_by_order=sum(how is MatchedBy.ORDER for how in matching.how.values()),
         transposed=sorted(matching.transposed),
