@@ -34,7 +34,7 @@ class CandidateReport:
     two dependent matrices; conformal_p: share of all networks that look at least as related; z: mean over the tested
     matrices; coverage: share of the testable weights that depend on it; distance: ‖child − candidate‖ / ‖candidate‖
     over the backbone's matrices; tests: by the child's name of each matrix; no_evidence: those that look dependent
-    but are no evidence, with the reason. None: not computed for this candidate.
+    but count for nothing, with the reason. None: not computed for this candidate.
     """
 
     id: str
@@ -55,10 +55,10 @@ class CandidateReport:
     coverage: float | None
     distance: float | None
     tests: Mapping[str, MatrixTest]
-    no_evidence: Mapping[str, str]
     matched_by_name: int
     matched_by_order: int
     transposed: Sequence[str]
+    no_evidence: Mapping[str, str]
     unmatched_of_child: Sequence[str]
     unmatched_of_candidate: Sequence[str]
 
