@@ -22,7 +22,8 @@ class Place:
     """What is known of a relative, in plain values.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`.
+    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`; hints: what
+    counters suggest, which decides nothing.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Place:
     distance: float
     is_same: bool = False
     features: Mapping[str, float] = field(default_factory=dict)
+    hints: Sequence[str] = ()
 
 
 Direction = Callable[[Mapping[str, float]], Estimate]
