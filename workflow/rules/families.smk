@@ -8,15 +8,27 @@ PLAN = Plan(**config["families"])
 
 wildcard_constraints:
     group="|".join(PLAN.groups),
-    size="|".join(PLAN.sizes),
+    architecture="|".join(PLAN.architectures),
+    width=r"\d+",
+
+
+def of_size(wildcards):
+    """The families of one architecture and width."""
+    return PLAN.sizes[f"{wildcards.architecture}-{wildcards.width}"]
 
 
 def grown(wildcards):
-    """The folders of weights of each family of one architecture and width."""
+    """The folder that holds each of them."""
     return [
-        f"results/families/{PLAN.group_of(family)}"
-        for family in PLAN.sizes[wildcards.size]
+        f"results/families/{PLAN.group_of(family)}" for family in of_size(wildcards)
     ]
+
+
+def cases_each(wildcards):
+    """How many cases of each line a family is given."""
+    cases = config["cases"]
+    is_wide = int(wildcards.width) >= cases["wide_from"]
+    return cases["of_wide" if is_wide else "each"]
 
 
 rule grow:
@@ -49,12 +61,12 @@ rule family_verdicts:
     input:
         weights=grown,
     output:
-        verdicts="results/families/verdicts/{size}.parquet",
+        verdicts="results/families/verdicts/{architecture}-{width}.parquet",
     log:
-        text="results/logs/families/verdicts/{size}.log",
-        time="results/logs/families/verdicts/{size}.time.json",
+        text="results/logs/families/verdicts/{architecture}-{width}.log",
+        time="results/logs/families/verdicts/{architecture}-{width}.time.json",
     benchmark:
-        "results/benchmarks/families/verdicts/{size}.jsonl"
+        "results/benchmarks/families/verdicts/{architecture}-{width}.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -63,17 +75,15 @@ rule family_verdicts:
         runtime=60,
     params:
         code=code_of("family_verdicts.py"),
-        each=config["cases"],
-        families=lambda wildcards: [
-            vars(family) for family in PLAN.sizes[wildcards.size]
-        ],
+        each=cases_each,
+        families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
         "../scripts/family_verdicts.py"
 
 
 rule bench_verdicts:
     input:
-        verdicts=expand(rules.family_verdicts.output.verdicts, size=PLAN.sizes),
+        verdicts=[f"results/families/verdicts/{size}.parquet" for size in PLAN.sizes],
     output:
         table="results/families/verdicts.parquet",
     log:

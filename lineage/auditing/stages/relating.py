@@ -25,7 +25,7 @@ class Place:
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
     is_same: only the head differs; scars: what only time can have done to one of the two; features: of direction, see
-    `lineage.auditing.stages.describing`.
+    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Place:
     is_same: bool = False
     scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    hints: Sequence[str] = ()
 
 
 Direction = Callable[[Mapping[str, float]], Estimate]
