@@ -8,27 +8,15 @@ PLAN = Plan(**config["families"])
 
 wildcard_constraints:
     group="|".join(PLAN.groups),
-    architecture="|".join(PLAN.architectures),
-    width=r"\d+",
-
-
-def of_size(wildcards):
-    """The families of one architecture and width."""
-    return PLAN.sizes[f"{wildcards.architecture}-{wildcards.width}"]
+    size="|".join(PLAN.sizes),
 
 
 def grown(wildcards):
-    """The folder that holds each of them."""
+    """The folders of weights of each family of one architecture and width."""
     return [
-        f"results/families/{PLAN.group_of(family)}" for family in of_size(wildcards)
+        f"results/families/{PLAN.group_of(family)}"
+        for family in PLAN.sizes[wildcards.size]
     ]
-
-
-def cases_each(wildcards):
-    """How many cases of each line a family is given."""
-    cases = config["cases"]
-    is_wide = int(wildcards.width) >= cases["wide_from"]
-    return cases["of_wide" if is_wide else "each"]
 
 
 rule grow:
@@ -61,12 +49,12 @@ rule family_verdicts:
     input:
         weights=grown,
     output:
-        verdicts="results/families/verdicts/{architecture}-{width}.parquet",
+        verdicts="results/families/verdicts/{size}.parquet",
     log:
-        text="results/logs/families/verdicts/{architecture}-{width}.log",
-        time="results/logs/families/verdicts/{architecture}-{width}.time.json",
+        text="results/logs/families/verdicts/{size}.log",
+        time="results/logs/families/verdicts/{size}.time.json",
     benchmark:
-        "results/benchmarks/families/verdicts/{architecture}-{width}.jsonl"
+        "results/benchmarks/families/verdicts/{size}.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -75,15 +63,17 @@ rule family_verdicts:
         runtime=60,
     params:
         code=code_of("family_verdicts.py"),
-        each=cases_each,
-        families=lambda wildcards: list(map(vars, of_size(wildcards))),
+        each=config["cases"],
+        families=lambda wildcards: [
+            vars(family) for family in PLAN.sizes[wildcards.size]
+        ],
     script:
         "../scripts/family_verdicts.py"
 
 
 rule bench_verdicts:
     input:
-        verdicts=[f"results/families/verdicts/{size}.parquet" for size in PLAN.sizes],
+        verdicts=expand(rules.family_verdicts.output.verdicts, size=PLAN.sizes),
     output:
         table="results/families/verdicts.parquet",
     log:
