@@ -12,6 +12,7 @@ import numpy as np
 from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import is_same
+from lineage.auditing.stages.hints import hints_of
 from lineage.auditing.stages.relating import Place
 from lineage.relation.comparison import evenly, sampled
 from lineage.relation.lost import lost, of_sides, pooled
@@ -36,7 +37,9 @@ def places_of(child: Child, relatives: Sequence[Relative]) -> list[Place]:
             tests=len(relative.tests),
             distance=relative.comparison.distance,
             is_same=is_same(child.backbone, relative.comparison.unchanged),
+            scars=relative.comparison.scars,
             features=features,
+            hints=hints_of(relative.counts, child.checkpoint.counts),
         )
         for relative, features in zip(relatives, described(relatives), strict=True)
     ]

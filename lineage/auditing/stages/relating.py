@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from lineage.relation.direction import Estimate
 from lineage.relation.relations import Related, Relation
+from lineage.relation.scars.limits import limited
+from lineage.relation.scars.scar import Scar
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
@@ -22,7 +24,8 @@ class Place:
     """What is known of a relative, in plain values.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`.
+    is_same: only the head differs; scars: what only time can have done to one of the two; features: of direction, see
+    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
     """
 
     id: str
@@ -30,7 +33,9 @@ class Place:
     tests: int
     distance: float
     is_same: bool = False
+    scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    hints: Sequence[str] = ()
 
 
 Direction = Callable[[Mapping[str, float]], Estimate]
@@ -48,7 +53,7 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     """
     best = max((place.similarity for place in places), default=0.0)
     most = max((place.tests for place in places), default=0)
-    estimates = {place.id: direction(place.features) for place in places}
+    estimates = {place.id: limited(direction(place.features), place.scars) for place in places}
 
     def rank(place: Place) -> tuple[bool, bool, bool, float]:
         estimate = estimates[place.id]
@@ -58,29 +63,31 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
         return not place.is_same, is_part, is_descendant, remoteness
 
     return [
-        _related(place, estimates[place.id], is_closest=number == 0)
+        _related(place, estimates[place.id], direction, is_closest=number == 0)
         for number, place in enumerate(sorted(places, key=rank))
     ]
 
 
-def _related(place: Place, estimate: Estimate, *, is_closest: bool) -> Related:
+def _related(place: Place, estimate: Estimate, direction: Direction, *, is_closest: bool) -> Related:
+    scars = "; ".join(scar.evidence for scar in place.scars)
     if place.is_same:
         return Related(
             id=place.id,
             relation=Relation.SAME,
             decided_by="order of neurons",
-            reason="all tensors but the head are equal to rounding",
+            reason="all tensors but the head are equal to rounding" + (f": {scars}" if scars else ""),
             bound=0.0,
             share=estimate.share,
         )
     relation = estimate.relation
     if relation is Relation.ANCESTOR and is_closest:
         relation = Relation.PARENT
+    is_by_scars = estimate != direction(place.features)
     return Related(
         id=place.id,
         relation=relation,
-        decided_by="what each lost of the other",
-        reason=REASONS[relation],
+        decided_by="scars" if is_by_scars else "what each lost of the other",
+        reason=scars if is_by_scars else REASONS[relation],
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
     )
