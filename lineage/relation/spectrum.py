@@ -1,5 +1,7 @@
 """The singular directions of a matrix, and how much of each of them another matrix retains."""
 
+from functools import cached_property
+
 import numpy as np
 
 CORNER = (256, 1024)
@@ -7,6 +9,10 @@ CORNER = (256, 1024)
 MOST_ROWS, MOST_COLUMNS = 512, 4608
 FEWEST = 32
 """Matrices with fewer rows or columns have no bulk to speak of."""
+
+
+NORMAL = 0.6745
+"""The median of |x| of a standard normal x."""
 
 
 class Spectrum:
@@ -23,13 +29,17 @@ class Spectrum:
         along = np.einsum("ik,ik->k", self._left, (descendant @ self._values.T) @ self._left)
         return along / self._energies
 
+    @cached_property
+    def typical(self) -> float:
+        """The standard deviation of the entries if they were normal, from the median size of every eighth."""
+        return float(np.median(np.abs(self._values.ravel()[::8]))) / NORMAL
+
     def learnt(self, beyond: float) -> float:
         """Share of the singular values that are `beyond` times the largest of random entries of the same size.
 
         The size of an entry is taken from their median (Marchenko & Pastur 1967).
         """
-        size = float(np.median(np.abs(self._values))) / 0.6745
-        edge = beyond * size * sum(map(np.sqrt, self._values.shape))
+        edge = beyond * self.typical * sum(map(np.sqrt, self._values.shape))
         return float(np.mean(self._energies > edge**2))
 
 
