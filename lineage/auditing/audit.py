@@ -24,6 +24,7 @@ from lineage.progress import Tracked, untracked
 from lineage.relation.direction import estimated
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
+from lineage.relation.relations import Relation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +98,10 @@ def audit_sources(
     limit = math.log10(settings.alpha / len(tested.candidates))
 
     relatives = compare_relatives(child, tested.candidates, limit, Opener(follow=settings.follow), tracked)
-    mixture = mixture_of(child, relatives)
     places = places_of(child, relatives)
+    related = relate(places, settings.direction)
+    descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
+    mixture = mixture_of(child, relatives, descendants)
     merged = mixture.parents if mixture and mixture.is_merge else {}
     evidence = []
     if contradicting := dependent_of(outside.candidates, settings.alpha):
@@ -107,7 +110,7 @@ def audit_sources(
         evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, limit)
         untested = [candidate.id for candidate in tested.candidates if not candidate.tests]
         verdict = unless_incomplete(
-            decide(evidence, relate(places, settings.direction), merged, settings.alpha),
+            decide(evidence, related, merged, settings.alpha),
             [*tested.refused, *untested],
         )
     return Audit(

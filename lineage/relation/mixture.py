@@ -1,6 +1,10 @@
 """Several parents: the child as a mixture of candidates, by non-negative least squares.
 
 A_k: candidates' weights as columns, c: the child's; w = argmin ‖A w − c‖², w ≥ 0 (Lawson & Hanson 1974).
+
+Candidates around a child are always mixed to something nearer to it than each of them: of n descendants that moved
+equally in orthogonal directions, the mean is as near as one n-th of each one's squared distance. So what a mixture
+explains says little; what shows a merge is that its parts' differences from the child cancel.
 """
 
 from dataclasses import dataclass
@@ -12,25 +16,34 @@ SMALLEST = 0.05
 """Weight of a parent, at least."""
 SUM = (0.85, 1.15)
 """Bounds of the sum of the weights."""
-EXPLAINED = 0.75
-"""Share that a mixture explains, at least, of what the closest candidate alone leaves unexplained."""
+MOST_LEFT = 0.04
+"""What is left of the parts' differences, at most: what rounding and a little training after a merge leave.
+
+1 is left of orthogonal differences."""
+EXACT = 0.002
+"""What storing a merge in half precision leaves: less than between any networks on their way through training."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """weights: of each candidate; explained: share of ‖c − nearest‖² that the mixture explains."""
+    """weights: of each candidate; left: ‖A w − c‖² / Σ w_k² ‖A_k − c‖², the share that does not cancel."""
 
     weights: dict[str, float]
-    explained: float
+    left: float
 
     @property
     def is_merge(self) -> bool:
-        """Whether two or more candidates are mixed, and that explains the child much better than any one alone."""
+        """Whether two or more candidates are mixed, and their differences from the child cancel."""
         return (
             len(self.parents) >= 2
             and SUM[0] <= sum(self.weights.values()) <= SUM[1]
-            and self.explained >= EXPLAINED
+            and self.left <= MOST_LEFT
         )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing but a merge can be the reason, whatever a pair alone shows of its direction."""
+        return self.is_merge and self.left <= EXACT
 
     @property
     def parents(self) -> dict[str, float]:
@@ -50,7 +63,7 @@ def mixture(names: list[str], gram: np.ndarray, products: np.ndarray, energy: fl
     positive = values > 1e-10 * values[-1]
     root = np.sqrt(values[positive])[:, None] * vectors[:, positive].T
     weights, _ = nnls(root, (vectors[:, positive].T @ products) / np.sqrt(values[positive]))
-    left = max(0.0, energy - 2 * weights @ products + weights @ gram @ weights)
-    nearest = float((energy - 2 * products + np.diagonal(gram)).min())
-    explained = 1 - left / nearest if nearest > 1e-9 * energy else 0.0
-    return Mixture(dict(zip(names, map(float, weights), strict=True)), float(explained))
+    rest = max(0.0, energy - 2 * weights @ products + weights @ gram @ weights)
+    alone = float(weights**2 @ np.maximum(energy - 2 * products + np.diagonal(gram), 0.0))
+    left = rest / alone if alone > 1e-9 * energy else 1.0
+    return Mixture(dict(zip(names, map(float, weights), strict=True)), float(left))

@@ -119,9 +119,17 @@ def test_the_mixture_is_that_of_scipy_on_all_shared_matrices(child, tested):
     ).astype(np.float64)
     target = np.concatenate([child.checkpoint.read(name).ravel() for name in names]).astype(np.float64)
     expected, _ = nnls(columns, target)
-    found = mixture_of(child, relatives).weights
+    found = mixture_of(child, relatives, ()).weights
     assert [found[relative.id] for relative in relatives] == pytest.approx(expected, abs=1e-6)
-    assert mixture_of(child, relatives[:1]) is None
+    assert mixture_of(child, relatives[:1], ()) is None
+
+
+def test_what_looks_like_a_descendant_enters_no_mixture(child, tested):
+    relatives = compare_relatives(child, tested, 0.0, Opener(follow=False))
+    first, *others = relatives
+    found = mixture_of(child, relatives, {first.id})
+    assert found.weights == pytest.approx(mixture_of(child, others, ()).weights)
+    assert mixture_of(child, relatives, {relative.id for relative in others}) is None
 
 
 def test_coverage_is_the_share_of_testable_weights_in_dependent_matrices():

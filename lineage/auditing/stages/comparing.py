@@ -1,6 +1,6 @@
 """Compare: the candidates that are not independent of the child, tensor by tensor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,20 +61,28 @@ def compare_relatives(
     return relatives
 
 
-def mixture_of(child: Child, relatives: Sequence[Relative]) -> Mixture | None:
-    """The child as a mixture of its most similar relatives; None of fewer than two, or without a common matrix."""
-    relatives = relatives[:MOST_MIXED]
-    shared = [name for name in child.digest.shapes if all(name in relative.tests for relative in relatives)]
-    if len(relatives) < 2 or not shared:
+def mixture_of(child: Child, relatives: Sequence[Relative], descendants: Collection[str]) -> Mixture | None:
+    """The child as a mixture of its most similar relatives; None of fewer than two, or without a common matrix.
+
+    Args:
+        child: opened and digested; relatives: most similar first.
+        descendants: ids of those that look like the child's descendants; they enter an exact mixture alone.
+    """
+    others = [relative for relative in relatives if relative.id not in descendants][:MOST_MIXED]
+    mixed = [*others, *(relative for relative in relatives[:MOST_MIXED] if relative.id in descendants)]
+    shared = [name for name in child.digest.shapes if all(name in relative.tests for relative in mixed)]
+    if len(mixed) < 2 or not shared:
         return None
-    count = len(relatives)
+    count = len(mixed)
     gram, products, energy = np.zeros((count, count)), np.zeros(count), 0.0
     for name in evenly(shared):
         ours = sampled(child.checkpoint.read(name)).ravel().astype(np.float64)
-        theirs = np.stack([sampled(relative.pair(name)[0]).ravel() for relative in relatives]).astype(
-            np.float64
-        )
+        theirs = np.stack([sampled(relative.pair(name)[0]).ravel() for relative in mixed]).astype(np.float64)
         gram += theirs @ theirs.T
         products += theirs @ ours
         energy += float(ours @ ours)
-    return mixture([relative.id for relative in relatives], gram, products, energy)
+    names, few = [relative.id for relative in mixed], len(others)
+    found = mixture(names, gram, products, energy)
+    if found.is_exact or few == count:
+        return found
+    return mixture(names[:few], gram[:few, :few], products[:few], energy) if few >= 2 else None
