@@ -84,13 +84,20 @@ def figures(
 def results_page(
     results: Results = Path("results/reference"),
     out: Annotated[Path, typer.Option(help="The page.")] = Path("docs/results.md"),
+    audits: Annotated[
+        Path, typer.Option(help="The page that says how often verdicts on checkpoints are right.")
+    ] = Path("docs/audit.md"),
 ) -> None:
-    """Makes the page that sets measured results beside the paper's claims, from Parquet files."""
+    """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
+    from lineage.report.verdict_rates import write_rates
     from lineage.results.claims_page import write_page
     from lineage.results.tables import PUBLISHED_NUMBERS
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
+    if (bench := results / "bench" / "verdicts.parquet").exists():
+        write_rates(bench, audits)
+        typer.echo(audits)
 
 
 @app.command()

@@ -4,11 +4,10 @@ First every candidate's digest is tested against the child's, one at a time; the
 of it are opened, and compared tensor by tensor.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.describing import places_of
@@ -95,9 +94,11 @@ def audit_sources(
         raise UserError(
             next(iter(refused.values()), f"{child_path}: is the only candidate for itself; give others")
         )
-    limit = math.log10(settings.alpha / len(tested.candidates))
+    level = Level.over(tested.candidates, settings.alpha)
 
-    relatives = compare_relatives(child, tested.candidates, limit, Opener(follow=settings.follow), tracked)
+    relatives = compare_relatives(
+        child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
+    )
     places = places_of(child, relatives)
     related = relate(places, settings.direction)
     descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
@@ -107,10 +108,10 @@ def audit_sources(
     if contradicting := dependent_of(outside.candidates, settings.alpha):
         verdict = withheld(contradicting.id)
     else:
-        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, limit)
-        untested = [candidate.id for candidate in tested.candidates if not candidate.tests]
+        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, level.limit)
+        untested = [candidate.id for candidate in tested.candidates if not candidate.is_evidence]
         verdict = unless_incomplete(
-            decide(evidence, related, merged, settings.alpha),
+            decide(evidence, related, merged, level),
             [*tested.refused, *untested],
         )
     return Audit(
@@ -123,7 +124,7 @@ def audit_sources(
         mixture=mixture,
         evidence=evidence,
         verdict=verdict,
-        layers=layer_origins(child, tested.candidates, relatives, verdict.closest, limit),
+        layers=layer_origins(child, tested.candidates, relatives, verdict.closest, level.limit),
     )
 
 
@@ -132,4 +133,4 @@ def dependent_of(unrelated: Sequence[Candidate], alpha: float) -> Candidate | No
     if not unrelated:
         return None
     most = min(unrelated, key=lambda candidate: candidate.log10_p)
-    return most if most.log10_p <= math.log10(alpha / len(unrelated)) else None
+    return most if most.log10_p <= Level.over(unrelated, alpha).limit else None

@@ -55,6 +55,15 @@ def stretched(
     """What all kinds of `Images` have, in the network's size and channels; and what `take` makes of annotations.
 
     As whole images they have no class, so their labels are all 0.
+
+    Args:
+        found: the N images, as they are stored.
+        network: gives image_size and channels.
+        take: from an image's place for messages, the image and its annotation, what stands in the second list; it
+            may raise a UserError.
+
+    Returns:
+        Fields of `Images`, their pixels uint8 [N, H, W, C]; and the N annotations.
     """
     size, channels = network.image_size, network.channels
     pixels = np.empty((found.count, size, size, channels), dtype=np.uint8)

@@ -15,6 +15,9 @@ def load_probe(probe: Probe, network: Network) -> tuple[list[str], Tensor]:
     Args:
         probe: `data` and how many `images`, drawn evenly over the classes.
         network: gives image_size and channels.
+
+    Raises:
+        UserError: if there are fewer images, or as `load_data`.
     """
     images = load_data(probe.data, network)
     if probe.images > len(images):

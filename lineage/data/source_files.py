@@ -28,7 +28,11 @@ def source_files(source: str, split: str) -> list[str]:
 
 
 def split_source(source: str) -> tuple[str, str]:
-    """The kind of a source and the rest, each checked as far as no file is needed."""
+    """The kind of a source and the rest, each checked as far as no file is needed.
+
+    Raises:
+        UserError: for an unknown kind, or a name that its kind does not have.
+    """
     scheme, _, name = source.partition(":")
     if scheme not in SCHEMES or not name:
         kinds = ", ".join(f"{kind}:..." for kind in SCHEMES)

@@ -37,7 +37,7 @@ class ImageEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Tokens of images."""
+        """Tokens [N, E] of images [N, 2, rows, columns]."""
         images = images.contiguous(memory_format=torch.channels_last)
         return self.pattern(self.difference(images).relu()).mean((2, 3))
 

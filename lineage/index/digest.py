@@ -29,15 +29,17 @@ from lineage.storage.atomic import BeingWritten, written_whole
 class Digest:
     """A checkpoint in short.
 
-    name, format; shapes: of all tensors, in order; hashes: sha256 of each file; sketches: float16
-    [rows, columns] of each testable matrix; untestable: why each other matrix is not; left_out, notes: of
-    the checkpoint.
+    name, format; shapes, dtypes: of all tensors, in order; hashes: sha256 of each file; content: of the tensors'
+    shapes and values alone; sketches: float16 [rows, columns] of each testable matrix; untestable: why each other
+    matrix is not; left_out, notes: of the checkpoint.
     """
 
     name: str
     format: str
     shapes: dict[str, tuple[int, ...]]
+    dtypes: dict[str, str]
     hashes: dict[str, str]
+    content: str
     sketches: dict[str, np.ndarray]
     untestable: dict[str, Untestable]
     left_out: dict[str, str] = field(default_factory=dict)
@@ -52,10 +54,11 @@ def digest_of(model: Checkpoint) -> Digest:
     """
     shapes = {name: entry.shape for name, entry in model.entries.items()}
     wide, head = set(matrices(shapes)), heads(shapes)
-    sketches, untestable = {}, {}
+    sketches, untestable, contents = {}, {}, []
     for name in shapes:
         values = model.read(name)
         check_finite(model, name, values)
+        contents.append(content_of(values))
         if name not in wide:
             continue
         reason = Reason.HEAD if name in head else reason_against(name, shapes)
@@ -64,10 +67,25 @@ def digest_of(model: Checkpoint) -> Digest:
             untestable[name] = found
         else:
             sketches[name] = found
-    hashes = {str(file.path): sha256_of(file.real) for file in model.files}
     return Digest(
-        model.name, model.format, shapes, hashes, sketches, untestable, model.left_out, list(model.notes)
-    )  # fmt: skip
+        name=model.name,
+        format=model.format,
+        shapes=shapes,
+        dtypes={name: entry.dtype for name, entry in model.entries.items()},
+        hashes={str(file.path): sha256_of(file.real) for file in model.files},
+        content=hashlib.sha256(b"".join(sorted(contents))).hexdigest(),
+        sketches=sketches,
+        untestable=untestable,
+        left_out=model.left_out,
+        notes=list(model.notes),
+    )
+
+
+def content_of(values: np.ndarray) -> bytes:
+    """A hash of a tensor's shape and values, whatever it is called and however it is stored."""
+    found = hashlib.sha256(str(values.shape).encode())
+    found.update(np.ascontiguousarray(values, "<f4"))
+    return found.digest()
 
 
 def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:

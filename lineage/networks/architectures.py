@@ -51,7 +51,11 @@ def timm_size(name: str, image_size: int) -> dict[str, int]:
 
 
 def timm_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
-    """A network of timm, with random weights."""
+    """A network of timm, with random weights.
+
+    Raises:
+        UserError: if timm has none of that name, or not for such images.
+    """
     import timm
 
     try:
@@ -62,7 +66,13 @@ def timm_network(name: str, *, classes: int, channels: int, image_size: int) -> 
 
 
 def torchvision_network(name: str, *, classes: int, channels: int, image_size: int) -> nn.Module:
-    """A classifier, segmentation network or detector of torchvision, with random weights; it takes RGB images."""
+    """A classifier, segmentation network or detector of torchvision, with random weights; it takes RGB images.
+
+    A detector has one class more, the background.
+
+    Raises:
+        UserError: if torchvision has none of that name, or for other than three channels.
+    """
     from torchvision.models import get_model, get_model_builder
 
     if channels != 3:
@@ -133,7 +143,17 @@ def backbone_state(network: nn.Module, state: dict[str, Tensor]) -> dict[str, Te
 
 
 def classes_of(name: str, state: dict[str, Tensor], *, channels: int, image_size: int) -> int:
-    """How many classes the head of a state dict tells apart."""
+    """How many classes the head of a state dict tells apart: where tensors of two and of three classes differ.
+
+    Args:
+        name: of the architecture.
+        state: of such a network, whatever its head.
+        channels: 1 or 3.
+        image_size: height and width, in pixels.
+
+    Raises:
+        UserError: if no tensor grows with the classes, or the name is unknown.
+    """
     size = {"channels": channels, "image_size": image_size, "seed": 0}
     with torch.device("meta"):
         of_two, of_three = (build(name, classes=classes, **size).state_dict() for classes in (2, 3))

@@ -149,6 +149,11 @@ def default_layers(
     The last stage is taken as the head and left out. A lone child is looked into, and so is a sequence of
     blocks that holds most of the parameters, as in a transformer.
 
+    Args:
+        network: whose modules are named.
+        calls: (`enter` or `exit`, module) in the order of a pass, where it is known already.
+        probe: inputs [n, ...], else; the first is run.
+
     Raises:
         UserError: if fewer than two stages are found.
     """

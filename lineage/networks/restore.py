@@ -75,7 +75,13 @@ class Line:
 
     @torch.no_grad()
     def features(self, probe: Tensor, alpha: float, batch_norm: str = "moves") -> State:
-        """Features of every layer at alpha; BatchNorm's running statistics move along, or stay."""
+        """Features [n, d] of every layer at theta_p + alpha Delta.
+
+        Args:
+            probe: inputs [n, ...].
+            alpha: 0 is the candidate, 1 the child.
+            batch_norm: whether running statistics go along with the weights: `moves`, or `stays`.
+        """
         moved = {name: torch.add(self.parent[name], step, alpha=alpha) for name, step in self.delta.items()}
         moving = self.backbone.statistics if batch_norm == "moves" else ()
         statistics = {name: self.parent[name].lerp(self.child[name], alpha) for name in moving}

@@ -16,10 +16,16 @@ ANCHORED = (
     | {"anchor", "anchors", "table", "wte", "wpe", "tokens", "token", "word", "embedding", "embeddings", "shared"}
 )  # fmt: skip
 """Parts of tables, whose rows have a fixed order: positions, words."""
-ATTENTION = (
-    {"attn", "attention", "qkv", "q", "k", "v", "query", "key", "value", "in", "to", "self", "mha"}
+INPUTS_OF_ATTENTION = (
+    {"qkv", "q", "k", "v", "kv", "query", "key", "value", "queries", "keys", "values"}
 )  # fmt: skip
 """Attention's inputs, whose rows may only change places within a head."""
+ATTENTION, OUTPUTS_OF_ATTENTION = {"attn", "attention", "mha"}, {"proj", "out", "dense", "o", "wo"}
+"""Of what stands in an attention's module, its output alone has free rows."""
+LOSSES = {"loss", "losses", "lpips", "perceptual", "criterion"}
+"""Modules that a network is trained with, not of the network."""
+NORMALISED = re.compile(r"weight_[gv]$")
+"""The parts of a weight that is stored as a size and a direction; the v is no attention's."""
 TIED = ("weight_hh", "weight_ih", "recurrent_kernel")
 """Recurrent layers, whose rows and columns are the same neurons."""
 
@@ -53,20 +59,31 @@ def heads(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
 
 def reason_against(name: str, shapes: Mapping[str, tuple[int, ...]]) -> Reason | None:
     """Why the order of a matrix' rows may not be free, as far as its name and shape say; None if it may."""
-    parts, shape = _parts(name), shapes[name]
+    parts, shape = set(_parts(name)), shapes[name]
     if any(tie in name for tie in TIED):
         return Reason.RECURRENT
-    if not ANCHORED.isdisjoint(parts) and not {"patch", "proj", "projection"} & set(parts):
+    if _is_of_a_loss(name) and not all(map(_is_of_a_loss, matrices(shapes))):
+        return Reason.LOSS
+    if ANCHORED & parts and not {"patch", "proj", "projection"} & parts:
         return Reason.TABLE
-    if {"qkv", "in"} & set(parts) and shape[0] == 3 * shape[1]:
+    if {"qkv", "in"} & parts and shape[0] == 3 * shape[1]:
         return Reason.ATTENTION
-    if not ATTENTION.isdisjoint(parts) and not {"proj", "out", "dense", "o"} & set(parts):
+    if INPUTS_OF_ATTENTION & parts or (ATTENTION & parts and not _is_output(parts)):
         return Reason.ATTENTION
     if len(shape) == 2 and shape[0] == 3 * shape[1] and shape[1] >= 32:
         return Reason.FUSED_ATTENTION
     return None
 
 
+def _is_output(parts: set[str]) -> bool:
+    """Whether what stands in an attention's module is its output; GPT-2's `c_proj` has the heads in its rows."""
+    return bool(OUTPUTS_OF_ATTENTION & parts) and "c" not in parts
+
+
+def _is_of_a_loss(name: str) -> bool:
+    return not LOSSES.isdisjoint(_parts(name))
+
+
 def _parts(name: str) -> list[str]:
-    words = TOKENS.split(canonical(name).lower())
+    words = TOKENS.split(NORMALISED.sub("weight", canonical(name).lower()))
     return [part for word in words for part in word.split("_")]

@@ -17,7 +17,7 @@ n rows, k columns.
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +32,13 @@ TIE = 1e-6
 class RowTest:
     """The test of one pair of matrices for independence: rows, z, matches and log10 of the p-value.
 
-    similarity: the mean cosine of the candidate's rows and the child's in the same places.
+    similarity: the mean cosine of the candidate's rows and the child's in the same places; change: the root mean
+    square of the distances between them, 0 for equal rows.
     """
 
     rows: int
     similarity: float
+    change: float
     z: float
     matches: int
     log10_p: float
@@ -57,26 +59,38 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     spread = float(np.square(overlap - column - row[:, None] + overlap.mean()).sum(dtype=np.float64))
     sd = math.sqrt(spread / (rows - 1))
     similarity = float(np.trace(overlap, dtype=np.float64)) / rows
+    change = math.sqrt(np.square(candidate - child).sum(dtype=np.float64) / rows)
     if sd < TIE:
-        return RowTest(rows, similarity, 0.0, 0, 0.0)
+        return RowTest(rows, similarity, change, 0.0, 0, 0.0)
     z = rows * (similarity - float(overlap.mean(dtype=np.float64))) / sd
     as_similar = overlap >= np.diagonal(overlap)[:, None] - TIE
     matches = int(np.count_nonzero(as_similar.sum(1) == 1))
     by_z, by_matches = float(log_ndtr(-z)), -float(gammaln(matches + 1))
-    return RowTest(rows, similarity, z, matches, min(0.0, max(by_z, by_matches) / LN10))
+    return RowTest(rows, similarity, change, z, matches, min(0.0, max(by_z, by_matches) / LN10))
 
 
-def combined(log10_ps: list[float], at_least: int = 2) -> float:
-    """log10 of a p-value for `at_least` of the layers being dependent: (L − u + 1) · p_(u), or L·p of a lone one.
+def combined(log10_ps: Collection[float], at_least: int = 2) -> float:
+    """log10 of a p-value for `at_least` of the layers being dependent: (L − u + 1) · p_(u); 0 of fewer layers.
 
     Valid however the layers depend on each other (Benjamini & Heller 2008, doi:10.1111/j.1541-0420.2007.00984.x).
-    So a single shared layer is no evidence where there are more layers.
+    So a single shared layer is no evidence, whether there are more layers or not.
     """
-    if not log10_ps:
-        return 0.0
-    count = len(log10_ps)
-    needed = min(at_least, count)
-    return min(0.0, sorted(log10_ps)[needed - 1] + math.log10(count - needed + 1))
+    left = len(log10_ps) - at_least + 1
+    return min(0.0, sorted(log10_ps)[at_least - 1] + math.log10(left)) if left > 0 else 0.0
+
+
+def beyond_a_fixed_part(tests: Mapping[str, RowTest], unmoved: Container[str]) -> float:
+    """log10 of a p-value for more than a fixed part that both networks hold: the network of a loss, constants.
+
+    At least two layers are dependent and, where some layers are the same in both and others differ, at least one of
+    those that differ. So the p-value is valid whatever part is the same, if the rest is independent.
+
+    Args:
+        tests: by layer; unmoved: the layers that are the same in both.
+    """
+    moved = [test.log10_p for name, test in tests.items() if name not in unmoved]
+    every = combined([test.log10_p for test in tests.values()])
+    return max(every, combined(moved, at_least=1)) if 0 < len(moved) < len(tests) else every
 
 
 def conformal_p_values(scores: Sequence[float]) -> list[float | None]:
@@ -94,11 +108,15 @@ def conformal_p_values(scores: Sequence[float]) -> list[float | None]:
 
 
 def discoveries(log10_ps: list[float], rate: float) -> list[bool]:
-    """Which are significant at this false discovery rate (Benjamini & Hochberg 1995)."""
-    order = sorted(range(len(log10_ps)), key=log10_ps.__getitem__)
+    """Which are significant at this false discovery rate, however they depend on each other.
+
+    Children that share candidates do (Benjamini & Yekutieli 2001, doi:10.1214/aos/1013699998).
+    """
+    count = len(log10_ps)
+    order = sorted(range(count), key=log10_ps.__getitem__)
+    share = rate / (count * sum(1 / rank for rank in range(1, count + 1))) if count else rate
     last = max(
-        (rank for rank, at in enumerate(order, 1) if log10_ps[at] <= math.log10(rate * rank / len(order))),
-        default=0,
+        (rank for rank, at in enumerate(order, 1) if log10_ps[at] <= math.log10(share * rank)), default=0
     )
     significant = set(order[:last])
-    return [at in significant for at in range(len(log10_ps))]
+    return [at in significant for at in range(count)]

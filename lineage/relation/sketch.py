@@ -1,14 +1,17 @@
 """A sketch of the rows of a matrix, small and as exchangeable as the rows themselves; or why there is none."""
 
 import functools
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
+from scipy.special import betainc, ndtri_exp
+from scipy.stats import rankdata
 
 
 class Reason(Enum):
-    """Why a matrix is not tested; {} in a text stands for a number."""
+    """Why a matrix is not tested, or is no evidence though it was; {} in a text stands for a number."""
 
     HEAD = "the head, whose rows are classes"
     RECURRENT = "recurrent: its rows and columns are the same neurons"
@@ -18,11 +21,25 @@ class Reason(Enum):
     FEW_ROWS = "only {:.0f} rows"
     FEW_COLUMNS = "only {:.0f} columns"
     CONSTANT = "its rows are all alike: initial values or a constant"
-    ORDERED = "neighbouring rows are alike ({:.0f} sd): their order is not free"
-    DIAGONAL = "its diagonal stands out: rows and columns are tied"
+    MULTIPLES = "its rows are multiples of a single row"
+    ORDERED = "rows near each other, or at one distance, are alike ({:.0f} sd): their order is not free"
+    DIAGONAL = "its diagonal stands out ({:.0f} sd): rows and columns are tied"
+    LOSS = "of the network of a loss, by its name"
+    LONE = "the only matrix that could be tested: one alone is no evidence"
+    FIXED_PART = "the same in both, while no matrix that differs is dependent: a fixed part that both hold"
 
 
-OF_EITHER_SIDE = frozenset({Reason.HEAD, Reason.TABLE, Reason.ATTENTION, Reason.FUSED_ATTENTION})
+OF_EITHER_SIDE = frozenset(
+    {
+        Reason.HEAD,
+        Reason.RECURRENT,
+        Reason.TABLE,
+        Reason.ATTENTION,
+        Reason.FUSED_ATTENTION,
+        Reason.DIAGONAL,
+        Reason.LOSS,
+    }
+)
 """Reasons that rest on a matrix' part in the network: they hold for its columns, taken as rows, as well."""
 
 
@@ -42,10 +59,16 @@ ROWS, COLUMNS = 256, 128
 CHUNK = 8
 """Rows are taken in runs of so many neighbours, so that an order among neighbours is still seen."""
 FEWEST_ROWS, FEWEST_COLUMNS = 16, 4
-STRUCTURED = 6.0
-"""Neighbouring rows alike by so many standard deviations: their order is not free."""
+STRUCTURED = 5.0
+"""Rows alike, or a diagonal apart, by so many standard deviations: the rows' order is not free."""
+FARTHEST = 64
+"""Rows are compared with those up to so many places on."""
 CONSTANT = 1e-4
 """A row that differs from the mean row by less than this share of the rows' size carries no information."""
+MOST_TIED = 1 / 3
+"""A trait that more of the rows share says nothing of their order."""
+SAME_LINE = 1e-3
+"""Rows whose cosines are all this close to 1 or −1 lie on one line."""
 
 
 def sketch(values: np.ndarray) -> np.ndarray | Untestable:
@@ -61,7 +84,9 @@ def sketch(values: np.ndarray) -> np.ndarray | Untestable:
         return Untestable(Reason.FEW_ROWS, values.shape[0])
     if (columns := values[0].size) < FEWEST_COLUMNS:
         return Untestable(Reason.FEW_COLUMNS, columns)
-    rows = values[chosen_rows(len(values))].reshape(-1, columns)
+    places = chosen_rows(len(values))
+    chosen = values[places]
+    rows = chosen.reshape(-1, columns)
     centred = rows - rows.mean(0)
     norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
     scale = np.sqrt(np.einsum("ij,ij->i", rows, rows).mean())
@@ -69,11 +94,14 @@ def sketch(values: np.ndarray) -> np.ndarray | Untestable:
     if varied.sum() < FEWEST_ROWS:
         return Untestable(Reason.CONSTANT)
     unit = np.where(varied[:, None], centred / np.where(varied, norms, 1)[:, None], 0).astype(np.float32)
+    if values.ndim >= 2 and (apart := _diagonal(chosen, places)) > STRUCTURED:
+        return Untestable(Reason.DIAGONAL, apart)
     folded = _folded(unit)
-    if (order := _order_among_rows(folded, norms)) > STRUCTURED:
+    overlap = folded @ folded.T
+    if np.abs(overlap[np.ix_(varied, varied)]).min() > 1 - SAME_LINE:
+        return Untestable(Reason.MULTIPLES)
+    if (order := max(_alike_neighbours(overlap), order_of(_traits(chosen, norms)))) > STRUCTURED:
         return Untestable(Reason.ORDERED, order)
-    if values.ndim >= 2 and values.shape[0] == values.shape[1] and _has_a_diagonal(values):
-        return Untestable(Reason.DIAGONAL)
     return np.ascontiguousarray(folded, np.float16)
 
 
@@ -110,22 +138,75 @@ def _folded(rows: np.ndarray) -> np.ndarray:
     return folded
 
 
-def _order_among_rows(rows: np.ndarray, norms: np.ndarray) -> float:
-    """By how many standard deviations neighbouring rows, or their norms, are more alike than any two."""
-    count = len(rows)
-    overlap = rows @ rows.T
+def _alike_neighbours(overlap: np.ndarray) -> float:
+    """By how many standard deviations the cosines of neighbouring rows exceed those of any two."""
+    count = len(overlap)
     any_two = overlap[~np.eye(count, dtype=bool)]
     neighbours = np.diagonal(overlap, 1)
-    by_direction = (neighbours.mean() - any_two.mean()) / max(any_two.std() / np.sqrt(count - 1), 1e-9)
-    ranks = np.argsort(np.argsort(norms)).astype(float)
-    ranks -= ranks.mean()
-    by_norm = np.sqrt(count) * float(ranks[1:] @ ranks[:-1]) / float(ranks @ ranks)
-    return max(float(by_direction), by_norm)
+    return float((neighbours.mean() - any_two.mean()) / max(any_two.std() / np.sqrt(count - 1), 1e-9))
 
 
-def _has_a_diagonal(values: np.ndarray) -> bool:
-    """Whether the diagonal's entries differ in size from the rest."""
-    sizes = np.abs(values.reshape(*values.shape[:2], -1)).mean(2)
-    on_diagonal = np.eye(len(sizes), dtype=bool)
-    rest = sizes[~on_diagonal]
-    return abs(sizes[on_diagonal].mean() - rest.mean()) > STRUCTURED * rest.std() / np.sqrt(len(sizes))
+def _traits(rows: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """What each row is like, in numbers that a bank of filters, a table or a diagonal is ordered by.
+
+    Its size, its mean and the place of its largest entry; along each of its axes, where its energy lies, and how
+    rough it is (of a sinusoid: its frequency).
+
+    Args:
+        rows: [n, ...]; norms: of the centred rows.
+
+    Returns:
+        [traits, n].
+    """
+    flat = rows.reshape(len(rows), -1)
+    size = np.maximum(np.einsum("ij,ij->i", flat, flat), 1e-30)
+    found = [norms, size, flat.mean(1), np.abs(flat).argmax(1)]
+    for axis in range(1, rows.ndim):
+        along = np.moveaxis(rows, axis, -1).reshape(len(rows), -1, rows.shape[axis])
+        if along.shape[2] > 2:
+            energy = np.einsum("ijk,ijk->ik", along, along)
+            steps = np.diff(along, axis=2)
+            found += [energy @ np.arange(along.shape[2]) / size, np.einsum("ijk,ijk->i", steps, steps) / size]
+    return np.array(found)
+
+
+def order_of(traits: np.ndarray) -> float:
+    """By how many standard deviations rows at some distance are more alike in some trait than in a random order.
+
+    The rank version of von Neumann's ratio, whose null has nearly a beta distribution (Bartels 1982,
+    doi:10.1080/01621459.1982.10477764), at each distance up to half of the rows.
+
+    Args:
+        traits: [traits, n].
+    """
+    ranks, count = rankdata(traits, axis=1), traits.shape[1]
+    ranks = ranks[[max(Counter(of_trait).values()) < MOST_TIED * count for of_trait in ranks.tolist()]]
+    if not len(ranks):
+        return 0.0
+    ranks /= ranks.std(1, ddof=1, keepdims=True)
+    least = 0.0
+    for distance in range(1, min(count // 2, FARTHEST) + 1):
+        ratio = np.square(ranks[:, distance:] - ranks[:, :-distance]).mean(1).min() / 4
+        rows = count - distance + 1
+        shape = (
+            5 * rows * (rows + 1) * (rows - 1) ** 2 / (2 * (rows - 2) * (5 * rows**2 - 2 * rows - 9)) - 0.5
+        )
+        least = min(least, float(np.log(max(betainc(shape, shape, min(ratio, 1.0)), 1e-300))))
+    return -float(ndtri_exp(least)) if least < 0 else 0.0
+
+
+def _diagonal(chosen: np.ndarray, places: np.ndarray) -> float:
+    """By how many standard deviations the entries [i, i mod columns] differ from their columns, or in size.
+
+    Args:
+        chosen: rows [n, columns, ...], of kernels too; places: of the rows, i.
+    """
+    entries = chosen.reshape(*chosen.shape[:2], -1)
+    sizes = np.abs(entries)
+    found = 0.0
+    for block in (entries, sizes, sizes.mean(2, keepdims=True)):
+        columns = places % block.shape[1]
+        on_diagonal = block[np.arange(len(block)), columns] - block.mean(0)[columns]
+        spread = np.sqrt(block.var(0)[columns].sum(0))
+        found = max(found, float((np.abs(on_diagonal.sum(0)) / np.maximum(spread, 1e-30)).max()))
+    return found

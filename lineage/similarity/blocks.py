@@ -85,7 +85,7 @@ def hybrid_scores(
     Args:
         children: ids; candidates: ids.
         models: all of them; the children's files say where their blocks come from.
-        probe: inputs.
+        probe: inputs [n, ...].
         config: as of `Blocks`.
         tracked: says how far it is.
     """

@@ -54,7 +54,14 @@ def _similarity(formula: Callable[[Pair], Tensor]) -> Callable[..., Tensor]:
 def compare(
     F: Tensor | Representation, G: Tensor | Representation, names: Iterable[str] | None = None
 ) -> dict[str, Tensor]:
-    """Scores F [..., n, d] against G by each similarity named, or by all, sharing common work."""
+    """Scores F [..., n, d] against G by each similarity named, or by all, sharing common work.
+
+    Returns:
+        By name, scores [...] in F's dtype.
+
+    Raises:
+        UserError: for an unknown name, other numbers of samples, or of features where they are matched one to one.
+    """
     names = list(SIMILARITIES) if names is None else list(names)
     if unknown := [name for name in names if name not in SIMILARITIES]:
         raise UserError(f"unknown similarity {unknown[0]!r}: expected one of {', '.join(SIMILARITIES)}")
@@ -141,13 +148,21 @@ def procrustes(pair: Pair) -> Tensor:
 
 
 def weight_l2(theta_p: dict[str, Tensor], theta_c: dict[str, Tensor]) -> Tensor:
-    """-sqrt(mean squared difference) over all entries of tensors of equal names and shapes, in float64."""
+    """-sqrt(mean squared difference) over all entries of two networks' tensors: a scalar, in float64.
+
+    Raises:
+        UserError: if a tensor is absent, or of another shape, in one of the two.
+    """
     squares = sum(vector_norm(p - c, dtype=torch.float64).square() for p, c in _matched(theta_p, theta_c))
     return -(squares / sum(p.numel() for p in theta_p.values())).sqrt()
 
 
 def weight_cosine(theta_p: dict[str, Tensor], theta_c: dict[str, Tensor]) -> Tensor:
-    """Cosine of all entries of tensors of equal names and shapes, in float64; 0 if either network's are 0."""
+    """Cosine of all entries of two networks' tensors: a scalar, in float64; 0 if either network's are 0.
+
+    Raises:
+        UserError: if a tensor is absent, or of another shape, in one of the two.
+    """
     products = (
         torch.stack([(a * b).sum(dtype=torch.float64) for a, b in ((p, c), (p, p), (c, c))])
         for p, c in _matched(theta_p, theta_c)

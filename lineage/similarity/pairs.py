@@ -68,9 +68,15 @@ def check_approximations(approximations: Iterable[str], alphas: Sequence[float])
 
 @torch.no_grad()
 def linearised(backbone: Backbone, parent: State, delta: State, probe: Tensor) -> tuple[State, State]:
-    """F(theta_p) and J Delta of every layer; running statistics stay the candidate's.
+    """F(theta_p) and J Delta [n, d] of every layer; running statistics stay the candidate's.
 
     Fused attention has no forward-mode rule, hence plain maths.
+
+    Args:
+        backbone: F.
+        parent: theta_p, parameters and buffers.
+        delta: Delta, of the backbone's parameters alone.
+        probe: inputs [n, ...].
     """
     with _plain_attention(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
@@ -138,10 +144,10 @@ def pair_scores(
 
     Args:
         line: from the candidate to the child.
-        probe: inputs.
-        child: the child's features, stacked.
+        probe: inputs [n, ...].
+        child: the child's features, `stacked`: [L, n, d] of L layers.
         config: which scores; its layers are the line's own.
-        parent_features: the candidate's features where they are known already.
+        parent_features: the candidate's features [n, d] by layer, where they are known already.
     """
     of_features = [name for name in config.similarities if name in SIMILARITIES]
     approximations, alphas = config.approximations if of_features else (), config.alphas
@@ -208,9 +214,12 @@ def block_scores(
     Args:
         children: ids; candidates: ids.
         models: all of them; features: files of theirs.
-        probe: inputs that the features were computed on.
+        probe: inputs [n, ...] that the features were computed on.
         config: which scores.
         tracked: says how far it is.
+
+    Raises:
+        UserError: for an unknown similarity or approximation, or models of several architectures.
     """
     check_similarities(config.similarities)
     check_approximations(config.approximations, config.alphas)

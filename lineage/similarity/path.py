@@ -22,12 +22,12 @@ def path_features(
     *,
     tracked: Tracked,
 ) -> Iterator[tuple[str, str, State]]:
-    """(child, candidate, features of each layer at alpha) of every pair.
+    """(child, candidate, features [n, d] of each layer at alpha) of every pair.
 
     Args:
         children: ids; candidates: ids.
         models: all of them.
-        probe: inputs.
+        probe: inputs [n, ...].
         config: which features.
         alpha: how far from the candidate to the child.
         tracked: says how far it is.

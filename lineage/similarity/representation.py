@@ -94,7 +94,7 @@ class Pair:
         self.require_equal(-2, "samples")
 
     def require_equal(self, axis: int, what: str) -> None:
-        """Stops what is matched one to one from broadcasting over a single one."""
+        """Raises a UserError for what would be matched one to one, but is not equally many: nothing is broadcast."""
         f, g = (x.features.shape[axis] for x in (self.F, self.G))
         if f != g:
             raise UserError(f"{f} and {g} {what} cannot be compared: this similarity needs equally many")
@@ -171,7 +171,7 @@ def root(x: Tensor) -> Tensor:
 
 
 def unit(A: Tensor) -> Tensor:
-    """A over its Frobenius norm, or zeros."""
+    """A [..., n, m] over its Frobenius norm, or zeros."""
     return A / nonzero(vector_norm(A, dim=(-2, -1), keepdim=True))
 
 
@@ -186,6 +186,6 @@ def floored(x: Tensor) -> Tensor:
 
 
 def doubly_centred(A: Tensor) -> Tensor:
-    """Symmetric A less its row and column means, plus its mean."""
+    """Symmetric A [..., n, n] less its row and column means, plus its mean."""
     means = A.mean(-1, keepdim=True)
     return (means.mean(-2, keepdim=True) - means - means.mT).add_(A)

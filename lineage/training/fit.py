@@ -170,6 +170,14 @@ def adapted(net: nn.Module, recipe: Recipe, sample: Tensor) -> Iterator[None]:
     """Puts a network in training mode, with the parts frozen, adapted and dropped that a recipe names.
 
     Afterwards what was adapted is merged, and nothing is frozen or dropped.
+
+    Args:
+        net: changed in place.
+        recipe: its dropout, lora and freeze count.
+        sample: one input [1, ...].
+
+    Raises:
+        UserError: as `freeze`.
     """
     net.train()
     flags = [(parameter, parameter.requires_grad) for parameter in net.parameters()]

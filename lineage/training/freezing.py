@@ -18,7 +18,7 @@ def freeze(net: nn.Module, what: str | list[str], sample: Tensor) -> None:
         net: in training mode.
         what: `linear-probe` (all but the head), `last-block` (all before the last stage with weight matrices of its
             own), or names of modules.
-        sample: one input, to see in which order the stages are called.
+        sample: one input [1, ...], to see in which order the stages are called.
 
     Raises:
         UserError: for an unknown module, or if nothing is left to train or to freeze.
@@ -37,7 +37,11 @@ def freeze(net: nn.Module, what: str | list[str], sample: Tensor) -> None:
 
 
 def frozen_parameters(net: nn.Module, what: str | list[str], sample: Tensor) -> set[str]:
-    """Names of the parameters that `freeze` keeps as they are."""
+    """Names of the parameters that `freeze`, with these arguments, keeps as they are.
+
+    Raises:
+        UserError: for an unknown module.
+    """
     names = [name for name, _ in net.named_parameters()]
     if what == LINEAR_PROBE:
         heads = head_prefixes(net)

@@ -23,7 +23,7 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The adapted weight."""
+        """W + (alpha / r) B A, of W's shape [out, ...]."""
         return weight + self.scale * (self.B @ self.A).view_as(weight)
 
 

@@ -5,7 +5,13 @@ from torch.nn.functional import cross_entropy
 
 
 def classified(net: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, int]:
-    """Cross-entropy on a batch of images or of their pixels, and how many are right."""
+    """Mean cross-entropy on a batch of images or of their pixels, and how many are right.
+
+    Args:
+        net: a classifier, or a segmentation network of torchvision; its logits are [n, classes, ...].
+        pixels: [n, C, H, W].
+        labels: [n], or [n, H, W] of pixels; int64.
+    """
     output = net(pixels)
     logits = output["out"] if isinstance(output, dict) else output  # a dict from torchvision's segmentation
     return cross_entropy(logits, labels), (logits.argmax(1) == labels).sum().item()

@@ -33,12 +33,12 @@ def candidate(
     name: str, z: float = 0.0, *, log10_p: float = 0.0, rows: int = 64, tests: int = 2
 ) -> Candidate:
     found = {
-        f"w{number}": RowTest(rows=rows, similarity=0.1, z=z, matches=1, log10_p=log10_p)
+        f"w{number}": RowTest(rows=rows, similarity=0.1, change=1.3, z=z, matches=1, log10_p=log10_p)
         for number in range(tests)
     }
     return Candidate(
-        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, matching=match({}, {}),
-        tests=found, notes=[],
+        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, copy_key=name,
+        matching=match({}, {}), tests=found, notes=[],
     )  # fmt: skip
 
 

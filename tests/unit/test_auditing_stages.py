@@ -10,7 +10,7 @@ from small_networks import ROOTS, child_of
 
 from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
-from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.evidence import coverage_of, is_same
@@ -54,12 +54,12 @@ def tested(child, sources):
 
 def candidate(name: str, log10_ps: list[float], zs: list[float] | None = None) -> Candidate:
     tests = {
-        f"w{number}": RowTest(rows=64, similarity=0.1, z=z, matches=1, log10_p=p)
+        f"w{number}": RowTest(rows=64, similarity=0.1, change=1.3, z=z, matches=1, log10_p=p)
         for number, (p, z) in enumerate(zip(log10_ps, zs or [-p for p in log10_ps], strict=True))
     }
     return Candidate(
-        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, matching=match({}, {}),
-        tests=tests, notes=[],
+        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, copy_key=name,
+        matching=match({}, {}), tests=tests, notes=[],
     )  # fmt: skip
 
 
@@ -83,10 +83,46 @@ def test_testing_names_what_cannot_be_read_and_goes_on(child, sources, tmp_path)
 
 
 def test_testing_takes_the_tests_of_earlier_jobs_as_they_are(child, sources):
-    known = candidate("p0", [-7.0, -8.0]).tests
+    known = dict(
+        zip(("layer0.weight", "layer1.weight"), candidate("p0", [-7.0, -8.0]).tests.values(), strict=True)
+    )
     (found,) = run_tests(child, sources[1:2], NO_CACHE, known={"p0": known}).candidates
     assert found.tests is known
     assert found.log10_p == pytest.approx(-7.0)
+
+
+@pytest.mark.parametrize(
+    ("of_child", "is_tested"),
+    [("cell.recurrent_kernel", False), ("cell.weight_ih", False), ("cell.dense", True)],
+)
+def test_a_recurrent_matrix_is_not_tested_where_the_candidate_has_it_transposed(
+    tmp_path, of_child, is_tested
+):
+    values = np.random.default_rng(0).normal(size=(80, 20)).astype(np.float32)
+    save_file({of_child: values, "head.weight": values[:10]}, tmp_path / "c.safetensors")
+    save_file(
+        {"onnx_7": np.ascontiguousarray(values.T), "head.weight": values[:10]}, tmp_path / "p.safetensors"
+    )
+    given = read_child(str(tmp_path / "c.safetensors"), NO_CACHE, follow=False)
+    source = Source(id="p", path=str(tmp_path / "p.safetensors"))
+    (found,) = run_tests(given, [source], NO_CACHE).candidates
+    assert found.matching.transposed == {of_child}
+    assert set(found.tests) == ({of_child} if is_tested else set())
+
+
+@pytest.mark.parametrize(("alpha", "count"), [(0.01, 1), (0.05, 7)])
+def test_a_p_value_is_corrected_once_by_bonferroni_over_the_candidates_that_can_be_evidence(alpha, count):
+    candidates = [candidate(str(number), [-3.0, -2.0]) for number in range(count)]
+    lone, untested = candidate("lone", [-300.0]), candidate("untested", [])
+    level = Level.over([*candidates, lone, untested], alpha)
+    assert 10**level.limit == pytest.approx(alpha / count)
+    assert 10 ** level.corrected(-3.0) == pytest.approx(min(1, count * 1e-3))
+    assert level.corrected(0.0) == 0
+
+
+def test_each_p_value_is_the_candidates_own():
+    found = [candidate("p", [-300.0, -300.0]), candidate("q", [-1.0, -1.0])]
+    assert [each.log10_p for each in found] == [-300, -1]
 
 
 def test_comparing_opens_relatives_alone_most_similar_first(child, tested, folder):
@@ -162,7 +198,7 @@ def test_layers_without_relatives_come_from_nobody(child, tested):
 
 
 def test_an_unrelated_network_counts_as_dependent_at_the_level_over_all_of_them():
-    networks = [candidate("u0", [-2.1]), candidate("u1", [-1.0])]
+    networks = [candidate("u0", [-2.5, -2.1]), candidate("u1", [-1.0, -1.0])]
     assert dependent_of(networks, 0.01) is None
     assert dependent_of(networks[:1], 0.01) is networks[0]
     assert dependent_of([], 0.01) is None
@@ -193,27 +229,27 @@ def related(name="p", relation=Relation.PARENT) -> Related:
     ],
 )  # fmt: skip
 def test_the_verdict_is_the_first_rule_that_holds(found, relatives, merged, word, closest, parent):
-    verdict = decide(found, relatives, merged, 0.01)
+    verdict = decide(found, relatives, merged, Level(0.01, len(found)))
     assert (verdict.word, verdict.closest, verdict.parent) == (word, closest, parent)
     assert list(verdict.family) == ([relative.id for relative in relatives] if closest else [])[:2] or merged
 
 
 def test_the_p_value_is_the_closest_ones_over_all_tested_candidates():
     others = [evidence(f"o{number}", log10_p=0.0) for number in range(3)]
-    few = decide([evidence(log10_p=-2.5)], [related()], {}, 0.01)
-    many = decide([evidence(log10_p=-2.5), *others], [related()], {}, 0.01)
+    few = decide([evidence(log10_p=-2.5)], [related()], {}, Level(0.01, 1))
+    many = decide([evidence(log10_p=-2.5), *others], [related()], {}, Level(0.01, 1 + len(others)))
     assert (few.log10_p, few.word) == (-2.5, Word.PARENT)
     assert many.log10_p == pytest.approx(-2.5 + math.log10(4))
     assert many.word is Word.NONE
     assert many.p_value == pytest.approx(4 * 10**-2.5)
     stronger = evidence("q", log10_p=-30.0)
-    both = decide([evidence(), stronger], [related("p"), related("q", Relation.ANCESTOR)], {}, 0.01)
+    both = decide([evidence(), stronger], [related("p"), related("q", Relation.ANCESTOR)], {}, Level(0.01, 2))
     assert both.log10_p == pytest.approx(-20 + math.log10(2))
 
 
 def test_candidates_with_the_tensors_of_the_closest_are_named_as_copies():
     found = [evidence("p", copy="h"), evidence("q", copy="h"), evidence("r", copy="other"), evidence("s")]
-    assert decide(found, [related("p")], {}, 0.01).copies == ["q"]
+    assert decide(found, [related("p")], {}, Level(0.01, len(found))).copies == ["q"]
 
 
 def test_every_verdict_has_an_exit_code():

@@ -6,6 +6,7 @@ from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of, network
 
 from lineage.auditing.audit import Audit, audit_sources
+from lineage.auditing.stages.candidates import Level
 from lineage.auditing.stages.verdict import Evidence, Word, decide
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
@@ -156,7 +157,7 @@ def test_the_child_is_no_candidate_for_itself(zoo, tmp_path):
 
 
 def test_same_architecture_alone_is_no_evidence():
-    verdict = decide([Evidence(id="p0", testable=9, log10_p=0.0)], [], {}, 0.01)
+    verdict = decide([Evidence(id="p0", testable=9, log10_p=0.0)], [], {}, Level(0.01, 1))
     assert verdict.word == Word.NONE
 
 

@@ -1,5 +1,7 @@
 """Digests on disk are those of the files."""
 
+from functools import partial
+
 import numpy as np
 from safetensors.numpy import save_file
 from small_networks import ROOTS
@@ -24,6 +26,29 @@ def test_a_cached_digest_is_the_digest(tmp_path):
     assert all(np.array_equal(stored.sketches[name], fresh.sketches[name]) for name in fresh.sketches)
     save_file(ROOTS["p1"], path)
     assert cache.get(open_model(path).files[0].state) is None
+
+
+def content(path, save, tensors) -> str:
+    save(tensors, path)
+    return digest_of(open_model(path)).content
+
+
+def test_the_content_is_that_of_the_values_whatever_they_are_called_and_however_they_are_stored(tmp_path):
+    given = ROOTS["p0"]
+    contents = {
+        content(tmp_path / "a.safetensors", save_file, given),
+        content(tmp_path / "b.safetensors", partial(save_file, metadata={"epoch": "9"}), given),
+        content(tmp_path / "c.safetensors", save_file, {f"module.{name}": given[name] for name in reversed(given)}),
+        content(tmp_path / "d.npz", lambda tensors, path: np.savez(path, **tensors), given),
+        content(tmp_path / "e.npz", lambda tensors, path: np.savez(path, **tensors),
+                {name: values.astype(np.float64) for name, values in given.items()}),
+    }  # fmt: skip
+    assert len(contents) == 1
+    nudged = given | {"layer1.bias": np.nextafter(given["layer1.bias"], np.float32(9))}
+    shaped = given | {"layer1.bias": given["layer1.bias"][None]}
+    for number, changed in enumerate((nudged, shaped)):
+        contents.add(content(tmp_path / f"{number}.safetensors", save_file, changed))
+    assert len(contents) == 3
 
 
 def test_digests_that_another_process_is_storing_are_left_to_it(tmp_path):

@@ -17,7 +17,7 @@ def test_random_numbers_look_random_and_trained_matrices_do_not():
 
 
 def of(z: float) -> RowTest:
-    return RowTest(rows=64, similarity=0.1, z=z, matches=1, log10_p=-z)
+    return RowTest(rows=64, similarity=0.1, change=1.3, z=z, matches=1, log10_p=-z)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,19 @@ from lineage.relation.sketch import Reason
         ("blocks.0.attn.qkv.weight", (576, 192), Reason.ATTENTION),
         ("layers.0.in_proj_weight", (96, 32), Reason.ATTENTION),
         ("layer.0.attention.self.query.weight", (64, 64), Reason.ATTENTION),
+        ("layers.3.self_attn.q_proj.weight", (64, 64), Reason.ATTENTION),
+        ("layers.3.self_attn.k_proj.weight", (32, 64), Reason.ATTENTION),
+        ("layers.3.self_attn.v_proj.weight", (32, 64), Reason.ATTENTION),
+        ("layers.3.self_attn.o_proj.weight", (64, 64), None),
+        ("layers.3.self_attn.out_proj.weight", (64, 64), None),
+        ("layers.0.attention.wo.weight", (64, 64), None),
+        ("layers.0.attention.wq.weight", (64, 64), Reason.ATTENTION),
+        ("blocks.0.attn1.to_q.weight", (64, 64), Reason.ATTENTION),
+        ("h.0.attn.c_attn.weight", (64, 192), Reason.ATTENTION),
+        ("h.0.attn.c_proj.weight", (64, 64), Reason.ATTENTION),
+        ("h.0.mlp.c_proj.weight", (256, 64), None),
+        ("input_blocks.1.in_layers.2.weight", (64, 64, 3, 3), None),
+        ("ups.0.weight_v", (64, 32, 7), None),
         ("blocks.0.mixer.weight", (96, 32), Reason.FUSED_ATTENTION),
         ("blocks.0.mixer.weight", (93, 31), None),
         ("blocks.0.attn.proj.weight", (192, 192), None),
@@ -39,3 +52,10 @@ def test_rows_are_free_but_for_those_of_tables_attention_and_recurrence(name, sh
 )  # fmt: skip
 def test_the_head_is_found_by_its_name_or_else_by_its_place(shapes, head):
     assert heads(shapes) == head
+
+
+def test_what_a_loss_holds_is_no_part_of_the_network_unless_all_is():
+    shapes = {"decoder.weight": (64, 32), "perceptual_loss.net.slice1.0.weight": (64, 3, 3, 3)}
+    assert [reason_against(name, shapes) for name in shapes] == [None, Reason.LOSS]
+    wrapped = {"loss.model.0.weight": (64, 32), "loss.model.2.weight": (64, 64)}
+    assert [reason_against(name, wrapped) for name in wrapped] == [None, None]

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control, norm, permutation_test
 
-from lineage.relation.permutation_test import combined, conformal_p_values, discoveries, row_test
+from lineage.relation.permutation_test import (
+    RowTest,
+    beyond_a_fixed_part,
+    combined,
+    conformal_p_values,
+    discoveries,
+    row_test,
+)
 
 SIX = [list(order) for order in itertools.permutations(range(6))]
 
@@ -139,7 +146,7 @@ def test_rows_without_any_order_give_no_evidence():
 def test_one_dependent_layer_among_several_is_no_evidence():
     assert combined([-300.0, -0.1, -0.2]) == 0
     assert combined([-300.0, -50.0, -0.2]) == pytest.approx(-50 + math.log10(2))
-    assert combined([-300.0]) == -300
+    assert combined([-300.0]) == 0
     assert combined([]) == 0
 
 
@@ -163,10 +170,40 @@ def test_the_combined_p_has_its_level_however_the_layers_depend_on_each_other(la
         assert np.mean(ps <= alpha + 1e-9) == pytest.approx(alpha, abs=1e-9)
 
 
+def layers(log10_ps: list[float]) -> dict[str, RowTest]:
+    return {str(number): RowTest(64, 0.1, 1.4, -p, 5, p) for number, p in enumerate(log10_ps)}
+
+
+@pytest.mark.parametrize("moved", [1, 2, 5])
+def test_the_p_value_beyond_a_fixed_part_has_its_level_where_three_layers_are_fixed(moved):
+    """Of m independent uniform p-values the smallest is below t with probability 1 − (1 − t)^m."""
+    uniform = np.log10(np.random.default_rng(6).uniform(size=(20_000, moved)))
+    ps = 10 ** np.array(
+        [beyond_a_fixed_part(layers([-300.0, -300.0, -300.0, *row]), set("012")) for row in uniform]
+    )
+    for alpha in (0.3, 0.1, 0.01):
+        expected = 1 - (1 - alpha / moved) ** moved
+        assert np.mean(ps <= alpha) == pytest.approx(expected, abs=4 * math.sqrt(expected / 20_000))
+
+
+def test_a_part_that_is_the_same_in_both_is_evidence_only_where_nothing_differs():
+    assert beyond_a_fixed_part(layers([-300.0, -200.0]), set("01")) == -200
+    assert beyond_a_fixed_part(layers([-300.0, -200.0, -0.1]), set("01")) == pytest.approx(-0.1)
+    assert beyond_a_fixed_part(layers([-300.0, -200.0, -20.0]), set("01")) == -20
+    assert beyond_a_fixed_part(layers([-300.0]), set("0")) == 0
+
+
+def test_the_change_of_rows_is_their_distance_at_the_same_places():
+    candidate, child = related(0.5, 3)
+    expected = np.sqrt(np.mean(np.linalg.norm(candidate - child, axis=1) ** 2))
+    assert row_test(candidate, child).change == pytest.approx(expected, rel=1e-6)
+    assert row_test(candidate, candidate).change == 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(1e-8, 1), min_size=1, max_size=30), st.sampled_from([0.01, 0.05, 0.2]))
-def test_discoveries_are_those_of_scipys_benjamini_hochberg(ps, rate):
-    expected = false_discovery_control(ps) <= rate * (1 + 1e-12)
+def test_discoveries_are_those_of_scipys_benjamini_yekutieli(ps, rate):
+    expected = false_discovery_control(ps, method="by") <= rate * (1 + 1e-12)
     assert discoveries([math.log10(p) for p in ps], rate * (1 + 1e-12)) == list(expected)
 
 

@@ -1,6 +1,7 @@
 """What the stages know of a candidate: first its tests, and of a relative the comparison tensor by tensor too."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +10,12 @@ import numpy as np
 from lineage.checkpoints.find import Source
 from lineage.relation.comparison import Comparison, Pair
 from lineage.relation.matching import Matching
-from lineage.relation.permutation_test import RowTest, combined
+from lineage.relation.permutation_test import RowTest, beyond_a_fixed_part, combined
+from lineage.relation.sketch import Reason
+
+ELSEWHERE = 0.1
+"""Share of the testable weights: where both networks have more that the other lacks, and all that they share is the
+same in both, they may share a fixed part and nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,7 +23,9 @@ class Candidate:
     """A possible parent, tested against the child.
 
     id: the user's name for it; source, model: where it is, and which model of the file; hashes: sha256 of each file;
-    matching: of the child's tensors with the candidate's; tests: by the child's name of each matrix tested.
+    copy_key: of copies, whatever their files and names, the same; matching: of the child's tensors with the
+    candidate's; tests: by the child's name of each matrix tested; unmoved: those that are equal to rounding;
+    elsewhere: share of the testable weights that were not tested, of child or candidate, whichever is smaller.
     """
 
     id: str
@@ -25,14 +33,37 @@ class Candidate:
     model: str
     format: str
     hashes: Mapping[str, str]
+    copy_key: str
     matching: Matching
     tests: Mapping[str, RowTest]
     notes: list[str]
+    unmoved: frozenset[str] = frozenset()
+    elsewhere: float = 0.0
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether the tests can say anything of the whole: one matrix alone cannot."""
+        return len(self.tests) > 1
 
     @cached_property
     def log10_p(self) -> float:
-        """For at least two dependent matrices, or for the only one."""
-        return combined([test.log10_p for test in self.tests.values()])
+        """The candidate's own, not corrected: for at least two dependent matrices that are more than a fixed part."""
+        if self.elsewhere >= ELSEWHERE and self.unmoved.issuperset(self.tests):
+            return 0.0
+        return beyond_a_fixed_part(self.tests, self.unmoved)
+
+    def no_evidence(self, limit: float) -> dict[str, Reason]:
+        """The tested matrices that look dependent but are no evidence, and why.
+
+        Args:
+            limit: log10 p at most this is dependence, over all candidates.
+        """
+        if not self.is_evidence:
+            return dict.fromkeys(self.tests, Reason.LONE)
+        shared = combined([test.log10_p for test in self.tests.values()])
+        if shared > limit or self.log10_p <= limit:
+            return {}
+        return {name: Reason.FIXED_PART for name in self.tests if name in self.unmoved}
 
     @cached_property
     def z(self) -> float | None:
@@ -63,3 +94,28 @@ class Relative:
     def tests(self) -> Mapping[str, RowTest]:
         """The candidate's."""
         return self.candidate.tests
+
+
+@dataclass(frozen=True)
+class Level:
+    """The correction for several candidates, Bonferroni's over those that the tests can say anything of.
+
+    alpha: the rate of false positives over all of them; candidates: how many.
+    """
+
+    alpha: float
+    candidates: int
+
+    @classmethod
+    def over(cls, candidates: Sequence[Candidate], alpha: float) -> "Level":
+        """The level of these candidates."""
+        return cls(alpha, max(1, sum(candidate.is_evidence for candidate in candidates)))
+
+    @property
+    def limit(self) -> float:
+        """log10 p of a candidate, its own, at most this is dependence."""
+        return math.log10(self.alpha / self.candidates)
+
+    def corrected(self, log10_p: float) -> float:
+        """log10 of a candidate's p-value over all candidates."""
+        return min(0.0, log10_p + math.log10(self.candidates))

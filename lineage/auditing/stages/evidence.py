@@ -35,9 +35,11 @@ def evidence_of(
                 id=candidate.id,
                 testable=len(candidate.tests),
                 log10_p=candidate.log10_p,
+                no_evidence=candidate.no_evidence(limit),
                 coverage=coverage_of(candidate.tests, sizes, set(child.digest.sketches), limit),
                 distance=relative.comparison.distance if relative else None,
                 conformal_p=conformal_p_of.get(candidate),
+                copy=candidate.copy_key,
             )
         )
     return found

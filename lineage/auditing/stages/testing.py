@@ -1,5 +1,6 @@
 """Test: every candidate's digest against the child's, one at a time; a digest is released once it is tested."""
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,11 +14,17 @@ from lineage.checkpoints.read import MEMBER
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
 from lineage.progress import Tracked, untracked
-from lineage.relation.matching import match
+from lineage.relation.comparison import ROUNDING
+from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest
 
 Known = Mapping[str, Mapping[str, RowTest]]
 """Tests of earlier jobs, by candidate and tensor."""
+
+EQUAL = 1e-4
+"""Rows that differ by less, relative to their size, are equal, where dtypes do not explain more."""
+MARGIN = 2.0
+"""Rounding weighs more once the rows are centred."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,36 @@ def candidate_of(
 ) -> Candidate:
     """A candidate with the tests of its matched matrices; `is_alone`: its file holds no other model."""
     matching = match(child.digest.shapes, digest.shapes)
+    if tests is None:
+        tests = sketches.tests(matching, digest)
     return Candidate(
         id=id_of(source, digest.name, is_alone=is_alone),
         source=source,
         model=digest.name,
         format=digest.format,
         hashes=digest.hashes,
+        copy_key=digest.content,
         matching=matching,
-        tests=sketches.tests(matching, digest) if tests is None else tests,
+        tests=tests,
         notes=digest.notes,
+        unmoved=frozenset(name for name in tests if _is_unmoved(name, tests, matching, child.digest, digest)),
+        elsewhere=min(
+            _share_untested(child.digest, set(tests)),
+            _share_untested(digest, {matching.pairs[name] for name in tests}),
+        ),
     )
+
+
+def _is_unmoved(
+    name: str, tests: Mapping[str, RowTest], matching: Matching, child: Digest, candidate: Digest
+) -> bool:
+    """Whether a matrix is the same in both, but for the rounding of how they are stored."""
+    dtypes = child.dtypes[name], candidate.dtypes[matching.pairs[name]]
+    return tests[name].change <= max(MARGIN * ROUNDING.get(dtype.lower(), EQUAL / MARGIN) for dtype in dtypes)
+
+
+def _share_untested(digest: Digest, tested: set[str]) -> float:
+    """The share of the testable weights of a network that are in matrices that were not tested."""
+    sizes = {name: math.prod(digest.shapes[name]) for name in digest.sketches.keys() | tested}
+    untested = sum(size for name, size in sizes.items() if name not in tested)
+    return untested / sum(sizes.values()) if sizes else 0.0

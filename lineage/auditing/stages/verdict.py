@@ -1,20 +1,22 @@
 """Decide: what the evidence says of a child and all its candidates, in one verdict.
 
 The rule, in order (docs/audit.md gives the reasons):
-1. no candidate could be compared → `cannot tell`, with what would help;
-2. no candidate is dependent, at the level alpha over all candidates → `none of these`;
+1. no candidate has two matrices that can be tested → `cannot tell`, with what would help;
+2. no candidate is dependent, at the level alpha over all candidates → `none of these`; but `cannot tell` if one
+   shares a fixed part;
 3. the closest has the same tensors but for rounding and a head → `same weights`;
 4. a non-negative mixture of two or more explains the child much better than any one → `parent`, with their weights;
 5. the closest is an ancestor, at the stated error, and accounts for most of what can be tested → `parent`;
 6. else → `same family`: the closest is named, and what it is to the child as far as the weights show it.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from lineage.auditing.stages.candidates import Level
 from lineage.relation.relations import Related, Relation
+from lineage.relation.sketch import Reason
 
 MOST = 0.5
 """Share of the testable weights that has to come from a parent; a shared first layer alone is no parent."""
@@ -40,18 +42,25 @@ EXIT_CODES = {Word.SAME: 0, Word.PARENT: 0, Word.FAMILY: 6, Word.NONE: 3, Word.C
 class Evidence:
     """What is known of one candidate.
 
-    testable: matrices tested; log10_p: for at least two dependent matrices (or the only one); coverage: share of the
-    testable weights in dependent matrices; distance: of weights, None if not dependent; conformal_p: share of all
-    networks that look at least as related; copy: candidates of one `copy` have the same tensors.
+    testable: matrices tested; log10_p: the candidate's own, of more than a fixed part that both hold; no_evidence:
+    matrices that look dependent but are no evidence, and why; coverage: share of the testable weights in dependent
+    matrices; distance: of weights, None if not dependent; conformal_p: share of all networks that look at least as
+    related; copy: candidates of one `copy` have the same tensors.
     """
 
     id: str
     testable: int
     log10_p: float = 0.0
+    no_evidence: Mapping[str, Reason] = field(default_factory=dict)
     coverage: float = 0.0
     distance: float | None = None
     conformal_p: float | None = None
     copy: str = ""
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether the tests can say anything of the whole: one matrix alone cannot."""
+        return self.testable > 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +96,7 @@ class Verdict:
 
 
 def decide(
-    evidence: Sequence[Evidence], relatives: Sequence[Related], merged: Mapping[str, float], alpha: float
+    evidence: Sequence[Evidence], relatives: Sequence[Related], merged: Mapping[str, float], level: Level
 ) -> Verdict:
     """The verdict over a child's candidates.
 
@@ -95,20 +104,17 @@ def decide(
         evidence: of every candidate that could be read.
         relatives: what each candidate that was compared is to the child, closest first.
         merged: weights of the parents of a mixture; empty if it is none.
-        alpha: the false-positive rate.
+        level: of the candidates' p-values.
     """
-    tested = {candidate.id: candidate for candidate in evidence if candidate.testable}
+    tested = {candidate.id: candidate for candidate in evidence if candidate.is_evidence}
     if not tested:
-        return Verdict(
-            word=Word.CANNOT_TELL,
-            decided_by="matching",
-            reason="no candidate has a matrix of hidden neurons in common with this checkpoint",
-            helps=["give candidates of the same architecture", "give a checkpoint with its hidden layers"],
-        )
-    corrected = {id: min(0.0, found.log10_p + math.log10(len(tested))) for id, found in tested.items()}
-    family = {id for id, log10_p in corrected.items() if log10_p <= math.log10(alpha)}
+        return _untested(evidence)
+    corrected = {id: level.corrected(found.log10_p) for id, found in tested.items()}
+    family = {id for id, found in tested.items() if found.log10_p <= level.limit}
     relatives = [relative for relative in relatives if relative.id in family]
     if not relatives:
+        if fixed := [found for found in tested.values() if found.no_evidence]:
+            return _of_fixed_parts(fixed)
         return Verdict(
             word=Word.NONE,
             decided_by="order of neurons",
@@ -164,6 +170,32 @@ def decide(
         relation=Relation.UNDETERMINED if is_part else closest.relation,
         helps=HELPS.get(closest.relation, ["give more candidates, among them the common ancestor"]),
         **shared,
+    )
+
+
+def _untested(evidence: Sequence[Evidence]) -> Verdict:
+    """The verdict where no candidate has two matrices that can be tested."""
+    lone = any(candidate.testable for candidate in evidence)
+    return Verdict(
+        word=Word.CANNOT_TELL,
+        decided_by="matching",
+        reason="only one matrix could be tested, and one alone is no evidence"
+        if lone
+        else "no candidate has a matrix of hidden neurons in common with this checkpoint",
+        helps=["give candidates of the same architecture", "give a checkpoint with its hidden layers"],
+    )
+
+
+def _of_fixed_parts(sharing: Sequence[Evidence]) -> Verdict:
+    """The verdict where all that is shared with a candidate is the same in both."""
+    most = max(sharing, key=lambda candidate: len(candidate.no_evidence))
+    names = list(most.no_evidence)
+    return Verdict(
+        word=Word.CANNOT_TELL,
+        decided_by="matrices that are the same in both",
+        reason=f"all that this checkpoint shares with {most.id} is {len(names)} matrices that are the same in both, "
+        f"from {names[0]} to {names[-1]}: a part that was frozen, or saved along, such as the network of a loss",
+        helps=[f"see where {names[0]} comes from: if both had it from elsewhere, they are not related by it"],
     )
 
 

@@ -8,7 +8,11 @@ from lineage.errors import UserError
 
 
 def read_digits(split: str) -> Samples:
-    """8x8 pixels, 0..16 scaled to 0..255. "test" is every fifth image of a class, in order of the set."""
+    """8x8 grey pixels, 0..16 scaled to 0..255. "test" is every fifth image of a class, in order of the set.
+
+    Raises:
+        UserError: for a split other than all, train and test.
+    """
     from sklearn.datasets import load_digits
 
     digits = load_digits()

@@ -10,7 +10,11 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 
 
 def read_folder(path: Path) -> Samples:
-    """Class folders in sorted order give the labels; files below them, in sorted order, the images."""
+    """Class folders in sorted order give the labels; files below them, in sorted order, the images.
+
+    Raises:
+        UserError: if there is no class folder, or one without images.
+    """
     folders = sorted(item for item in path.iterdir() if item.is_dir() and not item.name.startswith("."))
     if not folders:
         raise UserError(f"{path}: expected one folder a class with image files in it, found none; add them")

@@ -10,7 +10,11 @@ NOISE = 4096  # images
 
 
 def read_noise(split: str, size: int | None, channels: int) -> Samples:
-    """Uniform pixels, drawn from the split's name."""
+    """Images of `size` x `size` uniform pixels, drawn from the split's name; all are of one class.
+
+    Raises:
+        UserError: without a size.
+    """
     if size is None:
         raise UserError("noise:uniform: expected a size, as noise has none of its own; set one")
     generator = np.random.default_rng(list(split.encode()))

@@ -71,7 +71,11 @@ def opened(make: Callable[[Path], "Dataset"], root: str | Path, download: bool, 
 
 
 def torchvision_examples(dataset: "Dataset", where: str) -> Iterator[tuple[str, Image.Image, Any]]:
-    """Each image's place for messages, the image, and what it is labelled with."""
+    """Each image's place for messages, the image, and what it is labelled with.
+
+    Raises:
+        UserError: for an image that cannot be read.
+    """
     for index in range(len(dataset)):
         try:
             picture, label = dataset[index]
