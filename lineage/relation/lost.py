@@ -27,6 +27,7 @@ COMPLETE, NOISE = 0.35, 3.0
 """A direction is lost completely if at most this share of it is left, and it was this many noise levels strong."""
 STRONGEST = 8
 """Directions of a matrix whose retention is averaged."""
+OPPOSITE = {"candidate": "child", "child": "candidate"}
 PRUNED = 0.05
 """A share of exact zeros from which on a matrix counts as pruned."""
 BEYOND_BULK = 1.05
@@ -198,11 +199,12 @@ def _quantiles(values: np.ndarray, weights: np.ndarray, shares: Sequence[float])
     return [float(values[order][np.searchsorted(reached, share)]) for share in shares]
 
 
+def opposite(name: str) -> str:
+    """The name of the same feature with candidate and child exchanged."""
+    stem, _, end = name.rpartition(".")
+    return f"{stem}.{OPPOSITE[end]}" if stem else name
+
+
 def swapped(features: dict[str, float]) -> dict[str, float]:
     """The features of the same pair with candidate and child exchanged."""
-    opposite = {"candidate": "child", "child": "candidate"}
-    exchanged = {}
-    for name in features:
-        stem, _, end = name.rpartition(".")
-        exchanged[name] = features[f"{stem}.{opposite[end]}"] if end in opposite else features[name]
-    return exchanged
+    return {name: features[opposite(name)] for name in features}

@@ -17,12 +17,17 @@ PART_OF_BEST = 0.5
 """A relative that is less similar to the child than this share of the most similar one is a small part of a merge."""
 
 
+Contained = Mapping[str, tuple[float, float]]
+"""Over an ancestor, by relative: the share of its weight update that is in the child's, and the reverse."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """What is known of a relative, in plain values.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`.
+    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`; contained: what
+    the child has of others' weight updates, if this one is an ancestor.
     """
 
     id: str
@@ -31,6 +36,7 @@ class Place:
     distance: float
     is_same: bool = False
     features: Mapping[str, float] = field(default_factory=dict)
+    contained: Contained = field(default_factory=dict)
 
 
 Direction = Callable[[Mapping[str, float]], Estimate]
