@@ -1,7 +1,9 @@
 """A model's tensors by name, read one at a time."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from lineage.errors import UserError, one_line
 
 HARMLESS = ("no weights", "beside the model")
 """Reasons for leaving tensors out that need no word on the terminal."""
+COUNTERS = ("num_batches_tracked", "global_step", "step", "steps", "epoch", "epochs")
+"""What whole numbers that count the steps of training are called."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Checkpoint:
 
     name: what the user sees; files: all that it was read from; entries: in the order of the file;
     left_out: tensors that are no weights, or that cannot be read, each with the reason; remarks: on how it was read;
-    is_main: of several models of a file, the one that is meant unless another is named.
+    is_main: of several models of a file, the one that is meant unless another is named; counters: whole numbers that
+    say how long it was trained, which anyone can have written.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Checkpoint:
     left_out: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     is_main: bool = False
+    counters: dict[str, Entry] = field(default_factory=dict)
 
     def __post_init__(self):
         where = self.files[0].path
@@ -61,16 +67,31 @@ class Checkpoint:
             found.append(f"{self.files[0].path}: {len(unread)} tensors were left out ({kinds}): {names}")
         return found
 
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """The largest value of each kind of counter.
+
+        Raises:
+            UserError: if the file does not hold what its header says.
+        """
+        found: dict[str, int] = {}
+        for name, entry in self.counters.items():
+            kind = name.rpartition(".")[2]
+            found[kind] = max(found.get(kind, 0), int(self._loaded(name, entry, np.int64).reshape(-1)[0]))
+        return found
+
     def read(self, name: str) -> np.ndarray:
         """One tensor as float32.
 
         Raises:
             UserError: if the file does not hold what its header says.
         """
-        entry = self.entries[name]
+        return self._loaded(name, self.entries[name], np.float32)
+
+    def _loaded(self, name: str, entry: Entry, dtype: type) -> np.ndarray:
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                values = np.asarray(entry.load(), dtype=np.float32)
+                values = np.asarray(entry.load(), dtype=dtype)
         except (ValueError, OSError, RuntimeError, KeyError, EOFError) as error:
             raise UserError(
                 f"{self.files[0].path}: tensor {name!r} cannot be read: {one_line(error)}"
@@ -80,6 +101,17 @@ class Checkpoint:
                 f"{self.files[0].path}: tensor {name!r}: expected shape {entry.shape}, found {values.shape}"
             )
         return values
+
+
+def counters_in(raw: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The whole numbers among tensors of all types that count the steps of training."""
+    return {
+        name: entry
+        for name, entry in raw.items()
+        if name.rpartition(".")[2] in COUNTERS
+        and entry.dtype.startswith(("int", "uint"))
+        and math.prod(entry.shape) == 1
+    }
 
 
 def check_elements(where: object, name: str, shape: tuple[int, ...]) -> None:

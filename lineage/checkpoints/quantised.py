@@ -46,12 +46,13 @@ def weights_of(raw: Raw) -> tuple[dict[str, Entry], dict[str, str]]:
         elif entry.dtype in FLOATS or entry.dtype.startswith("float8"):
             entries[name] = entry
         else:
-            left_out[name] = f"{entry.dtype}: {_reason(name, entry)}"
+            left_out[name] = f"{entry.dtype}: {reason_against(name, entry.shape, entry.dtype)}"
     return entries, left_out
 
 
-def _reason(name: str, entry: Entry) -> str:
-    looks_like = ("weight" in name or "kernel" in name) and len(entry.shape) >= 2 and entry.dtype != "bool"
+def reason_against(name: str, shape: tuple[int, ...], dtype: str) -> str:
+    """Why a tensor of no real numbers is left out: it may be weights all the same."""
+    looks_like = ("weight" in name or "kernel" in name) and len(shape) >= 2 and dtype != "bool"
     return "quantised weights, without a scale that is known" if looks_like else "no weights"
 
 

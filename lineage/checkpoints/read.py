@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
+from lineage.checkpoints.formats.gguf import read_gguf
 from lineage.checkpoints.formats.index import read_index
 from lineage.checkpoints.formats.npz import read_npz
-from lineage.checkpoints.formats.onnx import read_onnx
+from lineage.checkpoints.formats.onnx.read import read_onnx
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
 from lineage.checkpoints.several import MEMBER
@@ -47,6 +48,7 @@ FORMATS = (
     Format("safetensors", is_safetensors, read_safetensors),
     Format("shards with an index", is_index, read_index),
     Format("PyTorch before 1.6", is_old_pickle, read_torch),
+    Format("GGUF", begins(b"GGUF"), read_gguf),
     Format("ONNX", is_protobuf, read_onnx),
 )
 """Tried in this order."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
 from lineage.checkpoints.files import SafeFile, Unsupported
 from lineage.checkpoints.quantised import weights_of
 from lineage.checkpoints.trees import Leaf, models_in
@@ -34,12 +34,12 @@ def checkpoints_of(
         raw = {name or "tensor": entry_of(name, leaf) for name, leaf in group.leaves.items()}
         entries, left_out = weights_of(raw)
         if entries:
-            models.append((".".join(group.path), group.size, entries, left_out))
+            models.append((".".join(group.path), group.size, entries, left_out, counters_in(raw)))
     if not models:
         raise Unsupported(f"{file.path}: holds no dictionary of float tensors; save a state_dict()")
     extra = {".".join((*group.path, name)): "beside the model" for group in beside for name in group.leaves}
-    largest = max(size for _, size, _, _ in models)
-    main = next(place for place, (_, size, _, _) in enumerate(models) if size == largest)
+    largest = max(size for _, size, *_ in models)
+    main = next(place for place, (_, size, *_) in enumerate(models) if size == largest)
     return [
         Checkpoint(
             f"{file.path.name}{MEMBER}{key or 'top'}" if len(models) > 1 else file.path.name,
@@ -49,6 +49,7 @@ def checkpoints_of(
             left_out | (extra if place == main else {}),
             list(remarks),
             is_main=place == main,
+            counters=counters,
         )
-        for place, (key, _, entries, left_out) in enumerate(models)
+        for place, (key, _, entries, left_out, counters) in enumerate(models)
     ]

@@ -13,8 +13,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from lineage.relation.direction import LEVELS, Level, Model, share_of
-from lineage.relation.trees import Trees
+from lineage.relation.direction.estimate import LEVELS, Level, Model, share_of
+from lineage.relation.direction.trees import Trees
 
 TREES = {
     "max_iter": 120,
@@ -27,6 +27,18 @@ TREES = {
 }
 FOLDS = 4
 """Of architectures, for scores that the trees were not fitted on."""
+
+
+def pairs_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Pairs as `fitted` takes them, and the names of their features, from the table of features.
+
+    A line of cases that a family has many pairs of weighs as the root of their number.
+    """
+    found = pd.DataFrame([dict(features) for features in table["features"]], index=table.index)
+    names = sorted(found)
+    pairs = table[["family", "line", "architecture", "within"]].join(found, rsuffix=" of the pair")
+    pairs["weight"] = 1 / np.sqrt(pairs.groupby(["family", "line"])["within"].transform("size"))
+    return pairs, names
 
 
 def fitted(pairs: pd.DataFrame, features: Sequence[str], *, error: float, fitted_on: str) -> Model:

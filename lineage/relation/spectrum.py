@@ -7,6 +7,8 @@ import numpy as np
 CORNER = (256, 1024)
 """Rows and columns whose whole spectrum is taken; a change's strongest directions are sought in all of them."""
 MOST_ROWS, MOST_COLUMNS = 512, 4608
+EXACT = 1e-6
+"""A relative change that storing in float32 can make."""
 FEWEST = 32
 """Matrices with fewer rows or columns have no bulk to speak of."""
 

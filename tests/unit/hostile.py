@@ -299,11 +299,6 @@ def _(path):
     path.write_bytes(np.random.default_rng(0).integers(128, 255, 5000, np.uint8).tobytes())
 
 
-@hostile("gguf.bin", UNSUPPORTED, "no format")
-def _(path):
-    path.write_bytes(b"GGUF" + bytes(100))
-
-
 @hostile("text.ckpt", UNSUPPORTED, "no format")
 def _(path):
     path.write_text("hello, world, this is no checkpoint\n")

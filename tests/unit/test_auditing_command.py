@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import hostile_archives  # noqa: F401  # adds to HOSTILE
+import hostile_gguf  # noqa: F401
+import hostile_graphs  # noqa: F401
 import hostile_pickles  # noqa: F401
 import numpy as np
 import pytest

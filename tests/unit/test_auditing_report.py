@@ -1,5 +1,6 @@
 """What an audit says: the sentence, the claim, the margin, the summary of a table and the terminal."""
 
+import dataclasses
 import json
 import math
 import re
@@ -15,7 +16,9 @@ from lineage.auditing.report.claims import claim_of, least_p
 from lineage.auditing.report.headline import headline_of, within
 from lineage.auditing.report.summary import closing_lines, write_summary
 from lineage.auditing.report.terminal import print_report
+from lineage.auditing.run import audit
 from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.hints import hints_of
 from lineage.auditing.stages.relating import Place
 from lineage.auditing.stages.verdict import EXIT_CODES, Verdict, Word
 from lineage.auditing.table import audited
@@ -147,6 +150,61 @@ def test_both_parents_of_a_mixture_support_a_claim():
     states = {name: claim_of(name, mixture, CANDIDATES, {}, ALPHA).state for name in "pqd"}
     assert states == {"p": "supported", "q": "supported", "d": "contradicted"}
     assert claim_of("", mixture, CANDIDATES, {}, ALPHA) is None
+
+
+def test_every_candidate_with_the_childs_weights_is_named_and_supports_a_claim():
+    relatives = [related(name, Relation.SAME) for name in "pq"]
+    found = verdict(Word.SAME, family=["p", "q"], closest="p", parent="p", relatives=relatives)
+    assert headline_of("c", found, 2) == "c has the same weights as p and as q."
+    assert claim_of("q", found, CANDIDATES, {}, ALPHA).state == "supported"
+
+
+def test_a_fixed_part_that_both_hold_leaves_a_claim_undetermined():
+    alike = dataclasses.replace(
+        candidate("p", 30, log10_p=-40), unmoved=frozenset({"w0", "w1"}), elsewhere=0.9
+    )
+    claim = claim_of("p", verdict(Word.CANNOT_TELL, log10_p=0.0), [alike], {}, ALPHA)
+    assert claim.state == "undetermined"
+    assert "fixed part" in claim.reason
+
+
+@pytest.mark.parametrize(
+    ("candidate_counts", "child_counts", "hints"),
+    [
+        ({"step": 4}, {"step": 9, "epoch": 1},
+         ["step is 4 there and 9 in the child, as if the child was trained for longer"]),
+        ({"step": 9}, {"step": 4},
+         ["step is 9 there and 4 in the child, as if the candidate was trained for longer"]),
+        ({"step": 4}, {"step": 4}, ["step is 4 there and 4 in the child, as if both were counted alike"]),
+        ({"step": 4}, {}, []),
+    ],
+)  # fmt: skip
+def test_a_counter_that_both_files_have_gives_a_hint(candidate_counts, child_counts, hints):
+    assert hints_of(candidate_counts, child_counts) == hints
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_counters_of_files_are_shown_and_decide_nothing(tmp_path, suffix):
+    import torch
+    from safetensors.torch import save_file as save_safetensors
+
+    save = save_safetensors if suffix == ".safetensors" else torch.save
+    (tmp_path / "bases").mkdir()
+    for name, batches in (("p2", 30), ("p0", 5)):
+        tensors = {key: torch.from_numpy(values) for key, values in ROOTS[name].items()}
+        counter = {"norm.num_batches_tracked": torch.tensor(batches)}
+        save(tensors | counter, tmp_path / "bases" / f"{name}{suffix}")
+    child = {key: torch.from_numpy(values) for key, values in child_of(ROOTS["p2"], 9).items()}
+    save(child | {"norm.num_batches_tracked": torch.tensor(20)}, tmp_path / f"child{suffix}")
+    report = audit(tmp_path / f"child{suffix}", tmp_path / "bases", store_digests=False)
+    assert report.parent == "p2"
+    hints = {found.id: list(found.hints) for found in report.candidates}
+    assert hints == {
+        "p2": [
+            "num_batches_tracked is 30 there and 20 in the child, as if the candidate was trained for longer"
+        ],
+        "p0": [],
+    }
 
 
 def test_the_least_p_of_two_matrices_of_n_rows_is_one_over_n_factorial():

@@ -4,6 +4,8 @@ import json
 
 import h5py
 import hostile_archives  # noqa: F401  # adds to HOSTILE
+import hostile_gguf  # noqa: F401
+import hostile_graphs  # noqa: F401
 import hostile_pickles  # noqa: F401
 import ml_dtypes
 import numpy as np

@@ -5,7 +5,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 from lineage.families.direction import exported
-from lineage.relation.trees import Trees
+from lineage.relation.direction.trees import Trees
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -9,6 +9,7 @@ PLAN = Plan(**config["families"])
 wildcard_constraints:
     group="|".join(PLAN.groups),
     size="|".join(PLAN.sizes),
+    without="|".join(["none", *PLAN.architectures]),
 
 
 def grown(wildcards):
@@ -45,9 +46,62 @@ rule grow:
         "../scripts/grow.py"
 
 
+rule family_features:
+    input:
+        weights=grown,
+    output:
+        features="results/families/features/{size}.parquet",
+    log:
+        text="results/logs/families/features/{size}.log",
+        time="results/logs/families/features/{size}.time.json",
+    benchmark:
+        "results/benchmarks/families/features/{size}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("family_features.py"),
+        each=config["cases"],
+        families=lambda wildcards: [
+            vars(family) for family in PLAN.sizes[wildcards.size]
+        ],
+    script:
+        "../scripts/family_features.py"
+
+
+rule direction:
+    input:
+        features=expand(rules.family_features.output.features, size=PLAN.sizes),
+    output:
+        model="results/families/direction/{without}.npz",
+    log:
+        text="results/logs/families/direction/{without}.log",
+        time="results/logs/families/direction/{without}.time.json",
+    benchmark:
+        "results/benchmarks/families/direction/{without}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("direction.py"),
+        error=config["error"],
+    script:
+        "../scripts/direction.py"
+
+
 rule family_verdicts:
     input:
         weights=grown,
+        direction=lambda wildcards: expand(
+            rules.direction.output.model,
+            without=PLAN.sizes[wildcards.size][0].architecture,
+        ),
     output:
         verdicts="results/families/verdicts/{size}.parquet",
     log:

@@ -21,6 +21,7 @@ from lineage.auditing.stages.relating import Place
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.relation.matching import MatchedBy
 from lineage.relation.relations import Related
+from lineage.relation.sketch import Reason, Untestable
 
 LIBRARIES = ("neural-lineage", "numpy", "scipy", "safetensors", "h5py", "onnx", "torch")
 
@@ -121,15 +122,25 @@ def _config(settings: Settings, others: Mapping[str, object] | None) -> dict[str
     return of_settings | dict(others or {})
 
 
-INDEPENDENT = "no more like the child than a random order of neurons would be"
 UNTESTED = "has no matrix of hidden neurons in common with the child"
+INDEPENDENT = "no more like the child than a random order of neurons would be"
+
+
+def _why_no_relative(candidate: Candidate, evidence: Evidence | None) -> str:
+    """Why a candidate is not of the family, as far as its tests show."""
+    if not candidate.tests:
+        return UNTESTED
+    if not candidate.is_evidence:
+        return f"in common with the child: {Reason.LONE.value}"
+    if evidence is not None and evidence.no_evidence:
+        return f"in common with the child: {', '.join(evidence.no_evidence)}: {Reason.FIXED_PART.value}"
+    return INDEPENDENT
 
 
 def _candidate(
     candidate: Candidate, evidence: Evidence | None, place: Place | None, related: Related | None
 ) -> CandidateReport:
     matching = candidate.matching
-    independent = INDEPENDENT if candidate.tests else UNTESTED
     return CandidateReport(
         id=candidate.id,
         path=candidate.source.path,
@@ -139,8 +150,8 @@ def _candidate(
         bound=related.bound if related else None,
         share_lost=related.share if related else None,
         decided_by=related.decided_by if related else "order of neurons",
-        reason=related.reason if related else independent,
-        hints=[],
+        reason=related.reason if related else _why_no_relative(candidate, evidence),
+        hints=place.hints if place else [],
         log10_p=candidate.log10_p,
         p_value=10.0**candidate.log10_p,
         conformal_p=evidence.conformal_p if evidence else None,
@@ -161,6 +172,9 @@ def _candidate(
         matched_by_name=sum(how is MatchedBy.NAME for how in matching.how.values()),
         matched_by_order=sum(how is MatchedBy.ORDER for how in matching.how.values()),
         transposed=sorted(matching.transposed),
+        no_evidence={
+            name: str(Untestable(why)) for name, why in (evidence.no_evidence if evidence else {}).items()
+        },
         unmatched_of_child=matching.only_child,
         unmatched_of_candidate=matching.only_candidate,
     )

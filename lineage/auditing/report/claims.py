@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from scipy.special import gammaln
 
 from lineage.auditing.report.types import Claim, ClaimState
-from lineage.auditing.stages.candidates import Candidate
-from lineage.auditing.stages.verdict import Verdict
+from lineage.auditing.stages.candidates import Candidate, Level
+from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.read import MEMBER
 from lineage.relation.permutation_test import combined
 from lineage.relation.relations import Relation
@@ -33,7 +33,7 @@ def claim_of(
     if not claimed:
         return None
     found = next((candidate for candidate in candidates if candidate.id == claimed), None)
-    state, reason = _state(claimed, found, verdict, refused, math.log10(alpha / max(1, len(candidates))))
+    state, reason = _state(claimed, found, verdict, refused, Level.over(candidates, alpha).limit)
     return Claim(parent=claimed, state=state, reason=reason)
 
 
@@ -47,15 +47,16 @@ def _state(
         return ClaimState.UNDETERMINED, reason
     if claimed in verdict.parents or claimed == verdict.parent:
         return ClaimState.SUPPORTED, f"it is named: {verdict.word}"
+    of_claimed = next((related for related in verdict.relatives if related.id == claimed), None)
+    relation = of_claimed.relation if of_claimed else Relation.UNDETERMINED
+    if verdict.word is Word.SAME and relation is Relation.SAME:
+        return ClaimState.SUPPORTED, "it has the same weights as the child"
     if verdict.parent and claimed in verdict.copies:
         return ClaimState.SUPPORTED, f"it is a copy of {verdict.closest}, which is named: {verdict.word}"
-    if not found.tests:
-        return ClaimState.UNDETERMINED, "it has no matrix of hidden neurons in common with the child"
+    if not found.is_evidence:
+        return ClaimState.UNDETERMINED, "it has too little in common with the child to be tested"
     if claimed not in verdict.family:
         return _of_independent(found, verdict, limit)
-    relation = next(
-        (related.relation for related in verdict.relatives if related.id == claimed), Relation.UNDETERMINED
-    )
     if relation is Relation.DESCENDANT:
         return ClaimState.CONTRADICTED, "it is a descendant of the child"
     if verdict.parent is not None:
@@ -74,6 +75,8 @@ def _of_independent(found: Candidate, verdict: Verdict, limit: float) -> tuple[C
     """Of a candidate that is not of the family; where the tests are in doubt, there is no p-value."""
     if verdict.log10_p is None:
         return ClaimState.UNDETERMINED, f"there is no verdict: {verdict.reason}"
+    if found.no_evidence(limit):
+        return ClaimState.UNDETERMINED, "what it shares with the child is a fixed part, which is no evidence"
     if least_p(found) > limit:
         return ClaimState.UNDETERMINED, "it has too few neurons in common with the child for any evidence"
     return (

@@ -26,7 +26,7 @@ def headline_of(child: str, verdict: Verdict, candidates: int) -> str:
         child: as the user calls it; verdict: on it; candidates: how many there were.
     """
     if verdict.word is Word.SAME:
-        return f"{child} has the same weights as {_closest(verdict)}."
+        return f"{child} has the same weights as {_closest(verdict)}{_others_alike(verdict)}."
     if verdict.word is Word.PARENT and len(verdict.parents) > 1:
         return f"{child} is a mixture of {mixed(verdict.parents)}."
     if verdict.word is Word.PARENT:
@@ -73,6 +73,15 @@ def _closest(verdict: Verdict) -> str:
         return str(verdict.closest)
     are = "is a copy" if len(verdict.copies) == 1 else "are copies"
     return f"{verdict.closest} ({listed(verdict.copies)} {are} of it)"
+
+
+def _others_alike(verdict: Verdict) -> str:
+    """Other candidates with the child's weights that are no copies: their heads or their rounding differ."""
+    named = (verdict.closest, *verdict.copies)
+    alike = [
+        found.id for found in verdict.relatives if found.relation is Relation.SAME and found.id not in named
+    ]
+    return f" and as {listed(alike)}" if alike else ""
 
 
 def _surely(verdict: Verdict) -> str:

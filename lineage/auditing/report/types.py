@@ -29,11 +29,12 @@ class CandidateReport:
     """What was found of one candidate.
 
     relation: what it is to the child, with its probability; bound: the child branched off within this share of its
-    own change from it; share_lost: see `lineage.relation.direction`; decided_by, reason: of the
+    own change from it; share_lost: see `lineage.relation.direction.estimate`; decided_by, reason: of the
     relation; hints: what counters in the files suggest, which is no evidence; log10_p, p_value: its own, for at least
     two dependent matrices; conformal_p: share of all networks that look at least as related; z: mean over the tested
     matrices; coverage: share of the testable weights that depend on it; distance: ‖child − candidate‖ / ‖candidate‖
-    over the backbone's matrices; tests: by the child's name of each matrix. None: not computed for this candidate.
+    over the backbone's matrices; tests: by the child's name of each matrix; no_evidence: those that look dependent
+    but count for nothing, with the reason. None: not computed for this candidate.
     """
 
     id: str
@@ -57,6 +58,7 @@ class CandidateReport:
     matched_by_name: int
     matched_by_order: int
     transposed: Sequence[str]
+    no_evidence: Mapping[str, str]
     unmatched_of_child: Sequence[str]
     unmatched_of_candidate: Sequence[str]
 

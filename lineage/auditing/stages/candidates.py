@@ -79,11 +79,15 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Relative:
-    """A candidate that is not independent of the child; pair: reads the tensors of both."""
+    """A candidate that is not independent of the child.
+
+    pair: reads the tensors of both; counts: what its file says of how long it was trained.
+    """
 
     candidate: Candidate
     pair: Pair
     comparison: Comparison
+    counts: Mapping[str, int]
 
     @property
     def id(self) -> str:

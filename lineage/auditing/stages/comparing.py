@@ -53,11 +53,12 @@ def compare_relatives(
     dependent.sort(key=lambda candidate: -candidate.similarity)
     relatives = []
     for candidate in tracked(dependent[:MOST_RELATIVES], "relatives"):
-        pair = Pair(child.checkpoint, opened(candidate), candidate.matching)
+        checkpoint = opened(candidate)
+        pair = Pair(child.checkpoint, checkpoint, candidate.matching)
         backbone = [
             name for name in child.matrices if name in candidate.matching.pairs and name not in child.heads
         ]
-        relatives.append(Relative(candidate, pair, compare(pair, backbone)))
+        relatives.append(Relative(candidate, pair, compare(pair, backbone), checkpoint.counts))
     return relatives
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import is_same
+from lineage.auditing.stages.hints import hints_of
 from lineage.auditing.stages.relating import Contained, Place
 from lineage.relation.comparison import evenly, sampled
-from lineage.relation.lost import lost, of_sides, pooled
+from lineage.relation.direction.lost import lost, of_sides, pooled
+from lineage.relation.direction.thirds import family
+from lineage.relation.direction.updates import Ancestor, WeightUpdate
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import corner, oriented
-from lineage.relation.thirds import family
-from lineage.relation.updates import Ancestor, WeightUpdate
 
 Features = dict[str, float]
 MOST_DESCRIBED = 16
@@ -38,13 +39,14 @@ def places_of(child: Child, relatives: Sequence[Relative]) -> list[Place]:
             is_same=is_same(child.backbone, relative.comparison.unchanged),
             features=features,
             contained=contained,
+            hints=hints_of(relative.counts, child.checkpoint.counts),
         )
         for relative, (features, contained) in zip(relatives, described(relatives), strict=True)
     ]
 
 
 def described(relatives: Sequence[Relative]) -> list[tuple[Features, Contained]]:
-    """The features of every relative, and what others contain of it; without third relatives both lack those parts."""
+    """The features of every relative, and what others contain of it; both lack what third relatives would say."""
     found = [pooled(relative.comparison.matrices) for relative in relatives]
     contained: list[Contained] = [{} for _ in relatives]
     together = [place for place in _nearest(relatives) if found[place]]

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file
 from lineage.checkpoints.quantised import weights_of
 from lineage.errors import UserError, one_line
@@ -41,7 +41,8 @@ def read_safetensors(file: SafeFile) -> list[Checkpoint]:
         UserError: if the header is truncated, oversized or contradicts the file.
         Unsupported: for a file without real numbers.
     """
-    return [Checkpoint(file.path.name, "safetensors", [file], *of_raw(file, raw_tensors(file)))]
+    raw = raw_tensors(file)
+    return [Checkpoint(file.path.name, "safetensors", [file], *of_raw(file, raw), counters=counters_in(raw))]
 
 
 def of_raw(file: SafeFile, raw: dict[str, Entry]) -> tuple[dict[str, Entry], dict[str, str]]:

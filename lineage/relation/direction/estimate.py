@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lineage.relation.lost import opposite
+from lineage.relation.direction.lost import opposite
+from lineage.relation.direction.trees import Trees
 from lineage.relation.relations import Relation
-from lineage.relation.trees import Trees
 
 RESOLUTION = 0.35
 """A candidate that moved less than this share of the child's own change is not told apart from their common ancestor:
@@ -79,6 +79,26 @@ class Estimate:
 
 UNKNOWN = Estimate(0.5, 0.0, 1.0)
 """Where nothing shows a direction."""
+
+
+FLOOR = 0.05
+"""Half the interval of a share without a model."""
+
+
+def unmodelled(features: Mapping[str, float]) -> Estimate:
+    """The share without a model: what the child lost of the candidate, of all that either lost of the other.
+
+    Args:
+        features: of a pair, see `lineage.relation.direction.lost.pooled`.
+
+    Returns:
+        UNKNOWN without a matrix, or where neither lost anything.
+    """
+    of_candidate, of_child = (max(features.get(f"lost.{end}", 0.0), 0.0) for end in ("candidate", "child"))
+    if of_candidate + of_child <= 0:
+        return UNKNOWN
+    share = of_candidate / (of_candidate + of_child)
+    return Estimate(share, max(0.0, share - FLOOR), min(1.0, share + FLOOR))
 
 
 @dataclass(frozen=True)

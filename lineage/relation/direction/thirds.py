@@ -60,7 +60,7 @@ class Family:
         return int(others[np.argmax(np.minimum(squares, to_candidate)[others])])
 
     def features(self, candidate: int) -> dict[str, float]:
-        """What the shares say, in the form of `lineage.relation.lost.pooled`; NaN without a third relative."""
+        """What the shares say, named as in `lineage.relation.direction.lost`; NaN without a third relative."""
         shares = self.shares(candidate)
         found = {"thirds": float(np.log1p(len(shares)))}
         for end, values in (("candidate", shares), ("child", 1 - shares)):
