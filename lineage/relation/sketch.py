@@ -1,7 +1,6 @@
 """A sketch of the rows of a matrix, small and as exchangeable as the rows themselves; or why there is none."""
 
 import functools
-from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
@@ -98,7 +97,7 @@ def sketch(values: np.ndarray) -> np.ndarray | Untestable:
         return Untestable(Reason.DIAGONAL, apart)
     folded = _folded(unit)
     overlap = folded @ folded.T
-    if np.abs(overlap[np.ix_(varied, varied)]).min() > 1 - SAME_LINE:
+    if np.abs(overlap[varied.argmax(), varied]).min() > 1 - SAME_LINE:
         return Untestable(Reason.MULTIPLES)
     if (order := max(_alike_neighbours(overlap), order_of(_traits(chosen, norms)))) > STRUCTURED:
         return Untestable(Reason.ORDERED, order)
@@ -179,20 +178,23 @@ def order_of(traits: np.ndarray) -> float:
     Args:
         traits: [traits, n].
     """
-    ranks, count = rankdata(traits, axis=1), traits.shape[1]
-    ranks = ranks[[max(Counter(of_trait).values()) < MOST_TIED * count for of_trait in ranks.tolist()]]
+    count = traits.shape[1]
+    in_order, most = np.sort(traits, axis=1), int(MOST_TIED * count)
+    ranks = rankdata(traits[(in_order[:, most:] > in_order[:, : count - most]).all(1)], axis=1)
     if not len(ranks):
         return 0.0
-    ranks /= ranks.std(1, ddof=1, keepdims=True)
-    least = 0.0
-    for distance in range(1, min(count // 2, FARTHEST) + 1):
-        ratio = np.square(ranks[:, distance:] - ranks[:, :-distance]).mean(1).min() / 4
-        rows = count - distance + 1
-        shape = (
-            5 * rows * (rows + 1) * (rows - 1) ** 2 / (2 * (rows - 2) * (5 * rows**2 - 2 * rows - 9)) - 0.5
-        )
-        least = min(least, float(np.log(max(betainc(shape, shape, min(ratio, 1.0)), 1e-300))))
-    return -float(ndtri_exp(least)) if least < 0 else 0.0
+    ranks = (ranks - ranks.mean(1, keepdims=True)) / ranks.std(1, ddof=1, keepdims=True)
+    distances = np.arange(1, min(count // 2, FARTHEST) + 1)
+    pairs = count - distances
+    waves = np.fft.rfft(ranks, 2 * count)
+    products = np.fft.irfft(waves * waves.conj(), 2 * count)[:, distances]
+    sums = np.cumsum(np.square(ranks), axis=1)
+    squares = sums[:, pairs - 1] + sums[:, -1:] - sums[:, distances - 1]
+    ratios = (squares - 2 * products).min(0) / pairs / 4
+    rows = pairs + 1
+    shape = 5 * rows * (rows + 1) * (rows - 1) ** 2 / (2 * (rows - 2) * (5 * rows**2 - 2 * rows - 9)) - 0.5
+    tails = betainc(shape, shape, np.clip(ratios, 0, 1))
+    return max(0.0, -float(ndtri_exp(np.log(max(tails.min(), 1e-300)))))
 
 
 def _diagonal(chosen: np.ndarray, places: np.ndarray) -> float:

@@ -1,11 +1,13 @@
-"""Seconds and memory of an audit of 200 candidates of ResNet18's size, 47 MB each; and of the next child's.
+"""Seconds and memory of an audit of 200 candidates of ResNet18's size, 47 MB each, and of the next child's; then of
+1,000 candidates of half a megabyte, whose digests are stored.
 
-    python tests/bench/audit_speed.py [how many candidates]
+    python tests/bench/audit_speed.py [how many large candidates, 0 for none] [how many small ones]
 
 The files are made by another process, so that this one stays small: a command's peak memory counts what it was
 forked from.
 """
 
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -16,16 +18,23 @@ from pathlib import Path
 
 PARENTS = (7, 11)
 """Of the two children."""
+SMALL = (64, 256, 256, 128, 128, 10)
+"""Widths of a network of half a megabyte."""
 
 
-def make(folder: Path, count: int) -> None:
+def make(folder: Path, count: int, *, is_small: bool) -> None:
     """Writes the candidates, and two children: a candidate's weights and a third of another network's."""
     import numpy as np
-    import timm
     from safetensors.numpy import save_file
 
-    network = timm.create_model("resnet18", num_classes=1000)
-    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items() if value.ndim}
+    if is_small:
+        layers = enumerate(itertools.pairwise(SMALL))
+        shapes = {f"layer{number}.weight": (outputs, inputs) for number, (inputs, outputs) in layers}
+    else:
+        import timm
+
+        network = timm.create_model("resnet18", num_classes=1000)
+        shapes = {name: tuple(value.shape) for name, value in network.state_dict().items() if value.ndim}
 
     def random_network(seed: int) -> dict[str, np.ndarray]:
         generator = np.random.default_rng(seed)
@@ -50,26 +59,36 @@ def timed_audit(folder: Path, number: int) -> tuple[float, float, float]:
         _, _, used = os.wait4(process.pid, 0)
         process.returncode = 0
     took = time.monotonic() - began
-    if f": parent: p{PARENTS[number]:03d}" not in output:
-        sys.exit(f"error: expected the parent p{PARENTS[number]:03d}, got {output}")
+    if f"closest: p{PARENTS[number]:03d} " not in output:
+        sys.exit(f"error: expected p{PARENTS[number]:03d} to be the closest, got {output}")
     return took, used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6
+
+
+def timed_twice(count: int, *, is_small: bool) -> tuple[float, list[tuple[float, float, float]]]:
+    """MB of a candidate, and what the audits of two children took, the second with stored digests."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        maker = multiprocessing.get_context("spawn").Process(
+            target=make, args=(folder, count), kwargs={"is_small": is_small}
+        )
+        maker.start()
+        maker.join()
+        size = (folder / "child0.safetensors").stat().st_size / 1e6
+        return size, [timed_audit(folder, number) for number in range(2)]
 
 
 def main() -> None:
     """Prints the figures."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        maker = multiprocessing.get_context("spawn").Process(target=make, args=(folder, count))
-        maker.start()
-        maker.join()
-        size = (folder / "child0.safetensors").stat().st_size / 1e6
-        first, work, peak = timed_audit(folder, 0)
-        second, work_again, peak_again = timed_audit(folder, 1)
-    print(f"{count} candidates of {size:.0f} MB, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print(f"first audit: {first:.1f} s, {work:.1f} core-seconds, {peak:.2f} GB")
-    print(f"another child: {second:.1f} s, {work_again:.1f} core-seconds, {peak_again:.2f} GB")
-    print(f"  {first / second:.1f} times as fast, {work / work_again:.1f} times less work")
+    count, small = (int(given) for given in (*sys.argv[1:], *("200", "1000")[len(sys.argv) - 1 :]))
+    if count:
+        size, [(first, work, peak), (second, work_again, peak_again)] = timed_twice(count, is_small=False)
+        print(f"{count} candidates of {size:.0f} MB, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+        print(f"first audit: {first:.1f} s, {work:.1f} core-seconds, {peak:.2f} GB")
+        print(f"another child: {second:.1f} s, {work_again:.1f} core-seconds, {peak_again:.2f} GB")
+        print(f"  {first / second:.1f} times as fast, {work / work_again:.1f} times less work")
+    size, [(_, work, _), (_, work_again, _)] = timed_twice(small, is_small=True)
+    print(f"{small:,} candidates of {size:.1f} MB: {work:.1f} core-seconds")
+    print(f"{small:,} cached candidates: {work_again:.1f} core-seconds")
 
 
 if __name__ == "__main__":

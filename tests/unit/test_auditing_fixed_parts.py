@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of, learnt, network
 
 from lineage.auditing.audit import Audit, audit_sources
+from lineage.auditing.report.build import report_of
 from lineage.auditing.stages.verdict import Word
 from lineage.checkpoints.find import Source
 from lineage.relation.sketch import Reason
@@ -102,6 +103,9 @@ def test_a_fixed_part_is_named_with_its_reason(audited):
     assert audit.verdict.word == Word.CANNOT_TELL
     assert "frozen, or saved along" in audit.verdict.reason
     assert evidence.no_evidence == dict.fromkeys(fixed, Reason.FIXED_PART)
+    (reported,) = report_of(audit).to_dict()["candidates"]
+    assert reported["no_evidence"] == dict.fromkeys(fixed, Reason.FIXED_PART.value)
+    assert Reason.FIXED_PART.value in reported["reason"]
 
 
 def trained_from(start: np.ndarray, seed: int) -> np.ndarray:

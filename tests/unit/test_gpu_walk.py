@@ -15,6 +15,8 @@ from lineage.storage.parquet import read_table
 from lineage.storage.schemas import OUTCOMES, RESULTS
 
 DATA = {"source": "sklearn:digits"}
+LONG = 900
+"""Seconds that no walk here needs, on however busy a machine."""
 GRID = {"learning_rate": [0.1], "epochs": [1], "images": [100]}
 
 
@@ -59,7 +61,7 @@ def files(folder) -> dict[str, bytes]:
 
 def test_a_configuration_is_trained_scored_and_evaluated_without_snakemake(tmp_path):
     said = []
-    walked = walk(config(sharing=True), tmp_path, workers=0, limit=60, say=said.append)
+    walked = walk(config(sharing=True), tmp_path, workers=0, limit=LONG, say=said.append)
     assert walked.is_whole
     assert not walked.missing
     assert said[0].startswith("11 models, ")
@@ -79,19 +81,19 @@ def test_a_walk_that_was_cut_off_goes_on_and_leaves_the_same_files(tmp_path):
     cut = walk(config(), tmp_path / "cut", workers=0, limit=0, say=lambda line: None)
     assert not cut.is_whole
     assert cut.missing == []
-    walk(config(), tmp_path / "whole", workers=0, limit=60, say=lambda line: None)
+    walk(config(), tmp_path / "whole", workers=0, limit=LONG, say=lambda line: None)
     one_file = next((tmp_path / "whole").rglob("zoo/finetune/g2/**/weights.h5"))
     kept = tmp_path / "cut" / one_file.relative_to(tmp_path / "whole")
-    assert walk(config(), tmp_path / "cut", workers=0, limit=60, say=lambda line: None).is_whole
+    assert walk(config(), tmp_path / "cut", workers=0, limit=LONG, say=lambda line: None).is_whole
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     made = kept.stat().st_mtime_ns
-    walk(config(), tmp_path / "cut", workers=0, limit=60, say=lambda line: None)
+    walk(config(), tmp_path / "cut", workers=0, limit=LONG, say=lambda line: None)
     assert kept.stat().st_mtime_ns == made
 
 
 def test_a_users_mistake_ends_the_walk_with_the_scripts_own_line(tmp_path):
     with pytest.raises(UserError, match="zoo/pretrain/p0: p0: images: expected at most"):
-        walk(config(images=5000), tmp_path, workers=0, limit=60, say=lambda line: None)
+        walk(config(images=5000), tmp_path, workers=0, limit=LONG, say=lambda line: None)
 
 
 @pytest.mark.parametrize("normal", [{}, {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.1]}])
@@ -111,7 +113,7 @@ def test_images_kept_on_the_device_are_equal_to_the_last_bit(normal):
 
 
 def test_settings_that_are_whole_when_the_time_is_up_are_evaluated(tmp_path):
-    walk(config(), tmp_path, workers=0, limit=60, say=lambda line: None)
+    walk(config(), tmp_path, workers=0, limit=LONG, say=lambda line: None)
     next(tmp_path.rglob("similarity/g3/**/scores.parquet")).unlink()
     walked = walk(config(), tmp_path, workers=0, limit=0, say=lambda line: None)
     assert not walked.is_whole
