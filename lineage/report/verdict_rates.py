@@ -55,9 +55,10 @@ def rates(bench: pd.DataFrame) -> str:
 
 
 def overall_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """A line a number; shares, which have an interval, in per cent."""
+    """A line a number; first the shares, which have an interval, in per cent."""
+    rows = rows.sort_values("low", key=pd.isna, kind="stable")
     is_share = rows["low"].notna()
-    shares = rows["value"].map("{:.1%}".format)
+    shares = (100 * rows["value"]).map("{:.1f} %".format)
     return pd.DataFrame(
         {
             "case": rows["case"],

@@ -36,12 +36,13 @@ TABLE = pd.DataFrame(
 
 
 def test_a_share_is_in_per_cent_with_its_interval_its_target_and_what_the_rule_had_seen():
-    siblings, framing, seconds, *_ = overall_table(TABLE).to_dict("records")
+    siblings, framing, *_, seconds = overall_table(TABLE).to_dict("records")
     assert siblings == {
-        "case": "siblings only", "what": "wrong parent", "measured": "1.5%", "95 % interval": "0.0 … 5.0", "n": "200",
-        "wanted": "<= 2%", "met": "yes", "the rule was set on": "other families",
+        "case": "siblings only", "what": "wrong parent", "measured": "1.5 %",
+        "95 % interval": "0.0 … 5.0", "n": "200", "wanted": "<= 2%", "met": "yes",
+        "the rule was set on": "other families",
     }  # fmt: skip
-    assert (framing["measured"], framing["met"]) == ("3.1%", "no")
+    assert (framing["measured"], framing["met"]) == ("3.1 %", "no")
     assert (seconds["measured"], seconds["95 % interval"], seconds["met"]) == ("1.23", "", "")
 
 
