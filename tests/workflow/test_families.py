@@ -12,7 +12,7 @@ families:
   architectures: [mlp]
   optimisers: [adam]
   widths: [{width: 32, epoch_steps: 1}]
-cases: {each: 1, of_wide: 1, wide_from: 256}
+cases: {each: 1, of_wide: 1, wide_from: 256, of_model: 1}
 model: shipped
 error: 0.01
 """

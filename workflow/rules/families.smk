@@ -86,7 +86,7 @@ rule family_features:
         runtime=60,
     params:
         code=code_of("family_features.py"),
-        each=cases_each,
+        each=config["cases"]["of_model"],
         families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
         "../scripts/family_features.py"

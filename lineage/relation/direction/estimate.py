@@ -101,6 +101,15 @@ def unmodelled(features: Mapping[str, float]) -> Estimate:
     return Estimate(share, max(0.0, share - FLOOR), min(1.0, share + FLOOR))
 
 
+LEAST_BULK = 0.35
+"""Share of the bulk that relatives retain of each other, at least; less is left of a small part of a merge."""
+
+
+def is_whole(features: Mapping[str, float]) -> bool:
+    """Whether two relatives share enough for a direction: most of either's random part, which training leaves."""
+    return all(features.get(f"bulk.{end}", 0.0) >= LEAST_BULK for end in ("candidate", "child"))
+
+
 @dataclass(frozen=True)
 class Level:
     """Whether a candidate moved less than `bound` of the child's change.
@@ -136,8 +145,8 @@ class Model:
     fitted_on: str
 
     def __call__(self, features: Mapping[str, float]) -> Estimate:
-        """The estimate; UNKNOWN without what each lost of the other."""
-        if "lost.candidate" not in features:
+        """The estimate; UNKNOWN for a pair that is not whole."""
+        if not is_whole(features):
             return UNKNOWN
         rows = self.rows([features])
         forth, back = self.share(rows)
