@@ -23,4 +23,5 @@ rule all:
 
 
 onsuccess:
-    print_bench(Path(rules.bench_verdicts.output.table))
+    if (table := Path(rules.bench_verdicts.output.table)).exists():
+        print_bench(table)
