@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-CORNER = (256, 1024)
+CORNER = (128, 512)
 """Rows and columns whose whole spectrum is taken; a change's strongest directions are sought in all of them."""
 MOST_ROWS, MOST_COLUMNS = 512, 4608
 EXACT = 1e-6

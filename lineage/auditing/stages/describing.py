@@ -58,7 +58,9 @@ def described(relatives: Sequence[Relative]) -> list[tuple[Features, Contained]]
     thirds = {}
     for number, place in enumerate(together):
         farthest = points.farthest(number)
-        third = thirds.setdefault(farthest, Third(chosen[farthest], found[together[farthest]], shared))
+        if farthest not in thirds:
+            thirds[farthest] = Third(chosen[farthest], found[together[farthest]], shared)
+        third = thirds[farthest]
         found[place] |= points.features(number) | third.features(relatives[place])
         shares = points.contained(number)
         contained[place] = {
