@@ -11,6 +11,8 @@ import numpy as np
 
 from lineage.relation.direction.lost import MatrixChange, measured
 from lineage.relation.matching import Matching
+from lineage.relation.scars.scar import Scar
+from lineage.relation.scars.search import ScarSearch
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import EXACT, FEWEST
 
@@ -33,13 +35,15 @@ class Comparison:
     """How a child differs from a candidate.
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
-    distance: over all matrices that are no head; matrices: what each of those looked at lost and gained.
+    distance: over all matrices that are no head; matrices: what each of those looked at lost and gained; scars: what
+    only time can have done to one of the two.
     """
 
     changes: dict[str, float]
     unchanged: set[str]
     distance: float
     matrices: Sequence[MatrixChange]
+    scars: Sequence[Scar] = ()
 
 
 class Entry(Protocol):
@@ -90,7 +94,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         backbone: the child's matched matrices that are no head.
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
-    matrices = []
+    matrices, search = [], ScarSearch()
     large = [name for name in backbone if pair.child.entries[name].shape[0] >= FEWEST]
     looked_at = set(evenly(large))
     for name in pair.matching.pairs:
@@ -103,12 +107,14 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if name in looked_at and changes[name] > EXACT:
             matrices.append(measured(theirs, ours))
         if name in backbone:
+            search.look(theirs, ours)
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
         changes,
         unchanged,
         float(np.sqrt(moved / energy)) if energy else float("nan"),
         [matrix for matrix in matrices if matrix is not None],
+        search.scars(),
     )
 
 

@@ -37,6 +37,7 @@ def places_of(child: Child, relatives: Sequence[Relative]) -> list[Place]:
             tests=len(relative.tests),
             distance=relative.comparison.distance,
             is_same=is_same(child.backbone, relative.comparison.unchanged),
+            scars=relative.comparison.scars,
             features=features,
             contained=contained,
             hints=hints_of(relative.counts, child.checkpoint.counts),

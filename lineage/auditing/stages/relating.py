@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from lineage.relation.direction.estimate import Estimate
 from lineage.relation.relations import Related, Relation
+from lineage.relation.scars.limits import limited
+from lineage.relation.scars.scar import Later, Scar, source_of
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
@@ -28,9 +30,9 @@ class Place:
     """What is known of a relative, in plain values.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; features: of direction, see `lineage.auditing.stages.describing`; contained: what
-    the child has of others' weight updates, if this one is an ancestor; hints: what counters suggest, which decides
-    nothing.
+    is_same: only the head differs; scars: what only time can have done to one of the two; features: of direction, see
+    `lineage.auditing.stages.describing`; contained: what the child has of others' weight updates, if this one is an
+    ancestor; hints: what counters suggest, which decides nothing.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Place:
     tests: int
     distance: float
     is_same: bool = False
+    scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     contained: Contained = field(default_factory=dict)
     hints: Sequence[str] = ()
@@ -59,7 +62,7 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     """
     best = max((place.similarity for place in places), default=0.0)
     most = max((place.tests for place in places), default=0)
-    estimates = {place.id: direction(place.features) for place in places}
+    estimates = {place.id: limited(direction(place.features), place.scars) for place in places}
 
     def is_part(place: Place) -> bool:
         return place.similarity < PART_OF_BEST * best or place.tests < most / 2
@@ -67,7 +70,8 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     ancestors = [
         place for place in places if estimates[place.id].relation is Relation.ANCESTOR and not is_part(place)
     ]
-    nearest = nearest_ancestor(ancestors)
+    sources = [place for place in ancestors if source_of(place.scars) is Later.CANDIDATE]
+    nearest = nearest_ancestor(sources or ancestors)
 
     def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
@@ -76,7 +80,7 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
         return not place.is_same, place is not nearest, is_part(place), is_descendant, remoteness
 
     return [
-        _related(place, estimates[place.id], is_closest=number == 0)
+        _related(place, estimates[place.id], direction, is_closest=number == 0)
         for number, place in enumerate(sorted(places, key=rank))
     ]
 
@@ -103,24 +107,27 @@ def _is_between(in_child: float, in_relative: float) -> bool:
     return in_child >= CONTAINED and in_child > in_relative
 
 
-def _related(place: Place, estimate: Estimate, *, is_closest: bool) -> Related:
+def _related(place: Place, estimate: Estimate, direction: Direction, *, is_closest: bool) -> Related:
+    scars = "; ".join(scar.evidence for scar in place.scars)
     if place.is_same:
         return Related(
             id=place.id,
             relation=Relation.SAME,
             decided_by="order of neurons",
-            reason="all tensors but the head are equal to rounding",
+            reason="all tensors but the head are equal to rounding" + (f": {scars}" if scars else ""),
             bound=0.0,
             share=estimate.share,
         )
     relation = estimate.relation
     if relation is Relation.ANCESTOR and is_closest:
         relation = Relation.PARENT
+    is_by_scars = estimate != direction(place.features)
     return Related(
         id=place.id,
         relation=relation,
-        decided_by="what each lost of the other",
-        reason=REASONS[relation],
+        decided_by="scars" if is_by_scars else "what each lost of the other",
+        reason=scars if is_by_scars else REASONS[relation],
+        probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
     )
