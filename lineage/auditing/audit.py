@@ -7,6 +7,7 @@ of it are opened, and compared tensor by tensor.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lineage.auditing.direction import shipped
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
@@ -20,7 +21,6 @@ from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
-from lineage.relation.direction import estimated
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
 from lineage.relation.relations import Relation
@@ -29,12 +29,12 @@ from lineage.relation.relations import Relation
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a
-    claimed parent; direction: the model of direction."""
+    claimed parent; direction: another model of direction than the shipped one."""
 
     alpha: float = 0.01
     follow: bool = False
     claimed: str = ""
-    direction: Direction = estimated
+    direction: Direction | None = None
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -100,7 +100,7 @@ def audit_sources(
         child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
     )
     places = places_of(child, relatives)
-    related = relate(places, settings.direction)
+    related = relate(places, settings.direction or shipped())
     descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
     mixture = mixture_of(child, relatives, descendants)
     merged = mixture.parents if mixture and mixture.is_merge else {}

@@ -12,6 +12,7 @@ from lineage.checkpoints.read import MEMBER, open_model, open_models
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.relation.matching import Matching, match
+from lineage.relation.naming import gates_of
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import OF_EITHER_SIDE, Untestable, sketch
 
@@ -41,7 +42,8 @@ class ChildSketches:
         """The sketch of a matrix' columns; None where their order is not free either."""
         if name not in self._transposed:
             why = self._digest.untestable.get(name)
-            if why is not None and why.reason in OF_EITHER_SIDE:
+            is_tied = why is not None and why.reason in OF_EITHER_SIDE
+            if is_tied or gates_of(name, self._digest.shapes):
                 self._transposed[name] = None
             else:
                 found = sketch(self._child.read(name).T)

@@ -10,6 +10,8 @@ import numpy as np
 from lineage.checkpoints.files import LIMITS, SafeFile
 from lineage.errors import UserError, one_line
 
+SMALL = 2**26
+"""So many numbers may any file have."""
 HARMLESS = ("no weights", "beside the model")
 """Reasons for leaving tensors out that need no word on the terminal."""
 COUNTERS = ("num_batches_tracked", "global_step", "step", "steps", "epoch", "epochs")
@@ -52,6 +54,9 @@ class Checkpoint:
             )
         for name, entry in self.entries.items():
             check_elements(where, name, entry.shape)
+        total = sum(math.prod(entry.shape) for entry in self.entries.values())
+        if total > LIMITS.numbers_a_byte * sum(file.size for file in self.files) + SMALL:
+            raise UserError(f"{where}: its tensors have {total:,} numbers, more than its bytes can hold")
         if not self.entries:
             raise UserError(f"{where}: holds no floating point tensor; expected a model's weights")
 

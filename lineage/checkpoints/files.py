@@ -36,6 +36,8 @@ class Limits:
     """Of dictionaries and modules in a checkpoint, and of groups in HDF5."""
     ratio: float = 200.0
     """Of a member's size to its compressed size; a tenth of it from 64 MiB on."""
+    numbers_a_byte: int = 32
+    """In all tensors of a model, for each byte of its files; packed archives have more than others."""
     views: int = 8
     """How often a file's bytes may be read: its tensors may share them."""
     tensor_elements: int = 2**30

@@ -12,6 +12,7 @@ from lineage.checkpoints.formats.npz import read_npz
 from lineage.checkpoints.formats.onnx.read import read_onnx
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
+from lineage.checkpoints.formats.tflite import read_tflite
 from lineage.checkpoints.several import MEMBER
 from lineage.checkpoints.sniffing import (
     Content,
@@ -32,6 +33,13 @@ def read_hdf5(file: SafeFile) -> list[Checkpoint]:
     return read(file)
 
 
+def read_keras_archive(file: SafeFile) -> list[Checkpoint]:
+    """The model of a `.keras` archive; h5py is loaded when one is read."""
+    from lineage.checkpoints.formats.keras_archive import read_keras_archive as read
+
+    return read(file)
+
+
 @dataclass(frozen=True)
 class Format:
     """A kind of checkpoint: what people call it, how its content tells, and what reads its models."""
@@ -42,13 +50,15 @@ class Format:
 
 
 FORMATS = (
-    Format("HDF5", begins(b"\x89HDF\r\n\x1a\n"), read_hdf5),
+    Format("HDF5, also Keras'", begins(b"\x89HDF\r\n\x1a\n"), read_hdf5),
+    Format("Keras 3 archive", archive_of("model.weights.h5"), read_keras_archive),
     Format("PyTorch", archive_of("/data.pkl"), read_torch),
     Format("NumPy .npz", archive_of(".npy"), read_npz),
     Format("safetensors", is_safetensors, read_safetensors),
     Format("shards with an index", is_index, read_index),
     Format("PyTorch before 1.6", is_old_pickle, read_torch),
     Format("GGUF", begins(b"GGUF"), read_gguf),
+    Format("TensorFlow Lite", lambda content: content.head[4:8] == b"TFL3", read_tflite),
     Format("ONNX", is_protobuf, read_onnx),
 )
 """Tried in this order."""

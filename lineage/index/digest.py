@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError
-from lineage.relation.naming import heads, matrices, reason_against
+from lineage.relation.naming import by_neuron, gates_of, heads, matrices, reason_against
 from lineage.relation.sketch import Reason, Untestable, sketch
 from lineage.storage.atomic import BeingWritten, written_whole
 
@@ -62,6 +62,8 @@ def digest_of(model: Checkpoint) -> Digest:
         if name not in wide:
             continue
         reason = Reason.HEAD if name in head else reason_against(name, shapes)
+        if gates := gates_of(name, shapes):
+            values = by_neuron(values, gates)
         found = Untestable(reason) if reason else sketch(values)
         if isinstance(found, Untestable):
             untestable[name] = found
@@ -103,7 +105,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:
         )
 
 
-VERSION = 3
+VERSION = 4
 """Of the layout; digests of another version are not found."""
 
 

@@ -9,12 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from lineage.relation.lost import MatrixChange, measured
+from lineage.relation.direction.lost import MatrixChange, measured
 from lineage.relation.matching import Matching
 from lineage.relation.scars.scar import Scar
 from lineage.relation.scars.search import ScarSearch
 from lineage.relation.sketch import chosen_rows
-from lineage.relation.spectrum import FEWEST
+from lineage.relation.spectrum import EXACT, FEWEST
 
 ROUNDING = {
     "i8": 0.03,
@@ -26,7 +26,6 @@ ROUNDING = {
     "float16": 1e-3,
 }
 """Relative change that storing in a dtype can make, by the formats' names for it; others: EXACT."""
-EXACT = 1e-6
 MOST_MATRICES = 12
 """Matrices whose spectrum is computed: at most so many, evenly chosen."""
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+import numpy as np
+
 from lineage.relation.sketch import Reason
 
 PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.", "net.", "network.", "state_dict.", "base_model.")
@@ -26,6 +28,8 @@ LOSSES = {"loss", "losses", "lpips", "perceptual", "criterion"}
 """Modules that a network is trained with, not of the network."""
 NORMALISED = re.compile(r"weight_[gv]$")
 """The parts of a weight that is stored as a size and a direction; the v is no attention's."""
+GATES = (1, 3, 4)
+"""Of a plain recurrent layer, a GRU and an LSTM."""
 TIED = ("weight_hh", "weight_ih", "recurrent_kernel")
 """Recurrent layers, whose rows and columns are the same neurons."""
 
@@ -61,7 +65,7 @@ def reason_against(name: str, shapes: Mapping[str, tuple[int, ...]]) -> Reason |
     """Why the order of a matrix' rows may not be free, as far as its name and shape say; None if it may."""
     parts, shape = set(_parts(name)), shapes[name]
     if any(tie in name for tie in TIED):
-        return Reason.RECURRENT
+        return None if gates_of(name, shapes) else Reason.RECURRENT
     if _is_of_a_loss(name) and not all(map(_is_of_a_loss, matrices(shapes))):
         return Reason.LOSS
     if ANCHORED & parts and not {"patch", "proj", "projection"} & parts:
@@ -82,6 +86,27 @@ def _is_output(parts: set[str]) -> bool:
 
 def _is_of_a_loss(name: str) -> bool:
     return not LOSSES.isdisjoint(_parts(name))
+
+
+def gates_of(name: str, shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """How many gates a recurrent layer's input weights [gates · neurons, inputs] stack; None of other matrices.
+
+    The layer's recurrent weights [gates · neurons, neurons] tell.
+    """
+    recurrent = shapes.get(name.replace("weight_ih", "weight_hh"), ())
+    if "weight_ih" not in name or len(recurrent) != 2 or recurrent[0] % recurrent[1]:
+        return None
+    gates = recurrent[0] // recurrent[1]
+    return gates if gates in GATES and shapes[name][0] == recurrent[0] else None
+
+
+def by_neuron(values: np.ndarray, gates: int) -> np.ndarray:
+    """Input weights of all gates [gates · neurons, inputs] as one row a neuron: [neurons, gates · inputs].
+
+    A recurrent layer's neurons may change places if those of all its gates do.
+    """
+    stacked = values.reshape(gates, len(values) // gates, -1)
+    return stacked.transpose(1, 0, 2).reshape(stacked.shape[1], -1)
 
 
 def _parts(name: str) -> list[str]:

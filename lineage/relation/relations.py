@@ -21,7 +21,7 @@ class Related:
     """What one relative is to the child.
 
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
-    the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction`; None where there is none.
+    the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
     """
 
     id: str

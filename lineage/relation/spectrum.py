@@ -1,12 +1,20 @@
 """The singular directions of a matrix, and how much of each of them another matrix retains."""
 
+from functools import cached_property
+
 import numpy as np
 
-CORNER = (256, 1024)
+CORNER = (128, 512)
 """Rows and columns whose whole spectrum is taken; a change's strongest directions are sought in all of them."""
 MOST_ROWS, MOST_COLUMNS = 512, 4608
+EXACT = 1e-6
+"""A relative change that storing in float32 can make."""
 FEWEST = 32
 """Matrices with fewer rows or columns have no bulk to speak of."""
+
+
+NORMAL = 0.6745
+"""The median of |x| of a standard normal x."""
 
 
 class Spectrum:
@@ -23,13 +31,17 @@ class Spectrum:
         along = np.einsum("ik,ik->k", self._left, (descendant @ self._values.T) @ self._left)
         return along / self._energies
 
+    @cached_property
+    def typical(self) -> float:
+        """The standard deviation of the entries if they were normal, from the median size of every eighth."""
+        return float(np.median(np.abs(self._values.ravel()[::8]))) / NORMAL
+
     def learnt(self, beyond: float) -> float:
         """Share of the singular values that are `beyond` times the largest of random entries of the same size.
 
         The size of an entry is taken from their median (Marchenko & Pastur 1967).
         """
-        size = float(np.median(np.abs(self._values))) / 0.6745
-        edge = beyond * size * sum(map(np.sqrt, self._values.shape))
+        edge = beyond * self.typical * sum(map(np.sqrt, self._values.shape))
         return float(np.mean(self._energies > edge**2))
 
 

@@ -23,6 +23,22 @@ GROWN = pa.schema(
 )
 """One row a network of a family; `change` is from its parent, relative to it, over the backbone's matrices."""
 
+FEATURES = pa.schema(
+    [
+        ("family", pa.string()),
+        ("line", pa.string()),
+        ("architecture", pa.string()),
+        ("optimiser", pa.string()),
+        ("width", pa.int32()),
+        ("child", pa.string()),
+        ("candidate", pa.string()),
+        ("within", pa.float64()),
+        ("features", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+"""One row a relative of a case's child: the features of the two, and `within`, the share of its own change from the
+candidate within which the child really branched off."""
+
 VERDICTS = pa.schema(
     [
         ("line", pa.string()),

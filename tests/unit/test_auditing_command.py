@@ -10,6 +10,7 @@ import hostile_archives  # noqa: F401  # adds to HOSTILE
 import hostile_gguf  # noqa: F401
 import hostile_graphs  # noqa: F401
 import hostile_pickles  # noqa: F401
+import hostile_tflite  # noqa: F401
 import numpy as np
 import pytest
 from hostile import HOSTILE, MARKER

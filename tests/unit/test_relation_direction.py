@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import ROOTS, child_of
 
-from lineage.relation.direction import LARGEST_SHARE, UNKNOWN, Estimate, estimated
-from lineage.relation.lost import measured, pooled, swapped
+from lineage.relation.direction.estimate import NEAR, UNKNOWN, Estimate, unmodelled
+from lineage.relation.direction.lost import measured, pooled, swapped
 from lineage.relation.relations import Relation
 
 
@@ -33,7 +33,7 @@ def test_the_share_is_that_of_squared_changes_since_the_common_ancestor(first, s
         sum(float(np.square(network[name] - root[name]).sum()) for name in root if name.startswith("layer"))
         for network in (candidate, child)
     ]
-    assert estimated(pooled(changes(candidate, child))).share == pytest.approx(
+    assert unmodelled(pooled(changes(candidate, child))).share == pytest.approx(
         moved[0] / sum(moved), abs=0.08
     )
 
@@ -45,7 +45,7 @@ def test_swapping_the_pair_swaps_the_answer(seed, first, second):
     candidate, child = child_of(root, seed, strength=first), child_of(root, seed + 1, strength=second)
     forth, back = changes(candidate, child), changes(child, candidate)
     assert swapped(pooled(forth)) == pytest.approx(pooled(back), rel=1e-6, abs=1e-9)
-    found, reverse = estimated(pooled(forth)), estimated(pooled(back)).swapped()
+    found, reverse = unmodelled(pooled(forth)), unmodelled(pooled(back)).swapped()
     assert (found.share, found.least, found.most) == pytest.approx(
         (reverse.share, reverse.least, reverse.most), abs=1e-6
     )
@@ -54,8 +54,8 @@ def test_swapping_the_pair_swaps_the_answer(seed, first, second):
 @pytest.mark.parametrize(
     ("estimate", "relation"),
     [
-        (Estimate(0.0, 0.0, LARGEST_SHARE), Relation.ANCESTOR),
-        (Estimate(1.0, 1 - LARGEST_SHARE, 1.0), Relation.DESCENDANT),
+        (Estimate(0.0, 0.0, NEAR), Relation.ANCESTOR),
+        (Estimate(1.0, 1 - NEAR, 1.0), Relation.DESCENDANT),
         (Estimate(0.5, 0.4, 0.6), Relation.SIBLING),
         (Estimate(0.1, 0.0, 0.2), Relation.UNDETERMINED),
         (UNKNOWN, Relation.UNDETERMINED),
@@ -69,7 +69,7 @@ def test_a_relation_is_named_only_where_the_whole_interval_allows_it(estimate, r
 
 def test_the_bound_is_the_ratio_of_both_changes():
     assert Estimate(0.0, 0.0, 0.2).bound == pytest.approx((0.2 / 0.8) ** 0.5)
-    assert Estimate(0.0, 0.0, LARGEST_SHARE).bound == pytest.approx(0.35)
+    assert Estimate(0.0, 0.0, NEAR).bound == pytest.approx(0.35)
     assert UNKNOWN.bound == float("inf")
 
 
@@ -77,7 +77,7 @@ def test_equal_and_small_matrices_show_nothing():
     values = ROOTS["p0"]["layer0.weight"]
     assert measured(values, values) is None
     assert measured(values[:8], values[:8] + 1) is None
-    assert estimated(pooled([])) is UNKNOWN
+    assert unmodelled(pooled([])) is UNKNOWN
 
 
 def test_directions_that_were_taken_away_whole_are_complete_losses():

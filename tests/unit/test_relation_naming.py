@@ -1,8 +1,9 @@
 """What names and shapes say of a tensor, by examples from published checkpoints."""
 
+import numpy as np
 import pytest
 
-from lineage.relation.naming import heads, reason_against
+from lineage.relation.naming import by_neuron, gates_of, heads, reason_against
 from lineage.relation.sketch import Reason
 
 
@@ -59,3 +60,26 @@ def test_what_a_loss_holds_is_no_part_of_the_network_unless_all_is():
     assert [reason_against(name, shapes) for name in shapes] == [None, Reason.LOSS]
     wrapped = {"loss.model.0.weight": (64, 32), "loss.model.2.weight": (64, 64)}
     assert [reason_against(name, wrapped) for name in wrapped] == [None, None]
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_rows_of_recurrent_gates_are_put_together_by_neuron(kind):
+    """Permuting the neurons of PyTorch's own layer keeps its outputs, and permutes these rows."""
+    torch = pytest.importorskip("torch")
+    layer = getattr(torch.nn, kind)(5, 7, batch_first=True)
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(0))
+    shapes = {name: tuple(value.shape) for name, value in layer.named_parameters()}
+    gates = gates_of("weight_ih_l0", shapes)
+    permuted = getattr(torch.nn, kind)(5, 7, batch_first=True)
+    rows = torch.cat([gate * 7 + order for gate in range(gates)])
+    with torch.no_grad():
+        for name, value in layer.named_parameters():
+            moved = value[rows][:, order] if "weight_hh" in name else value[rows]
+            permuted.get_parameter(name).copy_(moved)
+    inputs = torch.randn(2, 3, 5)
+    torch.testing.assert_close(permuted(inputs)[0], layer(inputs)[0][..., order])
+    before, after = (by_neuron(net.weight_ih_l0.detach().numpy(), gates) for net in (layer, permuted))
+    np.testing.assert_array_equal(after, before[order.numpy()])
+    assert gates_of("weight_hh_l0", shapes) is None
+    assert reason_against("weight_hh_l0", shapes) is Reason.RECURRENT
+    assert reason_against("weight_ih_l0", {"weight_ih_l0": (28, 5)}) is Reason.RECURRENT

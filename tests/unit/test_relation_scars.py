@@ -5,7 +5,7 @@ import pytest
 from scarred_copies import CHANGES, HALVED, PRUNED, QUANTISED, State, copy_of
 from small_networks import child_of, network
 
-from lineage.relation.direction import LARGEST_SHARE, Estimate
+from lineage.relation.direction.estimate import NEAR, Estimate
 from lineage.relation.relations import Relation
 from lineage.relation.scars.limits import limited
 from lineage.relation.scars.scar import Later, Scar, ScarKind, later_of, no_ancestors, source_of
@@ -145,7 +145,7 @@ def test_limits_turn_with_the_pair_and_leave_no_forbidden_relation(estimate, sca
     assert (found.share, found.least, found.most) == pytest.approx((again.share, again.least, again.most))
     assert found.least <= found.share <= found.most
     if SCARS[Later.CANDIDATE] in scars:
-        assert found.least > LARGEST_SHARE
+        assert found.least > NEAR
         assert found.relation is not Relation.ANCESTOR
     if SCARS[Later.CHILD] in scars:
         assert found.relation is not Relation.DESCENDANT

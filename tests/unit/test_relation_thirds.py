@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.relation.thirds import family
+from lineage.relation.direction.thirds import family
 
 
 @st.composite

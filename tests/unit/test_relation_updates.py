@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lineage.relation.updates import Ancestor
+from lineage.relation.direction.updates import Ancestor
 
 
 def test_an_update_is_what_was_added_whatever_the_rest_was_scaled_by():

@@ -104,7 +104,7 @@ VERDICTS = {f"audit_child {child}" for child in CHILDREN} | {"audit_summary"} | 
 PAIRS = {f"audit_pairs {row}" for row in (*CHILDREN, "broken")}
 CODE_EDITS = {
     "a verdict's rule": ("lineage/auditing/stages/verdict.py", VERDICTS),
-    "the comparison of two models": ("lineage/relation/direction.py", VERDICTS),
+    "the comparison of two models": ("lineage/relation/direction/estimate.py", VERDICTS),
     "the page of one child": ("lineage/auditing/report/build.py", VERDICTS),
     "the table of all children": ("lineage/auditing/report/summary.py", {"audit_summary"}),
     "a checkpoint format": ("lineage/checkpoints/formats/npz.py", PAIRS | VERDICTS),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snakemake.utils import validate
 
+from lineage.auditing.direction import FILE
 from lineage.auditing.report.bundle import TEMPLATE
 from lineage.auditing.table import models_of, pairs_of
 
@@ -89,6 +90,7 @@ rule audit_child:
         pairs=lambda wildcards: expand(
             rules.audit_pairs.output.pairs, model=rows_with(wildcards.child)
         ),
+        direction=os.path.relpath(FILE),
     output:
         report="results/audit/children/{child}.json",
     log:

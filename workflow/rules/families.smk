@@ -1,5 +1,8 @@
+import os
+
 from snakemake.utils import validate
 
+from lineage.auditing.direction import FILE
 from lineage.families.plan import Plan
 
 validate(config, workflow.source_path("../schemas/families.schema.yaml"))
@@ -8,15 +11,35 @@ PLAN = Plan(**config["families"])
 
 wildcard_constraints:
     group="|".join(PLAN.groups),
-    size="|".join(PLAN.sizes),
+    architecture="|".join(PLAN.architectures),
+    width=r"\d+",
+    without="|".join(["none", *PLAN.architectures]),
+
+
+def of_size(wildcards):
+    """The families of one architecture and width."""
+    return PLAN.sizes[f"{wildcards.architecture}-{wildcards.width}"]
 
 
 def grown(wildcards):
-    """The folders of weights of each family of one architecture and width."""
+    """The folder that holds each of them."""
     return [
-        f"results/families/{PLAN.group_of(family)}"
-        for family in PLAN.sizes[wildcards.size]
+        f"results/families/{PLAN.group_of(family)}" for family in of_size(wildcards)
     ]
+
+
+def cases_each(wildcards):
+    """How many cases of each line a family is given."""
+    cases = config["cases"]
+    is_wide = int(wildcards.width) >= cases["wide_from"]
+    return cases["of_wide" if is_wide else "each"]
+
+
+def model_for(wildcards):
+    """The model of direction for an architecture: fitted on the others, or the one of the package."""
+    if config["model"] == "shipped":
+        return os.path.relpath(FILE)
+    return f"results/families/direction/{wildcards.architecture}.npz"
 
 
 rule grow:
@@ -45,16 +68,64 @@ rule grow:
         "../scripts/grow.py"
 
 
-rule family_verdicts:
+rule family_features:
     input:
         weights=grown,
     output:
-        verdicts="results/families/verdicts/{size}.parquet",
+        features="results/families/features/{architecture}-{width}.parquet",
     log:
-        text="results/logs/families/verdicts/{size}.log",
-        time="results/logs/families/verdicts/{size}.time.json",
+        text="results/logs/families/features/{architecture}-{width}.log",
+        time="results/logs/families/features/{architecture}-{width}.time.json",
     benchmark:
-        "results/benchmarks/families/verdicts/{size}.jsonl"
+        "results/benchmarks/families/features/{architecture}-{width}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("family_features.py"),
+        each=config["cases"]["of_model"],
+        families=lambda wildcards: list(map(vars, of_size(wildcards))),
+    script:
+        "../scripts/family_features.py"
+
+
+rule direction:
+    input:
+        features=[f"results/families/features/{size}.parquet" for size in PLAN.sizes],
+    output:
+        model="results/families/direction/{without}.npz",
+    log:
+        text="results/logs/families/direction/{without}.log",
+        time="results/logs/families/direction/{without}.time.json",
+    benchmark:
+        "results/benchmarks/families/direction/{without}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("direction.py"),
+        error=config["error"],
+    script:
+        "../scripts/direction.py"
+
+
+rule family_verdicts:
+    input:
+        weights=grown,
+        direction=model_for,
+    output:
+        verdicts="results/families/verdicts/{architecture}-{width}.parquet",
+    log:
+        text="results/logs/families/verdicts/{architecture}-{width}.log",
+        time="results/logs/families/verdicts/{architecture}-{width}.time.json",
+    benchmark:
+        "results/benchmarks/families/verdicts/{architecture}-{width}.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -63,17 +134,15 @@ rule family_verdicts:
         runtime=60,
     params:
         code=code_of("family_verdicts.py"),
-        each=config["cases"],
-        families=lambda wildcards: [
-            vars(family) for family in PLAN.sizes[wildcards.size]
-        ],
+        each=cases_each,
+        families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
         "../scripts/family_verdicts.py"
 
 
 rule bench_verdicts:
     input:
-        verdicts=expand(rules.family_verdicts.output.verdicts, size=PLAN.sizes),
+        verdicts=[f"results/families/verdicts/{size}.parquet" for size in PLAN.sizes],
     output:
         table="results/families/verdicts.parquet",
     log:

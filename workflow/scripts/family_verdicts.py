@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lineage.auditing.audit import Settings
+from lineage.auditing.direction import read_model
 from lineage.families.cases.audited import audited_family
 from lineage.families.cases.lines import cases_of
 from lineage.families.plan import Family
@@ -16,12 +17,13 @@ with stage(snakemake) as this:
         family.id: Path(grown, family.id)
         for family, grown in zip(families, snakemake.input.weights, strict=True)
     }
+    model = read_model(Path(snakemake.input.direction))
     rows = []
     for family in families:
         alike = [stranger for stranger in families if stranger.id != family.id]
         cases = cases_of(family, alike, snakemake.params.each)
-        audits = audited_family(family, cases, folders, Settings())
+        audits = audited_family(family, cases, folders, Settings(direction=model))
         rows += this.tracked(audits, f"cases of {family.id}", total=len(cases))
     for row in rows:
-        row["fitted_on"] = ""
+        row["fitted_on"] = model.fitted_on
     write_table(snakemake.output.verdicts, rows, VERDICTS, ["line", "family"])

@@ -29,7 +29,7 @@ class CandidateReport:
     """What was found of one candidate.
 
     relation: what it is to the child, with its probability; bound: the child branched off within this share of its
-    own change from it; share_lost: see `lineage.relation.direction`; decided_by, reason: of the
+    own change from it; share_lost: see `lineage.relation.direction.estimate`; decided_by, reason: of the
     relation; hints: what counters in the files suggest, which is no evidence; log10_p, p_value: its own, for at least
     two dependent matrices; conformal_p: share of all networks that look at least as related; z: mean over the tested
     matrices; coverage: share of the testable weights that depend on it; distance: ‖child − candidate‖ / ‖candidate‖

@@ -13,13 +13,13 @@ from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import is_same
 from lineage.auditing.stages.hints import hints_of
-from lineage.auditing.stages.relating import Place
+from lineage.auditing.stages.relating import Contained, Place
 from lineage.relation.comparison import evenly, sampled
-from lineage.relation.lost import lost, of_sides, pooled
+from lineage.relation.direction.lost import lost, of_sides, pooled
+from lineage.relation.direction.thirds import family
+from lineage.relation.direction.updates import Ancestor, WeightUpdate
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import corner, oriented
-from lineage.relation.thirds import family
-from lineage.relation.updates import Ancestor, WeightUpdate
 
 Features = dict[str, float]
 MOST_DESCRIBED = 16
@@ -39,27 +39,37 @@ def places_of(child: Child, relatives: Sequence[Relative]) -> list[Place]:
             is_same=is_same(child.backbone, relative.comparison.unchanged),
             scars=relative.comparison.scars,
             features=features,
+            contained=contained,
             hints=hints_of(relative.counts, child.checkpoint.counts),
         )
-        for relative, features in zip(relatives, described(relatives), strict=True)
+        for relative, (features, contained) in zip(relatives, described(relatives), strict=True)
     ]
 
 
-def described(relatives: Sequence[Relative]) -> list[Features]:
-    """The features of every relative, in their order; those of third relatives are missing where there is none."""
+def described(relatives: Sequence[Relative]) -> list[tuple[Features, Contained]]:
+    """The features of every relative, and what others contain of it; both lack what third relatives would say."""
     found = [pooled(relative.comparison.matrices) for relative in relatives]
+    contained: list[Contained] = [{} for _ in relatives]
     together = [place for place in _nearest(relatives) if found[place]]
     shared = _shared([relatives[place] for place in together])
     if len(together) < 2 or not shared:
-        return found
+        return list(zip(found, contained, strict=True))
     chosen = [relatives[place] for place in together]
     points = family(_points(chosen, shared))
     thirds = {}
     for number, place in enumerate(together):
         farthest = points.farthest(number)
-        third = thirds.setdefault(farthest, Third(chosen[farthest], found[together[farthest]], shared))
+        if farthest not in thirds:
+            thirds[farthest] = Third(chosen[farthest], found[together[farthest]], shared)
+        third = thirds[farthest]
         found[place] |= points.features(number) | third.features(relatives[place])
-    return found
+        shares = points.contained(number)
+        contained[place] = {
+            relative.id: (float(in_child), float(in_relative))
+            for relative, (in_child, in_relative) in zip(chosen, shares, strict=True)
+            if np.isfinite(in_child + in_relative)
+        }
+    return list(zip(found, contained, strict=True))
 
 
 def _nearest(relatives: Sequence[Relative]) -> list[int]:

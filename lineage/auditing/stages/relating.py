@@ -8,15 +8,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lineage.relation.direction import Estimate
+from lineage.relation.direction.estimate import Estimate
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
-from lineage.relation.scars.scar import Scar
+from lineage.relation.scars.scar import Later, Scar, source_of
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
+CONTAINED = 0.75
+"""Share of a network's weight update over an ancestor that its descendants contain, at least."""
 PART_OF_BEST = 0.5
 """A relative that is less similar to the child than this share of the most similar one is a small part of a merge."""
+
+
+Contained = Mapping[str, tuple[float, float]]
+"""Over an ancestor, by relative: the share of its weight update that is in the child's, and the reverse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +31,8 @@ class Place:
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
     is_same: only the head differs; scars: what only time can have done to one of the two; features: of direction, see
-    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
+    `lineage.auditing.stages.describing`; contained: what the child has of others' weight updates, if this one is an
+    ancestor; hints: what counters suggest, which decides nothing.
     """
 
     id: str
@@ -35,6 +42,7 @@ class Place:
     is_same: bool = False
     scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    contained: Contained = field(default_factory=dict)
     hints: Sequence[str] = ()
 
 
@@ -45,7 +53,8 @@ Direction = Callable[[Mapping[str, float]], Estimate]
 def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     """What each relative is to the child, closest first; of several ancestors, the closest may be the parent.
 
-    Closest are the same weights, then what may be an ancestor, descendants, and small parts of a merge.
+    Closest are the same weights; then the nearest ancestor; then what may be an ancestor, descendants, and small
+    parts of a merge, each by how far from the child their lines part.
 
     Args:
         places: of a child's relatives.
@@ -55,17 +64,47 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     most = max((place.tests for place in places), default=0)
     estimates = {place.id: limited(direction(place.features), place.scars) for place in places}
 
-    def rank(place: Place) -> tuple[bool, bool, bool, float]:
+    def is_part(place: Place) -> bool:
+        return place.similarity < PART_OF_BEST * best or place.tests < most / 2
+
+    ancestors = [
+        place for place in places if estimates[place.id].relation is Relation.ANCESTOR and not is_part(place)
+    ]
+    sources = [place for place in ancestors if source_of(place.scars) is Later.CANDIDATE]
+    nearest = nearest_ancestor(sources or ancestors)
+
+    def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
-        is_part = place.similarity < PART_OF_BEST * best or place.tests < most / 2
-        is_descendant = estimate.relation is Relation.DESCENDANT
         remoteness = place.distance**2 * (1 - estimate.share + OWN * estimate.share)
-        return not place.is_same, is_part, is_descendant, remoteness
+        is_descendant = estimate.relation is Relation.DESCENDANT
+        return not place.is_same, place is not nearest, is_part(place), is_descendant, remoteness
 
     return [
         _related(place, estimates[place.id], direction, is_closest=number == 0)
         for number, place in enumerate(sorted(places, key=rank))
     ]
+
+
+def nearest_ancestor(ancestors: Sequence[Place]) -> Place | None:
+    """The ancestor that the child descends from most directly; None without any.
+
+    From the earliest, the search moves to the next ancestor that lies between it and the child: the child contains
+    its weight update, and more of it than it contains of the child's.
+    """
+    if not ancestors:
+        return None
+    nearest = max(ancestors, key=lambda place: place.distance)
+    left = list(ancestors)
+    while True:
+        left.remove(nearest)
+        between = [place for place in left if _is_between(*nearest.contained.get(place.id, (0.0, 0.0)))]
+        if not between:
+            return nearest
+        nearest = max(between, key=lambda place: place.distance)
+
+
+def _is_between(in_child: float, in_relative: float) -> bool:
+    return in_child >= CONTAINED and in_child > in_relative
 
 
 def _related(place: Place, estimate: Estimate, direction: Direction, *, is_closest: bool) -> Related:
@@ -88,6 +127,7 @@ def _related(place: Place, estimate: Estimate, direction: Direction, *, is_close
         relation=relation,
         decided_by="scars" if is_by_scars else "what each lost of the other",
         reason=scars if is_by_scars else REASONS[relation],
+        probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
     )

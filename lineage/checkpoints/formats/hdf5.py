@@ -1,87 +1,112 @@
-"""HDF5 files of weights as this project writes them: `/models/<id>/<tensor>`. Links and filters are refused."""
+"""HDF5 files of weights: this project's, `/models/<id>/<tensor>`, and Keras'. Links and filters are refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import h5py
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported
+from lineage.checkpoints.formats.keras import is_keras, tensors_of_keras
 from lineage.errors import UserError, one_line
 
 KNOWN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
+Opening = Callable[[], AbstractContextManager[h5py.File]]
+"""Opens the file anew: tensors are read long after it was looked at."""
 
-def read_hdf5(file: SafeFile) -> list[Checkpoint]:
-    """Every model of a file, named `<file>::<id>`.
+
+def read_hdf5(file: SafeFile, opening: Opening | None = None) -> list[Checkpoint]:
+    """Every model of a file; of several, each is named `<file>::<id>`.
+
+    Args:
+        file: on disk; opening: where the HDF5 is only a part of it.
 
     Raises:
         UserError: for a broken file, one that points into others, or one that says more than it holds.
         Unsupported: for HDF5 of another layout.
     """
+    opening = opening or (lambda: h5py.File(file.real, "r"))
     try:
-        with h5py.File(file.real, "r") as opened:
+        with opening() as opened:
+            walk = _Walk(file, opening)
+            if is_keras(opened):
+                return [walk.model(file.path.name, "keras", tensors_of_keras(opened, walk.datasets))]
             if opened.attrs.get("kind") != "weights" or "models" not in opened:
-                raise Unsupported(f"{file.path}: HDF5, but not of weights that `lineage` wrote")
-            ids = list(_hard_links(file, opened["models"]))
-            return [_model(file, opened, model) for model in ids]
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+                raise Unsupported(f"{file.path}: HDF5, but not of weights that `lineage` or Keras wrote")
+            models = opened["models"]
+            return [
+                walk.model(f"{file.path.name}::{name}", "hdf5", walk.datasets(models[name], ""))
+                for name in walk.hard_links(models)
+            ]
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{file.path}: broken HDF5 file: {one_line(error)}") from None
 
 
-def _model(file: SafeFile, opened: h5py.File, model: str) -> Checkpoint:
-    entries, left_out = {}, {}
-    for name, dataset in _datasets(file, opened["models"][model], ""):
-        place = dataset.name
-        if dataset.dtype.kind != "f":
-            left_out[name] = f"{dataset.dtype}: no weights"
-            continue
-        check_elements(file.path, name, dataset.shape)
+class _Walk:
+    """A walk through the groups of one file, each of which has one name."""
+
+    def __init__(self, file: SafeFile, opening: Opening):
+        self.file, self.opening = file, opening
+        self.seen: set[int] = set()
+
+    def model(self, name: str, format_name: str, tensors: Iterator[tuple[str, h5py.Dataset]]) -> Checkpoint:
+        """The floats among datasets; what they say of their size is compared with what is stored."""
+        entries, left_out = {}, {}
+        for key, dataset in tensors:
+            if dataset.dtype.kind != "f":
+                left_out[key] = f"{dataset.dtype}: no weights"
+                continue
+            self._check(key, dataset)
+            place = dataset.name
+            entries[key] = Entry(dataset.shape, str(dataset.dtype), lambda place=place: self._values(place))
+        return Checkpoint(name, format_name, [self.file], entries, left_out)
+
+    def hard_links(self, group: h5py.Group) -> Iterator[str]:
+        """The names in a group, all of which have to be in the file itself."""
+        if len(group) > LIMITS.tensors:
+            raise UserError(
+                f"{self.file.path}: {group.name} holds {len(group):,} items; the limit is {LIMITS.tensors:,}"
+            )
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise UserError(
+                    f"{self.file.path}: {group.name}/{name} is a link; copy what it points to into the file"
+                )
+            yield name
+
+    def datasets(self, group: h5py.Group, prefix: str, depth: int = 0) -> Iterator[tuple[str, h5py.Dataset]]:
+        """The tensors of a group and of those in it, by their names with dots."""
+        if depth > LIMITS.nesting:
+            raise UserError(f"{self.file.path}: groups nest deeper than {LIMITS.nesting}")
+        place = h5py.h5o.get_info(group.id).addr
+        if place in self.seen:
+            raise UserError(f"{self.file.path}: {group.name} is a group that has two names")
+        self.seen.add(place)
+        for name in self.hard_links(group):
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                yield f"{prefix}{name}", item
+            elif isinstance(item, h5py.Group):
+                yield from self.datasets(item, f"{prefix}{name}.", depth + 1)
+
+    def _check(self, name: str, dataset: h5py.Dataset) -> None:
+        where = f"{self.file.path}: tensor {name!r}"
+        check_elements(self.file.path, name, dataset.shape)
         stored, said = dataset.id.get_storage_size(), dataset.size * dataset.dtype.itemsize
         if dataset.external or dataset.is_virtual:
-            raise UserError(f"{file.path}: tensor {name!r} lies in another file; copy it into this one")
+            raise UserError(f"{where} lies in another file; copy it into this one")
         if foreign := _filters(dataset) - KNOWN_FILTERS:
-            raise Unsupported(
-                f"{file.path}: tensor {name!r} is packed with HDF5 filter {min(foreign)}; use gzip"
-            )
+            raise Unsupported(f"{where} is packed with HDF5 filter {min(foreign)}; use gzip")
         if said > LIMITS.ratio * max(stored, 1):
             raise UserError(
-                f"{file.path}: tensor {name!r} of shape {dataset.shape} takes {said:,} bytes, "
-                f"but {stored:,} are stored"
+                f"{where} of shape {dataset.shape} takes {said:,} bytes, but {stored:,} are stored"
             )
-        entries[name] = Entry(dataset.shape, str(dataset.dtype), lambda place=place: _values(file, place))
-    return Checkpoint(f"{file.path.name}::{model}", "hdf5", [file], entries, left_out)
 
-
-def _hard_links(file: SafeFile, group: h5py.Group) -> Iterator[str]:
-    if len(group) > LIMITS.tensors:
-        raise UserError(
-            f"{file.path}: {group.name} holds {len(group):,} items; the limit is {LIMITS.tensors:,}"
-        )
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise UserError(
-                f"{file.path}: {group.name}/{name} is a link; copy what it points to into the file"
-            )
-        yield name
-
-
-def _datasets(
-    file: SafeFile, group: h5py.Group, prefix: str, depth: int = 0
-) -> Iterator[tuple[str, h5py.Dataset]]:
-    if depth > LIMITS.nesting:
-        raise UserError(f"{file.path}: groups nest deeper than {LIMITS.nesting}")
-    for name in _hard_links(file, group):
-        item = group[name]
-        if isinstance(item, h5py.Dataset):
-            yield f"{prefix}{name}", item
-        elif isinstance(item, h5py.Group):
-            yield from _datasets(file, item, f"{prefix}{name}.", depth + 1)
-
-
-def _values(file: SafeFile, place: str) -> np.ndarray:
-    with h5py.File(file.real, "r") as opened:
-        return opened[place][()]
+    def _values(self, place: str) -> np.ndarray:
+        with self.opening() as opened:
+            return opened[place][()]
 
 
 def _filters(dataset: h5py.Dataset) -> set[int]:

@@ -23,6 +23,7 @@ from lineage.families.cases.changes import State, changed, matrices
 from lineage.families.cases.lines import Case, Member
 from lineage.families.plan import Family
 from lineage.index.digest import DigestCache
+from lineage.relation.direction.estimate import unmodelled
 from lineage.seeds import seed_of
 
 
@@ -79,6 +80,27 @@ class Bench:
             "seconds": seconds,
         }
 
+    def described(self, case: Case, family: Family) -> Iterator[dict]:
+        """A row of the table of features for each relative whose common ancestor with the child is on disk."""
+        child = self._file(case.child)
+        members = {member.id: member for member in case.candidates}
+        sources = [Source(id=id, path=str(self._file(member))) for id, member in members.items()]
+        audit = audit_sources(str(child), sources, settings=self._settings, cache=self._cache)
+        for place in audit.places:
+            real = self._within(members[place.id], case.child, child)
+            if real is not None and not place.is_same and place.features:
+                yield {
+                    "family": family.id,
+                    "line": case.line,
+                    "architecture": family.architecture,
+                    "optimiser": family.optimiser,
+                    "width": family.width,
+                    "child": case.child.id,
+                    "candidate": place.id,
+                    "within": real,
+                    "features": place.features,
+                }
+
     def _file(self, member: Member) -> Path:
         """The file of a network, written if it is a changed one."""
         own = self._folders[member.family] / f"{member.model}.safetensors"
@@ -114,6 +136,15 @@ def within(candidate: State, start: State, child: State) -> float:
     if of_candidate == 0:
         return 0.0
     return float(np.sqrt(of_candidate / of_child)) if of_child else float("inf")
+
+
+def described_family(family: Family, cases: Sequence[Case], folders: dict[str, Path]) -> Iterator[list[dict]]:
+    """The rows of the table of features, case by case; changed networks are left out."""
+    with TemporaryDirectory() as scratch:
+        bench = Bench(folders, Path(scratch), Settings(direction=unmodelled))
+        for case in cases:
+            whole = not case.child.change and not any(member.change for member in case.candidates)
+            yield list(bench.described(case, family)) if whole else []
 
 
 def audited_family(

@@ -8,8 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.relation.comparison import EXACT
-from lineage.relation.spectrum import Spectrum, bulk
+from lineage.relation.spectrum import EXACT, Spectrum, bulk
 
 LEAST_ENERGY = 1e-3
 """Singular directions with less than this share of the strongest one's energy carry no information."""

@@ -23,12 +23,11 @@ MOST_DIRECTIONS = 32
 """Singular directions of a change that are looked at."""
 ENERGY = 0.9
 """Share of a change's energy that its directions hold, where fewer do."""
-NORMAL = 0.6745
-"""The median of |x| of a standard normal x."""
 COMPLETE, NOISE = 0.35, 3.0
 """A direction is lost completely if at most this share of it is left, and it was this many noise levels strong."""
 STRONGEST = 8
 """Directions of a matrix whose retention is averaged."""
+OPPOSITE = {"candidate": "child", "child": "candidate"}
 PRUNED = 0.05
 """A share of exact zeros from which on a matrix counts as pruned."""
 BEYOND_BULK = 1.05
@@ -82,13 +81,14 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
     before, after = _filled(corner(candidate), corner(child))
     if np.array_equal(before, after) or not before.any() or not after.any():
         return None
-    energies = np.linalg.eigvalsh((after - before) @ (after - before).T)
+    gram = (after - before) @ (after - before).T
+    energy = float(np.trace(gram))
     return MatrixChange(
         _side(before, after),
         _side(after, before),
         int(candidate.size),
-        float(energies.sum() / (np.linalg.norm(before) * np.linalg.norm(after))),
-        float(energies.sum() ** 2 / np.square(energies).sum() / len(energies)),
+        energy / float(np.linalg.norm(before) * np.linalg.norm(after)),
+        energy**2 / float(np.vdot(gram, gram)) / len(gram),
     )
 
 
@@ -122,7 +122,7 @@ def _side(before: np.ndarray, after: np.ndarray) -> Side:
     count = int(np.searchsorted(np.cumsum(energies), ENERGY * energies.sum())) + 1
     left, energies = left[:, : min(count, MOST_DIRECTIONS)], energies[: min(count, MOST_DIRECTIONS)]
     energies = np.maximum(energies, 1e-30)
-    noise = max(float(np.median(np.abs(before))) / NORMAL, 1e-30)
+    noise = max(spectrum.typical, 1e-30)
     shares = -np.einsum("ik,ik->k", left, (before @ change.T) @ left) / energies
     strengths = np.sqrt(energies) / noise
     remaining = np.abs(of_bulk - 1 / np.where(np.abs(shares) > 1e-12, shares, 1e-12))
@@ -133,8 +133,13 @@ def _side(before: np.ndarray, after: np.ndarray) -> Side:
         float(retained[:STRONGEST].mean() / of_bulk) if abs(of_bulk) > 0.02 else float("nan"),
         of_bulk,
         spectrum.learnt(BEYOND_BULK),
-        float(np.mean(before**4) / max(np.mean(before**2) ** 2, 1e-30) - 3),
+        _excess_kurtosis(before),
     )
+
+
+def _excess_kurtosis(values: np.ndarray) -> float:
+    squares = np.square(values)
+    return float(np.vdot(squares, squares) * squares.size / max(float(squares.sum()) ** 2, 1e-30) - 3)
 
 
 def pooled(changes: Sequence[MatrixChange]) -> dict[str, float]:
@@ -194,11 +199,12 @@ def _quantiles(values: np.ndarray, weights: np.ndarray, shares: Sequence[float])
     return [float(values[order][np.searchsorted(reached, share)]) for share in shares]
 
 
+def opposite(name: str) -> str:
+    """The name of the same feature with candidate and child exchanged."""
+    stem, _, end = name.rpartition(".")
+    return f"{stem}.{OPPOSITE[end]}" if stem else name
+
+
 def swapped(features: dict[str, float]) -> dict[str, float]:
     """The features of the same pair with candidate and child exchanged."""
-    opposite = {"candidate": "child", "child": "candidate"}
-    exchanged = {}
-    for name in features:
-        stem, _, end = name.rpartition(".")
-        exchanged[name] = features[f"{stem}.{opposite[end]}"] if end in opposite else features[name]
-    return exchanged
+    return {name: features[opposite(name)] for name in features}

@@ -12,6 +12,7 @@ doi:10.1093/oxfordjournals.molbev.a040454).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,9 +21,28 @@ QUANTILES = {"least": 0.0, "low": 0.25, "middle": 0.5, "high": 0.75, "most": 1.0
 
 @dataclass(frozen=True)
 class Family:
-    """A child and its relatives as points: products[i, j] = ⟨X_i − C, X_j − C⟩ of relatives i and j."""
+    """A child and its relatives as points: by_matrix[m, i, j] = ⟨X_i − C, X_j − C⟩ of relatives i and j."""
 
-    products: np.ndarray
+    by_matrix: np.ndarray
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """The products over all matrices."""
+        return self.by_matrix.sum(0)
+
+    def contained(self, ancestor: int) -> np.ndarray:
+        """Of every relative's weight update over an ancestor the share in the child's, and the reverse: [k, 2].
+
+        Medians over matrices; a relative lies between the two if the first is about 1. NaN for the ancestor itself.
+        """
+        own = self.by_matrix[:, ancestor, ancestor][:, None]
+        across = self.by_matrix[:, ancestor]
+        squares = np.diagonal(self.by_matrix, axis1=1, axis2=2) + own - 2 * across
+        common = own - across
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.stack([common / squares, common / own], axis=-1)
+        shares[:, ancestor] = np.nan
+        return np.median(shares, axis=0)
 
     def shares(self, candidate: int) -> np.ndarray:
         """Where every other relative leaves the path from a candidate to the child, in their order: [k − 1]."""
@@ -40,7 +60,7 @@ class Family:
         return int(others[np.argmax(np.minimum(squares, to_candidate)[others])])
 
     def features(self, candidate: int) -> dict[str, float]:
-        """What the shares say, in the form of `lineage.relation.lost.pooled`; NaN without a third relative."""
+        """What the shares say, named as in `lineage.relation.direction.lost`; NaN without a third relative."""
         shares = self.shares(candidate)
         found = {"thirds": float(np.log1p(len(shares)))}
         for end, values in (("candidate", shares), ("child", 1 - shares)):
@@ -60,8 +80,8 @@ def family(matrices: Iterable[tuple[np.ndarray, np.ndarray]]) -> Family:
     Args:
         matrices: of each matrix the child's values [m], and all its relatives' [k, m]; at least one.
     """
-    products = 0.0
+    products = []
     for ours, theirs in matrices:
         differences = theirs.astype(np.float64) - ours
-        products = products + differences @ differences.T / max(float(ours @ ours), 1e-30)
-    return Family(np.asarray(products))
+        products.append(differences @ differences.T / max(float(ours @ ours), 1e-30))
+    return Family(np.stack(products))

@@ -1,0 +1,112 @@
+"""Fits the model of direction on pairs of families whose common ancestors are known.
+
+Every pair is seen both ways round. What a score must reach to be believed is set on architectures that the scores'
+trees were not fitted on: of the pairs for which a level does not hold, at most a share `error` reaches it (a split
+conformal p-value; Vovk, Gammerman & Shafer 2005, doi:10.1007/b106715).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+
+from lineage.relation.direction.estimate import LEVELS, Level, Model, share_of
+from lineage.relation.direction.trees import Trees
+
+TREES = {
+    "max_iter": 120,
+    "learning_rate": 0.08,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 40,
+    "l2_regularization": 1.0,
+    "early_stopping": False,
+    "random_state": 0,
+}
+FOLDS = 4
+"""Of architectures, for scores that the trees were not fitted on."""
+
+
+def pairs_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Pairs as `fitted` takes them, and the names of their features, from the table of features.
+
+    A line of cases that a family has many pairs of weighs as the root of their number.
+    """
+    found = pd.DataFrame([dict(features) for features in table["features"]], index=table.index)
+    names = sorted(found)
+    pairs = table[["family", "line", "architecture", "within"]].join(found, rsuffix=" of the pair")
+    pairs["weight"] = 1 / np.sqrt(pairs.groupby(["family", "line"])["within"].transform("size"))
+    return pairs, names
+
+
+def fitted(pairs: pd.DataFrame, features: Sequence[str], *, error: float, fitted_on: str) -> Model:
+    """The model.
+
+    Args:
+        pairs: a row for each pair: its features, `within` (‖a‖ / ‖c‖), `architecture`, and `weight`.
+        features: names of the columns that it may look at.
+        error: how often a level may be believed wrongly.
+        fitted_on: what the pairs are, in words.
+    """
+    model = Model(features, share=None, levels=(), error=error, fitted_on=fitted_on)
+    rows = model.rows(pairs[list(features)].to_dict("records"))
+    shares = np.where(np.isinf(pairs["within"]), 1.0, pairs["within"] ** 2 / (1 + pairs["within"] ** 2))
+    shares = np.concatenate([shares, 1 - shares])
+    weights = np.tile(pairs["weight"].to_numpy(float), 2)
+    groups = np.tile(pairs["architecture"].to_numpy(), 2)
+    share = HistGradientBoostingRegressor(**TREES).fit(rows, shares - 0.5, weights)
+    levels = [_level(bound, rows, shares, weights, groups, error) for bound in LEVELS]
+    return Model(features, share=exported(share), levels=levels, error=error, fitted_on=fitted_on)
+
+
+def _level(
+    bound: float, rows: np.ndarray, shares: np.ndarray, weights: np.ndarray, groups: np.ndarray, error: float
+) -> Level:
+    holds = shares <= share_of(bound)
+    scores = np.empty(len(rows))
+    for fit, rest in GroupKFold(FOLDS).split(rows, groups=groups):
+        trees = HistGradientBoostingClassifier(**TREES).fit(rows[fit], holds[fit], weights[fit])
+        scores[rest] = trees.decision_function(rows[rest])
+    curve = LogisticRegression(C=1e6).fit(scores[:, None], holds, weights)
+    return Level(
+        bound=bound,
+        trees=exported(HistGradientBoostingClassifier(**TREES).fit(rows, holds, weights)),
+        accepted_from=_quantile(scores[~holds], weights[~holds], 1 - error),
+        rejected_to=_quantile(scores[holds], weights[holds], error),
+        slope=float(curve.coef_[0, 0]),
+        intercept=float(curve.intercept_[0]),
+    )
+
+
+def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The value up to which this share of the weight lies."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(np.searchsorted(reached, share), len(values) - 1)])
+
+
+def exported(fit: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Trees:
+    """The trees of scikit-learn's gradient boosting as plain arrays."""
+    parts, start = [], 0
+    roots = []
+    for (predictor,) in fit._predictors:
+        nodes = predictor.nodes
+        leaf = nodes["is_leaf"].astype(bool)
+        parts.append(
+            {
+                "feature": np.where(leaf, -1, nodes["feature_idx"]).astype(np.int16),
+                "threshold": nodes["num_threshold"],
+                "missing_left": nodes["missing_go_to_left"].astype(bool),
+                "left": (start + nodes["left"]).astype(np.int32),
+                "right": (start + nodes["right"]).astype(np.int32),
+                "value": nodes["value"].astype(np.float64),
+            }
+        )
+        roots.append(start)
+        start += len(nodes)
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Trees(
+        **arrays, roots=np.array(roots, np.int32), baseline=np.asarray(float(fit._baseline_prediction.item()))
+    )

@@ -1,0 +1,1 @@
+"""Which of two relatives is the ancestor of the other."""

@@ -1,0 +1,215 @@
+"""Which of two relatives is the ancestor of the other: how far along their change they parted.
+
+The answer is a share with an interval, not a name: ‖a‖² / (‖a‖² + ‖c‖²), a and c being what candidate and child
+changed since their last common ancestor. 0: the candidate is an ancestor; 1: a descendant; ½: both moved equally.
+Exchanging candidate and child turns each share into 1 − share, and so both ends of the interval.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineage.relation.direction.lost import opposite
+from lineage.relation.direction.trees import Trees
+from lineage.relation.relations import Relation
+
+RESOLUTION = 0.35
+"""A candidate that moved less than this share of the child's own change is not told apart from their common ancestor:
+the largest bound with which a parent is named."""
+LEVELS = (0.15, RESOLUTION)
+"""Bounds that are tried, the narrowest first."""
+
+
+def share_of(bound: float) -> float:
+    """‖a‖² / (‖a‖² + ‖c‖²) where ‖a‖ / ‖c‖ is the bound."""
+    return 1.0 if math.isinf(bound) else bound**2 / (1 + bound**2)
+
+
+NEAR = share_of(RESOLUTION)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The share, an interval that holds it at the stated error, and how probable either end is.
+
+    as_ancestor, as_descendant: probability that the share is within the resolution of 0, and of 1; None if unknown.
+    """
+
+    share: float
+    least: float
+    most: float
+    as_ancestor: float | None = None
+    as_descendant: float | None = None
+
+    @property
+    def bound(self) -> float:
+        """The child branched off within this share of its own change from the candidate: ‖a‖ / ‖c‖, at most."""
+        return math.sqrt(self.most / (1 - self.most)) if self.most < 1 else math.inf
+
+    @property
+    def relation(self) -> Relation:
+        """What the interval allows; an ancestor may be the parent."""
+        if self.most <= NEAR:
+            return Relation.ANCESTOR
+        if self.least >= 1 - NEAR:
+            return Relation.DESCENDANT
+        if self.least >= NEAR and self.most <= 1 - NEAR:
+            return Relation.SIBLING
+        return Relation.UNDETERMINED
+
+    @property
+    def probability(self) -> float | None:
+        """Of the relation; None where it is undetermined or no model gave one."""
+        if self.as_ancestor is None or self.as_descendant is None:
+            return None
+        of_others = max(0.0, 1 - self.as_ancestor - self.as_descendant)
+        probabilities = {
+            Relation.ANCESTOR: self.as_ancestor,
+            Relation.DESCENDANT: self.as_descendant,
+            Relation.SIBLING: of_others,
+        }
+        return probabilities.get(self.relation)
+
+    def swapped(self) -> "Estimate":
+        """Of the same pair with candidate and child exchanged."""
+        return Estimate(1 - self.share, 1 - self.most, 1 - self.least, self.as_descendant, self.as_ancestor)
+
+
+UNKNOWN = Estimate(0.5, 0.0, 1.0)
+"""Where nothing shows a direction."""
+
+
+FLOOR = 0.05
+"""Half the interval of a share without a model."""
+
+
+def unmodelled(features: Mapping[str, float]) -> Estimate:
+    """The share without a model: what the child lost of the candidate, of all that either lost of the other.
+
+    Args:
+        features: of a pair, see `lineage.relation.direction.lost.pooled`.
+
+    Returns:
+        UNKNOWN without a matrix, or where neither lost anything.
+    """
+    of_candidate, of_child = (max(features.get(f"lost.{end}", 0.0), 0.0) for end in ("candidate", "child"))
+    if of_candidate + of_child <= 0:
+        return UNKNOWN
+    share = of_candidate / (of_candidate + of_child)
+    return Estimate(share, max(0.0, share - FLOOR), min(1.0, share + FLOOR))
+
+
+LEAST_BULK = 0.35
+"""Share of the bulk that relatives retain of each other, at least; less is left of a small part of a merge."""
+
+
+def is_whole(features: Mapping[str, float]) -> bool:
+    """Whether two relatives share enough for a direction: most of either's random part, which training leaves."""
+    return all(features.get(f"bulk.{end}", 0.0) >= LEAST_BULK for end in ("candidate", "child"))
+
+
+@dataclass(frozen=True)
+class Level:
+    """Whether a candidate moved less than `bound` of the child's change.
+
+    trees: a score; accepted_from: scores at least this are taken for yes, rejected_to: at most this for no, each at
+    the model's error; slope, intercept: of the probability's logit in the score.
+    """
+
+    bound: float
+    trees: Trees
+    accepted_from: float
+    rejected_to: float
+    slope: float
+    intercept: float
+
+    def probability(self, score: float) -> float:
+        """Of yes, calibrated (Platt 1999)."""
+        return float(1 / (1 + np.exp(-(self.slope * score + self.intercept))))
+
+
+@dataclass(frozen=True)
+class Model:
+    """Estimates shares from features, see `lineage.auditing.stages.describing`.
+
+    features: names of the columns; share: trees for the share; levels: narrowest first, the last at RESOLUTION;
+    error: how often a level is accepted or rejected wrongly; fitted_on: what.
+    """
+
+    features: Sequence[str]
+    share: Trees
+    levels: Sequence[Level]
+    error: float
+    fitted_on: str
+
+    def __call__(self, features: Mapping[str, float]) -> Estimate:
+        """The estimate; UNKNOWN for a pair that is not whole."""
+        if not is_whole(features):
+            return UNKNOWN
+        rows = self.rows([features])
+        forth, back = self.share(rows)
+        least, most = 0.0, 1.0
+        for level in self.levels:
+            within = share_of(level.bound)
+            of_candidate, of_child = level.trees(rows)
+            if of_candidate >= level.accepted_from:
+                most = min(most, within)
+            if of_child >= level.accepted_from:
+                least = max(least, 1 - within)
+            if of_candidate <= level.rejected_to:
+                least = max(least, within)
+            if of_child <= level.rejected_to:
+                most = min(most, 1 - within)
+        if least > most:
+            least, most = 0.0, 1.0
+        as_ancestor, as_descendant = map(level.probability, (of_candidate, of_child))
+        share = float(np.clip(0.5 + (forth - back) / 2, least, most))
+        return Estimate(share, least, most, as_ancestor, as_descendant)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As named arrays, for a file."""
+        found = {
+            "features": np.array(self.features),
+            "error": np.array(self.error),
+            "fitted_on": np.array(self.fitted_on),
+            "levels": np.array(
+                [
+                    (level.bound, level.accepted_from, level.rejected_to, level.slope, level.intercept)
+                    for level in self.levels
+                ]
+            ),
+        } | self.share.arrays("share.")
+        for number, level in enumerate(self.levels):
+            found |= level.trees.arrays(f"level{number}.")
+        return found
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Model":
+        """From named arrays."""
+        levels = [
+            Level(
+                bound=float(bound),
+                trees=Trees.of_arrays(arrays, f"level{number}."),
+                accepted_from=float(accepted_from),
+                rejected_to=float(rejected_to),
+                slope=float(slope),
+                intercept=float(intercept),
+            )
+            for number, (bound, accepted_from, rejected_to, slope, intercept) in enumerate(arrays["levels"])
+        ]
+        return cls(
+            features=[str(name) for name in arrays["features"]],
+            share=Trees.of_arrays(arrays, "share."),
+            levels=levels,
+            error=float(arrays["error"]),
+            fitted_on=str(arrays["fitted_on"]),
+        )
+
+    def rows(self, found: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """Each pair's features, and after them those of all pairs with candidate and child exchanged: [2 n, k]."""
+        names = self.features
+        straight = [[pair.get(name, math.nan) for name in names] for pair in found]
+        exchanged = [[pair.get(opposite(name), math.nan) for name in names] for pair in found]
+        return np.array(straight + exchanged, float)

@@ -1,0 +1,21 @@
+"""Fits the model of direction, for a held-out architecture on all others."""
+
+import numpy as np
+
+from lineage.families.direction import fitted, pairs_of
+from lineage.jobs.stage import stage
+from lineage.storage.atomic import written_whole
+from lineage.storage.family_schemas import FEATURES
+from lineage.storage.parquet import read_tables
+
+with stage(snakemake) as this:
+    table = read_tables(snakemake.input.features, FEATURES)
+    pairs, features = pairs_of(table[table["architecture"] != snakemake.wildcards.without])
+    architectures = ", ".join(sorted(pairs["architecture"].unique()))
+    count = pairs["family"].nunique()
+    this.say(f"{len(pairs)} pairs of {count} families: {architectures}")
+    model = fitted(
+        pairs, features, error=snakemake.params.error, fitted_on=f"{count} families of {architectures}"
+    )
+    with written_whole(snakemake.output.model) as part, part.open("wb") as file:
+        np.savez_compressed(file, **model.arrays())

@@ -1,0 +1,27 @@
+"""Describes relatives whose common ancestors are known, of all families of one architecture and width."""
+
+from itertools import chain
+from pathlib import Path
+
+from lineage.families.cases.audited import described_family
+from lineage.families.cases.lines import cases_of
+from lineage.families.plan import Family
+from lineage.jobs.stage import stage
+from lineage.storage.family_schemas import FEATURES
+from lineage.storage.parquet import write_table
+
+with stage(snakemake) as this:
+    families = [Family(**values) for values in snakemake.params.families]
+    folders = {
+        family.id: Path(grown, family.id)
+        for family, grown in zip(families, snakemake.input.weights, strict=True)
+    }
+    rows = []
+    for family in families:
+        alike = [stranger for stranger in families if stranger.id != family.id]
+        cases = cases_of(family, alike, snakemake.params.each)
+        found = this.tracked(
+            described_family(family, cases, folders), f"cases of {family.id}", total=len(cases)
+        )
+        rows += chain.from_iterable(found)
+    write_table(snakemake.output.features, rows, FEATURES, ["line", "family"])
