@@ -95,8 +95,8 @@ def nearest_ancestor(ancestors: Sequence[Place], possible: Sequence[Place] = ())
 
     From the earliest ancestor, the search moves to the next relative that lies between it and the child: the child
     contains its weight update, and more of it than it contains of the child's. Where the two were not compared, it
-    may lie there if it is nearer to the child. If the search ends at a relative whose relation is open, no ancestor is
-    known to be the parent.
+    may lie there if it is nearer to the child. If it ends at a relative whose relation is open, no ancestor is known
+    to be the parent.
 
     Args:
         ancestors: of the child; possible: relatives that may be ancestors.
