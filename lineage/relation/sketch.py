@@ -58,7 +58,7 @@ ROWS, COLUMNS = 256, 128
 CHUNK = 8
 """Rows are taken in runs of so many neighbours, so that an order among neighbours is still seen."""
 FEWEST_ROWS, FEWEST_COLUMNS = 16, 4
-STRUCTURED = 5.0
+STRUCTURED = 6.0
 """Rows alike, or a diagonal apart, by so many standard deviations: the rows' order is not free."""
 FARTHEST = 64
 """Rows are compared with those up to so many places on."""

@@ -19,12 +19,13 @@ from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.hints import hints_of
-from lineage.auditing.stages.relating import Place
+from lineage.auditing.stages.relating import Place, relate
 from lineage.auditing.stages.verdict import EXIT_CODES, Verdict, Word
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
+from lineage.relation.direction.estimate import Estimate
 from lineage.relation.matching import match
 from lineage.relation.permutation_test import RowTest
 from lineage.relation.relations import Related, Relation
@@ -315,3 +316,28 @@ def test_the_terminal_gives_the_sentence_and_the_three_answers(models, capsys):
     assert first == report.headline
     said = {line.split(":")[0].strip() for line in others}
     assert {"verdict", "family", "closest", "relation", "because", "layers"} <= said
+
+
+def share_of_place(shares: dict[str, float]):
+    return lambda features: Estimate(shares[features["of"]], *INTERVALS[shares[features["of"]]])
+
+
+INTERVALS = {0.0: (0.0, 0.1), 0.5: (0.0, 1.0)}
+"""Of a share: an ancestor's, and one that leaves the relation open."""
+
+
+@pytest.mark.parametrize(
+    ("contained", "relation", "first"),
+    [
+        ({}, "undetermined", "near"),
+        ({"near": (0.95, 0.4)}, "undetermined", "near"),
+        ({"near": (0.2, 0.2)}, "parent", "early"),
+    ],
+    ids=["not compared", "lies between", "lies elsewhere"],
+)
+def test_no_ancestor_is_named_where_a_nearer_relative_may_lie_between(contained, relation, first):
+    early, near = place("early", 1.0), place("near", 0.2)
+    early = dataclasses.replace(early, features={"of": "early"}, contained=contained)
+    near = dataclasses.replace(near, features={"of": "near"})
+    found = relate([early, near], share_of_place({"early": 0.0, "near": 0.5}))
+    assert (found[0].id, found[0].relation) == (first, relation)

@@ -71,7 +71,12 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
         place for place in places if estimates[place.id].relation is Relation.ANCESTOR and not is_part(place)
     ]
     sources = [place for place in ancestors if source_of(place.scars) is Later.CANDIDATE]
-    nearest = nearest_ancestor(sources or ancestors)
+    possible = [
+        place
+        for place in places
+        if estimates[place.id].relation is Relation.UNDETERMINED and not is_part(place)
+    ]
+    nearest = nearest_ancestor(sources or ancestors, () if sources else possible)
 
     def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
@@ -85,25 +90,34 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     ]
 
 
-def nearest_ancestor(ancestors: Sequence[Place]) -> Place | None:
-    """The ancestor that the child descends from most directly; None without any.
+def nearest_ancestor(ancestors: Sequence[Place], possible: Sequence[Place] = ()) -> Place | None:
+    """The relative that the child descends from most directly; None without an ancestor.
 
-    From the earliest, the search moves to the next ancestor that lies between it and the child: the child contains
-    its weight update, and more of it than it contains of the child's.
+    From the earliest ancestor, the search moves to the next relative that lies between it and the child: the child
+    contains its weight update, and more of it than it contains of the child's. Where the two were not compared, it
+    may lie there if it is nearer to the child. If it ends at a relative whose relation is open, no ancestor is known
+    to be the parent.
+
+    Args:
+        ancestors: of the child; possible: relatives that may be ancestors.
     """
     if not ancestors:
         return None
     nearest = max(ancestors, key=lambda place: place.distance)
-    left = list(ancestors)
+    left = [*ancestors, *possible]
     while True:
         left.remove(nearest)
-        between = [place for place in left if _is_between(*nearest.contained.get(place.id, (0.0, 0.0)))]
+        between = [place for place in left if _is_between(nearest, place)]
         if not between:
             return nearest
         nearest = max(between, key=lambda place: place.distance)
 
 
-def _is_between(in_child: float, in_relative: float) -> bool:
+def _is_between(ancestor: Place, place: Place) -> bool:
+    """Whether a relative may lie between an ancestor and the child."""
+    if place.id not in ancestor.contained:
+        return place.distance < ancestor.distance
+    in_child, in_relative = ancestor.contained[place.id]
     return in_child >= CONTAINED and in_child > in_relative
 
 
