@@ -65,7 +65,7 @@ def _(path):
     onnx_of(path, TensorProto(name="w" * 2**20, data_type=TensorProto.FLOAT, dims=[2, 2]))
 
 
-@hostile("no-values.onnx", BAD, "larger than what")
+@hostile("no-values.onnx", BAD, "more than its bytes can hold")
 def _(path):
     onnx_of(path, TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[30_000, 30_000]))
 

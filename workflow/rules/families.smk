@@ -142,7 +142,11 @@ rule family_verdicts:
 
 rule bench_verdicts:
     input:
-        verdicts=[f"results/families/verdicts/{size}.parquet" for size in PLAN.sizes],
+        verdicts=[
+            f"results/families/verdicts/{size}.parquet"
+            for size, families in PLAN.sizes.items()
+            if families[0].width <= config["cases"]["widest"]
+        ],
     output:
         table="results/families/verdicts.parquet",
     log:
