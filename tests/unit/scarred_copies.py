@@ -56,7 +56,10 @@ def whole(change: Change) -> Change:
 
 
 def groups(change: Change, size: int = 32) -> Change:
-    return lambda values: change(values.reshape(-1, size)).reshape(values.shape)
+    """By groups of values that go on from row to row; by row where that does not come out even."""
+    return lambda values: change(values if values.size % size else values.reshape(-1, size)).reshape(
+        values.shape
+    )
 
 
 def through(dtype: torch.dtype) -> Change:
