@@ -11,8 +11,6 @@ class ScarKind(StrEnum):
     ZEROS = "pruned zeros"
     GRID = "values on a quantisation grid"
     HALF = "values in half precision"
-    VOCABULARY = "resized vocabulary"
-    INPUTS = "widened inputs"
 
 
 class Later(StrEnum):
@@ -59,7 +57,7 @@ def no_ancestors(scars: Iterable[Scar]) -> frozenset[Later]:
 
 
 def source_of(scars: Iterable[Scar]) -> Later | None:
-    """The relative of which the other is a pruned, rounded or widened copy; None if it is no copy."""
+    """The relative of which the other is a pruned or rounded copy; None if it is no copy."""
     scars = list(scars)
     copies = {scar.later for scar in scars if scar.is_copy}
     return copies.pop().earlier if len(copies) == 1 and len(no_ancestors(scars)) == 1 else None
