@@ -12,7 +12,13 @@ from lineage.storage import schemas
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
 COMMITTED = sorted(REFERENCE.rglob("*.parquet"))
-TYPES = {"text": pa.string(), "int": pa.int32(), "long": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+TYPES = {
+    "text": pa.string(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+}
 WRITTEN_BY_JOBS = {
     "models.parquet": schemas.MODELS,
     "scores.parquet": schemas.SCORES,
