@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from lineage.relation.direction.estimate import LEVELS, Level, Model, share_of
+from lineage.relation.direction.estimate import LEVELS, Level, Model, rows_of, share_of
 from lineage.relation.direction.trees import Trees
 
 TREES = {
@@ -36,7 +36,7 @@ def pairs_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """
     found = pd.DataFrame([dict(features) for features in table["features"]], index=table.index)
     names = sorted(found)
-    pairs = table[["family", "line", "architecture", "within"]].join(found, rsuffix=" of the pair")
+    pairs = table[["family", "line", "architecture", "within"]].join(found)
     pairs["weight"] = 1 / np.sqrt(pairs.groupby(["family", "line"])["within"].transform("size"))
     return pairs, names
 
@@ -50,9 +50,8 @@ def fitted(pairs: pd.DataFrame, features: Sequence[str], *, error: float, fitted
         error: how often a level may be believed wrongly.
         fitted_on: what the pairs are, in words.
     """
-    model = Model(features, share=None, levels=(), error=error, fitted_on=fitted_on)
-    rows = model.rows(pairs[list(features)].to_dict("records"))
-    shares = np.where(np.isinf(pairs["within"]), 1.0, pairs["within"] ** 2 / (1 + pairs["within"] ** 2))
+    rows = rows_of(pairs[list(features)].to_dict("records"), features)
+    shares = pairs["within"].map(share_of).to_numpy()
     shares = np.concatenate([shares, 1 - shares])
     weights = np.tile(pairs["weight"].to_numpy(float), 2)
     groups = np.tile(pairs["architecture"].to_numpy(), 2)
@@ -89,8 +88,7 @@ def _quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
 
 def exported(fit: HistGradientBoostingClassifier | HistGradientBoostingRegressor) -> Trees:
     """The trees of scikit-learn's gradient boosting as plain arrays."""
-    parts, start = [], 0
-    roots = []
+    parts, roots, start = [], [], 0
     for (predictor,) in fit._predictors:
         nodes = predictor.nodes
         leaf = nodes["is_leaf"].astype(bool)

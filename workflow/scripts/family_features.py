@@ -4,7 +4,7 @@ from itertools import chain
 from pathlib import Path
 
 from lineage.families.cases.audited import described_family
-from lineage.families.cases.lines import cases_of
+from lineage.families.cases.lines import cases_by_family
 from lineage.families.plan import Family
 from lineage.jobs.stage import stage
 from lineage.storage.family_schemas import FEATURES
@@ -17,9 +17,7 @@ with stage(snakemake) as this:
         for family, grown in zip(families, snakemake.input.weights, strict=True)
     }
     rows = []
-    for family in families:
-        alike = [stranger for stranger in families if stranger.id != family.id]
-        cases = cases_of(family, alike, snakemake.params.each)
+    for family, cases in cases_by_family(families, snakemake.params.each):
         found = this.tracked(
             described_family(family, cases, folders), f"cases of {family.id}", total=len(cases)
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from lineage.auditing.audit import Settings
 from lineage.auditing.direction import read_model
 from lineage.families.cases.audited import audited_family
-from lineage.families.cases.lines import cases_of
+from lineage.families.cases.lines import cases_by_family
 from lineage.families.plan import Family
 from lineage.jobs.stage import stage
 from lineage.storage.family_schemas import VERDICTS
@@ -19,9 +19,7 @@ with stage(snakemake) as this:
     }
     model = read_model(Path(snakemake.input.direction))
     rows = []
-    for family in families:
-        alike = [stranger for stranger in families if stranger.id != family.id]
-        cases = cases_of(family, alike, snakemake.params.each)
+    for family, cases in cases_by_family(families, snakemake.params.each):
         audits = audited_family(family, cases, folders, Settings(direction=model))
         rows += this.tracked(audits, f"cases of {family.id}", total=len(cases))
     for row in rows:

@@ -62,7 +62,8 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     """
     best = max((place.similarity for place in places), default=0.0)
     most = max((place.tests for place in places), default=0)
-    estimates = {place.id: limited(direction(place.features), place.scars) for place in places}
+    unlimited = {place.id: direction(place.features) for place in places}
+    estimates = {place.id: limited(unlimited[place.id], place.scars) for place in places}
 
     def is_part(place: Place) -> bool:
         return place.similarity < PART_OF_BEST * best or place.tests < most / 2
@@ -85,7 +86,12 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
         return not place.is_same, place is not nearest, is_part(place), is_descendant, remoteness
 
     return [
-        _related(place, estimates[place.id], direction, is_closest=number == 0)
+        _related(
+            place,
+            estimates[place.id],
+            is_by_scars=estimates[place.id] != unlimited[place.id],
+            is_closest=number == 0,
+        )
         for number, place in enumerate(sorted(places, key=rank))
     ]
 
@@ -121,7 +127,7 @@ def _is_between(ancestor: Place, place: Place) -> bool:
     return in_child >= CONTAINED and in_child > in_relative
 
 
-def _related(place: Place, estimate: Estimate, direction: Direction, *, is_closest: bool) -> Related:
+def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest: bool) -> Related:
     scars = "; ".join(scar.evidence for scar in place.scars)
     if place.is_same:
         return Related(
@@ -135,7 +141,6 @@ def _related(place: Place, estimate: Estimate, direction: Direction, *, is_close
     relation = estimate.relation
     if relation is Relation.ANCESTOR and is_closest:
         relation = Relation.PARENT
-    is_by_scars = estimate != direction(place.features)
     return Related(
         id=place.id,
         relation=relation,

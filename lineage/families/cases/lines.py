@@ -76,6 +76,12 @@ def cases_of(family: Family, alike: Sequence[Family], each: int) -> list[Case]:
     return found
 
 
+def cases_by_family(families: Sequence[Family], each: int) -> Iterator[tuple[Family, list[Case]]]:
+    """Each of some families that are alike, and its cases beside the others; see `cases_of`."""
+    for family in families:
+        yield family, cases_of(family, [stranger for stranger in families if stranger.id != family.id], each)
+
+
 def _members(family: Family, models: Sequence[str]) -> list[Member]:
     return [Member(family=family.id, model=model) for model in models]
 

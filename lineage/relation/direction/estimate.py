@@ -148,7 +148,7 @@ class Model:
         """The estimate; UNKNOWN for a pair that is not whole."""
         if not is_whole(features):
             return UNKNOWN
-        rows = self.rows([features])
+        rows = rows_of([features], self.features)
         forth, back = self.share(rows)
         least, most = 0.0, 1.0
         for level in self.levels:
@@ -207,9 +207,14 @@ class Model:
             fitted_on=str(arrays["fitted_on"]),
         )
 
-    def rows(self, found: Sequence[Mapping[str, float]]) -> np.ndarray:
-        """Each pair's features, and after them those of all pairs with candidate and child exchanged: [2 n, k]."""
-        names = self.features
-        straight = [[pair.get(name, math.nan) for name in names] for pair in found]
-        exchanged = [[pair.get(opposite(name), math.nan) for name in names] for pair in found]
-        return np.array(straight + exchanged, float)
+
+def rows_of(pairs: Sequence[Mapping[str, float]], features: Sequence[str]) -> np.ndarray:
+    """Each pair's features, and after them those of all pairs with candidate and child exchanged: [2 n, k].
+
+    Args:
+        pairs: features by name, NaN where one is missing.
+        features: names of the columns.
+    """
+    straight = [[pair.get(name, math.nan) for name in features] for pair in pairs]
+    exchanged = [[pair.get(opposite(name), math.nan) for name in features] for pair in pairs]
+    return np.array(straight + exchanged, float)

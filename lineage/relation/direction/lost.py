@@ -28,6 +28,7 @@ COMPLETE, NOISE = 0.35, 3.0
 STRONGEST = 8
 """Directions of a matrix whose retention is averaged."""
 OPPOSITE = {"candidate": "child", "child": "candidate"}
+"""The ends of the names of features that change places with candidate and child."""
 PRUNED = 0.05
 """A share of exact zeros from which on a matrix counts as pruned."""
 BEYOND_BULK = 1.05
@@ -73,13 +74,13 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
         candidate, child: [n, ...] of one shape.
 
     Returns:
-        None if the matrix is too small, equal in both, or has no bulk.
+        None if the matrix is too small, equal in both, or 0 in one.
     """
     candidate, child = oriented(candidate), oriented(child)
     if candidate is None:
         return None
     before, after = _filled(corner(candidate), corner(child))
-    if np.array_equal(before, after) or not before.any() or not after.any():
+    if not _differ(before, after):
         return None
     gram = (after - before) @ (after - before).T
     energy = float(np.trace(gram))
@@ -93,11 +94,14 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
 
 
 def lost(before: np.ndarray, after: np.ndarray) -> Side | None:
-    """What a network lost of an earlier one, in one matrix [n, m], n ≤ m, of both; None if it is equal in both."""
+    """What a network lost of an earlier one, in one matrix [n, m], n ≤ m; None if equal in both, or 0 in one."""
     before, after = _filled(before, after)
-    if np.array_equal(before, after) or not before.any() or not after.any():
-        return None
-    return _side(before, after)
+    return _side(before, after) if _differ(before, after) else None
+
+
+def _differ(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether two matrices differ, and neither is 0."""
+    return bool(before.any() and after.any()) and not np.array_equal(before, after)
 
 
 def _filled(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -203,8 +207,3 @@ def opposite(name: str) -> str:
     """The name of the same feature with candidate and child exchanged."""
     stem, _, end = name.rpartition(".")
     return f"{stem}.{OPPOSITE[end]}" if stem else name
-
-
-def swapped(features: dict[str, float]) -> dict[str, float]:
-    """The features of the same pair with candidate and child exchanged."""
-    return {name: features[opposite(name)] for name in features}
