@@ -183,17 +183,24 @@ def _without_counterpart(name: str, a: Checkpoint, b: Checkpoint) -> TensorDiffe
 def _by_its_layer(
     name: str, found: dict[str, TensorDifference | None], a: Checkpoint, pair: Pair
 ) -> TensorDifference:
-    """A tensor that is too small to be judged shares the fate of its layer's largest; alone, it was fine-tuned."""
+    """A vector that does not say where it comes from shares the fate of its layer's matrix, if there is one."""
     layer = layer_of(name)
-    of_layer = [known for known in found.values() if known is not None and layer_of(known.name) == layer]
-    largest = max(of_layer, key=lambda known: int(np.prod(known.shape)), default=None)
+    matrices = [
+        known
+        for known in found.values()
+        if known is not None and len(known.shape) > 1 and layer_of(known.name) == layer
+    ]
+    largest = max(matrices, key=lambda known: int(np.prod(known.shape)), default=None)
     before, after = pair(name)
     if largest is not None and largest.state is Change.MOVED and largest.source is not None:
         place = largest.source.removesuffix(_last(largest.source)) + _last(name)
         entry = a.entries.get(place)
         if entry is not None and entry.shape == after.shape:
             return _described(name, place, a.read(place), after, Change.MOVED)
-    state = largest.state if largest is not None and largest.state in OF_OTHER_ORIGIN else Change.FINE_TUNED
+    if largest is not None:
+        state = largest.state if largest.state in OF_OTHER_ORIGIN else Change.FINE_TUNED
+    else:
+        state = Change.REINITIALISED if share_an_origin(before, after) is False else Change.FINE_TUNED
     return _described(name, pair.matching.pairs[name], before, after, state)
 
 

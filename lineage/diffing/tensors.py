@@ -57,7 +57,7 @@ def relative_change(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def state_of(before: np.ndarray, after: np.ndarray, *, rounding: float, is_head: bool) -> Change | None:
-    """What was done with a tensor of one shape; None if it is too small to say on its own.
+    """What was done with a tensor of one shape; None of a vector that does not say it on its own.
 
     Args:
         before, after: values; rounding: the relative change that the files' dtypes explain; is_head: a head's matrix.
@@ -73,8 +73,9 @@ def state_of(before: np.ndarray, after: np.ndarray, *, rounding: float, is_head:
         return None
     if shares:
         return Change.FINE_TUNED
-    is_fresh = is_head or after.ndim < 2 or looks_random(sampled(after))
-    return Change.REINITIALISED if is_fresh else Change.REPLACED
+    if after.ndim < 2:
+        return None
+    return Change.REINITIALISED if is_head or looks_random(sampled(after)) else Change.REPLACED
 
 
 def share_an_origin(before: np.ndarray, after: np.ndarray) -> bool | None:
