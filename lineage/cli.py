@@ -6,21 +6,17 @@ from typing import Annotated
 
 import typer
 
+from lineage import commands
 from lineage.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
-EXTRAS = {
-    "audit": "audit",
-    "disguise": "audit",
-    "verdicts": "audit",
-    "verify": "audit",
-    "summarise": "run",
-    "unlock": "run",
-}
+EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "verdicts", "verify"), "audit")
+EXTRAS |= {"summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
@@ -203,33 +199,6 @@ def audit(
         write_html(report.to_dict(), html_to)
     print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
-
-
-@app.command()
-def disguise(
-    model: Annotated[str, typer.Argument(help="The checkpoint: FILE, or FILE::ID of a file with several.")],
-    how: Annotated[
-        str,
-        typer.Option(help="Disguises, by commas: permute, rescale, stream, rotate, heads, thin, shorten."),
-    ],
-    out: Annotated[Path, typer.Option(help="The copy's file, safetensors.")],
-    seed: Annotated[int, typer.Option(help="Of the random orders and scales.")] = 0,
-    head_width: Annotated[int | None, typer.Option(help="Channels of a head of attention.")] = None,
-    arch: Annotated[
-        str, typer.Option(help="The architecture, as timm:resnet18, to compare outputs on noise.")
-    ] = "",
-    image_size: Annotated[int, typer.Option(help="Pixels of the noise.")] = 224,
-    channels: Annotated[int, typer.Option(help="Channels of the noise: 1 or 3.")] = 3,
-) -> None:
-    """Writes a copy of a checkpoint with other weights for the same function, to try detectors on."""
-    from lineage.auditing.disguise import write_disguised
-
-    size = {"image_size": image_size, "channels": channels}
-    found = write_disguised(model, how.split(","), out, seed=seed, head_width=head_width, arch=arch, **size)
-    checked = (
-        "its outputs were not compared" if found is None else f"its outputs differ by {found:.1e} at most"
-    )
-    typer.echo(f"{out}: {how} of {model}; {checked}")
 
 
 @app.command()
