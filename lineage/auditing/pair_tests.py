@@ -9,7 +9,8 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
-from lineage.checkpoints.read import MEMBER, open_model, open_models
+from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
+from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.relation.gates import is_recurrent
@@ -106,7 +107,7 @@ def digests_of(
     file = safe_file(Path(path), inside=inside, follow=follow)
     digests = cache.get(file.state)
     if digests is None:
-        models = open_models(path, inside=inside, follow=follow)
+        models = open_plain_models(path, inside=inside, follow=follow)
         digests = [digest_of(model) for model in models]
         cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
     found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
@@ -131,7 +132,7 @@ def tests_of(child: str, candidate: str, cache: DigestCache) -> dict[str, RowTes
     Raises:
         UserError: if either cannot be read, or is a file of several models.
     """
-    opened = open_model(child)
+    opened = open_plain_model(child)
     digest = digest_of_child(opened, cache)
     digests = digests_of(candidate, cache)
     if len(digests) > 1:

@@ -13,7 +13,6 @@ from lineage.checkpoints.formats.onnx.read import read_onnx
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
 from lineage.checkpoints.formats.tflite import read_tflite
-from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.several import MEMBER
 from lineage.checkpoints.sniffing import (
     Content,
@@ -80,7 +79,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     text, _, wanted = str(path).partition(MEMBER)
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
-        models = [in_plain_form(model) for model in format_of(file).read(file)]
+        models = format_of(file).read(file)
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if wanted:

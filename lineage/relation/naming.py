@@ -138,19 +138,19 @@ def _is_input_of_attention(name: str, shapes: Mapping[str, tuple[int, ...]]) -> 
     if FUSED & own or len(kinds) > 1 or ("in" in own and shapes[name][0] == 3 * shapes[name][1]):
         return True
     others = QUERIES | KEYS | VALUES | FUSED
-    if any(_is_beside(name, other, words, others - words) for words in kinds for other in shapes):
+    if any(_is_beside(name, beside, words, others - words) for words in kinds for beside in shapes):
         return True
     is_inside = any(_words(part)[-1].rstrip(DIGITS).endswith(ATTENTION) for part in _path(name)[-3:])
     is_output = bool(OUTPUTS_OF_ATTENTION & own) and "c" not in own and not kinds
     return is_inside and not is_output
 
 
-def _is_beside(name: str, other: str, words: set[str], others: set[str]) -> bool:
-    """Whether another tensor's name differs in one word: a key for a query."""
-    ours, theirs = _words(canonical(name)), _words(canonical(other))
+def _is_beside(name: str, beside: str, words: set[str], others: set[str]) -> bool:
+    """Whether the name of a tensor beside it differs in one word: a key for a query."""
+    ours, theirs = _words(canonical(name)), _words(canonical(beside))
     if len(ours) != len(theirs):
         return False
-    different = [(one, two) for one, two in zip(ours, theirs, strict=True) if one != two]
+    different = [pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1]]
     return len(different) == 1 and different[0][0] in words and different[0][1] in others
 
 

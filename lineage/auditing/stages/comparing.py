@@ -10,7 +10,8 @@ from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import backbone_of
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.read import MEMBER, open_models
+from lineage.checkpoints.plain.form import open_plain_models
+from lineage.checkpoints.several import MEMBER
 from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import Comparison, Pair, compare, evenly, sampled
 from lineage.relation.mixture import Mixture, mixture
@@ -39,7 +40,7 @@ class Opener:
         """The candidate's model."""
         path, inside = candidate.source.path.partition(MEMBER)[0], candidate.source.inside
         if (path, inside) not in self._models:
-            self._models[path, inside] = open_models(path, inside=inside, follow=self._follow)
+            self._models[path, inside] = open_plain_models(path, inside=inside, follow=self._follow)
         return next(model for model in self._models[path, inside] if model.name == candidate.model)
 
 

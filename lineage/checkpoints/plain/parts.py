@@ -60,7 +60,7 @@ def _pruned(name: str, entries: Entries) -> Put | None:
     mask = entries.get(f"{stem}_mask")
     if stem == name or mask is None or mask.shape != entries[name].shape:
         return None
-    return _put(stem, entries, (name, f"{stem}_mask"), lambda values, kept: values * kept)
+    return _put(stem, entries, (name, f"{stem}_mask"), lambda values, stays: values * stays)
 
 
 def _spectral(name: str, entries: Entries) -> Put | None:
@@ -99,12 +99,12 @@ def _parametrised(name: str, entries: Entries) -> Put | None:
         return _put(called, entries, (name, f"{stem}original0"), _of_size)
     if kind != "original":
         return None
-    others = tuple(other for other in entries if other.startswith(stem) and other != name)
-    spectral = any(other.endswith("._u") for other in others)
+    beside = tuple(part for part in entries if part.startswith(stem) and part != name)
+    spectral = any(part.endswith("._u") for part in beside)
     return _put(
         called,
         entries,
-        (name, *others),
+        (name, *beside),
         lambda values, *_: values / _largest(values) if spectral else values,
     )
 

@@ -96,6 +96,6 @@ def _in_order(
     return tuple(order) if start == len(values) and len(order) > 1 else None
 
 
-def _cosine(one: np.ndarray, two: np.ndarray) -> float:
-    sizes = float(np.linalg.norm(one) * np.linalg.norm(two))
-    return float(np.vdot(one, two)) / sizes if sizes > 0 else 0.0
+def _cosine(rows: np.ndarray, others: np.ndarray) -> float:
+    sizes = float(np.linalg.norm(rows) * np.linalg.norm(others))
+    return float(np.vdot(rows, others)) / sizes if sizes > 0 else 0.0

@@ -91,7 +91,7 @@ def _is_longer(ours: Shape, theirs: Shape) -> bool:
     """Whether two shapes differ in the length of one axis alone."""
     return (
         len(ours) == len(theirs) >= 2
-        and sum(one != two for one, two in zip(ours, theirs, strict=True)) == 1
+        and sum(mine != yours for mine, yours in zip(ours, theirs, strict=True)) == 1
         and min(*ours, *theirs) > 0
     )
 
