@@ -1,4 +1,4 @@
-"""Subcommands of `lineage` that look at models without a suspect: hashes, differences, family trees."""
+"""Subcommands of `lineage` that look at models without a suspect: hashes, differences, family trees, disguises."""
 
 import json
 import sys
@@ -91,3 +91,30 @@ def print_family_tree(
         if path:
             write(found, path)
     print_tree(found)
+
+
+@app.command()
+def disguise(
+    model: Annotated[str, typer.Argument(help="The checkpoint: FILE, or FILE::ID of a file with several.")],
+    how: Annotated[
+        str,
+        typer.Option(help="Disguises, by commas: permute, rescale, stream, rotate, heads, thin, shorten."),
+    ],
+    out: Annotated[Path, typer.Option(help="The copy's file, safetensors.")],
+    seed: Annotated[int, typer.Option(help="Of the random orders and scales.")] = 0,
+    head_width: Annotated[int | None, typer.Option(help="Channels of a head of attention.")] = None,
+    arch: Annotated[
+        str, typer.Option(help="The architecture, as timm:resnet18, to compare outputs on noise.")
+    ] = "",
+    image_size: Annotated[int, typer.Option(help="Pixels of the noise.")] = 224,
+    channels: Annotated[int, typer.Option(help="Channels of the noise: 1 or 3.")] = 3,
+) -> None:
+    """Writes a copy of a checkpoint with other weights for the same function, to try detectors on."""
+    from lineage.auditing.disguise import write_disguised
+
+    size = {"image_size": image_size, "channels": channels}
+    found = write_disguised(model, how.split(","), out, seed=seed, head_width=head_width, arch=arch, **size)
+    checked = (
+        "its outputs were not compared" if found is None else f"its outputs differ by {found:.1e} at most"
+    )
+    typer.echo(f"{out}: {how} of {model}; {checked}")
