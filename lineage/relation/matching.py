@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
+
 from lineage.relation.naming import canonical, in_order, wrapper_of
 
 Shape = tuple[int, ...]
@@ -100,6 +102,11 @@ def orientation(child: Shape, candidate: Shape) -> bool | None:
     if len(candidate) >= 2 and bare(child) == bare(exchanged(candidate)):
         return True
     return None
+
+
+def laid_out(values: np.ndarray, shape: Shape, *, transposed: bool) -> np.ndarray:
+    """A candidate's tensor with the axes of the child's, of this shape."""
+    return (values.swapaxes(0, 1) if transposed else values).reshape(shape)
 
 
 class _Matcher:
