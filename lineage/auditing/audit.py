@@ -169,6 +169,8 @@ class Judge:
         """
         child, settings = self._child, self._settings
         relatives = compare_relatives(child, candidates, level.limit, opened, self._tracked)
+        settled = {relative.id: relative.candidate for relative in relatives}
+        candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
         places = places_of(child, relatives)
         related = relate(places, settings.direction or shipped())
         descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}

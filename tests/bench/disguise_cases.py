@@ -35,7 +35,7 @@ FITTING = {
 """The disguises that an architecture can have."""
 ON_TOP = ("int8", "4 bits", "pruned 50 %", "noise 10 %")
 HEAD_WIDTH, WIDEST = 32, 128
-CHILDREN_EACH = 12
+CHILDREN_EACH, WAYS_EACH = 10, 3
 CHILDREN = ("c.adamw", "c.momentum", "c.decay", "c.same", "g.adamw", "c.long", "c.sgd", "g.light")
 CANDIDATES = ("root", "c.light", "c.lora", "c.l2sp", "c.adamw", "init")
 UNRELATED = ("root", "scratch", "c.adamw", "c.long", "gg", "task.data")
@@ -89,11 +89,17 @@ def on_top(state: State, change: str) -> State:
     return found
 
 
-def ways(architecture: str, *, number: int | None = None) -> list[str]:
-    """Disguises, and their compositions two by two; with a number, every second composition."""
+def ways(architecture: str) -> list[str]:
+    """Disguises, and their compositions two by two."""
     single = list(FITTING[architecture])
-    pairs = [" + ".join(pair) for pair in itertools.combinations(single, 2)]
-    return single + (pairs if number is None else pairs[number % 2 :: 2])
+    return single + [" + ".join(pair) for pair in itertools.combinations(single, 2)]
+
+
+def plans_of(architecture: str, number: int) -> list[tuple[str, str]]:
+    """What is done to the child of a number: nothing, some disguises in turn, and a change on top of one."""
+    hows = ways(architecture)
+    turn = [hows[(WAYS_EACH * number + place) % len(hows)] for place in range(WAYS_EACH)]
+    return [("", ""), *((how, "") for how in turn), ("permute + rescale", ON_TOP[number % len(ON_TOP)])]
 
 
 class Measured:
@@ -148,10 +154,8 @@ def cases(folder: Path, rows: Measured) -> list[dict]:
         families = Families(folder, architecture, UNSEEN)
         chosen = [(family, CHILDREN[number % len(CHILDREN)]) for number, family in enumerate(families.width)]
         for number, (family, child) in enumerate(chosen[:CHILDREN_EACH]):
-            plans = [("", ""), *((how, "") for how in ways(architecture, number=number))]
-            plans += [("permute + rescale", change) for change in ON_TOP]
             with TemporaryDirectory() as scratch:
-                for how, change in plans:
+                for how, change in plans_of(architecture, number):
                     case = f"{how} + {change}" if change else how or "as it is"
                     key = f"{architecture} {family} {child} {case}"
                     given = families, family, child, how, change, case, Path(scratch)

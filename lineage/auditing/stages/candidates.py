@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -81,13 +81,15 @@ class Candidate:
 class Relative:
     """A candidate that is not independent of the child.
 
-    pair: reads the tensors of both; counts: what its file says of how long it was trained.
+    pair: reads the tensors of both; counts: what its file says of how long it was trained; described: tests of
+    matrices that were paired once both files were open, which are no evidence.
     """
 
     candidate: Candidate
     pair: Pair
     comparison: Comparison
     counts: Mapping[str, int]
+    described: Mapping[str, RowTest] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from lineage.auditing.pair_tests import digest_of_child
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.read import open_model
+from lineage.checkpoints.plain.form import open_plain_model
 from lineage.index.digest import Digest, DigestCache
 from lineage.relation.naming import heads, layer_of, matrices
 
@@ -44,5 +44,5 @@ def read_child(path: str, cache: DigestCache, *, follow: bool) -> Child:
     Raises:
         UserError: if it cannot be read, or a value is not finite.
     """
-    checkpoint = open_model(path, follow=follow)
+    checkpoint = open_plain_model(path, follow=follow)
     return Child(path, checkpoint, digest_of_child(checkpoint, cache))

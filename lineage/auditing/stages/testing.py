@@ -17,6 +17,7 @@ from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import ROUNDING
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest
+from lineage.relation.structure.screen import matching_of
 
 Known = Mapping[str, Mapping[str, RowTest]]
 """Tests of earlier jobs, by candidate and tensor."""
@@ -98,6 +99,7 @@ def candidate_of(
     matching = match(child.digest.shapes, digest.shapes)
     if tests is None:
         tests = sketches.tests(matching, digest)
+    matching = matching_of(matching, child.digest.shapes, digest.shapes, tests)
     return Candidate(
         id=id_of(source, digest.name, is_alone=is_alone),
         source=source,
