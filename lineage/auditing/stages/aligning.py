@@ -4,6 +4,7 @@ A candidate counts as dependent if it aligns better than independent networks do
 held out of the matching, if the exact test of their order says so too.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -21,7 +22,7 @@ from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
 from lineage.relation.alignment.align import Alignment, Undone, align
 from lineage.relation.alignment.axes import UnknownStructureError
-from lineage.relation.matching import MatchedBy, Matching
+from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import sketch
 
@@ -144,8 +145,11 @@ def _theirs(
     """The candidate's tensors, under the child's names where all have their partner."""
     pairs, transposed = candidate.matching.pairs, candidate.matching.transposed
     if set(pairs) >= set(ours):
-        read = {name: checkpoint.read(pairs[name]) for name in ours}
-        return {name: values.T if name in transposed else values for name, values in read.items()}
+        return {
+            name: laid_out(checkpoint.read(pairs[name]), ours[name].shape, transposed=name in transposed)
+            for name in ours
+            if math.prod(checkpoint.entries[pairs[name]].shape) == ours[name].size
+        }
     return {name: checkpoint.read(name) for name in checkpoint.entries}
 
 
