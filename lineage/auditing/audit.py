@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineage.auditing.direction import shipped
+from lineage.auditing.stages.adapters import of_adapter, with_bases
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
@@ -89,6 +90,7 @@ def audit_sources(
         return run_tests(child, sources, cache, follow=settings.follow, known=known, tracked=tracked)
 
     tested, outside = test(candidates), test(unrelated) if unrelated else Tested([], {})
+    tested = with_bases(child, tested, test, follow=settings.follow)
     refused = tested.refused | outside.refused
     if not tested.candidates:
         raise UserError(
@@ -114,6 +116,7 @@ def audit_sources(
             decide(evidence, related, merged, level),
             [*tested.refused, *untested],
         )
+        verdict = of_adapter(child, tested.candidates, verdict)
     return Audit(
         settings=settings,
         child=child,

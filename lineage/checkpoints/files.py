@@ -30,6 +30,8 @@ class Limits:
     """Of a safetensors header, a zip directory, a JSON index or an ONNX node."""
     pickle_bytes: int = 32 * MIB
     """Of the pickle of a PyTorch file."""
+    array_bytes: int = 256 * MIB
+    """Of the arrays in a bare pickle, which are held in memory."""
     operations: int = 1_500_000
     """Of a pickle: each takes some microseconds, and leaves an object of some hundred bytes."""
     nesting: int = 24

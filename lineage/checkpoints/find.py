@@ -5,9 +5,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from lineage.checkpoints.adapters import merged
+from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.formats.index import weight_map
-from lineage.checkpoints.read import FORMATS, MEMBER, is_model
+from lineage.checkpoints.read import FORMATS, MEMBER, is_model, main_of, open_models
 from lineage.errors import UserError
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
@@ -19,7 +21,7 @@ class Source:
     """One file of one or more models.
 
     id: the table's, or what the file's place suggests; path: may end in `::ID`; inside: the folder that links
-    may not leave.
+    may not leave; base: of an adapter, the source that it is merged with.
     """
 
     id: str
@@ -28,6 +30,7 @@ class Source:
     architecture: str = ""
     claimed_parent: str = ""
     role: str = "candidate"
+    base: "Source | None" = None
 
 
 def sources_of(given: str, role: str = "candidate") -> list[Source]:
@@ -51,6 +54,15 @@ def sources_of(given: str, role: str = "candidate") -> list[Source]:
             raise UserError(f"{given}: no file is called like that")
         return _named([(file, None) for file in files], _common(files))
     return _named([(path, None)], path.parent)
+
+
+def open_source(source: Source, *, follow: bool) -> list[Checkpoint]:
+    """The models of a source; of an adapter with a base, the base with it merged in. Raises as `open_models`."""
+    models = open_models(source.path, inside=source.inside, follow=follow)
+    if source.base is None:
+        return models
+    base = main_of(source.base.path, open_source(source.base, follow=follow))
+    return [merged(main_of(source.path, models), base)]
 
 
 def read_table_of_models(path: Path) -> list[Source]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lineage.auditing.pair_tests import digest_of_child
+from lineage.checkpoints.adapters import merged, shipped_base
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import Digest, DigestCache
@@ -39,10 +40,12 @@ class Child:
 
 
 def read_child(path: str, cache: DigestCache, *, follow: bool) -> Child:
-    """Opens a child, given as `FILE` or `FILE::ID`, and digests it.
+    """Opens a child, given as `FILE` or `FILE::ID`, and digests it; an adapter that ships its base has it merged in.
 
     Raises:
         UserError: if it cannot be read, or a value is not finite.
     """
     checkpoint = open_model(path, follow=follow)
+    if base := shipped_base(checkpoint):
+        checkpoint = merged(checkpoint, open_model(base))
     return Child(path, checkpoint, digest_of_child(checkpoint, cache))

@@ -6,12 +6,12 @@ import mmap
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.dequantise import scaled
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
 from lineage.checkpoints.formats.onnx.graph import DEQUANTISERS, Contents, Node, Tensor, contents_of
 from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
 from lineage.checkpoints.formats.protobuf import message
-from lineage.checkpoints.quantised import FLOATS, reason_against
+from lineage.checkpoints.quantised.arithmetic import scaled
+from lineage.checkpoints.quantised.weights import FLOATS, reason_against
 from lineage.errors import UserError, one_line
 
 QUANTISED = {"int8", "uint8", "int4", "uint4", "int16", "uint16", "int32"}

@@ -8,7 +8,7 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported
-from lineage.checkpoints.formats.keras import is_keras, tensors_of_keras
+from lineage.checkpoints.formats.hdf5.keras import is_keras, tensors_of_keras
 from lineage.errors import UserError, one_line
 
 KNOWN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Entry
-from lineage.checkpoints.dequantise import awq, block_wise, gptq, packed_in_integers, scaled
+from lineage.checkpoints.quantised.arithmetic import awq, block_wise, gptq, packed_in_integers, scaled
 
 FLOATS = {"float64", "float32", "float16", "bfloat16"}
 SCALES = ("{name}_scale", "{name}_scale_inv", "{module}scale_weight", "{name}.scale")

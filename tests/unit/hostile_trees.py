@@ -1,0 +1,106 @@
+"""Files of Flax and bare pickles that no audit may trust."""
+
+import pickle
+import struct
+
+import msgpack
+import numpy as np
+from hostile import BAD, UNSUPPORTED, hostile
+
+W = np.ones((8, 8), np.float32)
+
+
+def array(shape, name="float32", data=b"") -> msgpack.ExtType:
+    return msgpack.ExtType(1, msgpack.packb((shape, name, data)))
+
+
+def flax(path, tree) -> None:
+    path.write_bytes(msgpack.packb(tree))
+
+
+@hostile("nested.msgpack", BAD, "nested deeper")
+def _(path):
+    path.write_bytes(b"\x81\xa1a" * 100_000 + b"\xc0")
+
+
+@hostile("lists-in-lists.msgpack", BAD, "nested deeper")
+def _(path):
+    path.write_bytes(b"\x81\xa1a" + b"\x91" * 100_000 + b"\xc0")
+
+
+@hostile("four-thousand-million-values.msgpack", BAD, "truncated")
+def _(path):
+    path.write_bytes(b"\x81\xa1a\xdd\xff\xff\xff\xff" + bytes(100))
+
+
+@hostile("values-without-end.msgpack", BAD, "values")
+def _(path):
+    path.write_bytes(b"\x81\xa1a\xdd" + struct.pack(">I", 2_000_000) + bytes(2_000_000))
+
+
+@hostile("huge-shape.msgpack", BAD, "limit")
+def _(path):
+    flax(path, {"a": {"kernel": array((2**30, 2**30), data=W.tobytes())}})
+
+
+@hostile("shape-beyond.msgpack", BAD, "are stored")
+def _(path):
+    flax(path, {"a": {"kernel": array((800, 800), data=W.tobytes())}})
+
+
+@hostile("negative-shape.msgpack", BAD, "without a shape")
+def _(path):
+    flax(path, {"a": {"kernel": array((-8, 8), data=W.tobytes())}})
+
+
+@hostile("type-of-objects.msgpack", BAD, "of the type")
+def _(path):
+    flax(path, {"a": {"kernel": array((8, 8), "object", W.tobytes())}})
+
+
+@hostile("array-in-an-array.msgpack", BAD, "nested deeper")
+def _(path):
+    flax(path, {"a": {"kernel": msgpack.ExtType(1, b"\x93" * 60_000)}})
+
+
+@hostile("chunks-of-nothing.msgpack", BAD, "in chunks")
+def _(path):
+    flax(path, {"a": {"__msgpack_chunked_array__": True, "shape": {"0": 8}, "chunks": {"0": 1}}})
+
+
+@hostile("text-of-a-megabyte.msgpack", BAD, "a text of")
+def _(path):
+    flax(path, {"a": {"kernel": "x" * 2**20}})
+
+
+@hostile("no-arrays.msgpack", UNSUPPORTED, "no dictionary of float tensors")
+def _(path):
+    flax(path, {"parameters": {"b": 1}})
+
+
+@hostile("bare-arrays-of-one-text.pkl", BAD, "more than its bytes can hold")
+def _(path):
+    """A megabyte of bytes, which ten thousand arrays have as their own."""
+    data = bytes(2**20)
+
+    class Array:
+        def __reduce__(self):
+            return np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), (
+                1, (2**18,), np.dtype("f4"), False, data
+            )  # fmt: skip
+
+    path.write_bytes(pickle.dumps({f"a.{number}": Array() for number in range(10_000)}))
+
+
+@hostile("arrays-over-the-limit.pkl", BAD, "arrays have more than")
+def _(path):
+    with path.open("wb") as stream:
+        stream.write(b"\x80\x04}(\x8c\x01a\x8e" + struct.pack("<Q", 2**30))
+        stream.truncate(2**29)
+
+
+@hostile("array-in-itself.pkl", UNSUPPORTED, "no dictionary of float tensors")
+def _(path):
+    """An array whose state holds the array."""
+    made = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btRq\x00"
+    path.write_bytes(b"\x80\x04}X\x01\x00\x00\x00a" + made + b"(K\x01h\x00h\x00\x89h\x00tbs.")
