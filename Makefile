@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 WORKERS ?= auto
-IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
 .PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts bench-scars direction lint

@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
+from lineage import commands
 from lineage.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
-EXTRAS = {"audit": "audit", "verdicts": "audit", "verify": "audit", "summarise": "run", "unlock": "run"}
+EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "verdicts", "verify"), "audit")
+EXTRAS |= {"summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}

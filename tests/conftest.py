@@ -14,8 +14,6 @@ for library in (
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 FOLDERS = ("unit", "workflow", "browser")
-TOGETHER = ("unit", "browser")
-"""A file of these folders stays on one worker, for the fixtures that it makes once; other tests go anywhere."""
 SECONDS = 900
 """How long a worker waits for what another one makes."""
 
@@ -27,12 +25,12 @@ def folder_of(item: pytest.Item) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Unit tests first; of the others those marked `long` first, so that no worker ends with one of them alone."""
+    """Unit tests first; of the others those marked `long` first, so that no worker ends with one of them alone.
+
+    A file stays on one worker, for the fixtures that it makes once.
+    """
     order = {folder: place for place, folder in enumerate(FOLDERS, start=1)}
     items.sort(key=lambda item: (order.get(folder_of(item), 0), not item.get_closest_marker("long")))
-    for item in items:
-        if folder_of(item) in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from safetensors.numpy import save_file
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from small_networks import ROOTS, child_of, network
 
-pytestmark = pytest.mark.xdist_group("audit of a table")
+pytestmark = pytest.mark.long
+
 TABLE = "config/models.tsv"
 HEADER = "id\tpath\tarchitecture\tclaimed_parent\trole\n"
 

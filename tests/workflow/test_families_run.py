@@ -14,7 +14,7 @@ TINY = {
     "widths": [{"width": 32, "epoch_steps": 1}],
 }
 MODELS, WEIGHTS = "results/families/tables/mlp-0.parquet", "results/families/mlp-0/mlp-adam-0"
-pytestmark = [pytest.mark.xdist_group("families"), pytest.mark.long]
+pytestmark = pytest.mark.long
 
 
 def grow(checkout: Checkout, *arguments: str) -> str:

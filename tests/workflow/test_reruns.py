@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SHOWN = {"report", "figures"}
 TABLES = {"evaluate", "summarise", "tables", *SHOWN}
 SIMILARITIES = {"similarity full/p0/0", "similarity full/p1/0"}

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from small_networks import ROOTS, child_of, network
 
-pytestmark = [pytest.mark.xdist_group("wheel"), pytest.mark.long]  # one installation serves all
+pytestmark = pytest.mark.long
 
 REFERENCE = REPOSITORY / "results" / "reference"
 NO_INDEX = re.compile("NewConnectionError|Temporary failure in name resolution|Name or service not known")

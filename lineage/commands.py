@@ -1,0 +1,79 @@
+"""Subcommands of `lineage` that look at models without a suspect: hashes, differences, disguised copies."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+JsonTo = Annotated[Path | None, typer.Option("--json", help="Write it as JSON.")]
+
+
+@app.command(name="hash")
+def print_hashes(
+    files: Annotated[
+        list[str], typer.Argument(help="Checkpoints: FILE, or FILE::ID of a file with several.")
+    ],
+    values: Annotated[
+        bool, typer.Option("--values", help="Of shapes and values alone, whatever the names.")
+    ] = False,
+) -> None:
+    """Prints a hash of each model's tensors: the same in every container, order, dtype that holds the values, and
+    under any prefix of the names."""
+    from lineage.checkpoints.read import open_models
+    from lineage.diffing.hashes import hashes_of
+
+    for file in files:
+        models = open_models(file)
+        for model in models:
+            shown = file if len(models) == 1 else f"{Path(file).parent / model.name}"
+            found = hashes_of(model)
+            typer.echo(f"{found.values if values else found.tensors}  {shown}")
+
+
+@app.command(name="diff")
+def print_diff(
+    a: Annotated[str, typer.Argument(help="A checkpoint: FILE, or FILE::ID of a file with several.")],
+    b: Annotated[str, typer.Argument(help="Another, which is described as A with changes.")],
+    json_to: JsonTo = None,
+) -> None:
+    """Says by tensor and layer what was done with A to give B; exit code 1 if anything, like diff(1)."""
+    from lineage.diffing.diff import diff
+    from lineage.diffing.terminal import print_difference
+    from lineage.storage.atomic import written_whole
+
+    found = diff(a, b)
+    if json_to:
+        with written_whole(json_to) as part:
+            part.write_text(json.dumps(found.to_dict(), indent=1))
+    print_difference(found)
+    raise typer.Exit(0 if found.is_same else 1)
+
+
+@app.command()
+def disguise(
+    model: Annotated[str, typer.Argument(help="The checkpoint: FILE, or FILE::ID of a file with several.")],
+    how: Annotated[
+        str,
+        typer.Option(help="Disguises, by commas: permute, rescale, stream, rotate, heads, thin, shorten."),
+    ],
+    out: Annotated[Path, typer.Option(help="The copy's file, safetensors.")],
+    seed: Annotated[int, typer.Option(help="Of the random orders and scales.")] = 0,
+    head_width: Annotated[int | None, typer.Option(help="Channels of a head of attention.")] = None,
+    arch: Annotated[
+        str, typer.Option(help="The architecture, as timm:resnet18, to compare outputs on noise.")
+    ] = "",
+    image_size: Annotated[int, typer.Option(help="Pixels of the noise.")] = 224,
+    channels: Annotated[int, typer.Option(help="Channels of the noise: 1 or 3.")] = 3,
+) -> None:
+    """Writes a copy of a checkpoint with other weights for the same function, to try detectors on."""
+    from lineage.auditing.disguise import write_disguised
+
+    size = {"image_size": image_size, "channels": channels}
+    found = write_disguised(model, how.split(","), out, seed=seed, head_width=head_width, arch=arch, **size)
+    checked = (
+        "its outputs were not compared" if found is None else f"its outputs differ by {found:.1e} at most"
+    )
+    typer.echo(f"{out}: {how} of {model}; {checked}")

@@ -1,0 +1,1 @@
+"""Axes that share an order, and the order, scale and rotation that make two networks comparable."""

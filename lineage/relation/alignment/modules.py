@@ -1,0 +1,107 @@
+"""A network's modules from the names of its tensors, in the order in which data pass.
+
+Files often hold tensors in alphabetical order; then the order is taken from numbers, and from what first and last
+modules are called.
+"""
+
+import re
+from dataclasses import dataclass
+
+from lineage.relation.alignment.axes import Shapes, UnknownStructureError
+from lineage.relation.naming import canonical
+
+PARAMETERS = {"weight", "bias", "running_mean", "running_var"}
+FIRST = {"stem", "conv1", "bn1", "conv_stem", "patch_embed", "embed"}
+LAST = {"last", "conv_head", "bn2"}
+HEADS = {"head", "heads", "fc", "classifier", "score", "logits", "output"}
+SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
+CONVOLUTION_OR_NORM = re.compile(r"(conv|bn|norm)(\d+)")
+NUMBERED = re.compile(r"(\D*)(\d*)(.*)")
+INVERTED = {"conv_pw": 1, "bn1": 2, "conv_dw": 3, "bn2": 4, "se": 5, "conv_pwl": 6, "bn3": 7}
+SEPARABLE = {"conv_dw": 1, "bn1": 2, "se": 3, "conv_pw": 4, "bn2": 5}
+"""The order of the parts of timm's blocks with depthwise convolutions."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module: its name without wrappers, the shapes of its parameters, and what their tensors are called."""
+
+    name: str
+    shapes: dict[str, tuple[int, ...]]
+    tensors: dict[str, str]
+
+    @property
+    def parts(self) -> list[str]:
+        """Its name, part by part."""
+        return self.name.split(".")
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it has rows and columns."""
+        return len(self.shapes.get("weight", ())) >= 2
+
+    @property
+    def weight(self) -> str:
+        """The tensor of its weight."""
+        return self.tensors["weight"]
+
+    @property
+    def others(self) -> list[str]:
+        """The tensors of its other parameters."""
+        return [tensor for parameter, tensor in self.tensors.items() if parameter != "weight"]
+
+
+def modules_of(shapes: Shapes) -> list[Module]:
+    """The modules of plain networks, the head last.
+
+    Raises:
+        UnknownStructureError: for a tensor that is no weight, bias or statistic of BatchNorm.
+    """
+    found: dict[str, Module] = {}
+    for tensor, shape in shapes.items():
+        name, _, parameter = canonical(tensor).rpartition(".")
+        if not shape or parameter == "num_batches_tracked":
+            continue
+        if parameter not in PARAMETERS:
+            raise UnknownStructureError(
+                f"{tensor}: expected {', '.join(sorted(PARAMETERS))}, got {parameter!r}"
+            )
+        module = found.setdefault(name, Module(name, {}, {}))
+        module.shapes[parameter], module.tensors[parameter] = shape, tensor
+    modules, names = list(found.values()), list(found)
+    if names == sorted(names):
+        tables = {
+            name.rpartition(".")[0]: INVERTED if f"{name}_pwl".replace("_dw_", "_") in found else SEPARABLE
+            for name in names
+            if name.endswith(".conv_dw")
+        }
+        modules.sort(key=lambda module: _place(module.parts, tables))
+    return modules
+
+
+Place = tuple[int, str, int, bool, str]
+
+
+def _place(parts: list[str], tables: dict[str, dict[str, int]]) -> list[Place]:
+    """Where a module stands in natural order: a key for each part of its name."""
+    places = []
+    for depth, part in enumerate(parts):
+        table = tables.get(".".join(parts[:depth]), {})
+        in_table = (1, "conv", table[part], False, "") if part in table else None
+        places.append(in_table or (_of_first_part(part) if depth == 0 else _of_part(part)))
+    return places
+
+
+def _of_first_part(part: str) -> Place:
+    if part in LAST:
+        return 2, "", 0, part.startswith("bn"), ""
+    rank = 0 if part in FIRST else 3 if part in HEADS else 1
+    return rank, *_of_part(part)[1:]
+
+
+def _of_part(part: str) -> Place:
+    rank = 2 if part in SHORTCUTS else 1
+    if plain := CONVOLUTION_OR_NORM.fullmatch(part):
+        return rank, "conv", int(plain[2]), plain[1] != "conv", ""
+    word, number, rest = NUMBERED.fullmatch(part).groups()
+    return rank, word, int(number or -1), False, rest

@@ -1,0 +1,20 @@
+"""A network's structure as its names and shapes suggest; shapes that do not fit refute it."""
+
+from lineage.relation.alignment.axes import Shapes, Structure
+from lineage.relation.alignment.chains import chain
+from lineage.relation.alignment.transformers import ATTENTION, transformer
+
+
+def structure_of(shapes: Shapes, head_width: int | None = None) -> Structure:
+    """The groups of axes that share an order.
+
+    Args:
+        shapes: by name.
+        head_width: channels of a head of attention, see `transformer`.
+
+    Raises:
+        UnknownStructureError: where they are not known.
+    """
+    if any(ATTENTION.search(name) for name in shapes):
+        return transformer(shapes, head_width)
+    return chain(shapes)

@@ -1,0 +1,81 @@
+"""`lineage disguise`: a copy whose outputs were compared, or one line that says why there is none."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from torch import nn
+from typer.testing import CliRunner
+
+from lineage.auditing.disguise import write_disguised
+from lineage.cli import app
+from lineage.errors import UserError
+from lineage.networks.architectures import ARCHITECTURES, build
+
+SIZE = {"image_size": 8, "channels": 1}
+
+
+@pytest.fixture
+def fc(tmp_path):
+    state = build("fc", classes=3, seed=0, **SIZE).state_dict()
+    path = tmp_path / "fc.safetensors"
+    save_file({name: values.numpy() for name, values in state.items()}, path)
+    return path
+
+
+def test_the_command_writes_a_copy_whose_outputs_are_those_of_the_model(fc, tmp_path):
+    out = tmp_path / "copy.safetensors"
+    size = ["--image-size", "8", "--channels", "1"]
+    command = ["disguise", str(fc), "--how", "permute,rescale", "--out", str(out), "--arch", "fc", *size]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "its outputs differ by " in result.output
+    before, after = load_file(fc), load_file(out)
+    x = np.random.default_rng(0).random((5, 64), np.float32)
+    assert np.allclose(forward(before, x), forward(after, x), atol=1e-5)
+    assert not np.allclose(before["layer2.0.weight"], after["layer2.0.weight"], atol=0.01)
+
+
+def forward(state, x):
+    for name in ("layer1.0", "layer2.0", "layer3.0"):
+        x = np.maximum(x @ state[f"{name}.weight"].T + state[f"{name}.bias"], 0)
+    return x @ state["head.weight"].T + state["head.bias"]
+
+
+def test_the_same_seed_writes_the_same_copy(fc, tmp_path):
+    copies = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for copy, seed in zip(copies, (1, 1, 2), strict=True):
+        assert write_disguised(str(fc), ["permute"], copy, seed=seed) is None
+    assert copies[0].read_bytes() == copies[1].read_bytes() != copies[2].read_bytes()
+
+
+def test_what_cannot_be_disguised_is_one_line(fc, tmp_path):
+    out = tmp_path / "copy.safetensors"
+    with pytest.raises(UserError, match=r"--how: expected some of permute, .*, got 'hide'"):
+        write_disguised(str(fc), ["hide"], out)
+    with pytest.raises(UserError, match=r"cannot be disguised: rotate: this network has nothing of the kind"):
+        write_disguised(str(fc), ["rotate"], out)
+    with pytest.raises(UserError, match=r"convnet: tensor 'block1.0.weight' is not in both"):
+        write_disguised(str(fc), ["permute"], out, arch="convnet", **SIZE)
+    assert not out.exists()
+
+
+def test_a_copy_whose_outputs_differ_is_not_written(tmp_path, monkeypatch):
+    def bent(*, classes, channels, image_size):
+        """No ReLU, so that scales do not go through."""
+        layers = [
+            nn.Flatten(),
+            nn.Linear(channels * image_size**2, 32),
+            nn.Tanh(),
+            nn.Linear(32, 32),
+            nn.Tanh(),
+        ]
+        return nn.Sequential(*layers, nn.Linear(32, classes))
+
+    monkeypatch.setitem(ARCHITECTURES, "bent", bent)
+    path, out = tmp_path / "bent.safetensors", tmp_path / "copy.safetensors"
+    state = build("bent", classes=3, seed=0, **SIZE).state_dict()
+    save_file({name: values.numpy() for name, values in state.items()}, path)
+    with pytest.raises(UserError, match="the disguised copy's outputs differ by .*, more than 1e-05"):
+        write_disguised(str(path), ["rescale"], out, arch="bent", **SIZE)
+    assert not out.exists()
+    assert write_disguised(str(path), ["permute"], out, arch="bent", **SIZE) < 1e-5
