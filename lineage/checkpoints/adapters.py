@@ -134,30 +134,37 @@ def shipped_base(adapter: Checkpoint) -> Path | None:
 
 @dataclass(frozen=True)
 class Fit:
-    """How an adapter's names become a base's: `dropped` words in front are replaced by those of `prefix`."""
+    """How an adapter's names become a base's: `dropped` words in front are replaced by those of `prefix`.
+
+    names: the base's, by their words.
+    """
 
     dropped: int
     prefix: Words
     names: Mapping[Words, str]
 
-    def name(self, module: str) -> str | None:
-        """The base's tensor."""
-        return self.names.get((*self.prefix, *_words(module)[self.dropped :]))
+    def name(self, called: str) -> str | None:
+        """The base's tensor that the adapter calls so."""
+        return self.names.get((*self.prefix, *_words(called)[self.dropped :]))
+
+    def weight(self, part: Part) -> str | None:
+        """The base's weights of a layer."""
+        return self.name(f"{part.module}.weight")
 
 
 def fit(parts: Sequence[Part], shapes: Shapes) -> Fit | None:
     """How the layers of an adapter are called in a base; None if it lacks one, or has it in another shape."""
     if not parts:
         return None
-    names = {_words(name.removesuffix(".weight")): name for name in shapes if name.endswith(".weight")}
-    first, tried = _words(parts[0].module), 0
+    names = {_words(name): name for name in shapes}
+    first, tried = _words(f"{parts[0].module}.weight"), 0
     for dropped in range(min(len(first), MOST_DROPPED)):
         suffix = first[dropped:]
         for words in names:
             if words[len(words) - len(suffix) :] != suffix:
                 continue
             found, tried = Fit(dropped, words[: len(words) - len(suffix)], names), tried + 1
-            if all(_fits(part, found.name(part.module), shapes) for part in parts):
+            if all(_fits(part, found.weight(part), shapes) for part in parts):
                 return found
             if tried >= MOST_TRIED:
                 return None
@@ -193,7 +200,7 @@ def merged(adapter: Checkpoint, base: Checkpoint) -> Checkpoint:
     if found is None:
         raise UserError(f"{adapter.files[0].path}: {base.files[0].path} has not all layers that it changes")
     config, entries = config_beside(adapter), dict(base.entries)
-    changes = {found.name(part.module): part for part in parts}
+    changes = {found.weight(part): part for part in parts}
     used = {name for part in parts for name in (part.down, part.up, part.magnitude)}
     used |= {f"{part.module}.alpha" for part in parts}
     for name, part in changes.items():
@@ -202,7 +209,7 @@ def merged(adapter: Checkpoint, base: Checkpoint) -> Checkpoint:
         )
     for name, entry in adapter.entries.items():
         if name not in used:
-            entries[found.name(name.removesuffix(".weight")) or name] = entry
+            entries[found.name(name) or name] = entry
     remarks = [f"merged in memory: {adapter.name} changes {len(parts)} layers of {base.name}"]
     files = [*adapter.files, *([config.file] if config.file else []), *base.files]
     return Checkpoint(adapter.name, f"{base.format}, adapter", files, entries, dict(base.left_out), remarks)

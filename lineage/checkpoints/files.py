@@ -115,6 +115,14 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
     return SafeFile(path, real, status.st_size, status.st_mtime_ns, status.st_ino, tuple(notes))
 
 
+def companion(file: SafeFile, suffix: str) -> SafeFile:
+    """The file beside one that holds its numbers: of the same name, but for the suffix. Raises as `safe_file`."""
+    try:
+        return safe_file(file.path.with_suffix(suffix))
+    except UserError as error:
+        raise UserError(f"{file.path}: its numbers lie beside it: {error}") from None
+
+
 def head_of_file(file: SafeFile, size: int = 4096) -> bytes:
     """The first bytes of a file.
 

@@ -44,13 +44,17 @@ BASE = {
     "model.layers.0.down.weight": drawn(8, 12),
     "model.norm.weight": drawn(8),
     "score.weight": drawn(3, 8),
+    "score.bias": drawn(3),
 }
 MODULES = ["model.layers.0.q_proj", "model.layers.0.down"]
 
 
 @pytest.mark.parametrize("suffix", ["", ".default"])
 def test_weights_are_the_bases_plus_the_scaled_product(tmp_path, suffix):
-    tensors = lora(BASE, MODULES, suffix=suffix) | {"base_model.model.score.weight": drawn(3, 8)}
+    tensors = lora(BASE, MODULES, suffix=suffix) | {
+        "base_model.model.score.weight": drawn(3, 8),
+        "base_model.model.score.bias": drawn(3),
+    }
     adapter = saved(tmp_path / "a" / "adapter_model.safetensors", tensors, r=RANK, lora_alpha=10)
     whole = merged(adapter, saved(tmp_path / "base.safetensors", BASE))
     for module in MODULES:

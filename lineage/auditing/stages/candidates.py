@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -33,12 +33,12 @@ class Candidate:
     source: Source
     model: str
     format: str
-    shapes: Mapping[str, tuple[int, ...]]
     hashes: Mapping[str, str]
     copy_key: str
     matching: Matching
     tests: Mapping[str, RowTest]
     notes: list[str]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unmoved: frozenset[str] = frozenset()
     elsewhere: float = 0.0
 

@@ -3,6 +3,7 @@
 Source: docs.openvino.ai, "Operation sets in OpenVINO" (IR of versions 10 and 11).
 """
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -11,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, safe_file
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, companion
 from lineage.checkpoints.quantised.arithmetic import scaled
 from lineage.checkpoints.quantised.weights import FLOATS, reason_against
 from lineage.checkpoints.sniffing import Content
@@ -64,19 +65,23 @@ def read_openvino(file: SafeFile) -> list[Checkpoint]:
         raise Unsupported(
             f"{file.path}: this graph of OpenVINO holds no constants; expected a network's weights"
         )
-    part = safe_file(file.path.with_suffix(".bin"))
+    part = companion(file, ".bin")
     stored = {id: _Stored.of(file, part, layer) for id, layer in constants.items()}
     sources = _sources(edges)
     scales = {id: found for id in stored if (found := _scale(id, layers, edges, sources, stored))}
     used = {parameter for found in scales.values() for parameter in found.values()}
     entries, left_out = {}, {}
     for id, numbers in stored.items():
-        name = numbers.name if numbers.name not in entries | left_out else f"{numbers.name}#{id}"
+        name = numbers.name.removeprefix("self.").removesuffix("_compressed")
+        name = name if name not in entries and name not in left_out else f"{name}#{id}"
         if id in used:
             continue
+        shape = _as_weights(numbers.shape, is_grouped=_is_grouped(id, layers, edges))
         if id in scales:
             entries[name] = Entry(
-                numbers.shape, numbers.kind, lambda id=id: _dequantised(stored, id, scales[id])
+                shape,
+                numbers.kind,
+                lambda id=id, shape=shape: _dequantised(stored, id, scales[id]).reshape(shape),
             )
         elif numbers.dtype.name not in FLOATS and not numbers.kind.startswith("f8"):
             reason = reason_against(name, numbers.shape, numbers.dtype.name)
@@ -84,8 +89,32 @@ def read_openvino(file: SafeFile) -> list[Checkpoint]:
         elif math.prod(numbers.shape) <= 1:
             left_out[name] = f"{numbers.dtype.name}: a constant of the graph, no weights"
         else:
-            entries[name] = Entry(numbers.shape, numbers.dtype.name, numbers.values)
+            entries[name] = Entry(
+                shape,
+                numbers.dtype.name,
+                lambda numbers=numbers, shape=shape: numbers.values().reshape(shape),
+            )
     return [Checkpoint(file.path.name, "openvino", [file, part], entries, left_out)]
+
+
+def _is_grouped(id: str, layers: dict[str, Layer], edges: dict[str, list[tuple[str, str]]]) -> bool:
+    """Whether a constant is the weights of a convolution in groups, at once or behind the operators of a scale."""
+    for _ in range(5):
+        readers = [layers[reader].kind for reader, _ in edges.get(id, ()) if reader in layers]
+        if "GroupConvolution" in readers:
+            return True
+        if len(readers) != 1 or readers[0] not in STEPS:
+            return False
+        id = edges[id][0][0]
+    return False
+
+
+def _as_weights(shape: tuple[int, ...], *, is_grouped: bool) -> tuple[int, ...]:
+    """Groups and outputs are one axis, as elsewhere; biases have one axis, whatever they are added to."""
+    if is_grouped and len(shape) > 2:
+        return (shape[0] * shape[1], *shape[2:])
+    long = [length for length in shape if length != 1]
+    return tuple(long) if len(long) == 1 else shape
 
 
 @dataclass(frozen=True)
@@ -147,10 +176,11 @@ def _graph(file: SafeFile) -> tuple[dict[str, Layer], dict[str, list[tuple[str, 
     layers: dict[str, Layer] = {}
     edges: dict[str, list[tuple[str, str]]] = {}
     last: list[Layer] = []
+    count = itertools.count(1)
 
     def begin(tag: str, said: dict[str, str]) -> None:
         if tag == "layer":
-            if len(layers) >= MOST_LAYERS:
+            if next(count) > MOST_LAYERS:
                 raise ValueError(f"more than {MOST_LAYERS:,} layers")
             last[:] = [Layer(said.get("name", "")[:1000], said.get("type", ""))]
             layers[said.get("id", "")] = last[0]
@@ -181,7 +211,9 @@ def _scale(
     at, found = id, {}
     for kind, role in STEPS.items():
         readers = [
-            reader for reader, _ in edges.get(at, ()) if layers.get(reader, Layer("", "")).kind == kind
+            reader
+            for reader, port in edges.get(at, ())
+            if layers.get(reader, Layer("", "")).kind == kind and (port == "0" or role != "zero")
         ]
         if len(readers) != 1:
             if role == "zero":

@@ -36,6 +36,13 @@ class Settings:
             raise ValueError(f"setting {key} is {found}")
         return int(found)
 
+    def first(self, keys: tuple[int, ...]) -> int:
+        """The number of the first key that is there: other axes of a kernel are as long as the first."""
+        for key in keys:
+            if key in self.said:
+                return self.number(key)
+        raise ValueError(f"setting {keys[-1]} is missing")
+
     def part(self, size: int, *others: int) -> int:
         """A length, from that of the whole and of the other axes."""
         product = math.prod(others)
@@ -49,7 +56,7 @@ def _convolution(axes: int, *, grouped: bool = False) -> Callable[[Settings], It
 
     def runs(said: Settings) -> Iterator[Run]:
         outputs, size = said.number(0), said.number(6)
-        kernel = [next(said.number(key) for key in tried if key in said.said) for tried in keys]
+        kernel = [said.first(tried) for tried in keys]
         if said.number(19):
             return
         yield Run("weight", (outputs, said.part(size, outputs, *kernel), *kernel), tagged=True)
@@ -116,19 +123,19 @@ def _embedding(said: Settings) -> Iterator[Run]:
 
 def _recurrent(gates: int, biases: int) -> Callable[[Settings], Iterator[Run]]:
     def runs(said: Settings) -> Iterator[Run]:
-        outputs, both = said.number(0), 2 if said.number(2) == 2 else 1
+        outputs, both = said.number(0), (2,) if said.number(2) == 2 else ()
         hidden = said.number(3, outputs) if gates == 4 else outputs
         yield Run(
-            "weight_ih", (both, gates * hidden, said.part(said.number(1), both, gates, hidden)), tagged=True
+            "weight_ih", (*both, gates * hidden, said.part(said.number(1), *both, gates, hidden)), tagged=True
         )
-        yield Run("bias", (both, biases, hidden), tagged=True)
-        yield Run("weight_hh", (both, gates * hidden, outputs), tagged=True)
+        yield Run("bias", (*both, biases, hidden), tagged=True)
+        yield Run("weight_hh", (*both, gates * hidden, outputs), tagged=True)
         if hidden != outputs:
-            yield Run("weight_hr", (both, outputs, hidden), tagged=True)
+            yield Run("weight_hr", (*both, outputs, hidden), tagged=True)
         if said.number(8):
             yield from (
-                Run("weight_ih_scale", (both, gates * hidden)),
-                Run("weight_hh_scale", (both, gates * hidden)),
+                Run("weight_ih_scale", (*both, gates * hidden)),
+                Run("weight_hh_scale", (*both, gates * hidden)),
             )
 
     return runs

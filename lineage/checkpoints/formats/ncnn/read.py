@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, safe_file
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, companion
 from lineage.checkpoints.formats.ncnn.layers import LAYERS, Run, Settings
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 MAGIC = "7767517"
 HALF, INT8, FLOAT, PLAIN = 0x01306B47, 0x000D4B38, 0x0002C056, 0
@@ -50,7 +50,7 @@ def read_ncnn(file: SafeFile) -> list[Checkpoint]:
         UserError: for a broken graph, or numbers that the file beside it does not hold.
         Unsupported: if it holds more than the graph's known layers have.
     """
-    part = safe_file(file.path.with_suffix(".bin"))
+    part = companion(file, ".bin")
     entries: dict[str, Entry] = {}
     at = 0
     with part.real.open("rb") as stream:
@@ -66,10 +66,8 @@ def read_ncnn(file: SafeFile) -> list[Checkpoint]:
                     at = found[run.name].end
                     if at > part.size:
                         raise ValueError(f"its {run.name} of shape {run.shape} ends after {part.path.name}")
-            except (ValueError, KeyError, StopIteration) as error:
-                raise UserError(
-                    f"{where}: {error or 'a setting is missing'}; it is truncated or broken"
-                ) from None
+            except (ValueError, KeyError) as error:
+                raise UserError(f"{where}: {one_line(error)}; it is truncated or broken") from None
             entries |= {
                 f"{name}.{called}": Entry(
                     numbers.shape,

@@ -7,7 +7,7 @@ Source: torch/_utils.py, torch/serialization.py (`persistent_id`), torch/csrc/ji
 from dataclasses import dataclass
 
 from lineage.checkpoints.files import LIMITS, SafeFile
-from lineage.checkpoints.formats.pytorch.arrays import Encoded, array, array_of_buffer, array_of_jax
+from lineage.checkpoints.formats.pytorch.arrays import Array, Encoded, array, array_of_buffer, array_of_jax
 from lineage.checkpoints.formats.pytorch.tensors import DTYPES, STORAGES, Quantised, Storage, Tensor
 from lineage.checkpoints.pickles import Pickle, StandIn, dictionary, short
 from lineage.errors import UserError
@@ -108,8 +108,9 @@ class TorchPickle(Pickle):
             function_in_it, _, inner, *_ = short(arguments)
             return self.called(function_in_it, inner)
         if function.text in BUILDERS:
-            self.has_arrays |= "numpy" in function.text
-            return BUILDERS[function.text](*short(arguments))
+            found = BUILDERS[function.text](*short(arguments))
+            self.has_arrays |= isinstance(found, Array)
+            return found
         if function.text.replace("__builtin__", "builtins").replace("xrange", "range") not in HARMLESS:
             self.foreign[function.dotted] = None
         return StandIn(function.text, arguments)
