@@ -22,6 +22,7 @@ class Related:
 
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
     the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
+    distance: of weights, relative to the relative's.
     """
 
     id: str
@@ -31,3 +32,4 @@ class Related:
     probability: float | None = None
     bound: float | None = None
     share: float | None = None
+    distance: float | None = None

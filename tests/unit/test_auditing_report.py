@@ -146,11 +146,38 @@ def test_a_claim_is_contradicted_only_by_a_named_parent_independence_or_descent(
 
 def test_both_parents_of_a_mixture_support_a_claim():
     mixture = verdict(
-        Word.PARENT, family=["p", "q", "d"], closest="p", parent="p", parents={"p": 0.6, "q": 0.4}
-    )
+        Word.PARENT, family=["p", "q", "d"], closest="p", parent="p", parents={"p": 0.6, "q": 0.4},
+        relatives=[related(name, Relation.ANCESTOR, distance=0.1) for name in "pqd"],
+    )  # fmt: skip
     states = {name: claim_of(name, mixture, CANDIDATES, {}, ALPHA).state for name in "pqd"}
     assert states == {"p": "supported", "q": "supported", "d": "contradicted"}
     assert claim_of("", mixture, CANDIDATES, {}, ALPHA) is None
+
+
+@pytest.mark.parametrize(
+    ("relation", "distance", "state"),
+    [
+        (Relation.ANCESTOR, 0.100, "undetermined"),
+        (Relation.UNDETERMINED, 0.124, "undetermined"),
+        (Relation.UNDETERMINED, 0.126, "contradicted"),
+        (Relation.ANCESTOR, 0.300, "contradicted"),
+        (Relation.SIBLING, 0.100, "contradicted"),
+        (Relation.DESCENDANT, 0.100, "contradicted"),
+    ],
+)
+def test_a_claimed_relative_may_be_the_parent_while_it_is_as_near_as_the_bound_of_the_named_one_allows(
+    relation, distance, state
+):
+    """The child branched off within 0.2 of its own change from p: its parent is within 0.1 / 0.8 of it."""
+    relatives = [related("p", Relation.PARENT, distance=0.1), related("q", relation, distance=distance)]
+    found = dataclasses.replace(PARENT, bound=0.2, relatives=relatives)
+    assert claim_of("q", found, CANDIDATES, {}, ALPHA).state == state
+
+
+def test_beside_a_copy_of_the_child_its_ancestors_may_be_its_parent():
+    relatives = [related("p", Relation.SAME, distance=0.0), related("q", Relation.ANCESTOR, distance=0.1)]
+    found = verdict(Word.SAME, family=["p", "q"], closest="p", parent="p", bound=0.0, relatives=relatives)
+    assert claim_of("q", found, CANDIDATES, {}, ALPHA).state == "undetermined"
 
 
 def test_every_candidate_with_the_childs_weights_is_named_and_supports_a_claim():

@@ -10,7 +10,7 @@ from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.read import MEMBER
 from lineage.relation.permutation_test import combined
-from lineage.relation.relations import Relation
+from lineage.relation.relations import Related, Relation
 
 
 def claim_of(
@@ -22,8 +22,10 @@ def claim_of(
 ) -> Claim | None:
     """What a verdict says of a claimed parent; None without a claim.
 
-    A claim is contradicted where another candidate is named the parent, where the claimed one was tested and is
-    independent of the child, or is its descendant. Where the verdict names nobody, a relative may be the parent.
+    A claim is contradicted where the claimed candidate was tested and is independent of the child, where it is its
+    sibling or descendant, and where another is named the parent with a bound that leaves no room for the claimed one:
+    if the child branched off within b of its own change from a model, its parent is nearer to it than 1 / (1 - b)
+    times that model's distance. Else a relative may be the parent.
 
     Args:
         claimed: the id; verdict: on the child.
@@ -48,8 +50,7 @@ def _state(
     if claimed in verdict.parents or claimed == verdict.parent:
         return ClaimState.SUPPORTED, f"it is named: {verdict.word}"
     of_claimed = next((related for related in verdict.relatives if related.id == claimed), None)
-    relation = of_claimed.relation if of_claimed else Relation.UNDETERMINED
-    if verdict.word is Word.SAME and relation is Relation.SAME:
+    if verdict.word is Word.SAME and of_claimed and of_claimed.relation is Relation.SAME:
         return ClaimState.SUPPORTED, "it has the same weights as the child"
     if verdict.parent and claimed in verdict.copies:
         return ClaimState.SUPPORTED, f"it is a copy of {verdict.closest}, which is named: {verdict.word}"
@@ -57,18 +58,40 @@ def _state(
         return ClaimState.UNDETERMINED, "it has too little in common with the child to be tested"
     if claimed not in verdict.family:
         return _of_independent(found, verdict, limit)
-    if relation is Relation.DESCENDANT:
+    if of_claimed is None:
+        return ClaimState.UNDETERMINED, "it is of the child's family, but was not compared with it"
+    return _of_relative(of_claimed, verdict)
+
+
+def _of_relative(claimed: Related, verdict: Verdict) -> tuple[ClaimState, str]:
+    """Of a relative that is not named."""
+    if claimed.relation is Relation.DESCENDANT:
         return ClaimState.CONTRADICTED, "it is a descendant of the child"
-    if verdict.parent is not None:
-        named = " and ".join(verdict.parents) or verdict.parent
+    if verdict.parent is None:
+        return (
+            ClaimState.UNDETERMINED,
+            f"it is of the child's family, and no parent is named; its relation: {claimed.relation}",
+        )
+    named = " and ".join(verdict.parents) or verdict.parent
+    if claimed.relation is Relation.SIBLING or len(verdict.parents) > 1 or not _has_room(claimed, verdict):
         return (
             ClaimState.CONTRADICTED,
-            f"{named} is named ({verdict.word}); the claimed one is of the same family, its relation: {relation}",
+            f"{named} is named ({verdict.word}); the claimed one is of the same family, its relation: "
+            f"{claimed.relation}",
         )
     return (
         ClaimState.UNDETERMINED,
-        f"it is of the child's family, and no parent is named; its relation: {relation}",
+        f"{named} is named ({verdict.word}), but the claimed one is of the same family too, "
+        "and may be where the child branched off",
     )
+
+
+def _has_room(claimed: Related, verdict: Verdict) -> bool:
+    """Whether a relative may be the parent though another is named: that one is a copy of the child, or as far."""
+    if verdict.word is Word.SAME or verdict.bound is None or verdict.bound >= 1:
+        return True
+    named = next(related for related in verdict.relatives if related.id == verdict.closest)
+    return claimed.distance <= named.distance / (1 - verdict.bound)
 
 
 def _of_independent(found: Candidate, verdict: Verdict, limit: float) -> tuple[ClaimState, str]:

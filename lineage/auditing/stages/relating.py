@@ -137,6 +137,7 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
             reason="all tensors but the head are equal to rounding" + (f": {scars}" if scars else ""),
             bound=0.0,
             share=estimate.share,
+            distance=place.distance,
         )
     relation = estimate.relation
     if relation is Relation.ANCESTOR and is_closest:
@@ -149,6 +150,7 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
         probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
+        distance=place.distance,
     )
 
 
