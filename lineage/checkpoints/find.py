@@ -1,6 +1,7 @@
 """The models that a user names: a folder, a glob, a table of models, or one file."""
 
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,8 @@ SUFFIXES = {
     ".tflite",
 }
 SUFFIXES |= {".keras", ".msgpack", ".pb"}
+OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
+"""Numbers of TensorFlow's variables, which lie beside their index."""
 """A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
 ENDINGS = SUFFIXES | {".tar", ".index", ".json", ".weights"}
 """What an id does not need of a file's name."""
@@ -179,6 +182,10 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_companion(path: Path) -> bool:
+    if (data := OF_INDEX.fullmatch(path.name)) and path.with_name(f"{data[1]}.index").is_file():
+        return True
+    if path.suffix == ".pb" and (path.parent / "variables" / "variables.index").is_file():
+        return True
     return any(path.with_suffix(suffix).is_file() for suffix in COMPANIONS.get(path.suffix, ()))
 
 

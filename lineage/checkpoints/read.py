@@ -15,6 +15,7 @@ from lineage.checkpoints.formats.onnx.read import read_onnx
 from lineage.checkpoints.formats.openvino import is_openvino, read_openvino
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
+from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tflite import read_tflite
 from lineage.checkpoints.several import MEMBER
 from lineage.checkpoints.sniffing import (
@@ -63,6 +64,7 @@ FORMATS = (
     Format("Flax msgpack", is_flax, read_flax),
     Format("OpenVINO IR", is_openvino, read_openvino),
     Format("ncnn", begins(MAGIC.encode()), read_ncnn),
+    Format("TensorFlow checkpoint", is_bundle, read_bundle),
     Format("GGUF", begins(b"GGUF"), read_gguf),
     Format("TensorFlow Lite", lambda content: content.head[4:8] == b"TFL3", read_tflite),
     Format("ONNX", is_protobuf, read_onnx),

@@ -1,4 +1,4 @@
-"""Files of Flax and bare pickles that no audit may trust."""
+"""Files of Flax, TensorFlow, and bare pickles that no audit may trust."""
 
 import pickle
 import struct
@@ -6,6 +6,7 @@ import struct
 import msgpack
 import numpy as np
 from hostile import BAD, UNSUPPORTED, hostile
+from table_writer import block, bundle, entry, table, varint
 
 W = np.ones((8, 8), np.float32)
 
@@ -89,7 +90,7 @@ def _(path):
                 1, (2**18,), np.dtype("f4"), False, data
             )  # fmt: skip
 
-    path.write_bytes(pickle.dumps({f"a.{number}": Array() for number in range(10_000)}))
+    path.write_bytes(pickle.dumps({f"a.{number}": Array() for number in range(1000)}))
 
 
 @hostile("arrays-over-the-limit.pkl", BAD, "arrays have more than")
@@ -104,3 +105,75 @@ def _(path):
     """An array whose state holds the array."""
     made = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85C\x01btRq\x00"
     path.write_bytes(b"\x80\x04}X\x01\x00\x00\x00a" + made + b"(K\x01h\x00h\x00\x89h\x00tbs.")
+
+
+FRONT = {b"": b"\x08\x01"}
+
+
+@hostile("huge-shape.index", BAD, "limit")
+def _(path):
+    bundle(path, {"w": W}, w=entry(1, (2**30, 2**30), 0, 256))
+
+
+@hostile("shape-beyond.index", BAD, "takes")
+def _(path):
+    bundle(path, {"w": W}, w=entry(1, (800, 800), 0, 256))
+
+
+@hostile("negative-shape.index", BAD, "lengths of 0 and more")
+def _(path):
+    bundle(path, {"w": W}, w=entry(1, (2**64 - 8, 8), 0, 256))
+
+
+@hostile("offset-beyond.index", BAD, "are said to be stored")
+def _(path):
+    bundle(path, {"w": W}, w=entry(1, (8, 8), 2**62, 256))
+
+
+@hostile("another-file-of-numbers.index", BAD, "data-00077-of-00001")
+def _(path):
+    bundle(path, {"w": W}, w=entry(1, (8, 8), 0, 256, shard=77))
+
+
+@hostile("many-variables-of-the-same-numbers.index", BAD, "than its bytes can hold")
+def _(path):
+    big = np.ones((1024, 1024), np.float32)
+    same = {f"w{number}": entry(1, big.shape, 0, big.nbytes) for number in range(600)}
+    bundle(path, {"w": big}, **same)
+
+
+@hostile("keys-without-end.index", BAD, "keys")
+def _(path):
+    """A block of a million keys, each of which is the one before it, that an index names again and again."""
+    items = (varint(0) + varint(0) + varint(0)) * 300_000
+    data = items + struct.pack("<II", 0, 1) + bytes(5)
+    index = block([(b"a", varint(0) + varint(len(data) - 5))] * 5)
+    end = varint(0) + varint(0) + varint(len(data)) + varint(len(index) - 5)
+    path.write_bytes(data + index + end.ljust(40, b"\0") + table([])[-8:])
+
+
+@hostile("packed-blocks.index", BAD, "packed block")
+def _(path):
+    whole = bytearray(bundle(path, {"w": W}).read_bytes())
+    whole[whole.index(struct.pack("<II", 0, 1)) + 8] = 1
+    path.write_bytes(bytes(whole))
+
+
+@hostile("key-longer-than-its-block.index", BAD, "")
+def _(path):
+    path.write_bytes(b"\0\0" + bundle(path, {"w": W}).read_bytes()[2:].replace(b"\x00\x01", b"\xff\x7f", 1))
+
+
+@hostile("end-that-points-nowhere.index", BAD, "")
+def _(path):
+    path.write_bytes(b"\0\0" + bytes(60) + b"\xff" * 40 + table([])[-8:])
+
+
+@hostile("big-endian.index", UNSUPPORTED, "big endian")
+def _(path):
+    path.write_bytes(table([(b"", b"\x08\x01\x10\x01")]))
+
+
+@hostile("no-variables.index", BAD, "no floating point tensor")
+def _(path):
+    path.write_bytes(table([*FRONT.items()]))
