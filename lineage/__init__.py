@@ -4,7 +4,7 @@ Public names are imported when first used, so `import lineage` costs nothing. Ty
 `__init__.pyi`; docs/api.md shows how to use them.
 """
 
-__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "audit", "score_pair"]
+__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "audit", "score_pair", "tree"]
 
 
 def __getattr__(name: str) -> object:
@@ -17,6 +17,7 @@ def __getattr__(name: str) -> object:
         "UserError": "lineage.errors",
         "audit": "lineage.auditing.run",
         "score_pair": "lineage.similarity.score",
+        "tree": "lineage.genealogy.run",
     }
     if name not in homes:
         raise AttributeError(f"module 'lineage' has no attribute {name!r}; it offers {', '.join(homes)}")

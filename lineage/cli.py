@@ -15,7 +15,7 @@ app.add_typer(commands.app)
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
-EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "verdicts", "verify"), "audit")
+EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
 EXTRAS |= {"summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 

@@ -1,6 +1,7 @@
-"""Subcommands of `lineage` that look at models without a suspect: hashes, differences, disguised copies."""
+"""Subcommands of `lineage` that look at models without a suspect: hashes, differences, family trees, disguises."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,46 @@ def print_diff(
             part.write_text(json.dumps(found.to_dict(), indent=1))
     print_difference(found)
     raise typer.Exit(0 if found.is_same else 1)
+
+
+@app.command(name="tree")
+def print_family_tree(
+    models: Annotated[str, typer.Argument(help="A folder, a quoted glob, a table of models or a file.")],
+    json_to: JsonTo = None,
+    graphml_to: Annotated[Path | None, typer.Option("--graphml", help="Write it as GraphML.")] = None,
+    dot_to: Annotated[Path | None, typer.Option("--dot", help="Write it as Graphviz' DOT.")] = None,
+    parquet_to: Annotated[
+        Path | None, typer.Option("--parquet", help="Write nodes.parquet and edges.parquet into this folder.")
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="How often unrelated models may be joined.")] = 0.01,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
+    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+) -> None:
+    """Says which families the models of a folder are of, and who was trained from whom."""
+    from lineage.genealogy.files import write_dot, write_graphml, write_json, write_tables
+    from lineage.genealogy.run import tree
+    from lineage.genealogy.terminal import print_tree
+
+    found = tree(
+        models,
+        alpha=alpha,
+        follow_links=follow_links,
+        cache=cache,
+        store_digests=not no_cache,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    for write, path in (
+        (write_json, json_to),
+        (write_graphml, graphml_to),
+        (write_dot, dot_to),
+        (write_tables, parquet_to),
+    ):
+        if path:
+            write(found, path)
+    print_tree(found)
 
 
 @app.command()

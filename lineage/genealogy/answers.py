@@ -1,0 +1,104 @@
+"""The pairwise answers of audits within a family, on each model and its nearest relatives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineage.auditing.stages.child import read_child
+from lineage.auditing.stages.comparing import Opener, compare_relatives
+from lineage.auditing.stages.describing import places_of
+from lineage.auditing.stages.relating import Direction
+from lineage.auditing.stages.testing import run_tests
+from lineage.genealogy.reading import Model
+from lineage.index.digest import DigestCache
+from lineage.relation.direction.estimate import NEAR, Estimate
+from lineage.relation.scars.limits import limited
+
+LEAST = 1e-3
+"""A probability is not believed to be smaller."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of a family of n, NaN where a pair was not compared: each [n, n].
+
+    ancestor[i, j]: how probable it is that i is an ancestor of j, or as near to one as can be told; change[i, j]:
+    how far apart the two are, relative to the candidate's weights.
+    """
+
+    ancestor: np.ndarray
+    change: np.ndarray
+
+    @property
+    def neither(self) -> np.ndarray:
+        """How probable it is that neither of a pair is the other's ancestor; NaN where nothing is known."""
+        return np.clip(1 - self.ancestor - self.ancestor.T, 0, 1)
+
+
+def neighbours_of(distances: np.ndarray, each: int) -> list[list[int]]:
+    """Whom each model is compared with: every pair of near ones once, as evenly as possible.
+
+    Args:
+        distances: squared, [n, n]; each: how many nearest ones of each model.
+    """
+    count = len(distances)
+    apart = distances + np.diag(np.full(count, np.inf))
+    near = np.argsort(apart, axis=1, kind="stable")[:, : min(each, count - 1)]
+    pairs = {
+        (min(first, int(second)), max(first, int(second))) for first in range(count) for second in near[first]
+    }
+    found: list[list[int]] = [[] for _ in range(count)]
+    for first, second in sorted(pairs, key=lambda pair: (distances[pair], pair)):
+        child, candidate = (first, second) if len(found[first]) <= len(found[second]) else (second, first)
+        found[child].append(candidate)
+    return found
+
+
+def ends_of(before: Estimate, after: Estimate) -> tuple[float, float]:
+    """How probable it is that the candidate is an ancestor, and a descendant; at least LEAST each.
+
+    Args:
+        before, after: the estimate without and with what scars forbid.
+    """
+    ancestor = 0.5 if before.as_ancestor is None else before.as_ancestor
+    descendant = 0.5 if before.as_descendant is None else before.as_descendant
+    if after.least >= 1 - NEAR:
+        ancestor, descendant = 0.0, 1.0
+    elif after.most <= NEAR:
+        ancestor, descendant = 1.0, 0.0
+    elif after != before:
+        ancestor = 0.0 if after.least > NEAR else ancestor
+        descendant = 0.0 if after.most < 1 - NEAR else descendant
+    return max(ancestor, LEAST), max(descendant, LEAST)
+
+
+def answers_of(
+    models: Sequence[Model],
+    neighbours: Sequence[Sequence[int]],
+    cache: DigestCache,
+    direction: Direction,
+    *,
+    follow: bool,
+) -> Answers:
+    """The answers on each model of a family as the child, and its neighbours as candidates.
+
+    Args:
+        models: of the family; neighbours: places of each model's candidates, no pair twice.
+        cache: of digests; direction: estimates a share from features; follow: links out of the folders.
+    """
+    count, opener = len(models), Opener(follow=follow)
+    ancestors, change = np.full((count, count), np.nan), np.full((count, count), np.nan)
+    place_of = {model.id: place for place, model in enumerate(models)}
+    for number, near in enumerate(neighbours):
+        if not near:
+            continue
+        child = read_child(models[number].source.path, cache, follow=follow)
+        tested = run_tests(child, [models[place].source for place in near], cache, follow=follow)
+        for found in places_of(child, compare_relatives(child, tested.candidates, 0.0, opener)):
+            place = place_of[found.id]
+            before = direction(found.features)
+            ends = ends_of(before, limited(before, found.scars))
+            ancestors[place, number], ancestors[number, place] = ends
+            change[place, number] = change[number, place] = found.distance
+    return Answers(ancestors, change)

@@ -1,0 +1,117 @@
+"""`lineage.tree`: the family tree of a folder of models, as typed values."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from lineage.auditing.direction import shipped
+from lineage.auditing.stages.relating import Direction
+from lineage.checkpoints.find import Source, read_table_of_models, sources_of
+from lineage.errors import UserError
+from lineage.genealogy.build import family_tree
+from lineage.genealogy.claims import claims_of
+from lineage.genealogy.families import families_of
+from lineage.genealogy.reading import read_models
+from lineage.genealogy.types import Edge, Node, Tree
+from lineage.index.digest import DigestCache, default_cache
+from lineage.progress import Tracked, tracked, untracked
+
+
+def tree(
+    models: str | os.PathLike[str],
+    *,
+    alpha: float = 0.01,
+    follow_links: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    store_digests: bool = True,
+    say: Callable[[str], None] | None = None,
+) -> Tree:
+    """Says which families the models of a folder are of, and who was trained from whom, from weights alone.
+
+    Nothing in any file is executed. docs/tree.md gives the method.
+
+    Args:
+        models: a folder, a glob, a table of models (all of its rows) or a file of several models.
+        alpha: how often unrelated models may be joined, over all pairs; between 0 and 1.
+        follow_links: follow links out of the folders given.
+        cache: the folder of digests, by default the user's; store_digests: whether they stay after the call.
+        say: takes lines of progress.
+
+    Returns:
+        nodes and edges; `to_dict()` gives the JSON.
+
+    Raises:
+        UserError: for input that cannot be used, or if no model can be read.
+
+    Examples:
+        >>> found = tree("zoo/")  # doctest: +SKIP
+        >>> [(edge.parent, edge.child) for edge in found.edges if edge.is_directed]  # doctest: +SKIP
+        [('base', 'base-tuned')]
+    """
+    if not 0 < alpha < 1:
+        raise UserError(f"alpha: expected a rate between 0 and 1, got {alpha}")
+    with ExitStack() as stack:
+        folder = Path(cache or default_cache()) if store_digests else None
+        digests = DigestCache(folder or Path(stack.enter_context(TemporaryDirectory())))
+        return tree_of(
+            os.fspath(models),
+            rows_of(os.fspath(models)),
+            digests,
+            shipped(),
+            alpha=alpha,
+            follow=follow_links,
+            tracked=partial(tracked, say=say) if say else untracked,
+        )
+
+
+def rows_of(given: str) -> list[Source]:
+    """The files that a path names; of a table of models every row, whatever its role."""
+    path = Path(given)
+    if path.suffix in (".tsv", ".csv") and path.is_file():
+        return read_table_of_models(path)
+    return sources_of(given)
+
+
+def tree_of(
+    given: str,
+    sources: Sequence[Source],
+    cache: DigestCache,
+    direction: Direction,
+    *,
+    alpha: float = 0.01,
+    follow: bool = False,
+    tracked: Tracked = untracked,
+) -> Tree:
+    """The tree of some sources; see `tree`.
+
+    Args:
+        given: what the user named; sources: files of one or more models.
+        cache: of digests, on disk; direction: estimates a share from features.
+        alpha: the false-positive rate; follow: links out of the folders; tracked: says how far it is.
+    """
+    models, refused = read_models(sources, cache, follow=follow, tracked=tracked)
+    if not models:
+        raise UserError(next(iter(refused.values()), f"{given}: holds no model"))
+    families = families_of(models, cache, alpha=alpha, follow=follow, tracked=tracked)
+    nodes: list[Node] = []
+    edges: list[Edge] = []
+    names = {}
+    for number, places in enumerate(tracked(families, "families"), start=1):
+        name = f"family-{number}"
+        of_family, between = family_tree(
+            [models[place] for place in places], name, cache, direction, follow=follow
+        )
+        names[name] = [node.id for node in of_family]
+        nodes += of_family
+        edges += between
+    return Tree(
+        given=given,
+        families=names,
+        nodes=nodes,
+        edges=edges,
+        claims=list(claims_of(sources, nodes, edges)),
+        refused=refused,
+    )

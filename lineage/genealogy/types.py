@@ -1,0 +1,77 @@
+"""A family tree as plain values: models, and who was trained from whom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+FORMAT = 1
+
+
+class Kind(StrEnum):
+    """What an edge is."""
+
+    TRAINED = "trained"
+    LINE = "training line"
+    MERGED = "merged"
+    BRANCHED = "branched off"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A model, or an ancestor that is not among the files (`is_open`).
+
+    file: as `FILE` or `FILE::ID`; hash: of its tensors' values; family: an id; copies: ids of equal models.
+    """
+
+    id: str
+    family: str
+    file: str | None = None
+    hash: str | None = None
+    copies: Sequence[str] = ()
+    is_open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """A parent and its child.
+
+    probability: that this edge is right; of an undirected edge, that the two are neighbours in the tree, whichever
+    came earlier; weight: the parent's share of a merge; change: ‖child − parent‖ / ‖parent‖ over common matrices.
+    """
+
+    parent: str
+    child: str
+    kind: Kind
+    probability: float
+    is_directed: bool
+    weight: float | None = None
+    change: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a table says of a model's parent, beside what weights say: supported, contradicted or undetermined."""
+
+    child: str
+    parent: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """The families of a folder.
+
+    given: as the user named it; families: by id, the ids of their nodes; refused: why a file could not be read.
+    """
+
+    given: str
+    families: Mapping[str, Sequence[str]]
+    nodes: Sequence[Node]
+    edges: Sequence[Edge]
+    claims: Sequence[Claim] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict:
+        """The JSON."""
+        return {"format": FORMAT} | asdict(self)

@@ -1,0 +1,143 @@
+"""`lineage tree` on constructed families: who was made from whom is known exactly."""
+
+import json
+
+import networkx as nx
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save_file
+from small_networks import child_of, network
+from typer.testing import CliRunner
+
+import lineage
+from lineage.cli import app
+from lineage.errors import UserError
+from lineage.genealogy.types import Tree
+
+TRUE = {
+    ("r0", "r0.a"), ("r0", "r0.b"), ("r0", "r0.c"), ("r0.a", "r0.a.g"),
+    ("r1", "r1.a"), ("r1", "r1.b"), ("r1", "r1.c"), ("r1.a", "r1.a.g"),
+}  # fmt: skip
+
+
+def zoo() -> dict[str, dict[str, np.ndarray]]:
+    """Two families, each of a root, three children and a grandchild; a lone network."""
+    found = {"lone": network(9)}
+    for root in (0, 1):
+        found[f"r{root}"] = network(root)
+        for number, name in enumerate("abc"):
+            found[f"r{root}.{name}"] = child_of(found[f"r{root}"], 50 + 10 * root + number)
+        found[f"r{root}.a.g"] = child_of(found[f"r{root}.a"], 90 + root)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The zoo, a copy of r1.c, a merge of r0.a and r0.b, and a file that is no model."""
+    folder, models = tmp_path_factory.mktemp("zoo"), zoo()
+    for name, tensors in models.items():
+        save_file(tensors, folder / f"{name}.safetensors")
+    save_file({f"module.{name}": values for name, values in models["r1.c"].items()}, folder / "s.safetensors")
+    merge = {
+        name: (0.6 * values + 0.4 * models["r0.b"][name]).astype(np.float32)
+        for name, values in models["r0.a"].items()
+    }
+    save_file(merge, folder / "merge.safetensors")
+    (folder / "broken.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder, tmp_path_factory) -> Tree:
+    return lineage.tree(folder, cache=tmp_path_factory.mktemp("digests"))
+
+
+def test_families_are_those_that_were_constructed(found):
+    assert sorted(map(sorted, found.families.values())) == [
+        ["lone"],
+        ["merge", *(f"r0{name}" for name in ("", ".a", ".a.g", ".b", ".c"))],
+        [f"r1{name}" for name in ("", ".a", ".a.g", ".b", ".c")],
+    ]
+
+
+def test_every_directed_edge_is_true_and_most_true_edges_are_directed(found):
+    directed = {
+        (edge.parent, edge.child) for edge in found.edges if edge.is_directed and edge.kind != "merged"
+    }
+    assert directed <= TRUE
+    assert len(directed) >= 6
+
+
+def test_a_merge_has_its_parents_with_their_weights(found):
+    merged = {edge.parent: edge.weight for edge in found.edges if edge.kind == "merged"}
+    assert merged == {"r0.a": pytest.approx(0.6, abs=0.01), "r0.b": pytest.approx(0.4, abs=0.01)}
+    assert all(edge.child == "merge" for edge in found.edges if edge.kind == "merged")
+
+
+def test_copies_are_one_node(found):
+    assert {node.id: list(node.copies) for node in found.nodes if node.copies} == {"r1.c": ["s"]}
+
+
+def test_nothing_descends_from_itself(found):
+    graph = nx.DiGraph((edge.parent, edge.child) for edge in found.edges)
+    assert nx.is_directed_acyclic_graph(graph)
+
+
+def test_what_cannot_be_read_is_named(found):
+    assert list(found.refused) == ["broken"]
+
+
+def test_children_without_their_parent_hang_from_an_open_node(tmp_path):
+    root = network(2)
+    for number in range(4):
+        save_file(child_of(root, number, strength=1.5), tmp_path / f"c{number}.safetensors")
+    found = lineage.tree(tmp_path, store_digests=False)
+    (missing,) = [node for node in found.nodes if node.is_open]
+    assert (missing.file, missing.hash) == (None, None)
+    assert {edge.child for edge in found.edges if edge.parent == missing.id} == {f"c{n}" for n in range(4)}
+    assert not [edge for edge in found.edges if edge.is_directed and edge.parent != missing.id]
+
+
+def test_claims_of_a_table_are_compared_with_the_tree(folder, tmp_path_factory):
+    claims = {"r0.a": "r0", "r0.b": "r1", "r1": "r1.a", "s": "r1.c", "r1.b": ""}
+    rows = [
+        f"{id}\t{folder / id}.safetensors\tcandidate\t{claims.get(id, '')}"
+        for id in ("r0", "r0.a", "r0.b", "r1", "r1.a", "r1.b", "r1.c", "s")
+    ]
+    table = tmp_path_factory.mktemp("table") / "models.tsv"
+    table.write_text("\n".join(["id\tpath\trole\tclaimed_parent", *rows]) + "\n")
+    found = lineage.tree(table, store_digests=False, follow_links=True)
+    assert {claim.child: claim.state for claim in found.claims} == {
+        "r0.a": "supported", "r0.b": "contradicted", "r1": "contradicted", "s": "supported"
+    }  # fmt: skip
+
+
+def test_the_command_writes_json_graphml_dot_and_tables(folder, tmp_path):
+    paths = {name: tmp_path / name for name in ("t.json", "t.graphml", "t.dot")}
+    written = CliRunner().invoke(
+        app,
+        ["tree", str(folder), "--cache", str(tmp_path / "c"), "--json", str(paths["t.json"]),
+         "--graphml", str(paths["t.graphml"]), "--dot", str(paths["t.dot"]), "--parquet", str(tmp_path)],
+    )  # fmt: skip
+    assert written.exit_code == 0, written.output
+    assert "12 models: 2 families, 1 without a relative" in written.output
+    report = json.loads(paths["t.json"].read_text())
+    assert {"id", "file", "hash", "family"} <= set(report["nodes"][0])
+    assert {"parent", "child", "kind", "probability", "is_directed", "weight"} <= set(report["edges"][0])
+    pairs = {(edge["parent"], edge["child"]) for edge in report["edges"]}
+    graph = nx.read_graphml(paths["t.graphml"])
+    assert set(graph.edges) == pairs
+    assert graph.nodes["r0"]["family"] == graph.nodes["r0.a"]["family"]
+    edges = pq.read_table(tmp_path / "edges.parquet").to_pandas()
+    assert set(zip(edges["parent"], edges["child"], strict=True)) == pairs
+    assert pq.read_table(tmp_path / "nodes.parquet").num_rows == len(report["nodes"])
+    dot = paths["t.dot"].read_text()
+    assert dot.count(" -> ") == len(pairs)
+
+
+def test_mistakes_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="expected checkpoints"):
+        lineage.tree(tmp_path)
+    with pytest.raises(UserError, match="alpha: expected a rate between 0 and 1, got 2"):
+        lineage.tree(tmp_path, alpha=2)

@@ -1,0 +1,111 @@
+"""The parts of a family tree against closed forms and searches of all possibilities."""
+
+import itertools
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from lineage.genealogy.answers import neighbours_of
+from lineage.genealogy.arborescence import NO_PARENT, Search
+from lineage.genealogy.contained import Contained
+from lineage.genealogy.geometry import at_one_scale, squared_distances, whitened_alike
+from lineage.genealogy.merges import merges_of
+
+PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4}
+SIZE = 64
+
+
+def grown(parents: dict[int, int], seed: int, *, shared: float = 0.0) -> np.ndarray:
+    """Matrices [n, SIZE, SIZE]: a parent's plus an own change, and one direction that all changes share."""
+    draw = np.random.default_rng(seed)
+    found = {0: draw.normal(size=(SIZE, SIZE))}
+    direction = np.outer(draw.normal(size=SIZE), draw.normal(size=SIZE))
+    for child, parent in parents.items():
+        found[child] = found[parent] + 0.3 * draw.normal(size=(SIZE, SIZE)) + shared * direction
+    return np.stack([found[place] for place in sorted(found)])
+
+
+def tree_of(distances: np.ndarray) -> set[frozenset[int]]:
+    return {frozenset(edge) for edge in nx.minimum_spanning_tree(nx.from_numpy_array(distances)).edges}
+
+
+def test_squared_distances_are_those_of_all_pairs():
+    values = np.random.default_rng(0).normal(size=(5, 3, 7))
+    slow = [[((first - second) ** 2).sum() for second in values] for first in values]
+    np.testing.assert_allclose(squared_distances(values), slow, atol=1e-9)
+
+
+def test_what_all_children_learned_alike_no_longer_makes_them_neighbours():
+    matrices = grown(dict.fromkeys(range(1, 7), 0), 1, shared=0.5)
+    truth = {frozenset((0, child)) for child in range(1, 7)}
+    assert tree_of(squared_distances(matrices)) != truth
+    assert tree_of(squared_distances(whitened_alike(matrices))) == truth
+
+
+def test_a_child_whose_weights_decayed_comes_back_to_its_parent():
+    matrices = grown(PARENT, 2)
+    decayed = matrices.copy()
+    decayed[6] *= 0.7
+    apart = squared_distances(at_one_scale(decayed))
+    assert np.argsort(apart[6])[1] == 4
+    np.testing.assert_allclose(apart[6, 4] / squared_distances(matrices)[6, 4], 1, atol=0.3)
+
+
+def test_a_parents_update_is_contained_once_and_a_siblings_is_not():
+    contained = Contained([grown(PARENT, 3), grown(PARENT, 4)])
+    assert contained.is_once(0, 1, 4)
+    assert contained.is_once(1, 4, 6)
+    assert not contained.is_once(0, 2, 4)
+    assert not contained.is_once(0, 2, 3)
+
+
+def searched(ancestor: np.ndarray, parts: np.ndarray) -> dict[int, int]:
+    points = [np.zeros((len(ancestor), SIZE, SIZE), np.float32)]
+    return dict(Search(ancestor, parts, Contained(points)).best())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_tree_is_the_best_of_all(seed):
+    """Every choice of a parent for each of five models, those with circles left out."""
+    draw = np.random.default_rng(seed)
+    count = 5
+    ancestor = draw.uniform(0.01, 1, (count, count))
+    np.fill_diagonal(ancestor, np.nan)
+    apart = draw.uniform(1, 2, (count, count))
+    apart = apart + apart.T
+    np.fill_diagonal(apart, 0)
+    possible = np.where(np.nan_to_num(ancestor) >= 0.1, apart, np.inf)
+    nearest = np.where(np.isfinite(possible.min(0)), possible.min(0), np.median(apart))
+    scores = np.log(ancestor) - 3 * np.maximum(np.log(np.where(apart > 0, apart, 1) / nearest), -0.5)
+
+    def total(parents: tuple[int, ...]) -> float:
+        edges = [(parent, child) for child, parent in enumerate(parents) if parent != NO_PARENT]
+        if any(parent == child for parent, child in edges):
+            return -np.inf
+        graph = nx.DiGraph(edges)
+        if not nx.is_directed_acyclic_graph(graph):
+            return -np.inf
+        return sum(scores[edge] for edge in edges) - 3.0 * (count - len(edges))
+
+    best = max(itertools.product(range(NO_PARENT, count), repeat=count), key=total)
+    assert searched(ancestor, apart[None]) == dict(enumerate(best))
+
+
+def test_a_mean_of_two_models_is_a_merge_and_trained_ones_are_none():
+    matrices = grown(PARENT, 5)
+    merged = np.concatenate([matrices, (0.3 * matrices[2] + 0.7 * matrices[6])[None]]).astype(np.float32)
+    found = merges_of([merged], squared_distances(merged))
+    assert list(found) == [7]
+    assert found[7] == {6: pytest.approx(0.7, abs=1e-3), 2: pytest.approx(0.3, abs=1e-3)}
+
+
+def test_every_near_pair_is_compared_once():
+    apart = squared_distances(np.random.default_rng(6).normal(size=(12, 5)))
+    given = neighbours_of(apart, 3)
+    pairs = [frozenset((child, place)) for child, near in enumerate(given) for place in near]
+    ranked = apart + np.diag(np.full(12, np.inf))
+    wanted = {frozenset((model, int(near))) for model in range(12) for near in np.argsort(ranked[model])[:3]}
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) == wanted
+    assert max(map(len, given)) <= 6
