@@ -54,10 +54,10 @@ def scales_in(found: Mapping[str, h5py.Dataset]) -> dict[str, tuple[str, int]]:
         if dataset.dtype != "int8" or dataset.ndim != 2 or not own.isdigit() or not layer.endswith("vars"):
             continue
         beside = [
-            other for other in found if other.rpartition(".")[0] == layer and found[other].dtype.kind == "f"
+            variable for variable in found if variable.rpartition(".")[0] == layer and found[variable].dtype.kind == "f"
         ]
         for axis in (1, 0):
-            fitting = [other for other in beside if found[other].shape == dataset.shape[axis : axis + 1]]
+            fitting = [variable for variable in beside if found[variable].shape == dataset.shape[axis : axis + 1]]
             if fitting:
                 scales[name] = max(fitting, key=natural), axis
                 break
