@@ -53,11 +53,12 @@ def scales_in(found: Mapping[str, h5py.Dataset]) -> dict[str, tuple[str, int]]:
         layer, _, own = name.rpartition(".")
         if dataset.dtype != "int8" or dataset.ndim != 2 or not own.isdigit() or not layer.endswith("vars"):
             continue
-        beside = [
-            variable for variable in found if variable.rpartition(".")[0] == layer and found[variable].dtype.kind == "f"
-        ]
+        floats = [variable for variable in found if found[variable].dtype.kind == "f"]
+        beside = [variable for variable in floats if variable.rpartition(".")[0] == layer]
         for axis in (1, 0):
-            fitting = [variable for variable in beside if found[variable].shape == dataset.shape[axis : axis + 1]]
+            fitting = [
+                variable for variable in beside if found[variable].shape == dataset.shape[axis : axis + 1]
+            ]
             if fitting:
                 scales[name] = max(fitting, key=natural), axis
                 break
