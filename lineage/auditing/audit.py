@@ -101,6 +101,8 @@ def audit_sources(
     relatives = compare_relatives(
         child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
     )
+    settled = {relative.id: relative.candidate for relative in relatives}
+    all_tested = [settled.get(candidate.id, candidate) for candidate in tested.candidates]
     places = places_of(child, relatives)
     related = relate(places, settings.direction or shipped())
     descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
@@ -110,8 +112,8 @@ def audit_sources(
     if contradicting := dependent_of(outside.candidates, settings.alpha):
         verdict = withheld(contradicting.id)
     else:
-        evidence = evidence_of(child, tested.candidates, outside.candidates, relatives, level.limit)
-        untested = [candidate.id for candidate in tested.candidates if not candidate.is_evidence]
+        evidence = evidence_of(child, all_tested, outside.candidates, relatives, level.limit)
+        untested = [candidate.id for candidate in all_tested if not candidate.is_evidence]
         verdict = unless_incomplete(
             decide(evidence, related, merged, level),
             [*tested.refused, *untested],
@@ -120,14 +122,14 @@ def audit_sources(
     return Audit(
         settings=settings,
         child=child,
-        candidates=tested.candidates,
+        candidates=all_tested,
         unrelated=outside.candidates,
         refused=refused,
         places=places,
         mixture=mixture,
         evidence=evidence,
         verdict=verdict,
-        layers=layer_origins(child, tested.candidates, relatives, verdict.closest, level.limit),
+        layers=layer_origins(child, all_tested, relatives, verdict.closest, level.limit),
     )
 
 

@@ -10,6 +10,7 @@ from lineage.checkpoints.adapters import merged
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.formats.index import weight_map
+from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import FORMATS, MEMBER, is_model, main_of, open_models
 from lineage.errors import UserError
 
@@ -58,12 +59,15 @@ def sources_of(given: str, role: str = "candidate") -> list[Source]:
 
 
 def open_source(source: Source, *, follow: bool) -> list[Checkpoint]:
-    """The models of a source; of an adapter with a base, the base with it merged in. Raises as `open_models`."""
+    """The models of a source in plain form; of an adapter with a base, the base with it merged in.
+
+    Raises as `open_models`.
+    """
     models = open_models(source.path, inside=source.inside, follow=follow)
-    if source.base is None:
-        return models
-    base = main_of(source.base.path, open_source(source.base, follow=follow))
-    return [merged(main_of(source.path, models), base)]
+    if source.base:
+        bases = open_models(source.base.path, inside=source.base.inside, follow=follow)
+        models = [merged(main_of(source.path, models), main_of(source.base.path, bases))]
+    return [in_plain_form(model) for model in models]
 
 
 def read_table_of_models(path: Path) -> list[Source]:

@@ -83,13 +83,15 @@ class Candidate:
 class Relative:
     """A candidate that is not independent of the child.
 
-    pair: reads the tensors of both; counts: what its file says of how long it was trained.
+    pair: reads the tensors of both; counts: what its file says of how long it was trained; described: tests of
+    matrices that were paired once both files were open, which are no evidence.
     """
 
     candidate: Candidate
     pair: Pair
     comparison: Comparison
     counts: Mapping[str, int]
+    described: Mapping[str, RowTest] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

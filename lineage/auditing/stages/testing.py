@@ -18,6 +18,7 @@ from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import ROUNDING
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest
+from lineage.relation.structure.screen import matching_of
 
 Known = Mapping[str, Mapping[str, RowTest]]
 """Tests of earlier jobs, by candidate and tensor."""
@@ -107,6 +108,7 @@ def candidate_of(
     matching = match(child.digest.shapes, digest.shapes if is_alike else {})
     if tests is None or not is_alike:
         tests = sketches.tests(matching, digest)
+    matching = matching_of(matching, child.digest.shapes, digest.shapes, tests)
     return Candidate(
         id=id_of(source, digest.name, is_alone=is_alone),
         source=source,
