@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from lineage.auditing.decoys import shipped as shipped_decoys
 from lineage.auditing.direction import shipped
+from lineage.auditing.stages.adapters import of_adapter, with_bases
 from lineage.auditing.stages.aligning import (
     Aligned,
     aligned_candidates,
@@ -103,6 +104,7 @@ def audit_sources(
         return run_tests(child, sources, cache, follow=settings.follow, known=known, tracked=tracked)
 
     tested, outside = test(candidates), test(unrelated) if unrelated else Tested([], {})
+    tested = with_bases(child, tested, test, follow=settings.follow)
     refused = tested.refused | outside.refused
     if not tested.candidates:
         raise UserError(
@@ -183,6 +185,7 @@ class Judge:
             evidence = evidence_of(child, candidates, self._unrelated, relatives, level.limit)
             untested = [candidate.id for candidate in candidates if not candidate.is_evidence]
             verdict = unless_incomplete(decide(evidence, related, merged, level), [*self._refused, *untested])
+            verdict = of_adapter(child, candidates, verdict)
         return Judged(
             candidates=candidates,
             places=places,
