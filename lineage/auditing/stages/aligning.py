@@ -164,9 +164,9 @@ def _candidate_of(
         if name in alignment.tensors and alignment.tensors[name].shape == shapes[name]
     }
     entries = {name: Entry(shapes[name], dtype, _reader(alignment, name)) for name in pairs}
-    kept = {field.name: getattr(candidate, field.name) for field in fields(Candidate)}
+    given = {field.name: getattr(candidate, field.name) for field in fields(Candidate)}
     return AlignedCandidate(
-        **kept
+        **given
         | {
             "matching": Matching(
                 pairs,
