@@ -177,9 +177,9 @@ def audit(
     3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
     if initial:
-        from lineage.auditing.initial import sentence, tested_initial
+        from lineage.auditing.initial import against_initial, sentence
 
-        test = tested_initial(child, initial, follow=follow_links)
+        test = against_initial(child, initial, follow=follow_links)
         typer.echo(sentence(child, initial, test))
         if not candidates:
             raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)

@@ -9,7 +9,7 @@ from lineage.relation.initialisation import InitialTest, initial_test
 from lineage.seeds import seed_of
 
 
-def tested_initial(child: str, initial: str, *, follow: bool = False) -> InitialTest:
+def against_initial(child: str, initial: str, *, follow: bool = False) -> InitialTest:
     """Tests whether a child was trained from an initialisation, whatever the order and scale of its neurons.
 
     Args:
@@ -28,9 +28,9 @@ def tested_initial(child: str, initial: str, *, follow: bool = False) -> Initial
         raise UserError(f"{initial}: cannot be tested as the start of {child}: {error}") from None
 
 
-def sentence(child: str, initial: str, test: InitialTest) -> str:
+def sentence(child: str, initial: str, found: InitialTest) -> str:
     """The result in one line."""
     return (
-        f"{child} and the initialisation {initial}: p {10**test.log10_p:.3f}, z {test.z:.1f}, against {test.draws} "
-        f"initialisations with the same numbers in other places, by {' and '.join(test.tensors)}"
+        f"{child} and the initialisation {initial}: p {10**found.log10_p:.3f}, z {found.z:.1f}, against "
+        f"{found.draws} initialisations with the same numbers in other places, by {' and '.join(found.tensors)}"
     )

@@ -1,7 +1,7 @@
 """An exact test of whether a network was trained from an initialisation that its owner reveals.
 
 The child's units are compared with the most similar ones of the initialisation, whatever their order and scale. If
-the child did not come from this one, an initialisation of the same kind whose numbers were drawn anew would do as well.
+the child did not come from this one, another of the same kind, whose numbers were drawn anew, would do as well.
 Numbers that are drawn independently of each other are drawn anew by exchanging their places, so the rank among such
 draws is exact (Barnard 1963; Dwass 1957, doi:10.1214/aoms/1177707045).
 """
