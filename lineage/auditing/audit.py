@@ -11,6 +11,7 @@ from lineage.auditing.direction import shipped
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
+from lineage.auditing.stages.composing import as_parts, of_parts, parts_of
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.evidence import evidence_of
 from lineage.auditing.stages.layers import layer_origins
@@ -94,18 +95,18 @@ def audit_sources(
         raise UserError(
             next(iter(refused.values()), f"{child_path}: is the only candidate for itself; give others")
         )
-    level = Level.over(tested.candidates, settings.alpha)
+    parts = parts_of(child, tested.candidates)
+    found = as_parts(tested.candidates, parts)
+    level = Level.over(found, settings.alpha)
 
-    relatives = compare_relatives(
-        child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
-    )
+    relatives = compare_relatives(child, found, level.limit, Opener(follow=settings.follow), tracked)
     settled = {relative.id: relative.candidate for relative in relatives}
-    all_tested = [settled.get(candidate.id, candidate) for candidate in tested.candidates]
+    all_tested = [settled.get(candidate.id, candidate) for candidate in found]
     places = places_of(child, relatives)
     related = relate(places, settings.direction or shipped())
     descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
     mixture = mixture_of(child, relatives, descendants)
-    merged = mixture.parents if mixture and mixture.is_merge else {}
+    merged = mixture.parents if mixture and mixture.is_merge else parts
     evidence = []
     if contradicting := dependent_of(outside.candidates, settings.alpha):
         verdict = withheld(contradicting.id)
@@ -113,7 +114,7 @@ def audit_sources(
         evidence = evidence_of(child, all_tested, outside.candidates, relatives, level.limit)
         untested = [candidate.id for candidate in all_tested if not candidate.is_evidence]
         verdict = unless_incomplete(
-            decide(evidence, related, merged, level),
+            of_parts(decide(evidence, related, merged, level), parts),
             [*tested.refused, *untested],
         )
     return Audit(

@@ -25,7 +25,9 @@ class Candidate:
     id: the user's name for it; source, model: where it is, and which model of the file; hashes: sha256 of each file;
     copy_key: of copies, whatever their files and names, the same; matching: of the child's tensors with the
     candidate's; tests: by the child's name of each matrix tested; unmoved: those that are equal to rounding;
-    elsewhere: share of the testable weights that were not tested, of child or candidate, whichever is smaller.
+    elsewhere: share of the testable weights that were not tested, of child or candidate, whichever is smaller; apart:
+    share of the candidate's that do not belong to the child's; is_part: whether the child is composed of its layers
+    and those of others, so that what is the same in both is no fixed part.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Candidate:
     notes: list[str]
     unmoved: frozenset[str] = frozenset()
     elsewhere: float = 0.0
+    apart: float = 0.0
+    is_part: bool = False
 
     @property
     def is_evidence(self) -> bool:
@@ -48,6 +52,8 @@ class Candidate:
     @cached_property
     def log10_p(self) -> float:
         """The candidate's own, not corrected: for at least two dependent matrices that are more than a fixed part."""
+        if self.is_part:
+            return combined([test.log10_p for test in self.tests.values()])
         if self.elsewhere >= ELSEWHERE and self.unmoved.issuperset(self.tests):
             return 0.0
         return beyond_a_fixed_part(self.tests, self.unmoved)
