@@ -109,7 +109,7 @@ def main(families: Path = Path("results/families")) -> None:
                     counts["all", kind, name].update(counted)
     for (architecture, kind, spelling), counted in counts.items():
         n = counted.total()
-        low, high = wilson_interval(counted[True], n)
+        low, high = wilson_interval(counted[True] / n, n)
         table.add_row(
             architecture, kind, spelling, f"{counted[True] / n:.1%}", str(n), f"{low:.1%} … {high:.1%}"
         )

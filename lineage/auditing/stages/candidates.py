@@ -22,12 +22,12 @@ same in both, they may share a fixed part and nothing else."""
 class Candidate:
     """A possible parent, tested against the child.
 
-    id: the user's name for it; source, model: where it is, and which model of the file; hashes: sha256 of each file;
-    copy_key: of copies, whatever their files and names, the same; matching: of the child's tensors with the
-    candidate's; tests: by the child's name of each matrix tested; unmoved: those that are equal to rounding;
-    elsewhere: share of the testable weights that were not tested, of child or candidate, whichever is smaller; apart:
-    share of the candidate's that do not belong to the child's; is_part: whether the child is composed of its layers
-    and those of others, so that what is the same in both is no fixed part.
+    id: the user's name for it; source, model: where it is, and which model of the file; shapes: of its tensors;
+    hashes: sha256 of each file; copy_key: of copies, whatever their files and names, the same; matching: of the
+    child's tensors with the candidate's; tests: by the child's name of each matrix tested; unmoved: those that are
+    equal to rounding; elsewhere: share of the testable weights that were not tested, of child or candidate, whichever
+    is smaller; apart: share of the candidate's that do not belong to the child's; is_part: whether the child is
+    composed of its layers and those of others, so that what is the same in both is no fixed part.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Candidate:
     matching: Matching
     tests: Mapping[str, RowTest]
     notes: list[str]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unmoved: frozenset[str] = frozenset()
     elsewhere: float = 0.0
     apart: float = 0.0

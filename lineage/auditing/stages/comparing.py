@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -10,8 +9,8 @@ from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import backbone_of
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.plain.form import open_plain_models
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.find import Source, open_source
+from lineage.checkpoints.read import MEMBER
 from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import Comparison, Pair, compare, evenly, sampled
 from lineage.relation.mixture import Mixture, mixture
@@ -34,14 +33,15 @@ class Opener:
 
     def __init__(self, *, follow: bool):
         self._follow = follow
-        self._models: dict[tuple[str, Path | None], list[Checkpoint]] = {}
+        self._models: dict[Source, list[Checkpoint]] = {}
 
     def __call__(self, candidate: Candidate) -> Checkpoint:
         """The candidate's model."""
-        path, inside = candidate.source.path.partition(MEMBER)[0], candidate.source.inside
-        if (path, inside) not in self._models:
-            self._models[path, inside] = open_plain_models(path, inside=inside, follow=self._follow)
-        return next(model for model in self._models[path, inside] if model.name == candidate.model)
+        source = candidate.source
+        whole = source if source.base else replace(source, path=source.path.partition(MEMBER)[0], id="")
+        if whole not in self._models:
+            self._models[whole] = open_source(whole, follow=self._follow)
+        return next(model for model in self._models[whole] if model.name == candidate.model)
 
 
 def compare_relatives(
