@@ -1,20 +1,24 @@
 """The tests of a child against one candidate: of the order of the rows of their matrices."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
-from lineage.checkpoints.read import MEMBER, open_model, open_models
+from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
+from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
-from lineage.relation.matching import Matching, match
-from lineage.relation.naming import gates_of
+from lineage.relation.gates import is_recurrent
+from lineage.relation.matching import MatchedBy, Matching, exchanged, match
+from lineage.relation.naming import matrices
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import OF_EITHER_SIDE, Untestable, sketch
+from lineage.relation.structure.screen import BY_NAME, SURE, Key, Sketches, grouped, screened
 
 
 class ChildSketches:
@@ -25,7 +29,24 @@ class ChildSketches:
         self._transposed: dict[str, np.ndarray | None] = {}
 
     def tests(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
-        """The test of every matched matrix that both sides can be tested at."""
+        """The test of every matrix that both can be tested at, with its partner by name or order.
+
+        Where that shows nothing, with the partner that the weights choose.
+        """
+        tests = self._of_matched(matching, candidate)
+        if tests.keys() >= self._digest.sketches.keys() and all(
+            test.log10_p <= SURE for test in tests.values()
+        ):
+            return tests
+        theirs = grouped(candidate.sketches, candidate.shapes)
+        better = screened(self._straight, theirs, tests, matching.pairs, transposed=False)
+        if self._is_in_doubt(matching, tests | better, candidate):
+            better |= screened(self._columns, theirs, tests | better, matching.pairs, transposed=True)
+        return {
+            name: replace(test, log10_p=min(0.0, test.log10_p + BY_NAME)) for name, test in tests.items()
+        } | better
+
+    def _of_matched(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
         tests = {}
         for name, partner in matching.pairs.items():
             if partner not in candidate.sketches:
@@ -38,15 +59,42 @@ class ChildSketches:
                 tests[name] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
         return tests
 
+    def _is_in_doubt(self, matching: Matching, tests: Mapping[str, RowTest], candidate: Digest) -> bool:
+        """Whether matrices that no name pairs as they are may be stored the other way round."""
+        by_name = {
+            name: partner
+            for name, partner in matching.pairs.items()
+            if matching.how[name] is MatchedBy.NAME and name not in matching.transposed
+        }
+        is_open = any(
+            name not in by_name and (name not in tests or tests[name].log10_p > SURE)
+            for name in matrices(self._digest.shapes)
+        )
+        return is_open and not candidate.sketches.keys() <= set(by_name.values())
+
+    @cached_property
+    def _straight(self) -> dict[Key, Sketches]:
+        return grouped(self._digest.sketches, self._digest.shapes)
+
+    @cached_property
+    def _columns(self) -> dict[Key, Sketches]:
+        """The sketches of the columns of every matrix whose columns' order may be free."""
+        found = {
+            name: values
+            for name in matrices(self._digest.shapes)
+            if (values := self._of_transpose(name)) is not None
+        }
+        return grouped(found, {name: exchanged(self._digest.shapes[name]) for name in found})
+
     def _of_transpose(self, name: str) -> np.ndarray | None:
         """The sketch of a matrix' columns; None where their order is not free either."""
         if name not in self._transposed:
             why = self._digest.untestable.get(name)
             is_tied = why is not None and why.reason in OF_EITHER_SIDE
-            if is_tied or gates_of(name, self._digest.shapes):
+            if is_tied or is_recurrent(name):
                 self._transposed[name] = None
             else:
-                found = sketch(self._child.read(name).T)
+                found = sketch(self._child.read(name).swapaxes(0, 1))
                 self._transposed[name] = None if isinstance(found, Untestable) else found
         return self._transposed[name]
 
@@ -59,7 +107,7 @@ def digests_of(
     file = safe_file(Path(path), inside=inside, follow=follow)
     digests = cache.get(file.state)
     if digests is None:
-        models = open_models(path, inside=inside, follow=follow)
+        models = open_plain_models(path, inside=inside, follow=follow)
         digests = [digest_of(model) for model in models]
         cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
     found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
@@ -84,7 +132,7 @@ def tests_of(child: str, candidate: str, cache: DigestCache) -> dict[str, RowTes
     Raises:
         UserError: if either cannot be read, or is a file of several models.
     """
-    opened = open_model(child)
+    opened = open_plain_model(child)
     digest = digest_of_child(opened, cache)
     digests = digests_of(candidate, cache)
     if len(digests) > 1:

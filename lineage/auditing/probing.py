@@ -12,7 +12,7 @@ from lineage.auditing.report.types import ProbeReport
 from lineage.auditing.stages.comparing import Opener
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
-from lineage.relation.matching import match
+from lineage.relation.matching import laid_out, match
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -82,8 +82,8 @@ class Prober:
         network = build(self.architecture, classes=2, seed=0, **self._size)
         state = {}
         for name, theirs in pairs.pairs.items():
-            values = torch.from_numpy(model.read(theirs).copy())
-            state[name] = values.T if name in pairs.transposed else values
+            values = laid_out(model.read(theirs), backbone[name], transposed=name in pairs.transposed)
+            state[name] = torch.from_numpy(values.copy())
         network.load_state_dict(state, strict=False)
         return network.eval()
 

@@ -1,6 +1,7 @@
 """A model's tensors by name, read one at a time."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,6 +118,11 @@ def counters_in(raw: Mapping[str, Entry]) -> dict[str, Entry]:
         and entry.dtype.startswith(("int", "uint"))
         and math.prod(entry.shape) == 1
     }
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Names in the order of the numbers in them: dense_2 comes before dense_10."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d{1,9})", name)]
 
 
 def check_elements(where: object, name: str, shape: tuple[int, ...]) -> None:

@@ -30,6 +30,8 @@ class Limits:
     """Of a safetensors header, a zip directory, a JSON index or an ONNX node."""
     pickle_bytes: int = 32 * MIB
     """Of the pickle of a PyTorch file."""
+    array_bytes: int = 256 * MIB
+    """Of the arrays in a bare pickle, which are held in memory."""
     operations: int = 1_500_000
     """Of a pickle: each takes some microseconds, and leaves an object of some hundred bytes."""
     nesting: int = 24
@@ -111,6 +113,14 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
     if not os.access(real, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise UserError(f"{path}: cannot be read: permission denied")
     return SafeFile(path, real, status.st_size, status.st_mtime_ns, status.st_ino, tuple(notes))
+
+
+def companion(file: SafeFile, suffix: str) -> SafeFile:
+    """The file beside one that holds its numbers: of the same name, but for the suffix. Raises as `safe_file`."""
+    try:
+        return safe_file(file.path.with_suffix(suffix))
+    except UserError as error:
+        raise UserError(f"{file.path}: its numbers lie beside it: {error}") from None
 
 
 def head_of_file(file: SafeFile, size: int = 4096) -> bytes:

@@ -1,13 +1,17 @@
 """The models that a user names: a folder, a glob, a table of models, or one file."""
 
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from lineage.checkpoints.adapters import merged
+from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.formats.index import weight_map
-from lineage.checkpoints.read import FORMATS, MEMBER, is_model
+from lineage.checkpoints.plain.form import in_plain_form
+from lineage.checkpoints.read import FORMATS, MEMBER, is_model, main_of, open_models
 from lineage.errors import UserError
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
@@ -19,7 +23,7 @@ class Source:
     """One file of one or more models.
 
     id: the table's, or what the file's place suggests; path: may end in `::ID`; inside: the folder that links
-    may not leave.
+    may not leave; base: of an adapter, the source that it is merged with.
     """
 
     id: str
@@ -28,6 +32,7 @@ class Source:
     architecture: str = ""
     claimed_parent: str = ""
     role: str = "candidate"
+    base: "Source | None" = None
 
 
 def sources_of(given: str, role: str = "candidate") -> list[Source]:
@@ -51,6 +56,18 @@ def sources_of(given: str, role: str = "candidate") -> list[Source]:
             raise UserError(f"{given}: no file is called like that")
         return _named([(file, None) for file in files], _common(files))
     return _named([(path, None)], path.parent)
+
+
+def open_source(source: Source, *, follow: bool) -> list[Checkpoint]:
+    """The models of a source in plain form; of an adapter with a base, the base with it merged in.
+
+    Raises as `open_models`.
+    """
+    models = open_models(source.path, inside=source.inside, follow=follow)
+    if source.base:
+        bases = open_models(source.base.path, inside=source.base.inside, follow=follow)
+        models = [merged(main_of(source.path, models), main_of(source.base.path, bases))]
+    return [in_plain_form(model) for model in models]
 
 
 def read_table_of_models(path: Path) -> list[Source]:
@@ -129,6 +146,8 @@ SUFFIXES = {
     ".tflite",
 }
 SUFFIXES |= {".keras", ".msgpack", ".pb"}
+OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
+"""Numbers of TensorFlow's variables, which lie beside their index."""
 """A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
 ENDINGS = SUFFIXES | {".tar", ".index", ".json", ".weights"}
 """What an id does not need of a file's name."""
@@ -167,6 +186,10 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_companion(path: Path) -> bool:
+    if (data := OF_INDEX.fullmatch(path.name)) and path.with_name(f"{data[1]}.index").is_file():
+        return True
+    if path.suffix == ".pb" and (path.parent / "variables" / "variables.index").is_file():
+        return True
     return any(path.with_suffix(suffix).is_file() for suffix in COMPANIONS.get(path.suffix, ()))
 
 

@@ -6,12 +6,16 @@ from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
+from lineage.checkpoints.formats.flax import is_flax, read_flax
 from lineage.checkpoints.formats.gguf import read_gguf
 from lineage.checkpoints.formats.index import read_index
+from lineage.checkpoints.formats.ncnn.read import MAGIC, read_ncnn
 from lineage.checkpoints.formats.npz import read_npz
 from lineage.checkpoints.formats.onnx.read import read_onnx
+from lineage.checkpoints.formats.openvino import is_openvino, read_openvino
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
+from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tflite import read_tflite
 from lineage.checkpoints.several import MEMBER
 from lineage.checkpoints.sniffing import (
@@ -28,14 +32,14 @@ from lineage.errors import UserError
 
 def read_hdf5(file: SafeFile) -> list[Checkpoint]:
     """Every model of an HDF5 file; h5py is loaded when one is read."""
-    from lineage.checkpoints.formats.hdf5 import read_hdf5 as read
+    from lineage.checkpoints.formats.hdf5.read import read_hdf5 as read
 
     return read(file)
 
 
 def read_keras_archive(file: SafeFile) -> list[Checkpoint]:
     """The model of a `.keras` archive; h5py is loaded when one is read."""
-    from lineage.checkpoints.formats.keras_archive import read_keras_archive as read
+    from lineage.checkpoints.formats.hdf5.keras_archive import read_keras_archive as read
 
     return read(file)
 
@@ -56,7 +60,11 @@ FORMATS = (
     Format("NumPy .npz", archive_of(".npy"), read_npz),
     Format("safetensors", is_safetensors, read_safetensors),
     Format("shards with an index", is_index, read_index),
-    Format("PyTorch before 1.6", is_old_pickle, read_torch),
+    Format("PyTorch before 1.6, bare pickles", is_old_pickle, read_torch),
+    Format("Flax msgpack", is_flax, read_flax),
+    Format("OpenVINO IR", is_openvino, read_openvino),
+    Format("ncnn", begins(MAGIC.encode()), read_ncnn),
+    Format("TensorFlow checkpoint", is_bundle, read_bundle),
     Format("GGUF", begins(b"GGUF"), read_gguf),
     Format("TensorFlow Lite", lambda content: content.head[4:8] == b"TFL3", read_tflite),
     Format("ONNX", is_protobuf, read_onnx),
@@ -95,7 +103,11 @@ def open_model(path: str | Path, *, follow: bool = False) -> Checkpoint:
     Raises:
         UserError: as `open_models`, and if there are several of equal standing.
     """
-    models = open_models(path, follow=follow)
+    return main_of(path, open_models(path, follow=follow))
+
+
+def main_of(path: str | Path, models: list[Checkpoint]) -> Checkpoint:
+    """The one model of a file that was opened; raises as `open_model`."""
     if len(models) == 1:
         return models[0]
     names = ", ".join(model.name for model in models[:3]) + (", ..." if len(models) > 3 else "")

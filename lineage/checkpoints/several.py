@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
 from lineage.checkpoints.files import SafeFile, Unsupported
-from lineage.checkpoints.quantised import weights_of
+from lineage.checkpoints.quantised.weights import weights_of
 from lineage.checkpoints.trees import Leaf, models_in
 
 MEMBER = "::"

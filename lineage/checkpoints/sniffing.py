@@ -17,6 +17,13 @@ class Content:
         self.file = file
         self.head = head_of_file(file)
 
+    @cached_property
+    def tail(self) -> bytes:
+        """The last bytes."""
+        with self.file.real.open("rb") as stream:
+            stream.seek(max(0, self.file.size - 64))
+            return stream.read()
+
     @property
     def text(self) -> bytes:
         """The first words, in lower case."""

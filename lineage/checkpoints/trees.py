@@ -65,9 +65,11 @@ def models_in(file: SafeFile, tree: object) -> tuple[list[Found], list[Found]]:
     found = list(_Walk(file).groups(tree, (), 0))
     if not any(group.is_whole or any("." in name for name in group.leaves) for group in found):
         found = _joined(found)
-    enough = SHARE * max((group.size for group in found), default=0)
-    models = [group for group in found if group.size >= enough]
-    return models, [group for group in found if group.size < enough]
+    most = max((len(group.leaves) for group in found), default=0)
+    several = [group for group in found if len(group.leaves) > 1 or most == 1]
+    enough = SHARE * max((group.size for group in several), default=0)
+    models = [group for group in several if group.size >= enough]
+    return models, [group for group in found if group not in models]
 
 
 class _Walk:

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lineage.checkpoints.read import open_model
+from lineage.checkpoints.plain.form import open_plain_model
 from lineage.genealogy.reading import Model
 from lineage.relation.comparison import evenly, sampled
 from lineage.relation.matching import match
@@ -37,13 +37,13 @@ def points(models: Sequence[Model], *, follow: bool) -> list[np.ndarray]:
     """
     matchings = [match(models[0].shapes, model.shapes) for model in models]
     shared = [name for name in models[0].testable if all(name in found.pairs for found in matchings)]
-    checkpoints = [open_model(model.source.path, follow=follow) for model in models]
+    checkpoints = [open_plain_model(model.source.path, follow=follow) for model in models]
     found = []
     for name in evenly(shared)[: max(2, MOST_NUMBERS // (len(models) * 2**16))]:
         stack = []
         for checkpoint, matching in zip(checkpoints, matchings, strict=True):
             values = checkpoint.read(matching.pairs[name])
-            rows = sampled(values.T if name in matching.transposed else values)
+            rows = sampled(values.swapaxes(0, 1) if name in matching.transposed else values)
             stack.append(rows[:, chosen_rows(rows.shape[1])])
         matrices = np.stack(stack)
         found.append(matrices.transpose(0, 2, 1) if matrices.shape[1] > matrices.shape[2] else matrices)

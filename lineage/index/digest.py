@@ -20,7 +20,8 @@ from safetensors.numpy import save_file
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError
-from lineage.relation.naming import by_neuron, gates_of, heads, matrices, reason_against
+from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
+from lineage.relation.naming import heads, matrices, reason_against
 from lineage.relation.sketch import Reason, Untestable, sketch
 from lineage.storage.atomic import BeingWritten, written_whole
 
@@ -64,6 +65,8 @@ def digest_of(model: Checkpoint) -> Digest:
         reason = Reason.HEAD if name in head else reason_against(name, shapes)
         if gates := gates_of(name, shapes):
             values = by_neuron(values, gates)
+        elif inputs := inputs_of(name, shapes):
+            values = along_two_steps(values, model.read(inputs))
         found = Untestable(reason) if reason else sketch(values)
         if isinstance(found, Untestable):
             untestable[name] = found
@@ -105,7 +108,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:
         )
 
 
-VERSION = 4
+VERSION = 5
 """Of the layout; digests of another version are not found."""
 
 

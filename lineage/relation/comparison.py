@@ -15,6 +15,7 @@ from lineage.relation.scars.scar import Scar
 from lineage.relation.scars.search import ScarSearch
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import EXACT, FEWEST
+from lineage.relation.structure.sizes import common_part, scaled_to
 
 ROUNDING = {
     "i8": 0.03,
@@ -70,15 +71,27 @@ class Tensors(Protocol):
 
 
 class Pair:
-    """Reads the matched tensors of a child and a candidate, the candidate's transposed where the child's are."""
+    """Reads the matched tensors of a child and a candidate, the candidate's laid out as the child's are."""
 
     def __init__(self, child: Tensors, candidate: Tensors, matching: Matching):
         self.child, self.candidate, self.matching = child, candidate, matching
 
     def __call__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The candidate's and the child's values of a matched tensor."""
-        theirs = self.candidate.read(self.matching.pairs[name])
-        return theirs.T if name in self.matching.transposed else theirs, self.child.read(name)
+        """The candidate's and the child's values of a matched tensor, of one shape."""
+        matching, ours = self.matching, self.child.read(name)
+        parts = [self.candidate.read(part) for part in matching.joined.get(name, (matching.pairs[name],))]
+        theirs = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        if name in matching.transposed:
+            theirs = theirs.swapaxes(0, 1)
+        if name in matching.rows:
+            theirs = theirs[slice(*matching.rows[name])]
+        if name in matching.resized:
+            return common_part(theirs, ours)
+        if theirs.shape != ours.shape:
+            theirs = theirs.reshape(ours.shape)
+        if name in matching.scaled:
+            theirs = scaled_to(theirs, ours)
+        return theirs, ours
 
     def rounding(self, name: str) -> float:
         """The relative change that the two files' dtypes explain."""

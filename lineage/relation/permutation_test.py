@@ -33,7 +33,8 @@ class RowTest:
     """The test of one pair of matrices for independence: rows, z, matches and log10 of the p-value.
 
     similarity: the mean cosine of the candidate's rows and the child's in the same places; change: the root mean
-    square of the distances between them, 0 for equal rows.
+    square of the distances between them, 0 for equal rows. partner: the candidate's matrix where the weights chose
+    it, for which log10_p is corrected; transposed: whether its columns are the child's rows.
     """
 
     rows: int
@@ -42,6 +43,8 @@ class RowTest:
     z: float
     matches: int
     log10_p: float
+    partner: str | None = None
+    transposed: bool = False
 
 
 def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:

@@ -1,7 +1,11 @@
-"""Files of graphs that no audit may trust: ONNX."""
+"""Files of graphs that no audit may trust: ONNX, OpenVINO, ncnn."""
 
-from hostile import BAD, hostile, onnx_of
+import itertools
+
+import numpy as np
+from hostile import BAD, UNSUPPORTED, hostile, onnx_of
 from onnx import TensorProto
+from openvino_writer import Graph
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -84,3 +88,147 @@ def _(path):
     tensor.external_data.add(key="location", value="data")
     tensor.external_data.add(key="offset", value="-5000")
     onnx_of(path, tensor)
+
+
+def openvino(path, prolog='<?xml version="1.0"?>', **said):
+    graph = Graph(path)
+    graph.constant("w", "f32", np.ones((8, 8), np.float32), **said)
+    return graph.saved(prolog)
+
+
+@hostile("laughs.xml", BAD, "type of document")
+def _(path):
+    """A billion laughs."""
+    letters = "abcdefghij"
+    entities = "".join(
+        f'<!ENTITY {after} "{f"&{before};" * 10}">' for before, after in itertools.pairwise(letters)
+    )
+    openvino(path, f'<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "ha">{entities}]>')
+    path.write_text(path.read_text().replace('"Const"', '"&j;"'))
+
+
+@hostile("file-in-a-graph.xml", BAD, "type of document")
+def _(path):
+    openvino(path, '<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a SYSTEM "file:///etc/passwd">]>')
+
+
+@hostile("nested.xml", BAD, "broken graph")
+def _(path):
+    path.write_text('<?xml version="1.0"?><net name="n" version="11">' + "<layer>" * 1_000_000)
+
+
+@hostile("layers-without-end.xml", BAD, "layers")
+def _(path):
+    path.write_text(
+        '<?xml version="1.0"?><net name="n" version="11">' + '<layer id="1"/>' * 250_000 + "</net>"
+    )
+
+
+@hostile("huge-shape.xml", BAD, "limit")
+def _(path):
+    openvino(path, shape="1073741824, 1073741824")
+
+
+@hostile("shape-beyond.xml", BAD, "takes")
+def _(path):
+    openvino(path, shape="800, 800")
+
+
+@hostile("shape-of-words.xml", BAD, "whole numbers")
+def _(path):
+    openvino(path, shape="many")
+
+
+@hostile("digits-without-end.xml", BAD, "whole numbers")
+def _(path):
+    openvino(path, shape="9" * 100_000)
+
+
+@hostile("negative-offset.xml", BAD, "are said to be stored")
+def _(path):
+    openvino(path, offset=-256)
+
+
+@hostile("offset-beyond.xml", BAD, "are said to be stored")
+def _(path):
+    openvino(path, offset=2**60)
+
+
+@hostile("numbers-missing.xml", BAD, "no such file")
+def _(path):
+    openvino(path).with_suffix(".bin").unlink()
+
+
+@hostile("numbers-elsewhere.xml", BAD, "leads out")
+def _(path):
+    openvino(path).with_suffix(".bin").unlink()
+    path.with_suffix(".bin").symlink_to("/etc/hostname")
+
+
+@hostile("nothing-in-it.xml", UNSUPPORTED, "no constants")
+def _(path):
+    Graph(path).saved()
+
+
+@hostile("ring-of-operators.xml", BAD, "no floating point tensor")
+def _(path):
+    graph = Graph(path)
+    graph.constant("w", "i8", np.ones((8, 8), np.int8))
+    graph.operator("Convert", 0, 1)
+    graph.edges.append('<edge from-layer="1" from-port="0" to-layer="1" to-port="0" />')
+    graph.saved()
+
+
+def ncnn(path, layers: str, numbers: bytes = bytes(400)):
+    path.write_text(f"7767517\n1 1\n{layers}\n")
+    path.with_suffix(".bin").write_bytes(numbers)
+
+
+@hostile("shape-beyond.param", BAD, "ends after")
+def _(path):
+    ncnn(path, "InnerProduct l 1 1 0 1 0=800 2=640000")
+
+
+@hostile("huge-shape.param", BAD, "")
+def _(path):
+    ncnn(path, "InnerProduct l 1 1 0 1 0=1 2=1000000000000")
+
+
+@hostile("no-outputs.param", BAD, "do not fill")
+def _(path):
+    ncnn(path, "InnerProduct l 1 1 0 1 0=0 2=10")
+
+
+@hostile("not-a-number.param", BAD, "setting")
+def _(path):
+    ncnn(path, "InnerProduct l 1 1 0 1 0=nan 2=inf")
+
+
+@hostile("negative-inputs.param", BAD, "")
+def _(path):
+    ncnn(path, "InnerProduct l -5 -9 0 1 0=4 2=16")
+
+
+@hostile("no-kernel.param", BAD, "missing")
+def _(path):
+    ncnn(path, "Convolution l 1 1 0 1 0=4 6=16")
+
+
+@hostile("words.param", BAD, "line 3")
+def _(path):
+    ncnn(path, "InnerProduct l one two")
+
+
+@hostile("layers-without-end.param", BAD, "")
+def _(path):
+    ncnn(path, "InnerProduct l 1 1 0 1 0=4 2=16\n" * 900_000)
+
+
+@hostile("numbers-missing.param", BAD, "no such file")
+def _(path):
+    path.write_text("7767517\n1 1\nInput l 0 1 0\n")
+
+
+@hostile("a-kilobyte-of-a-broadcast.param", BAD, "truncated or broken")
+def _(path):
+    ncnn(path, "Gemm l 1 1 0 1 6=1 7=4 8=4 9=4 10=77")

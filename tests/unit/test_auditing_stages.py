@@ -13,7 +13,7 @@ from lineage.auditing.audit import dependent_of
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
-from lineage.auditing.stages.evidence import coverage_of, is_same
+from lineage.auditing.stages.evidence import coverage_of
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Word, decide
@@ -181,12 +181,6 @@ def test_each_matrix_is_tested_at_its_share_of_the_level(limit, covered):
     """Two tests: log10 p of −1 is dependence if the limit, less log10 2, is at least that."""
     tests = candidate("p", [-9.0, -1.0]).tests
     assert coverage_of(tests, {"w0": 5, "w1": 5}, {"w0", "w1"}, limit) == covered
-
-
-def test_the_same_weights_lack_nothing_of_the_backbone():
-    assert is_same(["a", "b"], {"a", "b", "head"})
-    assert not is_same(["a", "b"], {"a"})
-    assert not is_same([], {"a"})
 
 
 def test_layers_without_relatives_come_from_nobody(child, tested):

@@ -8,6 +8,7 @@ import hostile_gguf  # noqa: F401
 import hostile_graphs  # noqa: F401
 import hostile_pickles  # noqa: F401
 import hostile_tflite  # noqa: F401
+import hostile_trees  # noqa: F401
 import ml_dtypes
 import numpy as np
 import onnx

@@ -2,8 +2,10 @@
 
 import json
 
+import h5py
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.numpy import save_file
@@ -175,3 +177,114 @@ def test_groups_that_no_scale_has_are_refused(tmp_path, groups):
     })  # fmt: skip
     with pytest.raises(Exception, match="its groups are not those of its scales"):
         model.read("fc.weight")
+
+
+FP4 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6]
+
+
+def test_mxfp4_of_experts(tmp_path):
+    codes, powers = DRAWN.integers(0, 16, (2, 6, 3, 32)), DRAWN.integers(120, 130, (2, 6, 3))
+    packed_codes = np.uint8(codes[..., 0::2] | codes[..., 1::2] << 4)
+    tensors = {"mlp.gate_up_proj_blocks": packed_codes, "mlp.gate_up_proj_scales": powers.astype(np.uint8)}
+    model = read(tmp_path, tensors | {"norm.weight": W[0]})
+    assert set(model.entries) == {"mlp.gate_up_proj", "norm.weight"}
+    expected = np.empty((2, 6, 96), np.float32)
+    for expert, row, column in np.ndindex(expected.shape):
+        group, place = divmod(column, 32)
+        power = int(powers[expert, row, group]) - 127
+        expected[expert, row, column] = FP4[codes[expert, row, group, place]] * 2.0**power
+    assert np.array_equal(model.read("mlp.gate_up_proj"), expected)
+
+
+@pytest.mark.parametrize(
+    "names", [("fc.weight_packed", "fc.weight_global_scale"), ("fc.weight", "fc.weight_scale_2")]
+)
+def test_nvfp4(tmp_path, names):
+    codes = DRAWN.integers(0, 16, (8, 64))
+    local = DRAWN.uniform(1, 2, (8, 4)).astype(ml_dtypes.float8_e4m3fn)
+    tensors = {
+        names[0]: torch.tensor(np.uint8(codes[:, 0::2] | codes[:, 1::2] << 4)),
+        "fc.weight_scale": torch.tensor(local.astype(np.float32)).to(torch.float8_e4m3fn),
+        names[1]: torch.tensor([4.0]),
+    }
+    save_torch_file(tensors, tmp_path / "m.safetensors")
+    model = open_model(tmp_path / "m.safetensors")
+    assert list(model.entries) == ["fc.weight"]
+    common = 4.0 if names[1].endswith("_2") else 1 / 4.0
+    expected = [[FP4[code] * float(local[row, column // 16]) * common for column, code in enumerate(line)]
+                for row, line in enumerate(codes)]  # fmt: skip
+    assert np.allclose(model.read("fc.weight"), expected)
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_keras_8_bits_are_divided_by_the_scale_which_comes_last(tmp_path, has_bias):
+    kernel = DRAWN.integers(-127, 128, (12, 7)).astype(np.int8)
+    scale, bias = DRAWN.uniform(10, 90, 7).astype(np.float32), DRAWN.normal(size=7).astype(np.float32)
+    table, of_table = (
+        DRAWN.integers(-127, 128, (9, 5)).astype(np.int8),
+        DRAWN.uniform(10, 90, 9).astype(np.float32),
+    )
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        for number, values in enumerate([kernel, *([bias] if has_bias else []), scale]):
+            file[f"layers/dense/vars/{number}"] = values
+        for number, values in enumerate([table, of_table]):
+            file[f"layers/embedding/vars/{number}"] = values
+    model = open_model(tmp_path / "m.weights.h5")
+    expected = [
+        "layers.dense.vars.0",
+        *(["layers.dense.vars.1"] if has_bias else []),
+        "layers.embedding.vars.0",
+    ]
+    assert list(model.entries) == expected
+    assert np.allclose(model.read("layers.dense.vars.0"), kernel / scale)
+    assert np.allclose(model.read("layers.embedding.vars.0"), table / of_table[:, None])
+
+
+def test_keras_4_bits_are_named_and_not_read_as_8(tmp_path):
+    halves = DRAWN.integers(-7, 8, (2, 12, 7))
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        file["layers/dense/vars/0"] = np.int8(halves[0] & 15 | halves[1] << 4)
+        file["layers/dense/vars/1"] = np.ones(7, np.float32)
+        file["layers/other/vars/0"] = W
+    model = open_model(tmp_path / "m.weights.h5")
+    assert list(model.entries) == ["layers.other.vars.0"]
+    assert "quantised weights, without a scale that is known" in model.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("bits", "zeros"), [(4, None), (4, "packed"), (4, "floats"), (8, "packed"), (2, None)]
+)
+def test_blocks_of_onnx_runtime(tmp_path, bits, zeros):
+    """MatMulNBits: 50 inputs in blocks of 16, so that the last is not full."""
+    outputs, inputs, block, count = 6, 50, 16, 4
+    codes = DRAWN.integers(0, 2**bits, (outputs, count, block))
+    scales = DRAWN.random((outputs, count)).astype(np.float32)
+    points = np.full((outputs, count), 2 ** (bits - 1))
+    initialisers = [
+        onnx.numpy_helper.from_array(bytes_of(codes, bits), "w"),
+        onnx.numpy_helper.from_array(scales.ravel(), "s"),
+    ]
+    if zeros:
+        points = DRAWN.integers(0, 2**bits, (outputs, count))
+        stored = bytes_of(points, bits).ravel() if zeros == "packed" else points.astype(np.float32)
+        initialisers.append(onnx.numpy_helper.from_array(stored, "z"))
+    settings = {"K": inputs, "N": outputs, "bits": bits, "block_size": block}
+    names = ["x", "w", "s", *(["z"] if zeros else [])]
+    node = onnx.helper.make_node("MatMulNBits", names, ["y"], domain="com.microsoft", **settings)
+    graph = onnx.helper.make_graph([node], "g", [], [], initializer=initialisers)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "m.onnx")
+    model = open_model(tmp_path / "m.onnx")
+    assert list(model.entries) == ["w"]
+    expected = np.empty((outputs, inputs), np.float32)
+    for row, column in np.ndindex(outputs, inputs):
+        group, place = divmod(column, block)
+        expected[row, column] = (codes[row, group, place] - points[row, group]) * scales[row, group]
+    assert np.allclose(model.read("w"), expected)
+
+
+def bytes_of(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Numbers of few bits in bytes along the last axis, the lowest bits first."""
+    each = 8 // bits
+    padded = np.concatenate([codes, np.zeros((*codes.shape[:-1], -codes.shape[-1] % each), int)], axis=-1)
+    parts = padded.reshape(*codes.shape[:-1], -1, each)
+    return np.uint8(sum(parts[..., place] << bits * place for place in range(each)))

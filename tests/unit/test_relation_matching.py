@@ -81,7 +81,7 @@ def test_no_tensor_is_matched_twice_and_shapes_always_agree(of_child, of_candida
         ("rnn.weight_hh_l0", (64, 16), Reason.RECURRENT),
         ("wte.weight", (500, 64), Reason.TABLE),
         ("blocks.0.attn.qkv.weight", (288, 96), Reason.ATTENTION),
-        ("encoder.query.weight", (96, 96), Reason.ATTENTION),
+        ("encoder.attn.query.weight", (96, 96), Reason.ATTENTION),
         ("mixer.fused.weight", (288, 96), Reason.FUSED_ATTENTION),
         ("layer1.conv.weight", (64, 64, 3, 3), None),
         ("patch_embedding.projection.weight", (96, 3, 4, 4), None),

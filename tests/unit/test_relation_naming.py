@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lineage.relation.naming import by_neuron, gates_of, heads, reason_against
+from lineage.relation.gates import along_two_steps, by_neuron, gates_of
+from lineage.relation.naming import heads, reason_against
 from lineage.relation.sketch import Reason
 
 
@@ -81,5 +82,10 @@ def test_rows_of_recurrent_gates_are_put_together_by_neuron(kind):
     before, after = (by_neuron(net.weight_ih_l0.detach().numpy(), gates) for net in (layer, permuted))
     np.testing.assert_array_equal(after, before[order.numpy()])
     assert gates_of("weight_hh_l0", shapes) is None
-    assert reason_against("weight_hh_l0", shapes) is Reason.RECURRENT
+    assert reason_against("weight_hh_l0", {"weight_hh_l0": (28, 7)}) is Reason.RECURRENT
+    before, after = (
+        along_two_steps(net.weight_hh_l0.detach().numpy(), net.weight_ih_l0.detach().numpy())
+        for net in (layer, permuted)
+    )
+    np.testing.assert_allclose(after, before[order.numpy()], atol=1e-5)
     assert reason_against("weight_ih_l0", {"weight_ih_l0": (28, 5)}) is Reason.RECURRENT

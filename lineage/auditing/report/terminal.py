@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from lineage.auditing.report.alignment import alignment_lines
 from lineage.auditing.report.headline import is_informative, listed, mixed, within
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
 
@@ -61,6 +62,8 @@ def remarks(report: AuditReport) -> list[str]:
     found = []
     if claim := report.claimed:
         found.append(f"claimed parent {claim.parent}: {claim.state}: {claim.reason}")
+    if report.alignment:
+        found += alignment_lines(report.alignment)
     if report.probe:
         found.append(_of_probe(report.probe))
         found += [f"not run: {line}" for line in report.probe.refused.values()]

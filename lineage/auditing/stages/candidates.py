@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,10 +22,11 @@ same in both, they may share a fixed part and nothing else."""
 class Candidate:
     """A possible parent, tested against the child.
 
-    id: the user's name for it; source, model: where it is, and which model of the file; hashes: sha256 of each file;
-    copy_key: of copies, whatever their files and names, the same; matching: of the child's tensors with the
-    candidate's; tests: by the child's name of each matrix tested; unmoved: those that are equal to rounding;
-    elsewhere: share of the testable weights that were not tested, of child or candidate, whichever is smaller.
+    id: the user's name for it; source, model: where it is, and which model of the file; shapes: of its tensors;
+    hashes: sha256 of each file; copy_key: of copies, whatever their files and names, the same; matching: of the
+    child's tensors with the candidate's; tests: by the child's name of each matrix tested; unmoved: those that are
+    equal to rounding; elsewhere: share of the testable weights that were not tested, of child or candidate, whichever
+    is smaller.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Candidate:
     matching: Matching
     tests: Mapping[str, RowTest]
     notes: list[str]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unmoved: frozenset[str] = frozenset()
     elsewhere: float = 0.0
 
@@ -81,13 +83,15 @@ class Candidate:
 class Relative:
     """A candidate that is not independent of the child.
 
-    pair: reads the tensors of both; counts: what its file says of how long it was trained.
+    pair: reads the tensors of both; counts: what its file says of how long it was trained; described: tests of
+    matrices that were paired once both files were open, which are no evidence.
     """
 
     candidate: Candidate
     pair: Pair
     comparison: Comparison
     counts: Mapping[str, int]
+    described: Mapping[str, RowTest] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

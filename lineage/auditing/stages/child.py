@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lineage.auditing.pair_tests import digest_of_child
+from lineage.checkpoints.adapters import merged, shipped_base
 from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import Digest, DigestCache
 from lineage.relation.naming import heads, layer_of, matrices
@@ -39,10 +41,13 @@ class Child:
 
 
 def read_child(path: str, cache: DigestCache, *, follow: bool) -> Child:
-    """Opens a child, given as `FILE` or `FILE::ID`, and digests it.
+    """Opens a child, given as `FILE` or `FILE::ID`, and digests it; an adapter that ships its base has it merged in.
 
     Raises:
         UserError: if it cannot be read, or a value is not finite.
     """
     checkpoint = open_model(path, follow=follow)
+    if base := shipped_base(checkpoint):
+        checkpoint = merged(checkpoint, open_model(base))
+    checkpoint = in_plain_form(checkpoint)
     return Child(path, checkpoint, digest_of_child(checkpoint, cache))

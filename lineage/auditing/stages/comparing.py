@@ -1,17 +1,25 @@
 """Compare: the candidates that are not independent of the child, tensor by tensor."""
 
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
+from lineage.auditing.stages.evidence import backbone_of
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.read import MEMBER, open_models
+from lineage.checkpoints.find import Source, open_source
+from lineage.checkpoints.read import MEMBER
 from lineage.progress import Tracked, untracked
-from lineage.relation.comparison import Pair, compare, evenly, sampled
+from lineage.relation.comparison import Comparison, Pair, compare, evenly, sampled
 from lineage.relation.mixture import Mixture, mixture
+from lineage.relation.permutation_test import RowTest, row_test
+from lineage.relation.scars.grown import grown
+from lineage.relation.scars.scar import Later, Scar
+from lineage.relation.sketch import Untestable, sketch
+from lineage.relation.structure.screen import SURE
+from lineage.relation.structure.settle import settled, shapes_of
 
 MOST_RELATIVES, MOST_MIXED = 64, 12
 """Relatives that are compared, and those that a mixture may be of: the most similar ones."""
@@ -25,14 +33,15 @@ class Opener:
 
     def __init__(self, *, follow: bool):
         self._follow = follow
-        self._models: dict[tuple[str, Path | None], list[Checkpoint]] = {}
+        self._models: dict[Source, list[Checkpoint]] = {}
 
     def __call__(self, candidate: Candidate) -> Checkpoint:
         """The candidate's model."""
-        path, inside = candidate.source.path.partition(MEMBER)[0], candidate.source.inside
-        if (path, inside) not in self._models:
-            self._models[path, inside] = open_models(path, inside=inside, follow=self._follow)
-        return next(model for model in self._models[path, inside] if model.name == candidate.model)
+        source = candidate.source
+        whole = source if source.base else replace(source, path=source.path.partition(MEMBER)[0], id="")
+        if whole not in self._models:
+            self._models[whole] = open_source(whole, follow=self._follow)
+        return next(model for model in self._models[whole] if model.name == candidate.model)
 
 
 def compare_relatives(
@@ -54,12 +63,59 @@ def compare_relatives(
     relatives = []
     for candidate in tracked(dependent[:MOST_RELATIVES], "relatives"):
         checkpoint = opened(candidate)
-        pair = Pair(child.checkpoint, checkpoint, candidate.matching)
-        backbone = [
-            name for name in child.matrices if name in candidate.matching.pairs and name not in child.heads
-        ]
-        relatives.append(Relative(candidate, pair, compare(pair, backbone), checkpoint.counts))
+        matching = settled(child.checkpoint, checkpoint, candidate.matching)
+        pair = Pair(child.checkpoint, checkpoint, matching)
+        set_aside = child.heads | _displaced(candidate)
+        backbone = [name for name in child.matrices if name in matching.pairs and name not in set_aside]
+        comparison = compare(pair, backbone)
+        comparison = replace(
+            comparison, scars=[*comparison.scars, *_grown(child, pair, comparison, candidate)]
+        )
+        relatives.append(
+            Relative(
+                replace(candidate, matching=matching),
+                pair,
+                comparison,
+                checkpoint.counts,
+                _described(child, pair, candidate.tests),
+            )
+        )
     return relatives
+
+
+def _displaced(candidate: Candidate) -> set[str]:
+    """The child's matrices whose partner by name or order belongs to another one, as its weights show."""
+    taken = {test.partner for test in candidate.tests.values() if test.partner}
+    return {
+        name
+        for name, test in candidate.tests.items()
+        if test.log10_p > SURE and candidate.matching.pairs[name] in taken
+    }
+
+
+def _grown(child: Child, pair: Pair, comparison: Comparison, candidate: Candidate) -> list[Scar]:
+    """The scars of what one of the two has more of."""
+    matching, theirs = pair.matching, shapes_of(pair.candidate)
+    belonging = [name for name, test in candidate.tests.items() if test.log10_p <= SURE]
+    backbone = backbone_of(child.digest.shapes)
+    copies = set()
+    if comparison.unchanged >= backbone & matching.pairs.keys():
+        if not backbone_of(theirs) & set(matching.only_candidate):
+            copies.add(Later.CHILD)
+        if not backbone & set(matching.only_child):
+            copies.add(Later.CANDIDATE)
+    return grown(matching, child.digest.shapes, theirs, tested=belonging, copies=copies)
+
+
+def _described(child: Child, pair: Pair, tests: Mapping[str, RowTest]) -> dict[str, RowTest]:
+    """The tests of matrices that were paired once both files were open."""
+    found = {}
+    for name, ours in child.digest.sketches.items():
+        if name in pair.matching.pairs and name not in tests and name not in pair.matching.resized:
+            theirs = sketch(pair(name)[0])
+            if not isinstance(theirs, Untestable) and theirs.shape == ours.shape:
+                found[name] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
+    return found
 
 
 def mixture_of(child: Child, relatives: Sequence[Relative], descendants: Collection[str]) -> Mixture | None:

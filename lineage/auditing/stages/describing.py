@@ -36,7 +36,7 @@ def places_of(child: Child, relatives: Sequence[Relative]) -> list[Place]:
             similarity=relative.candidate.similarity,
             tests=len(relative.tests),
             distance=relative.comparison.distance,
-            is_same=is_same(child.backbone, relative.comparison.unchanged),
+            is_same=is_same(child, relative),
             scars=relative.comparison.scars,
             features=features,
             contained=contained,

@@ -1,12 +1,15 @@
 """Decide, first part: what is known of each candidate, in the numbers that the verdict rests on."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from lineage.auditing.stages.candidates import Candidate, Relative
+from lineage.auditing.stages.candidates import ELSEWHERE, Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.verdict import Evidence
+from lineage.relation.naming import heads, matrices
 from lineage.relation.permutation_test import RowTest, conformal_p_values
+from lineage.relation.scars.grown import GROWN
+from lineage.relation.structure.settle import shapes_of
 
 
 def evidence_of(
@@ -25,18 +28,19 @@ def evidence_of(
     tested = [candidate for candidate in [*candidates, *unrelated] if candidate.tests]
     conformal_ps = conformal_p_values([candidate.z for candidate in tested])
     conformal_p_of = dict(zip(tested, conformal_ps, strict=True))
-    relative_of = {relative.candidate: relative for relative in relatives}
+    relative_of = {relative.id: relative for relative in relatives}
     sizes = {name: math.prod(shape) for name, shape in child.digest.shapes.items()}
     found = []
     for candidate in candidates:
-        relative = relative_of.get(candidate)
+        relative = relative_of.get(candidate.id)
+        tests = {**(relative.described if relative else {}), **candidate.tests}
         found.append(
             Evidence(
                 id=candidate.id,
                 testable=len(candidate.tests),
                 log10_p=candidate.log10_p,
                 no_evidence=candidate.no_evidence(limit),
-                coverage=coverage_of(candidate.tests, sizes, set(child.digest.sketches), limit),
+                coverage=coverage_of(tests, sizes, set(child.digest.sketches), limit),
                 distance=relative.comparison.distance if relative else None,
                 conformal_p=conformal_p_of.get(candidate),
                 copy=candidate.copy_key,
@@ -61,6 +65,28 @@ def coverage_of(
     return dependent / testable if testable else 0.0
 
 
-def is_same(backbone: Sequence[str], unchanged: set[str]) -> bool:
-    """Whether all that is no head is equal to rounding, and nothing is missing."""
-    return bool(backbone) and all(name in unchanged for name in backbone)
+def is_same(child: Child, relative: Relative) -> bool:
+    """Whether all matrices that are no head are equal to rounding, and one of the two has none that the other lacks.
+
+    A network that is another one but for what was added to it is none of the same weights: its source is known.
+    """
+    matching = relative.pair.matching
+    matched = [name for name in child.matrices if name in matching.pairs and name not in child.heads]
+    if not matched or any(scar.is_copy and scar.kind in GROWN for scar in relative.comparison.scars):
+        return False
+    theirs = shapes_of(relative.pair.candidate)
+    ours = set(child.matrices) - child.heads
+    alone = ours & set(matching.only_child), backbone_of(theirs) & set(matching.only_candidate)
+    shares = _share(alone[0], ours, child.digest.shapes), _share(alone[1], backbone_of(theirs), theirs)
+    return relative.comparison.unchanged.issuperset(matched) and min(shares) < ELSEWHERE
+
+
+def backbone_of(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
+    """The matrices of a network that are no head."""
+    return set(matrices(shapes)) - heads(shapes)
+
+
+def _share(some: Collection[str], every: Collection[str], shapes: Mapping[str, tuple[int, ...]]) -> float:
+    """The share of the weights of some matrices in those of all."""
+    total = sum(math.prod(shapes[name]) for name in every)
+    return sum(math.prod(shapes[name]) for name in some) / total if total else 0.0

@@ -36,7 +36,7 @@ def layer_origins(
         evidence = {
             candidate.id: candidate.tests[name] for candidate in candidates if name in candidate.tests
         }
-        tests = evidence or tests_of_untestable(child, relatives, name)
+        tests = evidence or tests_of_untestable(relatives, name)
         is_dependent = any(test.log10_p <= limit for test in tests.values())
         found.append(
             origin(
@@ -56,16 +56,13 @@ def layer_origins(
     return found
 
 
-def tests_of_untestable(child: Child, relatives: Sequence[Relative], name: str) -> dict[str, RowTest]:
+def tests_of_untestable(relatives: Sequence[Relative], name: str) -> dict[str, RowTest]:
     """The same test for a matrix whose rows' order is not free, by relative: it describes, and is no evidence."""
-    ours = sketch(child.checkpoint.read(name))
-    if isinstance(ours, Untestable):
-        return {}
     tests = {}
     for relative in relatives:
         if name not in relative.candidate.matching.pairs:
             continue
-        theirs = sketch(relative.pair(name)[0])
-        if not isinstance(theirs, Untestable):
+        theirs, ours = map(sketch, relative.pair(name))
+        if not isinstance(theirs, Untestable) and not isinstance(ours, Untestable):
             tests[relative.id] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
     return tests

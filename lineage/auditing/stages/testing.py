@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.auditing.pair_tests import ChildSketches, digests_of
+from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_of
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child
-from lineage.checkpoints.find import Source, id_of
+from lineage.checkpoints.adapters import parts_of
+from lineage.checkpoints.find import Source, id_of, open_source
 from lineage.checkpoints.read import MEMBER
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
@@ -17,6 +18,7 @@ from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import ROUNDING
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest
+from lineage.relation.structure.screen import matching_of
 
 Known = Mapping[str, Mapping[str, RowTest]]
 """Tests of earlier jobs, by candidate and tensor."""
@@ -56,7 +58,11 @@ def run_tests(
 
     def of_source(source: Source) -> list[Candidate]:
         try:
-            digests = digests_of(source.path, cache, inside=source.inside, follow=follow)
+            digests = (
+                [digest_of_child(open_source(source, follow=follow)[0], cache)]
+                if source.base
+                else digests_of(source.path, cache, inside=source.inside, follow=follow)
+            )
             return [
                 candidate_of(
                     child,
@@ -64,7 +70,7 @@ def run_tests(
                     source,
                     digest,
                     is_alone=len(digests) == 1,
-                    tests=(known or {}).get(source.id),
+                    tests=None if source.base else (known or {}).get(source.id),
                 )
                 for digest in digests
                 if not is_child(child, source, digest)
@@ -94,15 +100,21 @@ def candidate_of(
     is_alone: bool,
     tests: Mapping[str, RowTest] | None = None,
 ) -> Candidate:
-    """A candidate with the tests of its matched matrices; `is_alone`: its file holds no other model."""
-    matching = match(child.digest.shapes, digest.shapes)
-    if tests is None:
+    """A candidate with the tests of its matched matrices; `is_alone`: its file holds no other model.
+
+    An adapter has no tensor in common with a whole model, whatever their shapes.
+    """
+    is_alike = bool(parts_of(child.digest.shapes)) == bool(parts_of(digest.shapes))
+    matching = match(child.digest.shapes, digest.shapes if is_alike else {})
+    if tests is None or not is_alike:
         tests = sketches.tests(matching, digest)
+    matching = matching_of(matching, child.digest.shapes, digest.shapes, tests)
     return Candidate(
         id=id_of(source, digest.name, is_alone=is_alone),
         source=source,
         model=digest.name,
         format=digest.format,
+        shapes=digest.shapes,
         hashes=digest.hashes,
         copy_key=digest.content,
         matching=matching,

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file
-from lineage.checkpoints.quantised import weights_of
+from lineage.checkpoints.quantised.weights import weights_of
 from lineage.errors import UserError, one_line
 
 DTYPES = {

@@ -11,9 +11,9 @@ import ml_dtypes
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.dequantise import scaled
 from lineage.checkpoints.files import LIMITS, SafeFile
 from lineage.checkpoints.formats.flatbuffer import Table, root_of
+from lineage.checkpoints.quantised.arithmetic import scaled
 from lineage.errors import UserError, one_line
 
 SUBGRAPHS, BUFFERS = 2, 4

@@ -11,6 +11,9 @@ class ScarKind(StrEnum):
     ZEROS = "pruned zeros"
     GRID = "values on a quantisation grid"
     HALF = "values in half precision"
+    WIDENED = "rows or columns added"
+    REPEATED = "layers repeated"
+    ADAPTED = "adapters beside layers"
 
 
 class Later(StrEnum):

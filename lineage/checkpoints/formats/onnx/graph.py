@@ -110,7 +110,7 @@ def _node(node: Message, found: Contents, depth: int) -> None:
                 found.add(outputs[0] if outputs and kind == "Constant" else tensor.name or name, tensor)
             elif number in (INNER, INNERS) and isinstance(value, Message):
                 _graph(value, found, depth + 1)
-    if kind in DEQUANTISERS:
+    if kind in DEQUANTISERS or kind == "MatMulNBits":
         found.nodes.append(Node(kind, inputs, numbers))
 
 

@@ -6,12 +6,13 @@ import mmap
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.dequantise import scaled
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
+from lineage.checkpoints.formats.onnx.blocks import of_blocks
 from lineage.checkpoints.formats.onnx.graph import DEQUANTISERS, Contents, Node, Tensor, contents_of
 from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
 from lineage.checkpoints.formats.protobuf import message
-from lineage.checkpoints.quantised import FLOATS, reason_against
+from lineage.checkpoints.quantised.arithmetic import scaled
+from lineage.checkpoints.quantised.weights import FLOATS, reason_against
 from lineage.errors import UserError, one_line
 
 QUANTISED = {"int8", "uint8", "int4", "uint4", "int16", "uint16", "int32"}
@@ -45,12 +46,16 @@ def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[st
     entries, left_out = {}, {}
     scales = _scales(found)
     parameters = {name for _, scale, zero in scales.values() for name in (scale, zero)}
+    blocks = of_blocks(file, found)
+    parameters |= {name for _, parts in blocks.values() for name in parts}
     for name, tensor in found.tensors.items():
         if name in parameters:
             continue
         shape, dtype = tuple(tensor.dims), dtype_name(tensor)
         check_elements(file.path, name, shape)
-        if name in scales:
+        if name in blocks:
+            entries[name] = blocks[name][0]
+        elif name in scales:
             entries[name] = Entry(
                 shape, dtype, lambda name=name: _dequantised(file, found, name, *scales[name])
             )
@@ -77,6 +82,8 @@ def _scales(found: Contents) -> dict[str, tuple[int | None, str, str]]:
     """For each quantised tensor the axis, the scale and the zero point that go with it."""
     scales = {}
     for node in found.nodes:
+        if node.kind not in DEQUANTISERS:
+            continue
         weights, scale, zero = (
             node.inputs[place] if place < len(node.inputs) else "" for place in DEQUANTISERS[node.kind]
         )

@@ -7,6 +7,7 @@ Source: torch/_utils.py, torch/serialization.py (`persistent_id`), torch/csrc/ji
 from dataclasses import dataclass
 
 from lineage.checkpoints.files import LIMITS, SafeFile
+from lineage.checkpoints.formats.pytorch.arrays import Array, Encoded, array, array_of_buffer, array_of_jax
 from lineage.checkpoints.formats.pytorch.tensors import DTYPES, STORAGES, Quantised, Storage, Tensor
 from lineage.checkpoints.pickles import Pickle, StandIn, dictionary, short
 from lineage.errors import UserError
@@ -69,7 +70,10 @@ class Name:
 
 
 class TorchPickle(Pickle):
-    """A pickle of PyTorch; `storages` are those that it refers to, by key; `foreign`: names that became stand-ins."""
+    """A pickle of PyTorch or NumPy.
+
+    storages: those that it refers to, by key; foreign: names that became stand-ins; has_arrays: NumPy's.
+    """
 
     def __init__(self, file: SafeFile, prefix: str = ""):
         super().__init__(file)
@@ -77,6 +81,7 @@ class TorchPickle(Pickle):
         self.foreign: dict[str, None] = {}
         self.prefix = prefix
         self.copied = 0
+        self.has_arrays = False
 
     def named(self, name: str) -> object:
         """A name stays a name.
@@ -103,7 +108,9 @@ class TorchPickle(Pickle):
             function_in_it, _, inner, *_ = short(arguments)
             return self.called(function_in_it, inner)
         if function.text in BUILDERS:
-            return BUILDERS[function.text](*short(arguments))
+            found = BUILDERS[function.text](*short(arguments))
+            self.has_arrays |= isinstance(found, Array)
+            return found
         if function.text.replace("__builtin__", "builtins").replace("xrange", "range") not in HARMLESS:
             self.foreign[function.dotted] = None
         return StandIn(function.text, arguments)
@@ -194,15 +201,19 @@ BUILDERS = {
     "torch.jit._pickle build_boollist": _first,
     "torch Size": _unused,
     "torch device": _unused,
-    "_codecs encode": _unused,
+    "_codecs encode": Encoded,
+    "numpy.core.multiarray _reconstruct": array,
+    "numpy._core.multiarray _reconstruct": array,
+    "numpy.core.numeric _frombuffer": array_of_buffer,
+    "numpy._core.numeric _frombuffer": array_of_buffer,
+    "jax._src.array _reconstruct_array": array_of_jax,
 }
-"""What stands for a call of each of PyTorch's names."""
+"""What stands for a call of each of PyTorch's and NumPy's names."""
 HARMLESS = {
     *("collections Counter", "collections defaultdict", "collections deque", "argparse Namespace"),
     *("pathlib PosixPath", "pathlib WindowsPath", "pathlib PurePosixPath", "pathlib._local PosixPath"),
     *("datetime datetime", "datetime date", "datetime timedelta", "datetime timezone", "decimal Decimal"),
     *("numpy dtype", "numpy.core.multiarray scalar", "numpy._core.multiarray scalar", "numpy ndarray"),
-    *("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct"),
     *("builtins set", "builtins frozenset", "builtins complex", "builtins slice"),
     *("builtins range", "builtins bytearray", "uuid UUID", "fractions Fraction", "copyreg _reconstructor"),
 }

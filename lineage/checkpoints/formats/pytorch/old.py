@@ -1,4 +1,5 @@
-"""Files of PyTorch before 1.6: five pickles, then each storage after its length, always in little endian.
+"""Files that begin with a pickle: PyTorch's before 1.6, five pickles, then each storage after its length, always in
+little endian; and bare pickles, which hold NumPy's arrays in themselves.
 
 Source: torch/serialization.py, `_legacy_save`.
 """
@@ -13,16 +14,24 @@ from lineage.errors import UserError
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 """What the two leading pickles hold."""
+LONG = 4096
+"""A longer run of bytes in a pickle is an array's."""
 
 
 class _Front:
-    """The front of a file, of which no more than a pickle may have is read."""
+    """The front of a file, of which no more than a pickle may have is read; of long runs, what arrays may have."""
 
     def __init__(self, stream: io.BufferedReader):
-        self.stream, self.left = stream, LIMITS.pickle_bytes
+        self.stream, self.left, self.left_of_arrays = stream, LIMITS.pickle_bytes, LIMITS.array_bytes
 
     def read(self, size: int) -> bytes:
         """So many bytes."""
+        if size > LONG:
+            found = self.stream.read(min(size, self.left_of_arrays + 1))
+            self.left_of_arrays -= len(found)
+            if self.left_of_arrays < 0:
+                raise ValueError(f"its arrays have more than {LIMITS.array_bytes:,} bytes")
+            return found
         return self._counted(self.stream.read(min(size, self.left + 1)))
 
     def readline(self) -> bytes:
@@ -46,8 +55,14 @@ def of_old(file: SafeFile) -> tuple[object, Storages, list[str]]:
     places = {}
     with file.real.open("rb") as opened:
         stream = _Front(opened)
-        if pickle.value(stream) != MAGIC:
-            raise UserError(f"{file.path}: a pickle, but not one that PyTorch wrote; save a state_dict()")
+        first = pickle.value(stream)
+        if not isinstance(first, int) or first != MAGIC:
+            if not pickle.has_arrays or opened.tell() != file.size:
+                raise UserError(
+                    f"{file.path}: a pickle, but not one that PyTorch wrote, nor one of NumPy's arrays alone; "
+                    "save a state_dict()"
+                )
+            return first, Storages(file, {}), list(pickle.foreign)
         protocol, _, loaded, keys = (pickle.value(stream) for _ in range(4))  # the second: the machine
         if protocol != PROTOCOL or not isinstance(keys, list):
             raise UserError(f"{file.path}: broken PyTorch file: expected protocol {PROTOCOL}")

@@ -3,6 +3,7 @@
 from lineage.checkpoints.checkpoint import Checkpoint, Entry
 from lineage.checkpoints.files import LIMITS, MIB, SafeFile, head_of_file
 from lineage.checkpoints.formats.pytorch.archive import of_archive
+from lineage.checkpoints.formats.pytorch.arrays import Array
 from lineage.checkpoints.formats.pytorch.old import of_old
 from lineage.checkpoints.formats.pytorch.tensors import Quantised, Storages, Tensor
 from lineage.checkpoints.several import checkpoints_of
@@ -23,15 +24,16 @@ def read_torch(file: SafeFile) -> list[Checkpoint]:
     loaded, storages, foreign = read(file)
     budget = _Budget(file, storages)
     is_script = any(name.startswith("__torch__") for name in foreign)
+    called = "torchscript" if is_script else "pytorch" if storages.places else "pickle of arrays"
 
-    def entry_of(name: str, tensor: Tensor | Quantised) -> Entry:
+    def entry_of(name: str, tensor: Tensor | Quantised | Array) -> Entry:
+        if isinstance(tensor, Array):
+            return tensor.entry()
         budget.spend(storages.check(name, tensor))
         dtype = "float32" if isinstance(tensor, Quantised) else tensor.dtype.name
         return Entry(tensor.shape, dtype, lambda: storages.values(tensor))
 
-    return checkpoints_of(
-        file, "torchscript" if is_script else "pytorch", loaded, entry_of, _remarks(foreign, is_script)
-    )
+    return checkpoints_of(file, called, loaded, entry_of, _remarks(foreign, is_script))
 
 
 class _Budget:

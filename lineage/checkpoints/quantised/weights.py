@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Entry
-from lineage.checkpoints.dequantise import awq, block_wise, gptq, packed_in_integers, scaled
+from lineage.checkpoints.quantised.arithmetic import awq, block_wise, gptq, packed_in_integers, scaled
+from lineage.checkpoints.quantised.fp4 import mxfp4, nvfp4
 
 FLOATS = {"float64", "float32", "float16", "bfloat16"}
 SCALES = ("{name}_scale", "{name}_scale_inv", "{module}scale_weight", "{name}.scale")
@@ -30,7 +31,7 @@ def weights_of(raw: Raw) -> tuple[dict[str, Entry], dict[str, str]]:
     found: dict[str, tuple[str, Entry]] = {}
     used: set[str] = set()
     for name, entry in raw.items():
-        for rule in (_bitsandbytes_8, _bitsandbytes_4, _in_groups, _packed, _scaled):
+        for rule in (_bitsandbytes_8, _bitsandbytes_4, _in_groups, _packed, mxfp4, nvfp4, _scaled):
             if result := rule(name, entry, raw):
                 called, dequantised, *parts = result
                 found[name] = called, dequantised

@@ -12,7 +12,7 @@ import h5py
 from lineage.checkpoints.archives import Place, checked_members, content, places_of
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import GIB, SafeFile, Unsupported
-from lineage.checkpoints.formats.hdf5 import read_hdf5
+from lineage.checkpoints.formats.hdf5.read import read_hdf5
 
 WEIGHTS = "model.weights.h5"
 

@@ -1,5 +1,6 @@
 """HDF5 files of weights: this project's, `/models/<id>/<tensor>`, and Keras'. Links and filters are refused."""
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported
-from lineage.checkpoints.formats.keras import is_keras, tensors_of_keras
+from lineage.checkpoints.formats.hdf5.keras import holds_halves, is_keras, scales_in, tensors_of_keras
 from lineage.errors import UserError, one_line
 
 KNOWN_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
@@ -53,14 +54,25 @@ class _Walk:
 
     def model(self, name: str, format_name: str, tensors: Iterator[tuple[str, h5py.Dataset]]) -> Checkpoint:
         """The floats among datasets; what they say of their size is compared with what is stored."""
-        entries, left_out = {}, {}
-        for key, dataset in tensors:
-            if dataset.dtype.kind != "f":
-                left_out[key] = f"{dataset.dtype}: no weights"
+        entries, left_out, found = {}, {}, dict(tensors)
+        scales = scales_in(found)
+        divisors = {scale for scale, _ in scales.values()}
+        for key, dataset in found.items():
+            if key in divisors:
                 continue
-            self._check(key, dataset)
-            place = dataset.name
-            entries[key] = Entry(dataset.shape, str(dataset.dtype), lambda place=place: self._values(place))
+            place, load = dataset.name, None
+            if dataset.dtype.kind == "f":
+                load = functools.partial(self._values, place)
+            elif key in scales:
+                self._check(key, dataset)
+                scale, axis = scales[key]
+                if not holds_halves(dataset[()]):
+                    load = functools.partial(self._divided, place, found[scale].name, axis)
+            if load:
+                self._check(key, dataset)
+                entries[key] = Entry(dataset.shape, str(dataset.dtype), load)
+            else:
+                left_out[key] = f"{dataset.dtype}: {_reason_against(dataset)}"
         return Checkpoint(name, format_name, [self.file], entries, left_out)
 
     def hard_links(self, group: h5py.Group) -> Iterator[str]:
@@ -107,6 +119,16 @@ class _Walk:
     def _values(self, place: str) -> np.ndarray:
         with self.opening() as opened:
             return opened[place][()]
+
+    def _divided(self, place: str, scale: str, axis: int) -> np.ndarray:
+        """Integers over the scale of their outputs."""
+        values, divisor = self._values(place).astype(np.float32), self._values(scale).astype(np.float32)
+        return values / (divisor if axis else divisor[:, None])
+
+
+def _reason_against(dataset: h5py.Dataset) -> str:
+    is_wide = dataset.dtype.kind in "iu" and dataset.ndim > 1
+    return "quantised weights, without a scale that is known" if is_wide else "no weights"
 
 
 def _filters(dataset: h5py.Dataset) -> set[int]:

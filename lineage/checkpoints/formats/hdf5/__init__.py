@@ -1,0 +1,1 @@
+"""HDF5: this project's layout, and those of Keras."""

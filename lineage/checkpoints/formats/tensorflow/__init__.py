@@ -1,0 +1,1 @@
+"""TensorFlow: checkpoints, which SavedModels hold too."""

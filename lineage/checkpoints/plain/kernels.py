@@ -1,0 +1,64 @@
+"""The order of a kernel's axes, told from the shapes of all kernels: PyTorch's, TensorFlow's or MLX's.
+
+A kernel's places in space are few and mostly equal; its inputs and outputs are neither.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from lineage.checkpoints.checkpoint import Entry
+from lineage.checkpoints.plain.parts import Entries, read
+
+WIDEST = 13
+"""A kernel is seldom wider."""
+
+
+def outputs_first(entries: Entries) -> tuple[dict[str, Entry], str | None]:
+    """The tensors with the axes of all kernels in PyTorch's order: outputs, inputs, then those in space.
+
+    Kernels in one, two and three dimensions are told together; PyTorch's order is taken unless more kernels
+    contradict it than fit it.
+    """
+    kernels = {name: entry.shape for name, entry in entries.items() if is_kernel(entry.shape)}
+    votes = Counter(vote for shape in kernels.values() if (vote := order_of(shape)))
+    if not votes or votes[order := votes.most_common(1)[0][0]] <= votes["OI.."] or order == "OI..":
+        return dict(entries), None
+    moved = {name: _moved(entry, order) if name in kernels else entry for name, entry in entries.items()}
+    return moved, f"kernels lie as {ORDERS[order]} and were read as outputs x inputs x space"
+
+
+ORDERS = {
+    "OI..": "outputs x inputs x space",
+    "..IO": "space x inputs x outputs",
+    "O..I": "outputs x space x inputs",
+}
+
+
+def is_kernel(shape: tuple[int, ...]) -> bool:
+    """Whether a tensor may be a kernel; one with a single row of rows is a table of positions."""
+    return len(shape) in (4, 5) or (len(shape) == 3 and shape[0] > 1)
+
+
+def order_of(shape: tuple[int, ...]) -> str | None:
+    """The order of a kernel's axes, if its shape fits one order alone."""
+    fitting = []
+    for order, space in (("OI..", shape[2:]), ("..IO", shape[:-2]), ("O..I", shape[1:-1])):
+        others = _others(shape, order)
+        is_even = len(set(space)) == 1 and max(space) <= WIDEST
+        if is_even and (len(shape) > 3 or max(space) < min(others)):
+            fitting.append(order)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _others(shape: tuple[int, ...], order: str) -> tuple[int, int]:
+    return {"OI..": (shape[0], shape[1]), "..IO": (shape[-1], shape[-2]), "O..I": (shape[0], shape[-1])}[
+        order
+    ]
+
+
+def _moved(entry: Entry, order: str) -> Entry:
+    last = len(entry.shape) - 1
+    axes = (last, last - 1, *range(last - 1)) if order == "..IO" else (0, last, *range(1, last))
+    shape = tuple(entry.shape[axis] for axis in axes)
+    return Entry(shape, entry.dtype, lambda: np.transpose(read(entry), axes))

@@ -1,0 +1,1 @@
+"""Quantised weights: how they are told, and how they become numbers."""

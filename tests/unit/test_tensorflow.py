@@ -1,0 +1,79 @@
+"""Checkpoints that TensorFlow 2.21 wrote (tests/unit/data/tensorflow), and others of a small writer."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from table_writer import bundle
+
+from lineage.checkpoints.find import find_models
+from lineage.checkpoints.read import open_model, open_models
+from lineage.errors import UserError
+
+WRITTEN = Path(__file__).parent / "data" / "tensorflow"
+
+
+def counted(*shape: int) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape) / 4
+
+
+def test_variables_of_objects_come_in_the_order_of_their_numbers():
+    model = open_model(WRITTEN / "objects.index")
+    layers = [f"model.layers.{number}" for number in range(11)]
+    assert list(model.entries) == ["model.half", "model.kernel", *layers]
+    assert np.array_equal(model.read("model.kernel"), counted(6, 5))
+    assert np.array_equal(model.read("model.half"), counted(4, 4))
+    for number, name in enumerate(layers):
+        assert np.array_equal(model.read(name), counted(2, 3) + number)
+    assert model.left_out == {}
+
+
+def test_variables_of_a_graph_and_their_averages_are_two_models_and_the_optimisers_none():
+    own, averaged = open_models(WRITTEN / "graph.index")
+    assert set(own.entries) == set(averaged.entries) == {"conv.weights", "fc.kernel"}
+    assert np.array_equal(own.read("conv.weights"), counted(3, 3, 2, 4) + 1)
+    assert np.array_equal(averaged.read("conv.weights"), counted(3, 3, 2, 4) + 0.5)
+    assert averaged.name == "graph.index::ExponentialMovingAverage"
+    assert open_model(WRITTEN / "graph.index").name == "graph.index"
+
+
+def test_a_saved_model_is_found_by_its_variables(tmp_path):
+    (tmp_path / "saved" / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "keras_metadata.pb"):
+        (tmp_path / "saved" / name).write_bytes(b"\x08\x01\x12\x03abc")
+    for path in WRITTEN.glob("objects.*"):
+        shutil.copy(path, tmp_path / "saved" / "variables" / path.name.replace("objects", "variables"))
+    assert find_models(tmp_path) == [tmp_path / "saved" / "variables" / "variables.index"]
+
+
+def test_many_blocks_and_types(tmp_path):
+    tensors = {f"layer_{number}/kernel": counted(4, 3) + number for number in range(300)}
+    tensors |= {
+        "sixteen/kernel": counted(4, 4).astype(np.float16),
+        "step": np.int64(9),
+        "wide": counted(2, 2).astype(float),
+    }
+    model = open_model(bundle(tmp_path / "m.ckpt.index", tensors))
+    assert set(model.entries) == {name.replace("/", ".") for name in tensors} - {"step"}
+    for name in model.entries:
+        assert np.array_equal(model.read(name), tensors[name.replace(".", "/")].astype(np.float32))
+    assert model.counts == {"step": 9}
+
+
+def test_variables_in_slices_are_named(tmp_path):
+    path = bundle(tmp_path / "m.index", {"a/kernel": counted(4, 4)}, table=b"\x08\x01\x3a\x02\x0a\x00")
+    assert "table" in open_model(path).notes[0]
+
+
+def test_every_truncation_and_a_missing_file_are_one_line(tmp_path):
+    path = bundle(tmp_path / "m.index", {"a/kernel": counted(4, 4)})
+    whole = path.read_bytes()
+    for start in range(1, len(whole) - 8):
+        path.write_bytes(whole[start:])
+        with pytest.raises(UserError):
+            open_model(path)
+    path.write_bytes(whole)
+    (tmp_path / "m.data-00000-of-00001").unlink()
+    with pytest.raises(UserError, match=r"m\.index: its numbers lie beside it: .*m\.data-00000-of-00001"):
+        open_model(path)
