@@ -22,7 +22,7 @@ from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.describing import places_of
-from lineage.auditing.stages.evidence import evidence_of
+from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, parts_of
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.relating import Direction, Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
@@ -170,6 +170,8 @@ class Judge:
             candidates: as they are, or aligned; level: of their p-values; opened: opens one of them.
         """
         child, settings = self._child, self._settings
+        parts = parts_of(child, candidates)
+        candidates = as_parts(candidates, parts)
         relatives = compare_relatives(child, candidates, level.limit, opened, self._tracked)
         settled = {relative.id: relative.candidate for relative in relatives}
         candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
@@ -177,14 +179,15 @@ class Judge:
         related = relate(places, settings.direction or shipped())
         descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
         mixture = mixture_of(child, relatives, descendants)
-        merged = mixture.parents if mixture and mixture.is_merge else {}
+        merged = mixture.parents if mixture and mixture.is_merge else parts
         evidence = []
         if contradicting := dependent_of(self._unrelated, settings.alpha):
             verdict = withheld(contradicting.id)
         else:
             evidence = evidence_of(child, candidates, self._unrelated, relatives, level.limit)
             untested = [candidate.id for candidate in candidates if not candidate.is_evidence]
-            verdict = unless_incomplete(decide(evidence, related, merged, level), [*self._refused, *untested])
+            verdict = of_parts(decide(evidence, related, merged, level), parts)
+            verdict = unless_incomplete(verdict, [*self._refused, *untested])
             verdict = of_adapter(child, candidates, verdict)
         return Judged(
             candidates=candidates,

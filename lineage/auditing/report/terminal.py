@@ -9,6 +9,7 @@ from rich.table import Table
 from lineage.auditing.report.alignment import alignment_lines
 from lineage.auditing.report.headline import is_informative, listed, mixed, within
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
+from lineage.relation.layers import moves
 
 SHOWN = 8
 """Candidates in the table; the JSON has all."""
@@ -30,6 +31,8 @@ def print_report(report: AuditReport) -> None:
         f"{count} {state}{f' ({source})' if source else ''}" for (state, source), count in states.items()
     ]
     console.print(f"layers: {', '.join(counts)}")
+    if moved := [f"{ours} <- {theirs}" for ours, theirs in moves(report.layers).items()]:
+        console.print(f"layers moved: {', '.join(moved[:SHOWN])}{', ...' if len(moved) > SHOWN else ''}")
 
 
 def answers(report: AuditReport) -> list[str]:
