@@ -35,11 +35,11 @@ class Contained:
 
     def _is_once(self, grandparent: int, parent: int, child: int) -> bool:
         """Whether a child contains a parent's update over a grandparent once; True where there is no update."""
-        shares = [
-            self._update(number, grandparent, parent).share_in(self._update(number, grandparent, child))
+        known = [
+            update.shares_in(self._update(number, grandparent, child))["weak"]
             for number in range(len(self._points))
+            if not (update := self._update(number, grandparent, parent)).is_rounding
         ]
-        known = [share for share in shares if np.isfinite(share)]
         if not known:
             return True
         return ONCE[0] <= float(np.median(known)) <= ONCE[1] and min(known) >= OF_EACH
