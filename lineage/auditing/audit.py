@@ -1,19 +1,28 @@
 """The audit of one child against its candidates, from weights alone: read, test, compare, decide.
 
 First every candidate's digest is tested against the child's, one at a time; then only those that are not independent
-of it are opened, and compared tensor by tensor.
+of it are opened, and compared tensor by tensor. Where nothing is found so, candidates are aligned with the child
+first.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lineage.auditing.decoys import shipped as shipped_decoys
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.adapters import of_adapter, with_bases
+from lineage.auditing.stages.aligning import (
+    Aligned,
+    aligned_candidates,
+    explained,
+    is_needed,
+    of_aligned,
+)
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
-from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
+from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.describing import places_of
-from lineage.auditing.stages.evidence import evidence_of
+from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, parts_of
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.relating import Direction, Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
@@ -30,12 +39,14 @@ from lineage.relation.relations import Relation
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to audit: alpha, the false-positive rate; follow: links out of the folders; claimed: a
-    claimed parent; direction: another model of direction than the shipped one."""
+    claimed parent; direction: another model of direction than the shipped one; undisguise: whether candidates are
+    aligned where nothing is found as the weights are."""
 
     alpha: float = 0.01
     follow: bool = False
     claimed: str = ""
     direction: Direction | None = None
+    undisguise: bool = True
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -47,7 +58,8 @@ class Audit:
     """What each stage found.
 
     candidates, unrelated: tested; refused: why a source cannot be read, by its id; places: of the relatives, most
-    similar first; evidence: of every candidate, empty where the verdict is withheld; layers: of the child's matrices.
+    similar first; evidence: of every candidate, empty where the verdict is withheld; layers: of the child's matrices;
+    as_is: the verdict on the weights as they are; aligned: what alignment gave where that found nothing.
     """
 
     settings: Settings
@@ -60,6 +72,8 @@ class Audit:
     evidence: Sequence[Evidence]
     verdict: Verdict
     layers: Sequence[LayerOrigin]
+    as_is: Verdict
+    aligned: Aligned | None
 
 
 def audit_sources(
@@ -96,41 +110,93 @@ def audit_sources(
         raise UserError(
             next(iter(refused.values()), f"{child_path}: is the only candidate for itself; give others")
         )
-    level = Level.over(tested.candidates, settings.alpha)
-
-    relatives = compare_relatives(
-        child, tested.candidates, level.limit, Opener(follow=settings.follow), tracked
-    )
-    settled = {relative.id: relative.candidate for relative in relatives}
-    all_tested = [settled.get(candidate.id, candidate) for candidate in tested.candidates]
-    places = places_of(child, relatives)
-    related = relate(places, settings.direction or shipped())
-    descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
-    mixture = mixture_of(child, relatives, descendants)
-    merged = mixture.parents if mixture and mixture.is_merge else {}
-    evidence = []
-    if contradicting := dependent_of(outside.candidates, settings.alpha):
-        verdict = withheld(contradicting.id)
-    else:
-        evidence = evidence_of(child, all_tested, outside.candidates, relatives, level.limit)
-        untested = [candidate.id for candidate in all_tested if not candidate.is_evidence]
-        verdict = unless_incomplete(
-            decide(evidence, related, merged, level),
-            [*tested.refused, *untested],
+    opened = Opener(follow=settings.follow)
+    judge = Judge(child, tested, outside.candidates, settings, tracked)
+    as_is = judged = judge(tested.candidates, Level.over(tested.candidates, settings.alpha), opened)
+    aligned = None
+    if settings.undisguise and is_needed(as_is.verdict, as_is.evidence):
+        aligned = aligned_candidates(
+            child, tested.candidates, opened, shipped_decoys(), settings.alpha, tracked
         )
-        verdict = of_adapter(child, tested.candidates, verdict)
+        if as_is.verdict.family and not aligned.undid:
+            aligned = None
+        elif aligned.found:
+            judged = judge(
+                aligned.instead_of(tested.candidates), aligned.level(settings.alpha), of_aligned(opened)
+            )
+        if aligned:
+            judged = replace(judged, verdict=explained(judged.verdict, aligned))
     return Audit(
         settings=settings,
         child=child,
-        candidates=all_tested,
         unrelated=outside.candidates,
         refused=refused,
-        places=places,
-        mixture=mixture,
-        evidence=evidence,
-        verdict=verdict,
-        layers=layer_origins(child, all_tested, relatives, verdict.closest, level.limit),
+        aligned=aligned,
+        as_is=as_is.verdict,
+        **vars(judged),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What was found of candidates, as they are or aligned; see `Audit`."""
+
+    candidates: Sequence[Candidate]
+    places: Sequence[Place]
+    mixture: Mixture | None
+    evidence: Sequence[Evidence]
+    verdict: Verdict
+    layers: Sequence[LayerOrigin]
+
+
+class Judge:
+    """Compares a child with candidates that were tested, and decides."""
+
+    def __init__(
+        self,
+        child: Child,
+        tested: Tested,
+        unrelated: Sequence[Candidate],
+        settings: Settings,
+        tracked: Tracked,
+    ):
+        self._child, self._unrelated, self._settings, self._tracked = child, unrelated, settings, tracked
+        self._refused = tested.refused
+
+    def __call__(self, candidates: Sequence[Candidate], level: Level, opened: Opened) -> Judged:
+        """What the candidates are to the child.
+
+        Args:
+            candidates: as they are, or aligned; level: of their p-values; opened: opens one of them.
+        """
+        child, settings = self._child, self._settings
+        parts = parts_of(child, candidates)
+        candidates = as_parts(candidates, parts)
+        relatives = compare_relatives(child, candidates, level.limit, opened, self._tracked)
+        settled = {relative.id: relative.candidate for relative in relatives}
+        candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
+        places = places_of(child, relatives)
+        related = relate(places, settings.direction or shipped())
+        descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
+        mixture = mixture_of(child, relatives, descendants)
+        merged = mixture.parents if mixture and mixture.is_merge else parts
+        evidence = []
+        if contradicting := dependent_of(self._unrelated, settings.alpha):
+            verdict = withheld(contradicting.id)
+        else:
+            evidence = evidence_of(child, candidates, self._unrelated, relatives, level.limit)
+            untested = [candidate.id for candidate in candidates if not candidate.is_evidence]
+            verdict = of_parts(decide(evidence, related, merged, level), parts)
+            verdict = unless_incomplete(verdict, [*self._refused, *untested])
+            verdict = of_adapter(child, candidates, verdict)
+        return Judged(
+            candidates=candidates,
+            places=places,
+            mixture=mixture,
+            evidence=evidence,
+            verdict=verdict,
+            layers=layer_origins(child, candidates, relatives, verdict.closest, level.limit),
+        )
 
 
 def dependent_of(unrelated: Sequence[Candidate], alpha: float) -> Candidate | None:

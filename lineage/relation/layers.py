@@ -5,12 +5,13 @@ source; `re-initialised`: dependent on no candidate, and its spectrum is that of
 `unrelated`: dependent on no candidate, and trained; `grafted`: dependent on a candidate that is not the parent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
+from lineage.relation.naming import NUMBERS, canonical
 from lineage.relation.permutation_test import RowTest
 
 EDGE = 1.15
@@ -31,7 +32,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class LayerOrigin:
-    """One matrix of the child: its state, the candidate it comes from, and how sure that is."""
+    """One matrix of the child: its state, the candidate it comes from, and how sure that is.
+
+    of: the source's matrix that it was, by its name there.
+    """
 
     tensor: str
     state: State
@@ -40,6 +44,7 @@ class LayerOrigin:
     z: float | None
     log10_p: float | None
     is_evidence: bool
+    of: str | None = None
 
 
 def looks_random(values: np.ndarray) -> bool:
@@ -95,3 +100,19 @@ def origin(
         test.log10_p if test else None,
         is_evidence,
     )
+
+
+def moves(layers: Iterable[LayerOrigin]) -> dict[str, str]:
+    """The child's layers that have another number in their source, with what they were there: `layer.7`: `layer.9`.
+
+    Names that differ in more than numbers are another library's, and no moves.
+    """
+    found: dict[str, str] = {}
+    for layer in layers:
+        ours, theirs = (NUMBERS.split(canonical(name)) for name in (layer.tensor, layer.of or layer.tensor))
+        if len(ours) != len(theirs) or ours[::2] != theirs[::2]:
+            continue
+        place = next((place for place in range(1, len(ours), 2) if ours[place] != theirs[place]), None)
+        if place is not None:
+            found.setdefault("".join(ours[: place + 1]), "".join(theirs[: place + 1]))
+    return found

@@ -172,6 +172,29 @@ def test_split_matrices_are_found_in_a_candidate_that_has_them_in_one(audited):
     assert audit.candidates[0].matching.rows["model.layers.2.self_attn.k_proj.weight"] == (32, 64)
 
 
+def half(number: int, layers: Tensors, beside: Tensors) -> Tensors:
+    """The first network's layers below a number, and the second's from there on."""
+    return {
+        name: beside[name] if ".layers." in name and int(name.split(".")[2]) >= number else values
+        for name, values in layers.items()
+    }
+
+
+@pytest.mark.parametrize(("number", "seed"), [(5, None), (3, None), (6, 5)], ids=["half", "a third", "tuned"])
+def test_layers_of_two_networks_have_both_as_parents(audited, number, seed):
+    child = half(number, DEEP, OTHER_DEEP)
+    child = tuned(child, seed) if seed else child
+    verdict = audited(child, low=DEEP, high=OTHER_DEEP, strange=llama(9, 11)).verdict
+    assert verdict.word is Word.PARENT
+    assert verdict.parents == pytest.approx({"low": number / 11, "high": 1 - number / 11})
+
+
+def test_layers_cut_out_of_the_child_are_none_of_its_parents(audited):
+    child = half(5, DEEP, OTHER_DEEP)
+    low, high = with_layers(child, [0, 1, 2, 3, 4]), with_layers(child, [5, 6, 7, 8, 9, 10])
+    assert audited(child, low=low, high=high).verdict.parents.keys() <= {"low"}
+
+
 def test_experts_copied_from_one_layer_leave_the_parent(audited):
     generator, child = np.random.default_rng(0), {}
     for name, values in tuned(LLAMA, 5).items():

@@ -61,7 +61,8 @@ def test_a_file_gives_the_backbone_and_leaves_the_head(tmp_path, name):
 def test_a_checkpoint_that_holds_a_state_dict_is_one(tmp_path):
     state = network_of(CONVNET).state_dict()
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "checkpoint.pt")
-    assert read_state(tmp_path / "checkpoint.pt").keys() == state.keys()
+    floats = [name for name, value in state.items() if value.is_floating_point()]
+    assert list(read_state(tmp_path / "checkpoint.pt")) == floats
 
 
 @pytest.mark.parametrize("with_counters", [True, False])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_networks import learnt
 
-from lineage.relation.layers import State, looks_random, origin
+from lineage.relation.layers import LayerOrigin, State, looks_random, moves, origin
 from lineage.relation.permutation_test import RowTest
 
 
@@ -40,3 +40,19 @@ def test_a_layer_has_one_state_and_one_source(tests, given, state, source):
     found = origin("w", tests, limit=-5, change=0.3, is_evidence=True, **known)
     assert (found.state, found.source) == (state, source)
     assert found.change == (0.3 if source == known["parent"] else None)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "source", "moved"),
+    [
+        ("h.7.mlp.weight", "h.9.mlp.weight", {"h.7": "h.9"}),
+        ("model.layers.10.a.weight", "layers.2.a.weight", {"layers.10": "layers.2"}),
+        ("layer2.0.conv1.weight", "layer2.3.conv1.weight", {"layer2.0": "layer2.3"}),
+        ("h.7.mlp.weight", "h.7.mlp.weight", {}),
+        ("blocks.3.fc1.weight", "encoder.layers.4.mlp.0.weight", {}),
+        ("h.7.mlp.weight", None, {}),
+    ],
+)
+def test_a_layer_has_moved_if_its_number_differs_in_its_source(tensor, source, moved):
+    layer = LayerOrigin(tensor, State.FINE_TUNED, "p", 0.1, 30.0, -40.0, is_evidence=True, of=source)
+    assert moves([layer]) == moved

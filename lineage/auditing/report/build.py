@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib import metadata
 
 from lineage.auditing.audit import Audit, Settings
+from lineage.auditing.report.alignment import alignment_of
 from lineage.auditing.report.claims import claim_of
 from lineage.auditing.report.headline import headline_of
 from lineage.auditing.report.margin import margin_of
@@ -92,6 +93,7 @@ def report_of(
         config=_config(audit.settings, config),
         versions=versions(),
         probe=probe,
+        alignment=alignment_of(audit),
         id=id,
     )
 

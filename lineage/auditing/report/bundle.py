@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from lineage.auditing.report.types import FORMAT, AuditReport
+from lineage.auditing.report.types import FORMAT, OPTIONAL, AuditReport
 from lineage.errors import UserError, one_line
 from lineage.storage.atomic import written_whole
 
@@ -28,7 +28,7 @@ def write_html(report: Mapping[str, object], path: Path) -> None:
         trim_blocks=True,
     )
     with written_whole(path) as part:
-        part.write_text(pages.get_template(TEMPLATE.name).render(report={"probe": None} | report))
+        part.write_text(pages.get_template(TEMPLATE.name).render(report=dict.fromkeys(OPTIONAL) | report))
 
 
 def read_json(path: Path) -> dict:

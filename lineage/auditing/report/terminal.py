@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from lineage.auditing.report.alignment import alignment_lines
 from lineage.auditing.report.headline import is_informative, listed, mixed, within
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
+from lineage.relation.layers import moves
 
 SHOWN = 8
 """Candidates in the table; the JSON has all."""
@@ -29,6 +31,8 @@ def print_report(report: AuditReport) -> None:
         f"{count} {state}{f' ({source})' if source else ''}" for (state, source), count in states.items()
     ]
     console.print(f"layers: {', '.join(counts)}")
+    if moved := [f"{ours} <- {theirs}" for ours, theirs in moves(report.layers).items()]:
+        console.print(f"layers moved: {', '.join(moved[:SHOWN])}{', ...' if len(moved) > SHOWN else ''}")
 
 
 def answers(report: AuditReport) -> list[str]:
@@ -61,6 +65,8 @@ def remarks(report: AuditReport) -> list[str]:
     found = []
     if claim := report.claimed:
         found.append(f"claimed parent {claim.parent}: {claim.state}: {claim.reason}")
+    if report.alignment:
+        found += alignment_lines(report.alignment)
     if report.probe:
         found.append(_of_probe(report.probe))
         found += [f"not run: {line}" for line in report.probe.refused.values()]

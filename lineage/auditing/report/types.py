@@ -11,6 +11,8 @@ from lineage.relation.relations import Relation
 
 FORMAT = 3
 """The version of the report's layout."""
+OPTIONAL = ("probe", "alignment", "id")
+"""Keys that not every report has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,38 @@ class Margin:
     outside_z: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class AlignedReport:
+    """A candidate after alignment.
+
+    margin: by how much a unit is more similar to its own than to any other, the median over groups of units; null:
+    what its p-value rests on; undone: in words; groups: what was undone to each group of units.
+    """
+
+    margin: float
+    null: str
+    undone: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentReport:
+    """What alignment gave, where too little was found as the weights are.
+
+    as_is, as_is_reason: the verdict on the weights as they are; tried: candidates aligned; decoys: the independent
+    networks that margins are compared with, and decoy_margin their largest; aligned: candidates that align better,
+    by id; refused: why others could not be aligned.
+    """
+
+    as_is: Word
+    as_is_reason: str
+    tried: int
+    decoys: str
+    decoy_margin: float
+    aligned: Mapping[str, AlignedReport]
+    refused: Mapping[str, str]
+
+
 class ClaimState(StrEnum):
     """What the weights say of a claimed parent."""
 
@@ -141,8 +175,8 @@ class AuditReport:
     the closest is to the child, with its probability and bound, as for each candidate; parent: only where the error
     of the answer is stated; parents: of a mixture, with weights; log10_p, p_value: the closest's own, over all
     candidates (without a family, the smallest); refused: sources that could not be read, with the reason; inputs:
-    sha256 by file; config: the arguments; probe: only where the architecture was given; id: only of a child in a
-    table of models.
+    sha256 by file; config: the arguments; probe: only where the architecture was given; alignment: only where
+    candidates were aligned; id: only of a child in a table of models.
     """
 
     format: int = FORMAT
@@ -175,12 +209,13 @@ class AuditReport:
     config: Mapping[str, object]
     versions: Mapping[str, str]
     probe: ProbeReport | None = None
+    alignment: AlignmentReport | None = None
     id: str | None = None
 
     def to_dict(self) -> dict:
-        """The report in dicts, lists, strings and numbers; `probe` and `id` are left out where there is none."""
+        """The report in dicts, lists, strings and numbers; keys of OPTIONAL are left out where they are None."""
         plain = _plain(self)
-        return {key: value for key, value in plain.items() if key not in ("probe", "id") or value is not None}
+        return {key: value for key, value in plain.items() if key not in OPTIONAL or value is not None}
 
 
 def _plain(value: object) -> object:

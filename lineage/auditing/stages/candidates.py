@@ -26,7 +26,8 @@ class Candidate:
     hashes: sha256 of each file; copy_key: of copies, whatever their files and names, the same; matching: of the
     child's tensors with the candidate's; tests: by the child's name of each matrix tested; unmoved: those that are
     equal to rounding; elsewhere: share of the testable weights that were not tested, of child or candidate, whichever
-    is smaller.
+    is smaller; apart: share of the candidate's that do not belong to the child's; is_part: whether the child is
+    composed of its layers and those of others, so that what is the same in both is no fixed part.
     """
 
     id: str
@@ -41,6 +42,8 @@ class Candidate:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unmoved: frozenset[str] = frozenset()
     elsewhere: float = 0.0
+    apart: float = 0.0
+    is_part: bool = False
 
     @property
     def is_evidence(self) -> bool:
@@ -50,6 +53,8 @@ class Candidate:
     @cached_property
     def log10_p(self) -> float:
         """The candidate's own, not corrected: for at least two dependent matrices that are more than a fixed part."""
+        if self.is_part:
+            return combined([test.log10_p for test in self.tests.values()])
         if self.elsewhere >= ELSEWHERE and self.unmoved.issuperset(self.tests):
             return 0.0
         return beyond_a_fixed_part(self.tests, self.unmoved)

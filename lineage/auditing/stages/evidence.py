@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate, Relative
 from lineage.auditing.stages.child import Child
-from lineage.auditing.stages.verdict import Evidence
+from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.relation.naming import heads, matrices
 from lineage.relation.permutation_test import RowTest, conformal_p_values
 from lineage.relation.scars.grown import GROWN
+from lineage.relation.structure.composed import composed
+from lineage.relation.structure.screen import SURE
 from lineage.relation.structure.settle import shapes_of
 
 
@@ -90,3 +93,37 @@ def _share(some: Collection[str], every: Collection[str], shapes: Mapping[str, t
     """The share of the weights of some matrices in those of all."""
     total = sum(math.prod(shapes[name]) for name in every)
     return sum(math.prod(shapes[name]) for name in some) / total if total else 0.0
+
+
+def parts_of(child: Child, candidates: Sequence[Candidate]) -> dict[str, float]:
+    """The candidates whose layers make up the child, with their shares; of copies the first. Empty if none do."""
+    sizes = {name: math.prod(child.digest.shapes[name]) for name in child.digest.sketches}
+    first = {candidate.copy_key: candidate for candidate in reversed(candidates)}
+    belonging = {
+        candidate.id: {
+            name: test.similarity
+            for name, test in candidate.tests.items()
+            if test.log10_p <= SURE and name in sizes
+        }
+        for candidate in reversed(first.values())
+    }
+    return composed(belonging, sizes, {candidate.id: candidate.apart for candidate in candidates})
+
+
+def as_parts(candidates: Sequence[Candidate], parts: Mapping[str, float]) -> list[Candidate]:
+    """The candidates, with those that are parts of the child marked: what is the same in both is no fixed part."""
+    return [
+        replace(candidate, is_part=True) if candidate.id in parts else candidate for candidate in candidates
+    ]
+
+
+def of_parts(verdict: Verdict, parts: Mapping[str, float]) -> Verdict:
+    """A verdict of several parents, whose layers make up the child."""
+    if verdict.word is not Word.PARENT or verdict.parents != parts:
+        return verdict
+    said = ", ".join(f"{share:.0%} of {id}" for id, share in parts.items())
+    return replace(
+        verdict,
+        decided_by="order of neurons, layer by layer",
+        reason=f"its layers are those of several: {said}",
+    )

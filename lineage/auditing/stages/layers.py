@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,6 +32,7 @@ def layer_origins(
     if reference is None and relatives:
         reference = relatives[0]
     limit -= math.log10(max(1, len(child.digest.sketches)))
+    matchings = {candidate.id: candidate.matching for candidate in candidates}
     found = []
     for name in child.matrices:
         evidence = {
@@ -53,7 +55,10 @@ def layer_origins(
                 is_evidence=bool(evidence),
             )
         )
-    return found
+    return [
+        replace(layer, of=matchings[layer.source].pairs.get(layer.tensor)) if layer.source else layer
+        for layer in found
+    ]
 
 
 def tests_of_untestable(relatives: Sequence[Relative], name: str) -> dict[str, RowTest]:

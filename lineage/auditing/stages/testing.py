@@ -18,7 +18,7 @@ from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import ROUNDING
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest
-from lineage.relation.structure.screen import matching_of
+from lineage.relation.structure.screen import SURE, matching_of
 
 Known = Mapping[str, Mapping[str, RowTest]]
 """Tests of earlier jobs, by candidate and tensor."""
@@ -125,6 +125,9 @@ def candidate_of(
             _share_untested(child.digest, set(tests)),
             _share_untested(digest, {matching.pairs[name] for name in tests}),
         ),
+        apart=_share_untested(
+            digest, {matching.pairs[name] for name, test in tests.items() if test.log10_p <= SURE}
+        ),
     )
 
 
@@ -137,7 +140,7 @@ def _is_unmoved(
 
 
 def _share_untested(digest: Digest, tested: set[str]) -> float:
-    """The share of the testable weights of a network that are in matrices that were not tested."""
+    """The share of the testable weights of a network that are in other matrices than those tested."""
     sizes = {name: math.prod(digest.shapes[name]) for name in digest.sketches.keys() | tested}
     untested = sum(size for name, size in sizes.items() if name not in tested)
     return untested / sum(sizes.values()) if sizes else 0.0

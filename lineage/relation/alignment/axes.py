@@ -157,3 +157,16 @@ def check(groups: Sequence[Group], shapes: Shapes) -> None:
             raise UnknownStructureError(
                 f"{tensor}: expected {length} on axis {axis}, as its neighbours have, got {shapes[tensor][axis]}"
             )
+
+
+def check_alike(ours: Structure, theirs: Structure) -> None:
+    """Raises UnknownStructureError unless each group corresponds, and has no more units in the child."""
+    if [(group.id, group.kind) for group in ours.groups] != [
+        (group.id, group.kind) for group in theirs.groups
+    ]:
+        raise UnknownStructureError("their layers do not correspond")
+    for own, their in zip(ours.groups, theirs.groups, strict=True):
+        if own.size > their.size:
+            raise UnknownStructureError(
+                f"{own.id}: {own.size} units in the child, {their.size} in the candidate"
+            )

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from lineage.relation.alignment.axes import (
+    Gain,
     Kind,
-    Member,
     Side,
     State,
     Structure,
@@ -79,16 +79,15 @@ def rescaled(state: State, structure: Structure, draw: np.random.Generator) -> D
                 )
     for gain in structure.gains:
         factors = np.exp(SPREAD * draw.standard_normal(len(state[gain.norm[0]])))
-        _move_gain(changed, gain.norm, gain.takers, factors)
+        move_gain(changed, gain, factors)
     return changed, len(groups) + len(structure.gains)
 
 
-def _move_gain(
-    state: dict[str, np.ndarray], norm: Sequence[str], takers: Sequence[Member], factors: np.ndarray
-) -> None:
-    for tensor in norm:
+def move_gain(state: dict[str, np.ndarray], gain: Gain, factors: np.ndarray) -> None:
+    """Multiplies a norm's factors, in place, and divides what takes them."""
+    for tensor in gain.norm:
         state[tensor] = (state[tensor] * factors).astype(np.float32)
-    for member in takers:
+    for member in gain.takers:
         state[member.tensor] = scaled(state[member.tensor], member, 1 / factors)
 
 
@@ -98,7 +97,7 @@ def without_gains(state: State, structure: Structure) -> dict[str, np.ndarray]:
     for gain in structure.gains:
         factors = state[next(tensor for tensor in gain.norm if tensor.endswith("weight"))].astype(np.float64)
         usable = np.where(np.abs(factors) > 1e-6, factors, 1.0)
-        _move_gain(changed, gain.norm, gain.takers, 1 / usable)
+        move_gain(changed, gain, 1 / usable)
     return changed
 
 
@@ -117,8 +116,8 @@ def turned(state: State, structure: Structure, turn: np.ndarray) -> dict[str, np
     changed = dict(state)
     for member in structure.of_kind(Kind.STREAM)[0].members:
         if member.tensor not in norms:
-            values = np.tensordot(turn, changed[member.tensor].astype(np.float64), (1, member.axis))
-            changed[member.tensor] = np.moveaxis(values, 0, member.axis).astype(np.float32)
+            values = np.tensordot(turn.astype(np.float32), changed[member.tensor], (1, member.axis))
+            changed[member.tensor] = np.moveaxis(values, 0, member.axis)
     return changed
 
 

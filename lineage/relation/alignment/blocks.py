@@ -1,0 +1,113 @@
+"""Which block of a candidate each block of a child is, where some were left out or changed places."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike
+from lineage.relation.alignment.search import outwards
+from lineage.relation.alignment.sides import sides_of
+from lineage.relation.alignment.structure import structure_of
+
+IMPOSSIBLE = -1.0
+"""A margin below any that two blocks can have."""
+
+
+def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State, int]:
+    """The candidate's tensors under the child's names, and how many of its blocks the child lacks.
+
+    Args:
+        child, candidate: by canonical names; ours: the child's structure.
+
+    Raises:
+        UnknownStructureError: if the names differ in more than the number of blocks.
+    """
+    if candidate.keys() >= child.keys():
+        theirs = structure_of(_shapes(candidate))
+        if len(theirs.blocks) == len(ours.blocks):
+            return {name: candidate[name] for name in child}, 0
+    else:
+        theirs = structure_of(_shapes(candidate))
+    if not 0 < len(ours.blocks) < len(theirs.blocks):
+        raise UnknownStructureError("its tensors are called otherwise, and no blocks were left out")
+    parts = {block: _part(candidate, block) for block in theirs.blocks}
+    margins = np.full((len(ours.blocks), len(theirs.blocks)), IMPOSSIBLE)
+    for column, block in enumerate(theirs.blocks):
+        fitting = {own: _alike(_part(child, own), parts, block) for own in ours.blocks}
+        if not all(fitting.values()) or block not in fitting.values():
+            continue
+        try:
+            found = _margins(child, _renamed(child, candidate, fitting), ours)
+        except UnknownStructureError:
+            continue
+        for row, own in enumerate(ours.blocks):
+            if fitting[own] == block:
+                margins[row, column] = found[own]
+    rows, columns = linear_sum_assignment(margins, maximize=True)
+    if (margins[rows, columns] == IMPOSSIBLE).any():
+        raise UnknownStructureError("its blocks are not those of the other network")
+    chosen = {ours.blocks[row]: theirs.blocks[column] for row, column in zip(rows, columns, strict=True)}
+    return _renamed(child, candidate, chosen), len(theirs.blocks) - len(ours.blocks)
+
+
+def _shapes(state: State) -> dict[str, tuple[int, ...]]:
+    return {name: values.shape for name, values in state.items()}
+
+
+def _part(state: State, block: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of a block's tensors, by what they are called in it."""
+    return {
+        name.removeprefix(f"{block}."): values.shape
+        for name, values in state.items()
+        if name.startswith(f"{block}.")
+    }
+
+
+def _alike(own: Mapping[str, tuple], parts: Mapping[str, Mapping[str, tuple]], wanted: str) -> str | None:
+    """The wanted block if one of these shapes can be a part of it, else the first block that it can be of.
+
+    It is no part of a block that is larger than another that it can be of.
+    """
+    sizes = {block: _size(shapes) for block, shapes in parts.items() if _is_part(own, shapes)}
+    possible = [block for block, size in sizes.items() if size == min(sizes.values())]
+    return wanted if wanted in possible else next(iter(possible), None)
+
+
+def _size(shapes: Mapping[str, tuple]) -> int:
+    return sum(map(math.prod, shapes.values()))
+
+
+def _is_part(own: Mapping[str, tuple], theirs: Mapping[str, tuple]) -> bool:
+    """Whether both have the same tensors, and the first no axis that is longer."""
+    return own.keys() == theirs.keys() and all(
+        len(shape) == len(theirs[name])
+        and all(size <= their for size, their in zip(shape, theirs[name], strict=True))
+        for name, shape in own.items()
+    )
+
+
+def _renamed(child: State, candidate: State, chosen: Mapping[str, str]) -> State:
+    """The candidate's tensors under the child's names, each block from a chosen one."""
+    named = {}
+    for name in child:
+        block = next((block for block in chosen if name.startswith(f"{block}.")), None)
+        source = name if block is None else chosen[block] + name.removeprefix(block)
+        if source not in candidate:
+            raise UnknownStructureError(f"{name}: expected it in both networks")
+        named[name] = candidate[source]
+    return named
+
+
+def _margins(child: State, named: State, ours: Structure) -> dict[str, float]:
+    """The margin of each block, the median over its groups."""
+    theirs = structure_of(_shapes(named))
+    check_alike(ours, theirs)
+    sides = sides_of(child, named, ours, theirs)
+    outwards(sides)
+    found = {}
+    for block in ours.blocks:
+        groups = [group for group in ours.groups if group.id.startswith(f"{block}.")]
+        found[block] = float(np.median([sides.margin(group) for group in groups])) if groups else 0.0
+    return found

@@ -1,0 +1,214 @@
+"""Disguised children of grown families, independent networks disguised likewise, and what audits say of them."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.stages.verdict import Word
+from lineage.checkpoints.find import Source
+from lineage.families.cases import tree
+from lineage.families.cases.audited import within
+from lineage.families.cases.changes import State, copy_of, matrices
+from lineage.families.plan import RUN_OF
+from lineage.index.digest import DigestCache
+from lineage.relation.alignment.align import align
+from lineage.relation.alignment.disguises import disguised
+from lineage.seeds import seed_of
+
+FITTED, UNSEEN = (0, 1), (2, 3, 4)
+"""Numbers of the families whose independent networks are the null, and of those that verdicts are on."""
+FITTING = {
+    "mlp": ("permute", "rescale", "thin"),
+    "conv": ("permute", "rescale", "thin"),
+    "resnet": ("permute", "rescale", "stream", "thin"),
+    "mobile": ("permute", "rescale", "stream", "thin", "shorten"),
+    "vit": ("permute", "rescale", "stream", "heads", "thin", "shorten"),
+    "llama": ("permute", "rescale", "stream", "rotate", "heads", "thin", "shorten"),
+}
+"""The disguises that an architecture can have."""
+ON_TOP = ("int8", "4 bits", "pruned 50 %", "noise 10 %")
+HEAD_WIDTH, WIDEST = 32, 128
+CHILDREN_EACH, WAYS_EACH = 10, 3
+CHILDREN = ("c.adamw", "c.momentum", "c.decay", "c.same", "g.adamw", "c.long", "c.sgd", "g.light")
+CANDIDATES = ("root", "c.light", "c.lora", "c.l2sp", "c.adamw", "init")
+UNRELATED = ("root", "scratch", "c.adamw", "c.long", "gg", "task.data")
+"""Of another family, beside the network that learned the same images in the same order."""
+
+
+class Families:
+    """The networks of one architecture by family."""
+
+    def __init__(self, folder: Path, architecture: str, numbers: tuple[int, ...]):
+        self.architecture = architecture
+        tables = [
+            pd.read_parquet(folder / "tables" / f"{architecture}-{number}.parquet") for number in numbers
+        ]
+        widths = pd.concat(tables).groupby("family")["width"].first()
+        self.width = {family: int(width) for family, width in widths.items() if width <= WIDEST}
+        group = {family: f"{architecture}-{family.rpartition('-')[2]}" for family in self.width}
+        self.folder = {family: folder / group[family] / family for family in self.width}
+
+    def path(self, family: str, model: str) -> Path:
+        return self.folder[family] / f"{model}.safetensors"
+
+    def state(self, family: str, model: str) -> State:
+        return {name: values for name, values in load_file(self.path(family, model)).items() if values.ndim}
+
+    def strangers(self, family: str) -> list[str]:
+        return [found for found in self.width if found != family and self.width[found] == self.width[family]]
+
+    def disguised(self, family: str, model: str, how: str) -> State:
+        head_width = HEAD_WIDTH if self.architecture in ("vit", "llama") else None
+        draw = np.random.default_rng(seed_of(f"{family}/{model}/{how}"))
+        state = self.state(family, model)
+        return disguised(state, how.split(" + "), draw, head_width) if how else state
+
+
+def on_top(state: State, change: str) -> State:
+    """A state that was rounded, pruned or shaken as well."""
+    if change == "int8":
+        return copy_of(state, "int8")
+    found = dict(state)
+    for name, values in matrices(state).items():
+        if change == "4 bits":
+            rows = values.reshape(len(values), -1)
+            step = np.maximum(np.abs(rows).max(1, keepdims=True) / 7, 1e-30)
+            found[name] = (np.rint(rows / step) * step).astype(np.float32).reshape(values.shape)
+        elif change == "pruned 50 %":
+            found[name] = np.where(np.abs(values) < np.median(np.abs(values)), np.float32(0), values)
+        else:
+            noise = np.random.default_rng(0).standard_normal(values.shape) * values.std()
+            found[name] = (values + 0.1 * noise).astype(np.float32)
+    return found
+
+
+def ways(architecture: str) -> list[str]:
+    """Disguises, and their compositions two by two."""
+    single = list(FITTING[architecture])
+    return single + [" + ".join(pair) for pair in itertools.combinations(single, 2)]
+
+
+def plans_of(architecture: str, number: int) -> list[tuple[str, str]]:
+    """What is done to the child of a number: nothing, some disguises in turn, and a change on top of one."""
+    hows = ways(architecture)
+    turn = [hows[(WAYS_EACH * number + place) % len(hows)] for place in range(WAYS_EACH)]
+    return [("", ""), *((how, "") for how in turn), ("permute + rescale", ON_TOP[number % len(ON_TOP)])]
+
+
+class Measured:
+    """Rows of JSON that stay on disk: what is there is not measured again."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.rows = {row["key"]: row for row in map(json.loads, lines)}
+
+    def add(self, key: str, measure: Callable[..., dict], *given: object) -> dict:
+        if key not in self.rows:
+            self.rows[key] = {"key": key} | measure(*given)
+            with self._path.open("a") as file:
+                file.write(json.dumps(self.rows[key]) + "\n")
+        return self.rows[key]
+
+
+def independent(folder: Path, numbers: tuple[int, ...], each: int, rows: Measured) -> list[dict]:
+    """Margins of pairs of independent networks, `each` of every architecture."""
+    found = []
+    for architecture in FITTING:
+        families = Families(folder, architecture, numbers)
+        draw, names = np.random.default_rng(seed_of(architecture)), list(families.width)
+        hows = ways(architecture)
+        for number in range(each):
+            family, how = names[number % len(names)], hows[number % len(hows)]
+            child = str(draw.choice(["c.adamw", "c.long", "c.sgd", "gg", "root", "task.labels"]))
+            strangers = families.strangers(family)
+            apart = family if not strangers or number % 4 == 0 else str(draw.choice(strangers))
+            model = "scratch" if apart == family else str(draw.choice(UNRELATED))
+            key = f"{architecture} {number} {family} {child} {how} {apart} {model}"
+            found.append(rows.add(key, margin_of, families, family, child, how, apart, model))
+    return found
+
+
+def margin_of(families: Families, family: str, child: str, how: str, apart: str, model: str) -> dict:
+    found = align(families.disguised(family, child, how), families.state(apart, model))
+    return {
+        "architecture": families.architecture,
+        "family": family,
+        "margin": found.margin,
+        "held_out": found.log10_p,
+    }
+
+
+def cases(folder: Path, rows: Measured) -> list[dict]:
+    """Verdicts on disguised children, with their parent, siblings and strangers among the candidates."""
+    found = []
+    for architecture in FITTING:
+        families = Families(folder, architecture, UNSEEN)
+        chosen = [(family, CHILDREN[number % len(CHILDREN)]) for number, family in enumerate(families.width)]
+        for number, (family, child) in enumerate(chosen[:CHILDREN_EACH]):
+            with TemporaryDirectory() as scratch:
+                for how, change in plans_of(architecture, number):
+                    case = f"{how} + {change}" if change else how or "as it is"
+                    key = f"{architecture} {family} {child} {case}"
+                    given = families, family, child, how, change, case, Path(scratch)
+                    found.append(rows.add(key, audited, *given))
+    return found
+
+
+def audited(
+    families: Families, family: str, child: str, how: str, change: str, case: str, scratch: Path
+) -> dict:
+    state = families.disguised(family, child, how)
+    state = on_top(state, change) if change else state
+    path = scratch / "child.safetensors"
+    save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
+    sources, cache = list(candidates(families, family, child)), DigestCache(scratch / "digests")
+    return {"case": case} | verdict_of(families, family, child, path, sources, cache)
+
+
+def candidates(families: Families, family: str, child: str) -> Iterator[Source]:
+    """At least six: relatives, the network that learned the same images apart, and strangers' roots."""
+    own = {*CANDIDATES, tree.PARENT_OF[child], "scratch"} - {child}
+    for model in sorted(own):
+        yield Source(id=model, path=str(families.path(family, model)))
+    for stranger in families.strangers(family)[:2]:
+        yield Source(id=f"{stranger}/root", path=str(families.path(stranger, "root")))
+
+
+def verdict_of(
+    families: Families, family: str, child: str, path: Path, sources: list[Source], cache: DigestCache
+) -> dict:
+    audit = audit_sources(str(path), sources, settings=Settings(), cache=cache)
+    verdict, parent = audit.verdict, tree.PARENT_OF[child]
+    related = {source.id for source in sources if source.id in RUN_OF and source.id != "scratch"}
+    named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
+
+    def branched(candidate: str | None) -> float | None:
+        if candidate not in related:
+            return None
+        shared = tree.common_ancestor(candidate, child)
+        return within(*(families.state(family, model) for model in (candidate, shared, child)))
+
+    return {
+        "architecture": families.architecture,
+        "family": family,
+        "word": str(verdict.word),
+        "as_is": str(audit.as_is.word),
+        "found": bool(verdict.family),
+        "strangers": len(set(verdict.family) - related),
+        "closest": verdict.closest,
+        "closest_right": verdict.closest in tree.closest(child, sorted(related)),
+        "named": named,
+        "parent": parent,
+        "bound": verdict.bound,
+        "closest_within": branched(verdict.closest),
+        "named_within": branched(named),
+    }

@@ -1,0 +1,114 @@
+"""How often audits see through disguises, on grown families of networks.
+
+    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys]
+
+`--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them for
+the package; verdicts are on families of other numbers. What was measured stays in `--out`: a run that was stopped
+goes on. Half an hour of one core.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, cases, independent
+
+from lineage.auditing.decoys import FILE
+from lineage.families.cases.shown import print_bench
+from lineage.results.intervals import clustered_interval
+from lineage.storage.family_schemas import BENCH
+from lineage.storage.parquet import write_table
+
+TABLE = Path("results/reference/bench/disguises.parquet")
+DRAWS_EACH, DECOYS_EACH = 200, 350
+STATED = "margins: families 0 and 1; direction: the package's model, fitted on these families too"
+RELATED = ("parent", "same family", "same weights")
+RESOLVED = 0.35
+"""A named parent that is none is no error, if the bound that is stated is true and at most this."""
+
+
+def bench_rows(verdicts: pd.DataFrame, draws: pd.DataFrame, limit: float) -> Iterator[dict]:
+    """The table: every case over all architectures, all disguises by architecture, and false families."""
+    hidden = verdicts[verdicts["case"] != "as it is"]
+    changed = hidden["case"].str.endswith(ON_TOP)
+    parts = [(case, "all", rows) for case, rows in verdicts.groupby("case")]
+    parts += [("all disguises", "all", hidden[~changed])]
+    parts += [("all disguises, and a change on top", "all", hidden[changed])]
+    parts += [("all disguises", name, rows) for name, rows in hidden[~changed].groupby("architecture")]
+    for case, architecture, rows in parts:
+        for metric, hits, wanted in measures(
+            rows, least=0.95 if case.endswith((*ON_TOP, "on top")) else 0.98
+        ):
+            yield row(case, metric, architecture, hits, rows["family"], wanted)
+    for architecture, rows in [("all", draws), *draws.groupby("architecture")]:
+        hits = rows["margin"] > limit
+        yield row("independent networks", "false family", architecture, hits, rows["family"], ("<=", 0.01))
+
+
+def measures(rows: pd.DataFrame, least: float) -> Iterator[tuple[str, pd.Series, tuple[str, float] | None]]:
+    """What is counted of verdicts, and what is wanted of it."""
+    bound = rows["bound"].astype(float)
+    is_true = rows["closest_within"].astype(float) <= bound
+    is_wrong = rows["named"].notna() & (rows["named"] != rows["parent"])
+    is_resolved = (rows["named_within"].astype(float) <= bound) & (bound <= RESOLVED)
+    yield "family found", rows["found"] & (rows["strangers"] == 0), (">=", least)
+    yield "family found as the weights are", rows["as_is"].isin(RELATED), None
+    yield "closest right", rows["closest_right"], None
+    yield "closest right or within the bound", rows["closest_right"] | is_true, (">=", 0.95)
+    yield "parent named", rows["named"].notna() & ~is_wrong, None
+    yield "wrong parent", is_wrong & ~is_resolved, ("<=", 0.02)
+    yield "wrong parent, whatever the bound", is_wrong, None
+
+
+def row(
+    case: str,
+    metric: str,
+    architecture: str,
+    hits: pd.Series,
+    clusters: pd.Series,
+    wanted: tuple[str, float] | None,
+) -> dict:
+    share = float(hits.mean())
+    low, high = clustered_interval(hits.to_numpy(bool), list(clusters))
+    is_met = None if wanted is None else share >= wanted[1] if wanted[0] == ">=" else share <= wanted[1]
+    return {
+        "case": case,
+        "metric": metric,
+        "architecture": architecture,
+        "optimiser": "all",
+        "value": share,
+        "low": low,
+        "high": high,
+        "n": len(hits),
+        "wanted": None if wanted is None else f"{wanted[0]} {wanted[1]:.0%}",
+        "met": is_met,
+        "fitted_on": STATED,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("families", type=Path, nargs="?", default=Path("results/families"))
+    parser.add_argument("--out", type=Path, default=Path("build/disguises"))
+    parser.add_argument("--decoys", action="store_true")
+    given = parser.parse_args()
+    if not (given.families / "tables").is_dir():
+        parser.error(f"{given.families}: expected grown families; run `make bench-verdicts` first")
+    if given.decoys:
+        decoys = independent(given.families, FITTED, DECOYS_EACH, Measured(given.out / "decoys.jsonl"))
+        margins = np.sort([found["margin"] for found in decoys]).astype(np.float32)
+        of = f"{len(margins)} pairs of small networks that were trained apart"
+        np.savez(FILE, margins=margins, of=of)
+    draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl"))
+    verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl"))
+    with np.load(FILE) as arrays:
+        limit = float(arrays["margins"].max())
+    rows = bench_rows(pd.DataFrame(verdicts), pd.DataFrame(draws), limit)
+    write_table(TABLE, list(rows), BENCH, ["architecture", "case", "metric"])
+    print_bench(TABLE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Audits of disguised children: what is found, what was undone, and what the weights say as they are."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from small_networks import ROOTS, child_of
+from typer.testing import CliRunner
+
+from lineage import audit
+from lineage.auditing.report.bundle import write_html
+from lineage.auditing.stages.verdict import Word
+from lineage.cli import app
+from lineage.relation.alignment.disguises import disguised
+
+
+@pytest.fixture
+def candidates(tmp_path):
+    folder = tmp_path / "candidates"
+    folder.mkdir()
+    for name, state in ROOTS.items():
+        save_file(state, folder / f"{name}.safetensors")
+    return folder
+
+
+def hidden(tmp_path, state, how="permute,rescale"):
+    path = tmp_path / "child.safetensors"
+    copy = disguised(state, how.split(","), np.random.default_rng(7))
+    save_file({name: np.ascontiguousarray(values) for name, values in copy.items()}, path)
+    return path
+
+
+def test_a_disguised_child_is_of_the_family_that_it_is_of_without_the_disguise(tmp_path, candidates):
+    child = child_of(ROOTS["p1"], 11)
+    report = audit(hidden(tmp_path, child), candidates, store_digests=False)
+    assert report.verdict in (Word.PARENT, Word.FAMILY)
+    assert list(report.family) == ["p1"]
+    assert report.closest == "p1"
+    assert report.alignment.as_is is Word.NONE
+    assert report.alignment.tried == len(ROOTS)
+    assert report.alignment.aligned["p1"].undone == ["neurons of 3 layers reordered and rescaled"]
+    assert "neurons of 3 layers reordered and rescaled undone" in report.reason
+    assert report.decided_by.startswith("rank of its margin among those of independent networks")
+
+
+def test_without_its_family_a_disguised_child_is_of_none(tmp_path, candidates):
+    (candidates / "p1.safetensors").unlink()
+    report = audit(hidden(tmp_path, child_of(ROOTS["p1"], 11)), candidates, store_digests=False)
+    assert report.verdict is Word.NONE
+    assert report.alignment.tried == len(ROOTS) - 1
+    assert not report.alignment.aligned
+
+
+def test_a_child_that_is_not_disguised_is_not_aligned(tmp_path, candidates):
+    path = tmp_path / "child.safetensors"
+    save_file(child_of(ROOTS["p1"], 11), path)
+    report = audit(path, candidates, store_digests=False)
+    assert report.closest == "p1"
+    assert report.alignment is None
+    assert "alignment" not in report.to_dict()
+
+
+def test_a_thinned_child_is_of_its_family(tmp_path, candidates):
+    child = hidden(tmp_path, child_of(ROOTS["p2"], 11), "thin,permute")
+    report = audit(child, candidates, store_digests=False)
+    assert report.closest == "p2"
+    assert report.alignment.aligned["p2"].undone == ["neurons of 3 layers thinned and reordered"]
+
+
+def test_the_terminal_the_page_and_the_json_say_what_was_undone(tmp_path, candidates):
+    child, to = hidden(tmp_path, child_of(ROOTS["p1"], 11)), tmp_path / "report.json"
+    command = [
+        "audit",
+        "--child",
+        str(child),
+        "--candidates",
+        str(candidates),
+        "--json",
+        str(to),
+        "--no-cache",
+    ]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert "as the weights are: none of these" in result.output
+    assert "aligned: 1 of 4 candidates" in result.output
+    stored = json.loads(to.read_text())
+    assert stored["alignment"]["aligned"]["p1"]["groups"]["layer1"] == ["reordered", "rescaled"]
+    write_html(stored, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "What was undone" in page
+    assert "neurons of 3 layers reordered and rescaled" in page

@@ -1,0 +1,136 @@
+"""Alignment gives back what a disguise did, and nothing that was not there."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lineage.auditing.decoys import Decoys
+from lineage.families.networks import network
+from lineage.relation.alignment.align import Undone, align
+from lineage.relation.alignment.axes import UnknownStructureError
+from lineage.relation.alignment.disguises import disguised
+from lineage.relation.alignment.sides import EXACT, assigned
+
+HEAD_WIDTH = 32
+REORDERED, RESCALED, THINNED = {Undone.REORDERED}, {Undone.RESCALED}, {Undone.THINNED}
+
+
+def state_of(architecture: str, seed: int = 0) -> dict[str, np.ndarray]:
+    net = network(architecture, width=64, classes=10, seed=seed)
+    return {name: values.numpy().copy() for name, values in net.state_dict().items() if values.ndim}
+
+
+def fine_tuned(state: dict[str, np.ndarray], seed: int = 5) -> dict[str, np.ndarray]:
+    """Each matrix moved by a third of its size."""
+    draw = np.random.default_rng(seed)
+    return {
+        name: (values + 0.3 * values.std() * draw.standard_normal(values.shape)).astype(np.float32)
+        if values.ndim > 1
+        else values
+        for name, values in state.items()
+    }
+
+
+def hidden(architecture: str, how: str, *, seed: int = 3):
+    root = state_of(architecture)
+    child = fine_tuned(root)
+    head_width = HEAD_WIDTH if architecture in ("vit", "llama") else None
+    return root, child, disguised(child, how.split(","), np.random.default_rng(seed), head_width)
+
+
+def distance(first, second) -> float:
+    names = [name for name in second if second[name].ndim > 1 and not name.startswith(("head", "score"))]
+    moved = sum(float(np.square(first[name] - second[name]).sum()) for name in names)
+    return math.sqrt(moved / sum(float(np.square(second[name]).sum()) for name in names))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "how", "expected"),
+    [
+        ("mlp", "permute", REORDERED),
+        ("mlp", "rescale", RESCALED),
+        ("mlp", "permute,rescale", REORDERED | RESCALED),
+        ("conv", "permute,rescale", REORDERED | RESCALED),
+        ("resnet", "permute,stream", REORDERED),
+        ("mobile", "permute,stream", REORDERED),
+        ("vit", "permute,stream,heads", REORDERED),
+        ("llama", "permute,stream,heads", REORDERED),
+        ("llama", "rotate,permute", REORDERED),
+    ],
+)
+def test_an_aligned_candidate_is_as_near_as_before_the_disguise(architecture, how, expected):
+    root, child, disguise = hidden(architecture, how)
+    before, found = distance(root, child), align(disguise, root)
+    assert distance(root, disguise) > 1.5 * before
+    assert distance(found.tensors, disguise) < 1.05 * before
+    assert {done for all_done in found.undone.values() for done in all_done} == expected
+    assert found.is_turned == ("rotate" in how)
+    assert found.margin > 0.5
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv", "resnet", "mobile", "vit", "llama"])
+def test_nothing_is_undone_where_nothing_was_done(architecture):
+    root = state_of(architecture)
+    found = align(fine_tuned(root), root)
+    assert not found.undone
+    assert not found.is_turned
+    assert all(np.array_equal(found.tensors[name], root[name]) for name in root)
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv", "resnet", "mobile", "vit", "llama"])
+def test_independent_networks_do_not_align(architecture):
+    found = align(state_of(architecture, seed=1), state_of(architecture, seed=2))
+    assert found.margin < 0.15
+    assert found.log10_p is None or found.log10_p > -2
+
+
+def test_the_units_that_were_removed_are_found():
+    root, child, thin = hidden("mlp", "thin")
+    found = align(thin, root)
+    for name in ("layer1.0.weight", "layer2.0.weight", "layer3.0.weight"):
+        assert found.tensors[name].shape == thin[name].shape
+    assert distance(found.tensors, thin) < 1.05 * distance(root, child)
+    assert set(found.undone.values()) == {(Undone.THINNED,)}
+
+
+@pytest.mark.parametrize("architecture", ["vit", "llama", "mobile"])
+def test_the_block_that_was_left_out_is_found(architecture):
+    root, child, short = hidden(architecture, "shorten")
+    found = align(short, root)
+    assert found.left_out == 1
+    assert distance(found.tensors, short) < 1.05 * distance(root, child)
+
+
+def test_what_does_not_correspond_is_refused():
+    with pytest.raises(UnknownStructureError):
+        align(state_of("mlp"), state_of("conv"))
+    thin = disguised(state_of("mlp"), ["thin"], np.random.default_rng(0))
+    with pytest.raises(UnknownStructureError, match="64 units in the child, 48 in the candidate"):
+        align(state_of("mlp"), thin)
+
+
+def test_held_out_tensors_of_an_aligned_child_are_tested_exactly():
+    root, _, disguise = hidden("llama", "permute,stream")
+    found = align(disguise, root)
+    assert {name.partition("/")[2] for name in found.tests} >= {
+        "layers.0.mlp.up_proj.weight",
+        "layers.1.self_attn.k_proj.weight",
+    }
+    assert found.log10_p < -50
+
+
+def test_more_units_than_are_matched_exactly_are_matched_as_well():
+    draw = np.random.default_rng(0)
+    order = draw.permutation(EXACT + 100)
+    similarity = draw.normal(0, 0.1, (len(order), len(order)))
+    similarity[np.arange(len(order)), order] += 0.6
+    found = assigned(similarity)
+    assert sorted(found) == list(range(len(order)))
+    assert (found == order).mean() > 0.99
+
+
+def test_a_margin_has_the_rank_among_independent_pairs():
+    decoys = Decoys(np.array([0.1, 0.2, 0.3]), "three pairs")
+    assert decoys.log10_p(0.5) == pytest.approx(math.log10(1 / 4))
+    assert decoys.log10_p(0.2) == pytest.approx(math.log10(3 / 4))
