@@ -90,6 +90,9 @@ def results_page(
     audits: Annotated[
         Path, typer.Option(help="The page that says how often verdicts on checkpoints are right.")
     ] = Path("docs/audit.md"),
+    trees: Annotated[
+        Path, typer.Option(help="The page that says how often edges of trees are right.")
+    ] = Path("docs/tree.md"),
 ) -> None:
     """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
     from lineage.report.verdict_rates import write_rates
@@ -98,9 +101,10 @@ def results_page(
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
-    if (bench := results / "bench" / "verdicts.parquet").exists():
-        write_rates(bench, audits)
-        typer.echo(audits)
+    for name, page in (("verdicts", audits), ("tree", trees)):
+        if (bench := results / "bench" / f"{name}.parquet").exists():
+            write_rates(bench, page)
+            typer.echo(page)
 
 
 @app.command()
@@ -146,7 +150,10 @@ def audit(
     ],
     candidates: Annotated[
         str, typer.Option(help="Possible parents: a folder, a quoted glob, models.tsv or a file.")
-    ],
+    ] = "",
+    initial: Annotated[
+        str, typer.Option(help="An initialisation that its owner reveals: whether the child comes from it.")
+    ] = "",
     unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
     claimed: Annotated[
         str, typer.Option(help="The id of the candidate that is claimed to be the parent.")
@@ -173,6 +180,17 @@ def audit(
     Nothing in any file is executed. Exit codes: 0 parent or same weights, 6 same family but no parent is named,
     3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
+    if initial:
+        from lineage.auditing.initial import against_initial, sentence
+
+        test = against_initial(child, initial, follow=follow_links)
+        typer.echo(sentence(child, initial, test))
+        if not candidates:
+            raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)
+    elif not candidates:
+        raise UserError(
+            "--candidates: expected possible parents, or an initialisation (--initial); got neither"
+        )
     from lineage.auditing.report.bundle import write_html, write_json
     from lineage.auditing.report.terminal import print_report
     from lineage.auditing.run import audit as audited

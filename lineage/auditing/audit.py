@@ -24,8 +24,10 @@ from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives,
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, parts_of
 from lineage.auditing.stages.layers import layer_origins
-from lineage.auditing.stages.relating import Direction, Place, relate
+from lineage.auditing.stages.relating import Place, relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
+from lineage.auditing.stages.thirds.passing import Direction, Passing
+from lineage.auditing.stages.thirds.together import Together
 from lineage.auditing.stages.verdict import Evidence, Verdict, decide, unless_incomplete, withheld
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
@@ -58,7 +60,8 @@ class Audit:
     """What each stage found.
 
     candidates, unrelated: tested; refused: why a source cannot be read, by its id; places: of the relatives, most
-    similar first; evidence: of every candidate, empty where the verdict is withheld; layers: of the child's matrices;
+    similar first; together: those of them that were compared with each other; evidence: of every candidate, empty
+    where the verdict is withheld; layers: of the child's matrices;
     as_is: the verdict on the weights as they are; aligned: what alignment gave where that found nothing.
     """
 
@@ -68,6 +71,7 @@ class Audit:
     unrelated: Sequence[Candidate]
     refused: dict[str, str]
     places: Sequence[Place]
+    together: Together
     mixture: Mixture | None
     evidence: Sequence[Evidence]
     verdict: Verdict
@@ -143,6 +147,7 @@ class Judged:
 
     candidates: Sequence[Candidate]
     places: Sequence[Place]
+    together: Together
     mixture: Mixture | None
     evidence: Sequence[Evidence]
     verdict: Verdict
@@ -175,8 +180,9 @@ class Judge:
         relatives = compare_relatives(child, candidates, level.limit, opened, self._tracked)
         settled = {relative.id: relative.candidate for relative in relatives}
         candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
-        places = places_of(child, relatives)
-        related = relate(places, settings.direction or shipped())
+        together, direction = Together(relatives), settings.direction or shipped()
+        places = places_of(child, relatives, together)
+        related = relate(places, direction, Passing(together, direction))
         descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
         mixture = mixture_of(child, relatives, descendants)
         merged = mixture.parents if mixture and mixture.is_merge else parts
@@ -192,6 +198,7 @@ class Judge:
         return Judged(
             candidates=candidates,
             places=places,
+            together=together,
             mixture=mixture,
             evidence=evidence,
             verdict=verdict,

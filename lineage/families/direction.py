@@ -5,7 +5,8 @@ trees were not fitted on: of the pairs for which a level does not hold, at most 
 conformal p-value; Vovk, Gammerman & Shafer 2005, doi:10.1007/b106715).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from lineage.relation.direction.between import Between
 from lineage.relation.direction.estimate import LEVELS, Level, Model, rows_of, share_of
 from lineage.relation.direction.trees import Trees
 
@@ -41,12 +43,15 @@ def pairs_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return pairs, names
 
 
-def fitted(pairs: pd.DataFrame, features: Sequence[str], *, error: float, fitted_on: str) -> Model:
+def fitted(
+    pairs: pd.DataFrame, features: Sequence[str], passage: Between, *, error: float, fitted_on: str
+) -> Model:
     """The model.
 
     Args:
         pairs: a row for each pair: its features, `within` (‖a‖ / ‖c‖), `architecture`, and `weight`.
         features: names of the columns that it may look at.
+        passage: the model of what lies between two networks.
         error: how often a level may be believed wrongly.
         fitted_on: what the pairs are, in words.
     """
@@ -57,21 +62,51 @@ def fitted(pairs: pd.DataFrame, features: Sequence[str], *, error: float, fitted
     groups = np.tile(pairs["architecture"].to_numpy(), 2)
     share = HistGradientBoostingRegressor(**TREES).fit(rows, shares - 0.5, weights)
     levels = [_level(bound, rows, shares, weights, groups, error) for bound in LEVELS]
-    return Model(features, share=exported(share), levels=levels, error=error, fitted_on=fitted_on)
+    return Model(
+        features, share=exported(share), levels=levels, passage=passage, error=error, fitted_on=fitted_on
+    )
+
+
+def fitted_passage(table: pd.DataFrame, *, error: float) -> Between:
+    """The model of what lies on the way from a network to a child, from the table of passages.
+
+    Args:
+        error: how often it may be sure wrongly; yes and no weigh alike in its probabilities.
+    """
+    found = pd.DataFrame([dict(features) for features in table["features"]])
+    names, holds = sorted(found), table["is_between"].to_numpy()
+    rows = found[names].to_numpy(float)
+    new = partial(HistGradientBoostingClassifier, **TREES, class_weight="balanced")
+    scores = _unseen_scores(new, rows, holds, table["architecture"].to_numpy())
+    accepted_from = _quantile(scores[~holds], np.ones((~holds).sum()), 1 - error)
+    return Between(names, exported(new().fit(rows, holds)), accepted_from)
+
+
+def _unseen_scores(
+    new: Callable[[], HistGradientBoostingClassifier],
+    rows: np.ndarray,
+    holds: np.ndarray,
+    groups: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
+    """Each row's score by trees that were fitted on other groups."""
+    scores = np.empty(len(rows))
+    for fit, rest in GroupKFold(FOLDS).split(rows, groups=groups):
+        trees = new().fit(rows[fit], holds[fit], None if weights is None else weights[fit])
+        scores[rest] = trees.decision_function(rows[rest])
+    return scores
 
 
 def _level(
     bound: float, rows: np.ndarray, shares: np.ndarray, weights: np.ndarray, groups: np.ndarray, error: float
 ) -> Level:
     holds = shares <= share_of(bound)
-    scores = np.empty(len(rows))
-    for fit, rest in GroupKFold(FOLDS).split(rows, groups=groups):
-        trees = HistGradientBoostingClassifier(**TREES).fit(rows[fit], holds[fit], weights[fit])
-        scores[rest] = trees.decision_function(rows[rest])
+    new = partial(HistGradientBoostingClassifier, **TREES)
+    scores = _unseen_scores(new, rows, holds, groups, weights)
     curve = LogisticRegression(C=1e6).fit(scores[:, None], holds, weights)
     return Level(
         bound=bound,
-        trees=exported(HistGradientBoostingClassifier(**TREES).fit(rows, holds, weights)),
+        trees=exported(new().fit(rows, holds, weights)),
         accepted_from=_quantile(scores[~holds], weights[~holds], 1 - error),
         rejected_to=_quantile(scores[holds], weights[holds], error),
         slope=float(curve.coef_[0, 0]),

@@ -10,6 +10,7 @@ from lineage.auditing.stages.comparing import Opener, compare_relatives
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.relating import Direction
 from lineage.auditing.stages.testing import run_tests
+from lineage.auditing.stages.thirds.together import Together
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
 from lineage.relation.direction.estimate import NEAR, Estimate
@@ -95,7 +96,8 @@ def answers_of(
             continue
         child = read_child(models[number].source.path, cache, follow=follow)
         tested = run_tests(child, [models[place].source for place in near], cache, follow=follow)
-        for found in places_of(child, compare_relatives(child, tested.candidates, 0.0, opener)):
+        relatives = compare_relatives(child, tested.candidates, 0.0, opener)
+        for found in places_of(child, relatives, Together(relatives)):
             place = place_of[found.id]
             before = direction(found.features)
             ends = ends_of(before, limited(before, found.scars))

@@ -14,7 +14,7 @@ from lineage.relation.direction.updates import Ancestor, WeightUpdate
 
 CORNER = (128, 256)
 """Rows and columns whose updates are compared."""
-MOST_MATRICES = 8
+MOST_MATRICES = 5
 ONCE = (0.7, 1.9)
 """Bounds of the share: a run's steps go on in one direction, so its later states contain more than one of each."""
 OF_EACH = 0.2
@@ -35,11 +35,11 @@ class Contained:
 
     def _is_once(self, grandparent: int, parent: int, child: int) -> bool:
         """Whether a child contains a parent's update over a grandparent once; True where there is no update."""
-        shares = [
-            self._update(number, grandparent, parent).share_in(self._update(number, grandparent, child))
+        known = [
+            update.shares_in(self._update(number, grandparent, child))["weak"]
             for number in range(len(self._points))
+            if not (update := self._update(number, grandparent, parent)).is_rounding
         ]
-        known = [share for share in shares if np.isfinite(share)]
         if not known:
             return True
         return ONCE[0] <= float(np.median(known)) <= ONCE[1] and min(known) >= OF_EACH

@@ -39,6 +39,23 @@ FEATURES = pa.schema(
 """One row a relative of a case's child: the features of the two, and `within`, the share of its own change from the
 candidate within which the child really branched off."""
 
+PASSAGES = pa.schema(
+    [
+        ("family", pa.string()),
+        ("line", pa.string()),
+        ("architecture", pa.string()),
+        ("optimiser", pa.string()),
+        ("width", pa.int32()),
+        ("child", pa.string()),
+        ("start", pa.string()),
+        ("candidate", pa.string()),
+        ("is_between", pa.bool_()),
+        ("features", pa.map_(pa.string(), pa.float64())),
+    ]
+)
+"""One row two relatives of a case's child: the features of the three, and whether the second, `candidate`, lies on
+the way from the first, `start`, to the child."""
+
 VERDICTS = pa.schema(
     [
         ("line", pa.string()),

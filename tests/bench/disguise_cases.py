@@ -150,16 +150,15 @@ def margin_of(families: Families, family: str, child: str, how: str, apart: str,
 def cases(folder: Path, rows: Measured) -> list[dict]:
     """Verdicts on disguised children, with their parent, siblings and strangers among the candidates."""
     found = []
-    for architecture in FITTING:
-        families = Families(folder, architecture, UNSEEN)
-        chosen = [(family, CHILDREN[number % len(CHILDREN)]) for number, family in enumerate(families.width)]
-        for number, (family, child) in enumerate(chosen[:CHILDREN_EACH]):
-            with TemporaryDirectory() as scratch:
-                for how, change in plans_of(architecture, number):
-                    case = f"{how} + {change}" if change else how or "as it is"
-                    key = f"{architecture} {family} {child} {case}"
-                    given = families, family, child, how, change, case, Path(scratch)
-                    found.append(rows.add(key, audited, *given))
+    grown = [Families(folder, architecture, UNSEEN) for architecture in FITTING]
+    for number, families in itertools.product(range(CHILDREN_EACH), grown):
+        family, child = sorted(families.width)[number % len(families.width)], CHILDREN[number % len(CHILDREN)]
+        with TemporaryDirectory() as scratch:
+            for how, change in plans_of(families.architecture, number):
+                case = f"{how} + {change}" if change else how or "as it is"
+                key = f"{families.architecture} {family} {child} {case}"
+                given = families, family, child, how, change, case, Path(scratch)
+                found.append(rows.add(key, audited, *given))
     return found
 
 

@@ -17,7 +17,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     bases = folder / "bases"
     bases.mkdir()
-    child = child_of(ROOTS["p2"], 9)
+    child = child_of(ROOTS["p2"], 27)
     models = ROOTS | {"sibling": child_of(ROOTS["p2"], 10), "grandchild": child_of(child, 11)}
     models |= {"a_name_of_a_checkpoint_that_has_no_place_to_break_a_line" * 2: child_of(ROOTS["p2"], 12)}
     for name, tensors in models.items():

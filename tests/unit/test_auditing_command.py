@@ -44,7 +44,7 @@ def folder(tmp_path_factory) -> Path:
     (folder / "bases").mkdir()
     for name, tensors in ROOTS.items():
         save_file(tensors, folder / "bases" / f"{name}.safetensors")
-    save_file(child_of(ROOTS["p2"], 9), folder / "child.safetensors")
+    save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
     save_file(network(99), folder / "stranger.safetensors")
     save_file(network(1, widths=(30, 50, 40, 10)), folder / "other-shapes.safetensors")
     return folder
@@ -73,7 +73,7 @@ def test_the_exit_code_tells_the_verdict(folder, child, code, word):
 
 
 def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(folder, tmp_path):
-    save_file(child_of(child_of(ROOTS["p2"], 9), 10), tmp_path / "grandchild.safetensors")
+    save_file(child_of(child_of(ROOTS["p2"], 27), 10), tmp_path / "grandchild.safetensors")
     done = run("audit", "--child", folder / "child.safetensors", "--candidates", tmp_path, "--no-cache")
     assert done.returncode == 6 == EXIT_CODES["same family"]
     assert "closest: grandchild" in done.stdout

@@ -13,7 +13,7 @@ from small_networks import ROOTS, child_of
 from lineage.auditing.report.build import margin_of
 from lineage.auditing.report.bundle import write_html, write_json
 from lineage.auditing.report.claims import claim_of, least_p
-from lineage.auditing.report.headline import headline_of, within
+from lineage.auditing.report.headline import headline_of, shown, within
 from lineage.auditing.report.summary import closing_lines, write_summary
 from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
@@ -25,6 +25,7 @@ from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
+from lineage.relation.direction.between import Passage
 from lineage.relation.direction.estimate import Estimate
 from lineage.relation.matching import match
 from lineage.relation.permutation_test import RowTest
@@ -107,6 +108,14 @@ def test_no_sentence_says_fine_tuned_from_where_no_parent_is_named(relation):
 @pytest.mark.parametrize(("bound", "percent"), [(0.12, 12), (0.1201, 13), (0.0, 0), (0.004, 1)])
 def test_a_bound_is_never_rounded_down(bound, percent):
     assert within(bound) == f"within {percent} % of its own change"
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(0.994, "0.99"), (0.995, "> 0.99"), (1.0, "> 0.99"), (0.005, "0.01"), (0.0, "< 0.01")],
+)
+def test_no_probability_is_said_to_be_certain(probability, said):
+    assert shown(probability) == said
 
 
 CANDIDATES = [
@@ -222,7 +231,7 @@ def test_counters_of_files_are_shown_and_decide_nothing(tmp_path, suffix):
         tensors = {key: torch.from_numpy(values) for key, values in ROOTS[name].items()}
         counter = {"norm.num_batches_tracked": torch.tensor(batches)}
         save(tensors | counter, tmp_path / "bases" / f"{name}{suffix}")
-    child = {key: torch.from_numpy(values) for key, values in child_of(ROOTS["p2"], 9).items()}
+    child = {key: torch.from_numpy(values) for key, values in child_of(ROOTS["p2"], 27).items()}
     save(child | {"norm.num_batches_tracked": torch.tensor(20)}, tmp_path / f"child{suffix}")
     report = audit(tmp_path / f"child{suffix}", tmp_path / "bases", store_digests=False)
     assert report.parent == "p2"
@@ -276,7 +285,7 @@ def test_only_a_named_parent_or_the_same_weights_end_with_0():
 def models(tmp_path_factory) -> list[Source]:
     """p0 … p3 and a candidate that is broken; a child of p2, and one that is missing."""
     folder = tmp_path_factory.mktemp("models")
-    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 9)}).items():
+    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 27)}).items():
         save_file(tensors, folder / f"{name}.safetensors")
     (folder / "broken.safetensors").write_text("<html>")
     roles = dict.fromkeys([*ROOTS, "broken"], "candidate") | dict.fromkeys(["child", "lost"], "child")
@@ -353,18 +362,38 @@ INTERVALS = {0.0: (0.0, 0.1), 0.5: (0.0, 1.0)}
 """Of a share: an ancestor's, and one that leaves the relation open."""
 
 
+SURE, PROBABLE, NO = Passage(0.999, is_sure=True), Passage(0.9, is_sure=False), Passage(0.1, is_sure=False)
+
+
 @pytest.mark.parametrize(
-    ("contained", "relation", "first"),
+    ("way", "relation", "first"),
     [
-        ({}, "undetermined", "near"),
-        ({"near": (0.95, 0.4)}, "undetermined", "near"),
-        ({"near": (0.2, 0.2)}, "parent", "early"),
+        (None, "undetermined", "near"),
+        (PROBABLE, "undetermined", "near"),
+        (SURE, "parent", "near"),
+        (NO, "parent", "early"),
     ],
-    ids=["not compared", "lies between", "lies elsewhere"],
+    ids=["not compared", "probably on the way", "surely on the way", "elsewhere"],
 )
-def test_no_ancestor_is_named_where_a_nearer_relative_may_lie_between(contained, relation, first):
-    early, near = place("early", 1.0), place("near", 0.2)
-    early = dataclasses.replace(early, features={"of": "early"}, contained=contained)
-    near = dataclasses.replace(near, features={"of": "near"})
-    found = relate([early, near], share_of_place({"early": 0.0, "near": 0.5}))
-    assert (found[0].id, found[0].relation) == (first, relation)
+def test_no_ancestor_is_named_where_a_nearer_relative_may_lie_between(way, relation, first):
+    """A relative whose own relation is open has the bound of the ancestor that it is surely on the way from."""
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    near = dataclasses.replace(place("near", 0.2), features={"of": "near"})
+    direction = share_of_place({"early": 0.0, "near": 0.5})
+    closest, _ = relate([early, near], direction, lambda start, relative: way)
+    assert (closest.id, closest.relation) == (first, relation)
+    assert closest.relation != "parent" or closest.bound == pytest.approx((0.1 / 0.9) ** 0.5)
+
+
+def test_without_an_ancestor_the_relative_on_the_ways_of_the_others_is_closest():
+    """Three siblings and the network that they come from: it lies between each and the child; nothing is named."""
+    shares = {"a": 0.5, "b": 0.5, "c": 0.5, "root": 0.5}
+    places = [
+        dataclasses.replace(place(name, distance), features={"of": name})
+        for name, distance in zip(shares, (0.3, 0.4, 0.5, 0.35), strict=True)
+    ]
+    ways = {"root": SURE}
+    found = relate(places, share_of_place(shares), lambda start, relative: ways.get(relative, NO))
+    assert (found[0].id, found[0].relation) == ("root", "undetermined")
+    found = relate(places[:3], share_of_place(dict(list(shares.items())[:3])), lambda start, relative: NO)
+    assert found[0].id == "a"

@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
         (folder / place).mkdir()
         for name in names:
             save_file(ROOTS[name], folder / place / f"{name}.safetensors")
-    save_file(child_of(ROOTS["p2"], 9), folder / "child.safetensors")
+    save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
     return folder
 
 

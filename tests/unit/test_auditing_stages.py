@@ -32,7 +32,7 @@ NO_CACHE = DigestCache(None)
 def folder(tmp_path_factory):
     """p0 … p3, and `child` of p2."""
     folder = tmp_path_factory.mktemp("stages")
-    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 9)}).items():
+    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 27)}).items():
         save_file(tensors, folder / f"{name}.safetensors")
     return folder
 
@@ -134,7 +134,7 @@ def test_comparing_opens_relatives_alone_most_similar_first(child, tested, folde
 
     relatives = compare_relatives(child, tested, -10, opener)
     assert opened == [relative.id for relative in relatives] == ["p2"]
-    parent, ours = ROOTS["p2"], child_of(ROOTS["p2"], 9)
+    parent, ours = ROOTS["p2"], child_of(ROOTS["p2"], 27)
     names = [f"layer{number}.weight" for number in range(3)]
     expected = math.sqrt(
         sum(np.square(ours[name] - parent[name]).sum() for name in names)

@@ -32,14 +32,14 @@ def zoo(tmp_path):
 
 
 def test_the_parent_is_found_among_independent_networks(zoo):
-    audit = zoo.audit(child_of(ROOTS["p2"], 9), ROOTS)
+    audit = zoo.audit(child_of(ROOTS["p2"], 27), ROOTS)
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")
     assert audit.verdict.log10_p < -50
 
 
 def test_without_the_parent_it_is_none_of_these(zoo):
     others = {name: tensors for name, tensors in ROOTS.items() if name != "p2"}
-    assert zoo.audit(child_of(ROOTS["p2"], 9), others).verdict.word == Word.NONE
+    assert zoo.audit(child_of(ROOTS["p2"], 27), others).verdict.word == Word.NONE
 
 
 def test_the_same_weights_under_another_head_are_the_same_weights(zoo):
@@ -100,7 +100,7 @@ def test_networks_that_have_nothing_in_common_cannot_be_told(zoo):
 
 
 def test_a_relative_among_the_networks_given_as_unrelated_withholds_the_verdict(zoo):
-    audit = zoo.audit(child_of(ROOTS["p2"], 9), ROOTS, unrelated=[child_of(ROOTS["p2"], 11)])
+    audit = zoo.audit(child_of(ROOTS["p2"], 27), ROOTS, unrelated=[child_of(ROOTS["p2"], 11)])
     assert audit.verdict.word == Word.CANNOT_TELL
 
 
@@ -133,7 +133,7 @@ def test_frozen_and_reinitialised_layers_are_told_apart(zoo):
 
 
 def test_renamed_and_transposed_tensors_give_the_same_parent(zoo):
-    child = child_of(ROOTS["p2"], 9)
+    child = child_of(ROOTS["p2"], 27)
     turned = {f"onnx::MatMul_{number}": values.T if values.ndim == 2 else values
               for number, values in enumerate(child.values())}  # fmt: skip
     audit = zoo.audit(turned, ROOTS)
@@ -145,7 +145,7 @@ def test_a_candidate_that_cannot_be_read_is_left_out_and_named(zoo, tmp_path):
     (tmp_path / "broken.pt").write_text("<html>")
     sources = [zoo.save(name, tensors) for name, tensors in ROOTS.items()]
     broken = Source(id="b", path=f"{tmp_path}/broken.pt")
-    audit = audit_sources(zoo.save("c", child_of(ROOTS["p2"], 9)).path, [*sources, broken])
+    audit = audit_sources(zoo.save("c", child_of(ROOTS["p2"], 27)).path, [*sources, broken])
     assert audit.verdict.parent == "p2"
     assert "web page" in audit.refused["b"]
 
@@ -165,7 +165,7 @@ def test_noise_leaves_the_parent(zoo):
     generator = np.random.default_rng(0)
     child = {
         name: (values + 0.05 * values.std() * generator.normal(size=values.shape)).astype(np.float32)
-        for name, values in child_of(ROOTS["p2"], 9).items()
+        for name, values in child_of(ROOTS["p2"], 27).items()
     }
     audit = zoo.audit(child, ROOTS)
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")

@@ -51,6 +51,23 @@ def test_the_closest_leaves_the_childs_line_last(child, candidates, closest):
     assert tree.closest(child, candidates) == closest
 
 
+@pytest.mark.parametrize(
+    ("start", "child", "between"),
+    [
+        ("root", "gg", {"c.adamw", "g.adamw"}),
+        ("init", "c.sgd", {"root"}),
+        ("c.sgd", "g.light", {"root", "c.light"}),
+        ("g.light", "c.sgd", {"c.light", "root"}),
+        ("g.adamw", "root", {"c.adamw"}),
+        ("line.5", "line.2", {"line.3", "line.4"}),
+        ("root", "c.sgd", set()),
+        ("scratch", "root", set()),
+    ],
+)
+def test_the_way_leads_up_to_where_two_lines_part_and_down_again(start, child, between):
+    assert {model for model in tree.PARENT_OF if tree.is_on_the_way(start, model, child)} == between
+
+
 def test_no_case_asks_for_itself_or_names_a_parent_that_is_no_candidate():
     for case in ALL_CASES:
         ids = [member.id for member in case.candidates]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lineage.relation.direction.updates import Ancestor
+from lineage.relation.direction.updates import Ancestor, shares_both_ways
 
 
 def test_an_update_is_what_was_added_whatever_the_rest_was_scaled_by():
@@ -25,11 +25,11 @@ def test_siblings_that_learnt_the_same_are_told_from_descendants_by_the_details(
 
     early, late = trained(parent, 0.5), trained(parent, 1.0)
     update_of = Ancestor(parent).update_of
-    assert update_of(early).share_in(update_of(late)) < 0.2
-    assert update_of(early).share_in(update_of(trained(early, 0.5))) > 0.9
+    assert update_of(early).shares_in(update_of(late))["weak"] < 0.2
+    assert update_of(early).shares_in(update_of(trained(early, 0.5)))["weak"] > 0.9
 
 
-def test_the_share_is_the_mean_over_the_weaker_half_of_numpys_singular_directions():
+def test_the_shares_are_means_and_medians_over_numpys_singular_directions():
     """V is built direction by direction from numpy's SVD, so each direction's share is known beforehand."""
     generator = np.random.default_rng(1)
     parent, child = generator.normal(size=(48, 90)), generator.normal(size=(48, 90))
@@ -37,10 +37,38 @@ def test_the_share_is_the_mean_over_the_weaker_half_of_numpys_singular_direction
     left, strengths, right = np.linalg.svd(update.values, full_matrices=False)
     shares = generator.uniform(0, 1, 48)
     contains = Ancestor(np.zeros((48, 90))).update_of(left @ np.diag(shares * strengths) @ right)
-    assert update.share_in(contains) == pytest.approx(shares[24:].mean(), abs=1e-6)
+    found = update.shares_in(contains)
+    assert found["weak"] == pytest.approx(shares[24:].mean(), abs=1e-6)
+    assert found["typical"] == pytest.approx(np.median(shares), abs=1e-6)
+    assert found["whole"] == pytest.approx(np.average(shares, weights=strengths**2), abs=1e-6)
 
 
 def test_a_network_that_added_nothing_has_no_update_to_contain():
     parent = np.random.default_rng(2).normal(size=(48, 90))
     update_of = Ancestor(parent).update_of
-    assert np.isnan(update_of(0.5 * parent).share_in(update_of(parent + 1)))
+    assert shares_both_ways(update_of(0.5 * parent), update_of(parent + 1)) is None
+
+
+def test_the_reverse_shares_are_those_of_the_networks_exchanged():
+    generator = np.random.default_rng(3)
+    update_of = Ancestor(generator.normal(size=(48, 90))).update_of
+    first, second = (update_of(generator.normal(size=(48, 90))) for _ in range(2))
+    forth, back = shares_both_ways(first, second)
+    assert (back, forth) == shares_both_ways(second, first)
+
+
+def test_whitening_leaves_little_of_what_siblings_learnt_alike_and_all_of_what_a_descendant_has():
+    """Both updates share one strong direction: as it is, one sibling seems to contain the other."""
+    generator = np.random.default_rng(4)
+    parent = generator.normal(size=(64, 200))
+    alike = np.outer(generator.normal(size=64), generator.normal(size=200)) / 4
+
+    def trained(start):
+        return start + alike + generator.normal(size=start.shape) / 50
+
+    update_of, first = Ancestor(parent).update_of, trained(parent)
+    of_sibling, _ = shares_both_ways(update_of(first), update_of(trained(parent)))
+    of_descendant, _ = shares_both_ways(update_of(first), update_of(trained(first)))
+    assert of_sibling["whole"] > 0.9
+    assert of_sibling["white"] < 0.3
+    assert of_descendant["white"] == pytest.approx(1, abs=0.2)

@@ -87,7 +87,7 @@ def test_the_closing_lines_tell_each_childs_answers_and_where_they_stand(audited
 
 def test_a_file_that_appears_is_audited(audited):
     path = audited.folder / "models" / "lost.safetensors"
-    save_file(child_of(ROOTS["p2"], 9), path)
+    save_file(child_of(ROOTS["p2"], 27), path)
     try:
         assert jobs(audited) == {"audit_pairs lost", "audit_pairs broken", "audit_child lost", "audit_page lost",
                                  "audit_summary"} | VERDICTS  # fmt: skip

@@ -125,7 +125,7 @@ CHILDREN = {**WRITERS, ".bf16.safetensors": save_bfloat16}
 def test_an_audit_finds_the_parent_of_a_child_in_every_format(installed, candidates, suffix):
     parent = list(ROOTS)[list(CHILDREN).index(suffix) % len(ROOTS)]
     child = installed.folder / f"child{suffix}"
-    CHILDREN[suffix](child_of(ROOTS[parent], 9), child)
+    CHILDREN[suffix](child_of(ROOTS[parent], 27), child)
     written = [installed.folder / f"child{suffix}.{kind}" for kind in ("json", "html")]
     done = installed.run(
         "lineage", "audit", "--child", child.name, "--candidates", candidates.name,

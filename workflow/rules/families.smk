@@ -92,9 +92,34 @@ rule family_features:
         "../scripts/family_features.py"
 
 
+rule family_passages:
+    input:
+        weights=grown,
+    output:
+        passages="results/families/passages/{architecture}-{width}.parquet",
+    log:
+        text="results/logs/families/passages/{architecture}-{width}.log",
+        time="results/logs/families/passages/{architecture}-{width}.time.json",
+    benchmark:
+        "results/benchmarks/families/passages/{architecture}-{width}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code_of("family_passages.py"),
+        each=config["cases"]["of_model"],
+        families=lambda wildcards: list(map(vars, of_size(wildcards))),
+    script:
+        "../scripts/family_passages.py"
+
+
 rule direction:
     input:
         features=[f"results/families/features/{size}.parquet" for size in PLAN.sizes],
+        passages=[f"results/families/passages/{size}.parquet" for size in PLAN.sizes],
     output:
         model="results/families/direction/{without}.npz",
     log:

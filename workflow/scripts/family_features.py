@@ -3,7 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
-from lineage.families.cases.audited import described_family
+from lineage.families.cases.audited import Bench, described_family
 from lineage.families.cases.lines import cases_by_family
 from lineage.families.plan import Family
 from lineage.jobs.stage import stage
@@ -19,7 +19,9 @@ with stage(snakemake) as this:
     rows = []
     for family, cases in cases_by_family(families, snakemake.params.each):
         found = this.tracked(
-            described_family(family, cases, folders), f"cases of {family.id}", total=len(cases)
+            described_family(family, cases, folders, Bench.described),
+            f"cases of {family.id}",
+            total=len(cases),
         )
         rows += chain.from_iterable(found)
     write_table(snakemake.output.features, rows, FEATURES, ["line", "family"])

@@ -88,4 +88,11 @@ def _surely(verdict: Verdict) -> str:
     """The probability of a relation that is determined."""
     if verdict.probability is None or verdict.relation in (None, Relation.UNDETERMINED):
         return ""
-    return f" (probability {verdict.probability:.2f})"
+    return f" (probability {shown(verdict.probability)})"
+
+
+def shown(probability: float) -> str:
+    """A probability in two digits; what would round to 0 or 1 is said to be less or more than what is next to it."""
+    if probability >= 0.995:
+        return "> 0.99"
+    return "< 0.01" if probability < 0.005 else f"{probability:.2f}"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lineage.auditing.report.alignment import alignment_lines
-from lineage.auditing.report.headline import is_informative, listed, mixed, within
+from lineage.auditing.report.headline import is_informative, listed, mixed, shown, within
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
 from lineage.relation.layers import moves
 
@@ -54,7 +54,7 @@ def relation_of(report: AuditReport) -> str:
         return f"a mixture, {mixed(report.parents)}"
     said = str(report.relation)
     if report.probability is not None:
-        said += f", probability {report.probability:.2f}"
+        said += f", probability {shown(report.probability)}"
     if is_informative(report.bound):
         said += f", the child branched off {within(report.bound)}"
     return said
@@ -87,7 +87,7 @@ def _table(rows: Sequence[CandidateReport]) -> Table:
             _number(row.coverage, "{:.0%}"),
             _number(row.distance, "{:.3f}"),
             row.relation or "",
-            _number(row.probability, "{:.2f}"),
+            "" if row.probability is None else shown(row.probability),
             _number(row.bound if is_informative(row.bound) else None, "{:.0%}"),
         )
     return table

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lineage.relation.direction.between import Passage
 from lineage.relation.direction.estimate import Estimate
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
@@ -15,14 +16,8 @@ from lineage.relation.scars.scar import Later, Scar, source_of
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
-CONTAINED = 0.75
-"""Share of a network's weight update over an ancestor that its descendants contain, at least."""
 PART_OF_BEST = 0.5
 """A relative that is less similar to the child than this share of the most similar one is a small part of a merge."""
-
-
-Contained = Mapping[str, tuple[float, float]]
-"""Over an ancestor, by relative: the share of its weight update that is in the child's, and the reverse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +26,7 @@ class Place:
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
     is_same: only the head differs; scars: what only time can have done to one of the two; features: of direction, see
-    `lineage.auditing.stages.describing`; contained: what the child has of others' weight updates, if this one is an
-    ancestor; hints: what counters suggest, which decides nothing.
+    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
     """
 
     id: str
@@ -42,15 +36,22 @@ class Place:
     is_same: bool = False
     scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
-    contained: Contained = field(default_factory=dict)
     hints: Sequence[str] = ()
 
 
 Direction = Callable[[Mapping[str, float]], Estimate]
 """How far along their change a relative and the child parted, from its features."""
+LiesBetween = Callable[[str, str], Passage | None]
+"""Whether the second relative lies on the way from the first to the child, by ids; None if that was not compared."""
 
 
-def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
+def not_compared(start: str, relative: str) -> None:
+    """Where no relatives are compared with each other."""
+
+
+def relate(
+    places: Sequence[Place], direction: Direction, lies_between: LiesBetween = not_compared
+) -> list[Related]:
     """What each relative is to the child, closest first; of several ancestors, the closest may be the parent.
 
     Closest are the same weights; then the nearest ancestor; then what may be an ancestor, descendants, and small
@@ -59,11 +60,13 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
     Args:
         places: of a child's relatives.
         direction: estimates a share from features.
+        lies_between: whether one relative lies on the way from another to the child.
     """
     best = max((place.similarity for place in places), default=0.0)
     most = max((place.tests for place in places), default=0)
     unlimited = {place.id: direction(place.features) for place in places}
     estimates = {place.id: limited(unlimited[place.id], place.scars) for place in places}
+    by_scars = {id for id, estimate in estimates.items() if estimate != unlimited[id]}
 
     def is_part(place: Place) -> bool:
         return place.similarity < PART_OF_BEST * best or place.tests < most / 2
@@ -77,7 +80,10 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
         for place in places
         if estimates[place.id].relation is Relation.UNDETERMINED and not is_part(place)
     ]
-    nearest = nearest_ancestor(sources or ancestors, () if sources else possible)
+    nearest = None
+    if found := search(sources or ancestors, () if sources else possible, estimates, lies_between):
+        nearest, estimate = found
+        estimates[nearest.id] = estimate
 
     def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
@@ -89,42 +95,51 @@ def relate(places: Sequence[Place], direction: Direction) -> list[Related]:
         _related(
             place,
             estimates[place.id],
-            is_by_scars=estimates[place.id] != unlimited[place.id],
+            is_by_scars=place.id in by_scars,
             is_closest=number == 0,
         )
         for number, place in enumerate(sorted(places, key=rank))
     ]
 
 
-def nearest_ancestor(ancestors: Sequence[Place], possible: Sequence[Place] = ()) -> Place | None:
-    """The relative that the child descends from most directly; None without an ancestor.
+def search(
+    ancestors: Sequence[Place],
+    possible: Sequence[Place],
+    estimates: Mapping[str, Estimate],
+    lies_between: LiesBetween,
+) -> tuple[Place, Estimate] | None:
+    """The relative that the child's line leaves last, and its estimate; None if no relative lies on any way.
 
-    From the earliest ancestor, the search moves to the next relative that lies between it and the child: the child
-    contains its weight update, and more of it than it contains of the child's. Where the two were not compared, it
-    may lie there if it is nearer to the child. If it ends at a relative whose relation is open, no ancestor is known
-    to be the parent.
+    From the farthest ancestor, the search moves to the farthest relative on the way to the child, and so on. Where
+    that was not compared, a relative may lie there if it is nearer to the child. A relative whose own relation is
+    open is as near to the child's line as the one that it was surely reached from: if the child branched off within
+    some bound of a network, it did so of each network on the way from there. Without an ancestor the search may start
+    at any relative, and shows only which is closest.
 
     Args:
         ancestors: of the child; possible: relatives that may be ancestors.
+        estimates: of all of them, by id; lies_between: whether one lies on the way from another to the child.
     """
-    if not ancestors:
-        return None
-    nearest = max(ancestors, key=lambda place: place.distance)
     left = [*ancestors, *possible]
+    if not left:
+        return None
+    nearest = start = max(ancestors or left, key=lambda place: place.distance)
+    estimate = estimates[nearest.id]
     while True:
         left.remove(nearest)
-        between = [place for place in left if _is_between(nearest, place)]
-        if not between:
-            return nearest
+        ways = {place.id: lies_between(nearest.id, place.id) for place in left}
+
+        def is_on_the_way(place: Place, ways=ways, limit=nearest.distance) -> bool:
+            if (way := ways[place.id]) is None:
+                return bool(ancestors) and place.distance < limit
+            return way.is_probable
+
+        if not (between := [place for place in left if is_on_the_way(place)]):
+            return (nearest, estimate) if ancestors or nearest is not start else None
         nearest = max(between, key=lambda place: place.distance)
-
-
-def _is_between(ancestor: Place, place: Place) -> bool:
-    """Whether a relative may lie between an ancestor and the child."""
-    if place.id not in ancestor.contained:
-        return place.distance < ancestor.distance
-    in_child, in_relative = ancestor.contained[place.id]
-    return in_child >= CONTAINED and in_child > in_relative
+        own, way = estimates[nearest.id], ways[nearest.id]
+        is_inherited = way is not None and way.is_sure and estimate.relation is Relation.ANCESTOR
+        estimate = own.capped(estimate.most) if is_inherited and own.least < estimate.most else own
 
 
 def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest: bool) -> Related:

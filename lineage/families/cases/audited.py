@@ -5,7 +5,7 @@ change from A; norms are over the backbone's matrices. It is 0 where A is an anc
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.audit import Audit, Settings, audit_sources
 from lineage.auditing.report.claims import claim_of
 from lineage.auditing.report.types import ClaimState
+from lineage.auditing.stages.thirds.passing import passage_of
 from lineage.auditing.stages.verdict import Word
 from lineage.checkpoints.find import Source
 from lineage.families.cases import tree
@@ -23,8 +24,11 @@ from lineage.families.cases.changes import State, changed, matrices
 from lineage.families.cases.lines import Case, Member
 from lineage.families.plan import Family
 from lineage.index.digest import DigestCache
-from lineage.relation.direction.estimate import unmodelled
+from lineage.relation.direction.estimate import RESOLUTION, unmodelled
 from lineage.seeds import seed_of
+
+STARTS = 2
+"""Relatives that are no ancestors of a child, from which the others' passages are looked at."""
 
 
 class Bench:
@@ -82,24 +86,49 @@ class Bench:
 
     def described(self, case: Case, family: Family) -> Iterator[dict]:
         """A row of the table of features for each relative whose common ancestor with the child is on disk."""
-        child = self._file(case.child)
-        members = {member.id: member for member in case.candidates}
-        sources = [Source(id=id, path=str(self._file(member))) for id, member in members.items()]
-        audit = audit_sources(str(child), sources, settings=self._settings, cache=self._cache)
+        child, members, audit = self._examined(case)
         for place in audit.places:
             real = self._within(members[place.id], case.child, child)
             if real is not None and not place.is_same and place.features:
                 yield {
-                    "family": family.id,
-                    "line": case.line,
-                    "architecture": family.architecture,
-                    "optimiser": family.optimiser,
-                    "width": family.width,
-                    "child": case.child.id,
+                    **_common(case, family),
                     "candidate": place.id,
                     "within": real,
                     "features": place.features,
                 }
+
+    def passages(self, case: Case, family: Family) -> Iterator[dict]:
+        """A row of the table of passages for each relative beside another one.
+
+        Beside each ancestor of the child, and STARTS of the others, drawn from the family's seed. A relative that is
+        as good as on the way from one of the others, a near copy of an ancestor, is neither a yes nor a no.
+        """
+        child, members, audit = self._examined(case)
+        own = {id: member.model for id, member in members.items() if member.family == family.id}
+        above = tree.line_of_descent(case.child.model)
+        others = [id for id, model in own.items() if model not in above]
+        draw = np.random.default_rng(family.seed_for(f"starts of {case.line} {case.child.id}"))
+        chosen = draw.permutation(others)[:STARTS]
+        for start in [*(id for id, model in own.items() if model in above), *map(str, chosen)]:
+            for id, model in own.items():
+                is_between = tree.is_on_the_way(own[start], model, case.child.model)
+                is_copy = start in chosen and self._within(members[id], case.child, child) <= RESOLUTION
+                is_asked = id != start and (is_between or not is_copy)
+                if is_asked and (features := passage_of(audit.together, start, id)):
+                    yield {
+                        **_common(case, family),
+                        "start": start,
+                        "candidate": id,
+                        "is_between": is_between,
+                        "features": features,
+                    }
+
+    def _examined(self, case: Case) -> tuple[Path, dict[str, Member], Audit]:
+        """The child's file, the candidates by id, and their audit."""
+        child = self._file(case.child)
+        members = {member.id: member for member in case.candidates}
+        sources = [Source(id=id, path=str(self._file(member))) for id, member in members.items()]
+        return child, members, audit_sources(str(child), sources, settings=self._settings, cache=self._cache)
 
     def _file(self, member: Member) -> Path:
         """The file of a network, written if it is a changed one."""
@@ -138,13 +167,35 @@ def within(candidate: State, start: State, child: State) -> float:
     return float(np.sqrt(of_candidate / of_child)) if of_child else float("inf")
 
 
-def described_family(family: Family, cases: Sequence[Case], folders: dict[str, Path]) -> Iterator[list[dict]]:
-    """The rows of the table of features, case by case; changed networks are left out."""
+RowsOf = Callable[[Bench, Case, Family], Iterator[dict]]
+"""Rows of a table from one case."""
+
+
+def _common(case: Case, family: Family) -> dict:
+    """What the rows of the tables of features and of passages begin with."""
+    return {
+        "family": family.id,
+        "line": case.line,
+        "architecture": family.architecture,
+        "optimiser": family.optimiser,
+        "width": family.width,
+        "child": case.child.id,
+    }
+
+
+def described_family(
+    family: Family, cases: Sequence[Case], folders: dict[str, Path], rows_of: RowsOf
+) -> Iterator[list[dict]]:
+    """The rows of a table of features, case by case; changed networks are left out.
+
+    Args:
+        rows_of: `Bench.described` or `Bench.passages`.
+    """
     with TemporaryDirectory() as scratch:
         bench = Bench(folders, Path(scratch), Settings(direction=unmodelled))
         for case in cases:
             whole = not case.child.change and not any(member.change for member in case.candidates)
-            yield list(bench.described(case, family)) if whole else []
+            yield list(rows_of(bench, case, family)) if whole else []
 
 
 def audited_family(

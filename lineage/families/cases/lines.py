@@ -60,15 +60,18 @@ class Case:
 Line = Callable[[Family, Sequence[Family]], Iterator[Case]]
 
 
-def cases_of(family: Family, alike: Sequence[Family], each: int) -> list[Case]:
+def cases_of(
+    family: Family, alike: Sequence[Family], each: int, lines: Sequence[Line] | None = None
+) -> list[Case]:
     """Some cases of every line.
 
     Args:
         family: which; alike: others of its architecture and width.
         each: how many of a line, where it has more.
+        lines: which, by default all.
     """
     found = []
-    for line in LINES:
+    for line in LINES if lines is None else lines:
         options = list(line(family, alike))
         draw = np.random.default_rng(family.seed_for(f"cases of {line.__name__}"))
         chosen = draw.permutation(len(options))[:each] if line not in WHOLE else range(len(options))
@@ -76,10 +79,13 @@ def cases_of(family: Family, alike: Sequence[Family], each: int) -> list[Case]:
     return found
 
 
-def cases_by_family(families: Sequence[Family], each: int) -> Iterator[tuple[Family, list[Case]]]:
+def cases_by_family(
+    families: Sequence[Family], each: int, lines: Sequence[Line] | None = None
+) -> Iterator[tuple[Family, list[Case]]]:
     """Each of some families that are alike, and its cases beside the others; see `cases_of`."""
     for family in families:
-        yield family, cases_of(family, [stranger for stranger in families if stranger.id != family.id], each)
+        alike = [stranger for stranger in families if stranger.id != family.id]
+        yield family, cases_of(family, alike, each, lines)
 
 
 def _members(family: Family, models: Sequence[str]) -> list[Member]:
@@ -250,3 +256,5 @@ LINES: tuple[Line, ...] = (
 )
 WHOLE = (framed,)
 """Lines of which every case is taken; these drew them already."""
+OF_PASSAGES = (parent_roots_and_siblings, grandchild, grandchild_without_parent, training_line)
+"""Lines in which relatives lie beside each other and on the way from one another."""

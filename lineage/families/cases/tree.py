@@ -39,6 +39,15 @@ def descendants(model: str) -> list[str]:
     return [found for found in PARENT_OF if found != model and model in line_of_descent(found)]
 
 
+def is_on_the_way(start: str, model: str, child: str) -> bool:
+    """Whether a model lies on the way along the tree from another one to a child, ends left out; no way, no model."""
+    shared = common_ancestor(start, child)
+    if shared is None or model in (start, child):
+        return False
+    above_both = line_of_descent(shared)[1:]
+    return model in [*line_of_descent(start), *line_of_descent(child)] and model not in above_both
+
+
 def closest(child: str, candidates: list[str]) -> set[str]:
     """The candidates whose line leaves the child's nearest to the child; among them its ancestor, if one is there."""
     leaves = {candidate: common_ancestor(candidate, child) for candidate in candidates}

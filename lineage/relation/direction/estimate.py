@@ -7,10 +7,11 @@ Exchanging candidate and child turns each share into 1 − share, and so both en
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lineage.relation.direction.between import Between, Passage
 from lineage.relation.direction.lost import opposite
 from lineage.relation.direction.trees import Trees
 from lineage.relation.relations import Relation
@@ -72,6 +73,10 @@ class Estimate:
         }
         return probabilities.get(self.relation)
 
+    def capped(self, most: float) -> "Estimate":
+        """The same with a share of at most this."""
+        return replace(self, share=min(self.share, most), most=min(self.most, most))
+
     def swapped(self) -> "Estimate":
         """Of the same pair with candidate and child exchanged."""
         return Estimate(1 - self.share, 1 - self.most, 1 - self.least, self.as_descendant, self.as_ancestor)
@@ -83,22 +88,38 @@ UNKNOWN = Estimate(0.5, 0.0, 1.0)
 
 FLOOR = 0.05
 """Half the interval of a share without a model."""
+CONTAINED = 0.75
+"""Share of a network's weight update over an ancestor that its descendants contain, at least, without a model."""
 
 
-def unmodelled(features: Mapping[str, float]) -> Estimate:
-    """The share without a model: what the child lost of the candidate, of all that either lost of the other.
+class Unmodelled:
+    """Estimates by one number each, where no model is fitted."""
 
-    Args:
-        features: of a pair, see `lineage.relation.direction.lost.pooled`.
+    def __call__(self, features: Mapping[str, float]) -> Estimate:
+        """The share: what the child lost of the candidate, of all that either lost of the other.
 
-    Returns:
-        UNKNOWN without a matrix, or where neither lost anything.
-    """
-    of_candidate, of_child = (max(features.get(f"lost.{end}", 0.0), 0.0) for end in ("candidate", "child"))
-    if of_candidate + of_child <= 0:
-        return UNKNOWN
-    share = of_candidate / (of_candidate + of_child)
-    return Estimate(share, max(0.0, share - FLOOR), min(1.0, share + FLOOR))
+        Args:
+            features: of a pair, see `lineage.relation.direction.lost.pooled`.
+
+        Returns:
+            UNKNOWN without a matrix, or where neither lost anything.
+        """
+        of_candidate, of_child = (
+            max(features.get(f"lost.{end}", 0.0), 0.0) for end in ("candidate", "child")
+        )
+        if of_candidate + of_child <= 0:
+            return UNKNOWN
+        share = of_candidate / (of_candidate + of_child)
+        return Estimate(share, max(0.0, share - FLOOR), min(1.0, share + FLOOR))
+
+    def between(self, features: Mapping[str, float]) -> Passage:
+        """Probable if the child contains the relative's weight update, and more than the reverse; never sure."""
+        in_child, in_relative = (features.get(f"{name}_whole_middle", 0.0) for name in ("contained", "back"))
+        return Passage(float(in_child >= CONTAINED and in_child > in_relative), is_sure=False)
+
+
+unmodelled = Unmodelled()
+"""The estimates without a model."""
 
 
 LEAST_BULK = 0.35
@@ -135,12 +156,14 @@ class Model:
     """Estimates shares from features, see `lineage.auditing.stages.describing`.
 
     features: names of the columns; share: trees for the share; levels: narrowest first, the last at RESOLUTION;
-    error: how often a level is accepted or rejected wrongly; fitted_on: what.
+    passage: whether a third network lies on the way between two others; error: how often a level is accepted or
+    rejected wrongly; fitted_on: what.
     """
 
     features: Sequence[str]
     share: Trees
     levels: Sequence[Level]
+    passage: Between
     error: float
     fitted_on: str
 
@@ -168,19 +191,27 @@ class Model:
         share = float(np.clip(0.5 + (forth - back) / 2, least, most))
         return Estimate(share, least, most, as_ancestor, as_descendant)
 
+    def between(self, features: Mapping[str, float]) -> Passage:
+        """Whether a network lies on the way from another one to the child."""
+        return self.passage(features)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """As named arrays, for a file."""
-        found = {
-            "features": np.array(self.features),
-            "error": np.array(self.error),
-            "fitted_on": np.array(self.fitted_on),
-            "levels": np.array(
-                [
-                    (level.bound, level.accepted_from, level.rejected_to, level.slope, level.intercept)
-                    for level in self.levels
-                ]
-            ),
-        } | self.share.arrays("share.")
+        found = (
+            {
+                "features": np.array(self.features),
+                "error": np.array(self.error),
+                "fitted_on": np.array(self.fitted_on),
+                "levels": np.array(
+                    [
+                        (level.bound, level.accepted_from, level.rejected_to, level.slope, level.intercept)
+                        for level in self.levels
+                    ]
+                ),
+            }
+            | self.share.arrays("share.")
+            | self.passage.arrays("between.")
+        )
         for number, level in enumerate(self.levels):
             found |= level.trees.arrays(f"level{number}.")
         return found
@@ -203,6 +234,7 @@ class Model:
             features=[str(name) for name in arrays["features"]],
             share=Trees.of_arrays(arrays, "share."),
             levels=levels,
+            passage=Between.of_arrays(arrays, "between."),
             error=float(arrays["error"]),
             fitted_on=str(arrays["fitted_on"]),
         )

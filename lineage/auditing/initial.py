@@ -1,0 +1,36 @@
+"""The test of a child against an initialisation that its owner reveals, from files."""
+
+import numpy as np
+
+from lineage.checkpoints.read import open_model
+from lineage.errors import UserError
+from lineage.relation.alignment.axes import UnknownStructureError
+from lineage.relation.initialisation import InitialTest, initial_test
+from lineage.seeds import seed_of
+
+
+def against_initial(child: str, initial: str, *, follow: bool = False) -> InitialTest:
+    """Tests whether a child was trained from an initialisation, whatever the order and scale of its neurons.
+
+    Args:
+        child, initial: each `FILE` or `FILE::ID`; follow: links out of their folders.
+
+    Raises:
+        UserError: for a file that cannot be read, or networks whose axes are not known.
+    """
+    states = []
+    for path in (child, initial):
+        opened = open_model(path, follow=follow)
+        states.append({name: opened.read(name) for name in opened.entries})
+    try:
+        return initial_test(*states, np.random.default_rng(seed_of("initialisation")))
+    except UnknownStructureError as error:
+        raise UserError(f"{initial}: cannot be tested as the start of {child}: {error}") from None
+
+
+def sentence(child: str, initial: str, found: InitialTest) -> str:
+    """The result in one line."""
+    return (
+        f"{child} and the initialisation {initial}: p {10**found.log10_p:.3f}, z {found.z:.1f}, against "
+        f"{found.draws} initialisations with the same numbers in other places, by {' and '.join(found.tensors)}"
+    )

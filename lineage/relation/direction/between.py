@@ -1,0 +1,69 @@
+"""Whether a network lies on the way from another one to a child: whether their line passes it, or leaves it aside."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineage.relation.direction.trees import Trees
+from lineage.relation.direction.updates import Shares
+
+QUANTILES = {"least": 0.0, "low": 0.25, "middle": 0.5, "high": 0.75, "most": 1.0}
+
+
+def pooled_shares(matrices: Sequence[Shares], prefix: str = "", suffix: str = "") -> dict[str, float]:
+    """Quantiles over matrices of how much of an update is contained, by name; empty without a matrix."""
+    return {
+        f"{prefix}{name}_{end}{suffix}": float(np.quantile([shares[name] for shares in matrices], at))
+        for name in (matrices[0] if matrices else ())
+        for end, at in QUANTILES.items()
+    }
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Whether a network lies on the way from another one to a child: how probable that is, and whether it is sure at
+    the error that the model states."""
+
+    probability: float
+    is_sure: bool
+
+    @property
+    def is_probable(self) -> bool:
+        """Whether it is as probable as not."""
+        return self.probability >= 0.5
+
+
+@dataclass(frozen=True)
+class Between:
+    """Whether a network lies on the way from another one to a child.
+
+    features: names of the columns; trees: a score; accepted_from: scores at least this are sure.
+    """
+
+    features: Sequence[str]
+    trees: Trees
+    accepted_from: float
+
+    def __call__(self, features: Mapping[str, float]) -> Passage:
+        """The answer; yes and no are taken to be equally frequent."""
+        row = np.array([[features.get(name, math.nan) for name in self.features]])
+        score = float(self.trees(row)[0])
+        return Passage(float(1 / (1 + np.exp(-score))), score >= self.accepted_from)
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """As named arrays, for a file."""
+        own = {"features": np.array(self.features), "accepted_from": np.array(self.accepted_from)}
+        return {f"{prefix}{name}": values for name, values in own.items()} | self.trees.arrays(
+            f"{prefix}trees."
+        )
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> "Between":
+        """From named arrays."""
+        return cls(
+            [str(name) for name in arrays[f"{prefix}features"]],
+            Trees.of_arrays(arrays, f"{prefix}trees."),
+            float(arrays[f"{prefix}accepted_from"]),
+        )
