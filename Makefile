@@ -8,7 +8,7 @@ WORKERS ?= auto
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts bench-scars bench-disguises bench-pairing direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-disguises bench-pairing direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -67,8 +67,14 @@ bench-verdicts: $(READY) ## how often verdicts are right on families that are tr
 bench-pairing: $(READY) ## how often independent networks come out dependent, and relatives are found, under other names
 	@$(RUN)/python tests/bench/pairing_rates.py
 
+bench-reading: $(READY) ## whether verdicts are the same in every format, and what reading 5 GB costs; minutes
+	@$(RUN)/python tests/bench/reading_formats.py
+
 bench-scars: $(READY) ## how often copies' sources are known by their scars, on networks that are trained here
 	@$(RUN)/python tests/bench/scar_rates.py
+
+bench-tree: $(READY) ## how often edges of family trees are right, on the families of bench-verdicts; FIRST=6 takes the smallest six
+	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),3 4) $(if $(FIRST),--first $(FIRST)) --out results/reference/bench/tree.parquet
 
 bench-disguises: $(READY) ## how often audits see through disguises, on the families of bench-verdicts; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(or $(FAMILIES),results/families) $(if $(DECOYS),--decoys)

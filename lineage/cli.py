@@ -90,6 +90,9 @@ def results_page(
     audits: Annotated[
         Path, typer.Option(help="The page that says how often verdicts on checkpoints are right.")
     ] = Path("docs/audit.md"),
+    trees: Annotated[
+        Path, typer.Option(help="The page that says how often edges of trees are right.")
+    ] = Path("docs/tree.md"),
 ) -> None:
     """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
     from lineage.report.verdict_rates import write_rates
@@ -98,9 +101,10 @@ def results_page(
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
-    if (bench := results / "bench" / "verdicts.parquet").exists():
-        write_rates(bench, audits)
-        typer.echo(audits)
+    for name, page in (("verdicts", audits), ("tree", trees)):
+        if (bench := results / "bench" / f"{name}.parquet").exists():
+            write_rates(bench, page)
+            typer.echo(page)
 
 
 @app.command()

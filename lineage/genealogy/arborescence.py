@@ -6,7 +6,7 @@ update over the grandparent, which is looked at for the edges of each tree until
 best edge scores less than ABSENT has no parent here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -21,6 +21,8 @@ REFUSED = -4.0
 """Added to an edge whose child does not contain its parent's update."""
 ABSENT = -3.0
 """Score of having no parent among the models."""
+RIVAL = 2.0
+"""Edges that score less than ABSENT by more than this are not looked at."""
 ROUNDS = 12
 REPLICATES = 40
 NOISE = 0.5
@@ -60,7 +62,7 @@ class Search:
         scores = self._scores(self._parts.sum(0))
         for _ in range(ROUNDS):
             parents = self._solved(self._with_refused(scores))
-            if not self._look_at(parents):
+            if not self._look_at(parents, parents.items()):
                 break
         return parents
 
@@ -70,6 +72,7 @@ class Search:
         Parts of the weights are drawn again, and scores are perturbed by Gumbel noise, whose maxima are drawn from
         the distribution that the scores describe (Papandreou & Yuille 2011, doi:10.1109/ICCV.2011.6126242).
         """
+        self._look_at(parents, self._rivals())
         draw = np.random.default_rng(len(self._ancestor))
         absent = np.full(len(parents), ABSENT)
         edges, alone = np.zeros_like(self._parts[0]), np.zeros(len(parents))
@@ -98,12 +101,18 @@ class Search:
             found[edge] += REFUSED * is_refused
         return found
 
-    def _look_at(self, parents: Parents) -> bool:
-        """Whether an edge of a tree is refused that was not looked at before."""
+    def _rivals(self) -> list[tuple[int, int]]:
+        """Every child and possible parent that noise may join."""
+        scores = self._scores(self._parts.sum(0))
+        least = ABSENT - RIVAL
+        return [(child, parent) for parent, child in self._edges if scores[parent, child] >= least]
+
+    def _look_at(self, parents: Parents, edges: Iterable[tuple[int, int]]) -> bool:
+        """Whether an edge, as child and parent, is refused beside a tree that was not looked at before."""
         is_new = False
-        for child, parent in parents.items():
+        for child, parent in edges:
             grandparent = parents.get(parent, NO_PARENT)
-            if grandparent != NO_PARENT and (parent, child) not in self._refused:
+            if grandparent not in (NO_PARENT, child) and (parent, child) not in self._refused:
                 self._refused[parent, child] = not self._contained.is_once(grandparent, parent, child)
                 is_new |= self._refused[parent, child]
         return is_new

@@ -14,7 +14,7 @@ from lineage.relation.direction.updates import Ancestor, WeightUpdate
 
 CORNER = (128, 256)
 """Rows and columns whose updates are compared."""
-MOST_MATRICES = 8
+MOST_MATRICES = 5
 ONCE = (0.7, 1.9)
 """Bounds of the share: a run's steps go on in one direction, so its later states contain more than one of each."""
 OF_EACH = 0.2

@@ -11,7 +11,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 import lineage
-from lineage import SIMILARITIES, LineageDetector, UserError, audit, score_pair
+from lineage import SIMILARITIES, LineageDetector, UserError, audit, score_pair, tree
 
 
 def similarities(parent: nn.Module, child: nn.Module, probe: Tensor) -> float:
@@ -51,6 +51,14 @@ def verdict(child: Path) -> str:
     audit({"weight": 1}, "bases/")  # type: ignore[arg-type]
     report["verdict"]  # type: ignore[index]
     return report.verdict.value
+
+
+def parents(zoo: Path) -> dict[str, str]:
+    found = tree(zoo, alpha=0.05)
+    assert_type([node.file for node in found.nodes], list[str | None])
+    assert_type([edge.weight for edge in found.edges], list[float | None])
+    tree([zoo])  # type: ignore[arg-type]
+    return {edge.child: edge.parent for edge in found.edges if edge.is_directed}
 
 
 def similarity(name: str, F: Tensor, G: Tensor) -> Tensor:

@@ -70,11 +70,15 @@ def test_the_tables_stand_between_the_marks_and_nothing_else_of_the_page_changes
         filled("no marks", "new", "x.md")
 
 
-def test_the_committed_page_is_what_the_committed_parquet_gives(tmp_path):
-    text = PAGE.read_text()
-    if not COMMITTED.exists():
+@pytest.mark.parametrize(
+    ("page", "committed"),
+    [(PAGE, COMMITTED), (PAGE.with_name("tree.md"), COMMITTED.with_name("tree.parquet"))],
+)
+def test_the_committed_page_is_what_the_committed_parquet_gives(page, committed, tmp_path):
+    text = page.read_text()
+    if not committed.exists():
         assert f"{BEGIN}\n{END}" in text
         return
-    (tmp_path / "audit.md").write_text(text)
-    write_rates(COMMITTED, tmp_path / "audit.md")
-    assert (tmp_path / "audit.md").read_text() == text
+    (tmp_path / page.name).write_text(text)
+    write_rates(committed, tmp_path / page.name)
+    assert (tmp_path / page.name).read_text() == text
