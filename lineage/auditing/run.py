@@ -77,14 +77,17 @@ def audit(
     possible = _sources(given["candidates"], "candidate")
     if claimed:
         check_claimed(claimed, possible, follow=follow_links)
+    digests = DigestCache(Path(cache or default_cache()) if store_digests else None)
     done = audit_sources(
         suspect,
         possible,
         _sources(given["unrelated"], "unrelated") if given["unrelated"] else [],
         settings=Settings(alpha=alpha, follow=follow_links, claimed=claimed),
-        cache=DigestCache(Path(cache or default_cache()) if store_digests else None),
+        cache=digests,
         tracked=partial(tracked, say=say) if say else untracked,
     )
+    if digests.trouble and say:
+        say(f"warning: digests are not stored, so that the next audit takes as long: {digests.trouble}")
     of_probe = {"arch": arch, "probe": probe, "image_size": image_size, "channels": channels}
     ranks = None
     if arch:

@@ -12,6 +12,7 @@ from lineage.checkpoints.files import LIMITS, MIB, SafeFile
 from lineage.errors import UserError, one_line
 
 END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+PACKED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 BIG = 64 * MIB
 """A member from this size on may not be packed as tightly as a small one."""
 
@@ -70,6 +71,10 @@ def _check(file: SafeFile, member: zipfile.ZipInfo) -> None:
         raise UserError(f"{where} leads out of the archive")
     if member.flag_bits & 1:
         raise UserError(f"{where} is encrypted")
+    if member.compress_type not in PACKED_BY:
+        raise UserError(
+            f"{where} is packed by method {member.compress_type}, which is not known here; pack it again"
+        )
     if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
         raise UserError(
             f"{where} is stored as it is, but says both {member.file_size:,} and {member.compress_size:,} bytes"

@@ -1,7 +1,7 @@
 """Images as they are decoded, and brought to one size, at once or when they are first asked for."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,8 @@ from PIL import Image, UnidentifiedImageError
 
 from lineage.errors import UserError, one_line
 
+MOST_NAMED = 10
+"""Bad files that one line names."""
 MODES = {1: "L", 3: "RGB"}  # channels: how Pillow names them
 
 
@@ -23,18 +25,55 @@ def decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
     return picture
 
 
+def check_all(where: Path, files: Iterable[Path]) -> None:
+    """Looks at the beginning of the image files of a folder, before anything is trained on them.
+
+    Raises:
+        UserError: one line that names those that are no images.
+    """
+    bad = []
+    for file in files:
+        try:
+            with Image.open(file) as picture:
+                picture.verify()
+        except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            reason = (
+                "bytes of no known kind" if isinstance(error, UnidentifiedImageError) else one_line(error)
+            )
+            bad.append(f"{file.relative_to(where)}: {reason}")
+    if bad:
+        named = "; ".join(bad[:MOST_NAMED])
+        more = f"; and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
+        raise UserError(
+            f"{where}: expected images (PNG, JPEG), but {len(bad)} files are none; correct or drop them: "
+            f"{named}{more}"
+        )
+
+
 def fitted(picture: Image.Image, where: str, *, size: int | None, channels: int) -> np.ndarray:
     """An image's pixels uint8 [H, W, channels], stretched bilinearly to `size` x `size` unless that is None.
 
     Raises:
         UserError: beginning with `where`, for an image of more than 8 bits a channel.
     """
-    if picture.mode[0] in "IF":  # 16 or 32 bits a pixel: Pillow would clip nearly all to white
-        raise UserError(f"{where}: expected 8 bits a channel, got mode {picture.mode!r}; convert the image")
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture, np.uint16) >> 8).astype(np.uint8))
+    elif picture.mode == "I" and _has_16_bits(picture):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode[0] in "IF":  # 32 bits a pixel: Pillow would clip nearly all to white
+        raise UserError(
+            f"{where}: expected 8 or 16 bits a channel, got mode {picture.mode!r}; convert the image"
+        )
     picture = picture.convert(MODES[channels])
     if size is not None and picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(picture).reshape(picture.height, picture.width, channels)
+
+
+def _has_16_bits(picture: Image.Image) -> bool:
+    """Whether a picture of whole numbers is one of 16 bits a pixel, as Pillow before 11.3 opens PNG files."""
+    darkest, brightest = picture.getextrema()
+    return picture.format == "PNG" and 0 <= darkest <= brightest < 2**16
 
 
 class LazyPixels:

@@ -19,7 +19,7 @@ from safetensors.numpy import save_file
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import sha256_of
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
 from lineage.relation.naming import heads, matrices, reason_against
 from lineage.relation.sketch import Reason, Untestable, sketch
@@ -116,18 +116,21 @@ class DigestCache:
     """Digests on disk, found by their files' place, size and time; without a folder, none are stored.
 
     The digests of the file read last stay in memory: the models of one file are looked up one after another.
+    A folder that cannot be written costs time and nothing else: `trouble` says why, and nothing more is stored.
     """
 
     def __init__(self, folder: Path | None):
         self.folder = folder
         self.hits = 0
+        self.trouble = ""
         self._last: tuple[Path, list[Digest]] | None = None
 
     def get(self, state: list) -> list[Digest] | None:
         """The digests of the models of a file that has not changed since; None if there are none."""
-        if self.folder is None or not (index := self._path(state, "json")).is_file():
+        if self.folder is None:
             return None
         with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
+            index = self._path(state, "json")
             count, dependents = json.loads(index.read_text())
             if all(_state(path) == state_then for path, state_then in dependents.items()):
                 self.hits += 1
@@ -143,14 +146,18 @@ class DigestCache:
 
         `dependents` are the states of all files that they were read from.
         """
-        if self.folder is None:
+        if self.folder is None or self.trouble:
             return
-        with contextlib.suppress(BeingWritten):
+        try:
             for number, digest in enumerate(digests):
                 with written_whole(self._path(state, f"{number}.safetensors")) as part:
                     _save(digest, part)
             with written_whole(self._path(state, "json")) as part:
                 part.write_text(json.dumps([len(digests), dependents]))
+        except BeingWritten:
+            return
+        except (UserError, SafetensorError) as error:
+            self.trouble = one_line(error)
 
     def _path(self, state: list, suffix: str) -> Path:
         key = hashlib.sha256(json.dumps([VERSION, state]).encode()).hexdigest()[:32]

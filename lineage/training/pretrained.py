@@ -1,14 +1,15 @@
 """Weights that a root starts from: a file of one's own, or those that timm or torchvision publish.
 
-Files are read, never executed: safetensors, or PyTorch's state dicts with `weights_only`.
+Files are read, never executed, by the readers of audits.
 """
 
-import pickle
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lineage.checkpoints.read import open_model
 from lineage.errors import UserError, one_line
 from lineage.networks.architectures import backbone_state, timm_size
 from lineage.types.recipe import Recipe
@@ -39,6 +40,7 @@ def load_pretrained(net: nn.Module, network: Network, recipe: Recipe) -> None:
             raise UserError(f"{source}: safetensors keep no order of tensors; expected match: names for it")
         state = _in_order(net, state, source)
     wanted = backbone_state(net, net.state_dict())
+    state = unwrapped(state, wanted)
     for name, value in wanted.items():
         if name.endswith(COUNTER):
             continue
@@ -56,32 +58,28 @@ def load_pretrained(net: nn.Module, network: Network, recipe: Recipe) -> None:
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The state dict in a file, on the CPU.
+    """The float tensors of any checkpoint that an audit reads, on the CPU, in their order; nothing is executed.
 
     Raises:
-        UserError: for a file that is missing, broken, or holds anything but tensors by name.
+        UserError: for a file that is missing, broken, or holds no such tensors.
     """
     path = Path(path).expanduser()
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+        model = open_model(path, follow=True)
+        return {name: torch.from_numpy(np.array(model.read(name))) for name in model.entries}
+    except UserError as error:
+        raise UserError(f"{path}: expected a checkpoint that `lineage audit` reads, but {error}") from None
 
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # safetensors' and PyTorch's readers let through whatever a broken file causes
-        missing = isinstance(error, FileNotFoundError)
-        refused = isinstance(error, pickle.UnpicklingError)
-        reason = (
-            "there is none" if missing
-            else "it holds other things than tensors, or is broken" if refused
-            else f"it cannot be read ({one_line(error)})"
-        )  # fmt: skip
-        raise UserError(f"{path}: expected a state dict (safetensors or PyTorch), but {reason}") from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: expected a state dict, tensors by name, but it holds something else")
-    return state
+
+def unwrapped(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without what wrappers put before their names, as `module.` and `_orig_mod.`, if that fits."""
+    first = next(iter(wanted))
+    if first in state:
+        return state
+    prefixes = [name.removesuffix(first) for name in state if name.endswith(f".{first}")]
+    if len(prefixes) != 1:
+        return state
+    return {name.removeprefix(prefixes[0]): value for name, value in state.items()}
 
 
 def hub_state(network: Network, published: str = "") -> dict[str, Tensor]:

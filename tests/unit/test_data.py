@@ -37,6 +37,12 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def tiff(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="TIFF")
+    return buffer.getvalue()
+
+
 def rows(**changed) -> dict:
     """Columns of six good images, some of them replaced."""
     images = [{"bytes": png(picture), "path": f"{index}.png"} for index, picture in enumerate(PICTURES)]
@@ -214,9 +220,9 @@ BAD_COLUMNS = {
         rows(image=[{"bytes": png(PICTURES[0])[:50], "path": "x"}, *rows()["image"][1:]]),
         "column 'image', row 0: expected an image (PNG, JPEG), got",
     ),
-    "16 bits": (
-        rows(image=[{"bytes": png(PICTURES[0].astype(np.uint16) * 256), "path": "x"}, *rows()["image"][1:]]),
-        "column 'image', row 0: expected 8 bits a channel, got mode 'I;16'",
+    "32 bits": (
+        rows(image=[{"bytes": tiff(PICTURES[0].astype(np.float32)), "path": "x"}, *rows()["image"][1:]]),
+        "column 'image', row 0: expected 8 or 16 bits a channel, got mode 'F'",
     ),
     "another size": (
         rows(image=[*rows()["image"][:5], {"bytes": png(PICTURES[0][:4]), "path": "x"}]),
@@ -366,7 +372,35 @@ def test_a_folder_without_classes_a_class_without_images_and_a_broken_file_are_n
     (tmp_path / "set" / "cats").mkdir()
     assert complaint(f"folder:{tmp_path}/set").startswith(f"{tmp_path}/set/cats: expected image files")
     (tmp_path / "set" / "cats" / "1.png").write_text("no image")
-    assert complaint(f"folder:{tmp_path}/set").startswith(f"{tmp_path}/set/cats/1.png: expected an image")
+    (tmp_path / "set" / "cats" / "2.png").write_bytes(png(PICTURES[0])[:30])
+    Image.fromarray(PICTURES[0]).save(tmp_path / "set" / "cats" / "3.png")
+    said = complaint(f"folder:{tmp_path}/set")
+    assert said.startswith(f"{tmp_path}/set: expected images (PNG, JPEG), but 2 files are none")
+    assert "cats/1.png" in said
+    assert "cats/2.png" in said
+
+
+def test_what_systems_and_notebooks_leave_in_a_folder_is_passed_over(tmp_path):
+    expected = load(f"folder:{folder(tmp_path / 'set')}").ids
+    for name in ("a/.ipynb_checkpoints/2-checkpoint.png", "__MACOSX/a/._2.png", "a/._2.png", "b/__MACOSX/x.png",
+                 ".cache/x.png", "c/.hidden/y.jpg", "Thumbs.db", "a/Thumbs.db"):  # fmt: skip
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(b"\0\5\x16\7")
+    images = load(f"folder:{tmp_path}/set")
+    assert images.ids == expected
+    assert images.class_names == ["a", "b", "c"]
+
+
+def test_images_of_16_bits_are_scaled_to_8_and_cmyk_ones_are_converted(tmp_path):
+    (tmp_path / "a").mkdir()
+    ramp = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "a" / "1.png")
+    Image.fromarray(ramp).save(tmp_path / "a" / "2.tif")
+    Image.fromarray((ramp >> 8).astype(np.uint8)).convert("CMYK").save(tmp_path / "a" / "3.jpg", quality=100)
+    images = load(f"folder:{tmp_path}", channels=1)
+    assert np.array_equal(images.pixels[0, ..., 0], ramp // 256)
+    assert np.array_equal(images.pixels[1, ..., 0], ramp // 256)
+    assert np.abs(images.pixels[2, ..., 0].astype(int) - ramp // 256).max() <= 8
 
 
 # torchvision

@@ -1,11 +1,15 @@
 """Digests on disk are those of the files."""
 
+import contextlib
 from functools import partial
 
 import numpy as np
+import pytest
+from limits import files_at_most
 from safetensors.numpy import save_file
 from small_networks import ROOTS
 
+from lineage.auditing.run import audit
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import DigestCache, digest_of
 from lineage.storage.atomic import written_whole
@@ -62,3 +66,22 @@ def test_digests_that_another_process_is_storing_are_left_to_it(tmp_path):
     assert cache.get(state) is None
     cache.put(state, [digest], {})
     assert cache.get(state)[0].shapes == digest.shapes
+
+
+@pytest.mark.parametrize("kind", ["a file", "a device", "full"])
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, kind):
+    path, folder = tmp_path / "p0.safetensors", tmp_path / "cache"
+    save_file(ROOTS["p0"], path)
+    save_file(ROOTS["p1"], tmp_path / "p1.safetensors")
+    if kind == "a file":
+        folder.write_text("")
+    said: list[str] = []
+    with files_at_most(20_000) if kind == "full" else contextlib.nullcontext():
+        report = audit(
+            path,
+            [tmp_path / "p1.safetensors"],
+            cache="/dev/null/x" if kind == "a device" else folder,
+            say=said.append,
+        )
+    assert report.verdict == "none of these"
+    assert len([line for line in said if "digests are not stored" in line]) == 1

@@ -79,9 +79,11 @@ def test_recurrent_and_attention_layers(tmp_path):
         *map(stored, (inner, bias, outer, *both)), stored(np.ones(8), None), stored(np.zeros(8), None),
         *(data for part in parts for data in (stored(part), stored(part[0], None))), stored(drawn(10, 3)),
     )  # fmt: skip
-    assert np.array_equal(model.read("l0.weight_ih"), inner)
-    assert np.array_equal(model.read("l0.weight_hh"), outer)
-    assert np.array_equal(model.read("l1.weight_ih"), both[0])
+    gates = [*range(12), *range(18, 24), *range(12, 18)]
+    assert np.array_equal(model.read("l0.weight_ih_l0"), inner[gates])
+    assert np.array_equal(model.read("l0.weight_hh_l0"), outer[gates])
+    assert np.array_equal(model.read("l1.weight_ih_l0"), both[0][0])
+    assert np.array_equal(model.read("l1.weight_hh_l0_reverse"), both[2][1])
     assert np.array_equal(model.read("l3.out.weight"), parts[3])
     assert model.entries["l4.weight"].shape == (10, 3)
 

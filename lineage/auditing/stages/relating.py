@@ -149,7 +149,7 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
             id=place.id,
             relation=Relation.SAME,
             decided_by="order of neurons",
-            reason="all tensors but the head are equal to rounding" + (f": {scars}" if scars else ""),
+            reason="all matrices but the head's are equal to rounding" + (f": {scars}" if scars else ""),
             bound=0.0,
             share=estimate.share,
             distance=place.distance,

@@ -3,7 +3,7 @@
 import numpy as np
 
 EXPLAINED = 0.7
-"""Rows were scaled if that leaves less than this share of the difference."""
+"""Rows were scaled if that leaves less than this share of the difference, and of the rows themselves."""
 
 
 def common_part(theirs: np.ndarray, ours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,4 +39,4 @@ def is_scaled(theirs: np.ndarray, ours: np.ndarray) -> bool:
     """Whether the sizes of rows explain most of the difference between two tensors of one shape."""
     before = float(np.linalg.norm((ours - theirs).ravel()))
     after = float(np.linalg.norm((ours - scaled_to(theirs, ours)).ravel()))
-    return after < EXPLAINED * before
+    return after < EXPLAINED * min(before, float(np.linalg.norm(ours.ravel())))

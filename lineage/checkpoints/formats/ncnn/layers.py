@@ -128,7 +128,7 @@ def _recurrent(gates: int, biases: int) -> Callable[[Settings], Iterator[Run]]:
         yield Run(
             "weight_ih", (*both, gates * hidden, said.part(said.number(1), *both, gates, hidden)), tagged=True
         )
-        yield Run("bias", (*both, biases, hidden), tagged=True)
+        yield Run("bias_of_gates", (*both, biases, hidden), tagged=True)
         yield Run("weight_hh", (*both, gates * hidden, outputs), tagged=True)
         if hidden != outputs:
             yield Run("weight_hr", (*both, outputs, hidden), tagged=True)

@@ -3,6 +3,7 @@
 Source: github.com/Tencent/ncnn, src/net.cpp, src/paramdict.cpp, src/modelbin.cpp.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from lineage.errors import UserError, one_line
 MAGIC = "7767517"
 HALF, INT8, FLOAT, PLAIN = 0x01306B47, 0x000D4B38, 0x0002C056, 0
 """The words in front of numbers; any other means 256 values, and a byte for each number."""
+OF_RECURRENT = ("weight_ih", "weight_hh", "bias_of_gates")
+OF_LSTM = (0, 1, 3, 2)
+"""Where each of PyTorch's gates (input, forget, cell, output) lies; those of a GRU lie as PyTorch's."""
 ARRAYS = -23300
 """Keys from here down have several values."""
 
@@ -52,6 +56,7 @@ def read_ncnn(file: SafeFile) -> list[Checkpoint]:
     """
     part = companion(file, ".bin")
     entries: dict[str, Entry] = {}
+    seen: set[str] = set()
     at = 0
     with part.real.open("rb") as stream:
         for kind, name, said in _layers(file):
@@ -68,15 +73,11 @@ def read_ncnn(file: SafeFile) -> list[Checkpoint]:
                         raise ValueError(f"its {run.name} of shape {run.shape} ends after {part.path.name}")
             except (ValueError, KeyError) as error:
                 raise UserError(f"{where}: {one_line(error)}; it is truncated or broken") from None
-            entries |= {
-                f"{name}.{called}": Entry(
-                    numbers.shape,
-                    "float32" if numbers.table is not None else numbers.dtype.name,
-                    lambda called=called, found=found: _values(part, found, called),
-                )
-                for called, numbers in found.items()
-                if math.prod(numbers.shape) > 1 and not called.endswith("_scale")
-            }
+            layer = f"{name}#{len(entries)}" if name in seen else name
+            seen.add(name)
+            for called, numbers in found.items():
+                if math.prod(numbers.shape) > 1 and not called.endswith("_scale"):
+                    entries |= _entries(part, f"{layer}.{called}", found, called)
             if len(entries) > LIMITS.tensors:
                 raise UserError(f"{file.path}: more than {LIMITS.tensors:,} tensors")
     if part.size - at >= 4:
@@ -101,6 +102,28 @@ def _stored(stream, at: int, run: Run) -> Stored:
     if tag in (FLOAT, PLAIN):
         return Stored(at + 4, run.shape, np.dtype("<f4"))
     return Stored(at + 4 + 1024, run.shape, np.dtype(np.uint8), table=at + 4)
+
+
+def _entries(part: SafeFile, name: str, found: dict[str, Stored], called: str) -> dict[str, Entry]:
+    """The numbers of a run; those of a recurrent layer by direction, as PyTorch calls and orders them."""
+    numbers = found[called]
+    dtype = "float32" if numbers.table is not None else numbers.dtype.name
+    if called not in OF_RECURRENT:
+        return {name: Entry(numbers.shape, dtype, lambda: _values(part, found, called))}
+    shape = numbers.shape if len(numbers.shape) == 3 else (1, *numbers.shape)
+    single = (math.prod(shape[1:]),) if called == "bias_of_gates" else shape[1:]
+    is_lstm = found["weight_ih"].shape[-2] == 4 * found["bias_of_gates"].shape[-1]
+
+    def load(direction: int) -> np.ndarray:
+        values = _values(part, found, called).reshape(shape)[direction]
+        if is_lstm:
+            values = values.reshape(4, -1, shape[2])[list(OF_LSTM)]
+        return values.reshape(single)
+
+    return {
+        f"{name}_l0{suffix}": Entry(single, dtype, functools.partial(load, direction))
+        for direction, suffix in enumerate(("", "_reverse")[: shape[0]])
+    }
 
 
 def _values(part: SafeFile, found: dict[str, Stored], name: str) -> np.ndarray:

@@ -1,0 +1,151 @@
+"""Whether verdicts on one network are the same in every format that is read, and reading a large one costs little.
+
+    python tests/bench/reading_formats.py [--large GIGABYTES, 0 for none]
+
+Small networks of four kinds, a child of one and a stranger, each in every format against candidates in safetensors;
+then a sharded checkpoint of so many gigabytes, which is audited after its bytes were read once. Minutes.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save_file
+
+sys.path.append(str(Path(__file__).parents[1] / "unit"))
+from reading_networks import SHAPES, child_of, network
+from reading_writers import WRITERS, written
+
+from lineage.auditing.run import audit
+from lineage.errors import UserError
+
+OUT = Path("results/reference/bench/reading.parquet")
+SEEDS = 3
+MOST_MEMORY, LEAST_SPEED = 2.0, 0.5
+"""Gigabytes of an audit of a large checkpoint, and its speed as a share of reading its bytes."""
+
+
+def verdict_of(child: Path, bases: Path) -> tuple[str, str | None]:
+    try:
+        report = audit(child, bases, store_digests=False)
+    except UserError as error:
+        return f"refused: {error}", None
+    return str(report.verdict), report.closest
+
+
+def of_formats(folder: Path) -> list[dict]:
+    """For each format, on how many networks the verdict is that from safetensors."""
+    alike: dict[tuple[str, str], list[bool]] = {}
+    for kind in SHAPES:
+        for seed in range(SEEDS):
+            parent, stranger = network(kind, 10 * seed), network(kind, 10 * seed + 1)
+            children = {"child": child_of(parent, seed), "stranger": network(kind, 10 * seed + 2)}
+            bases = folder / f"{kind}-{seed}"
+            bases.mkdir()
+            save_file(parent, bases / "parent.safetensors")
+            save_file(stranger, bases / "other.safetensors")
+            for role, state in children.items():
+                expected = verdict_of(written("safetensors", state, folder / "file"), bases)
+                right = "parent" if role == "child" else None
+                for name in WRITERS:
+                    found = verdict_of(written(name, state, folder / "file"), bases)
+                    alike.setdefault((name, role), []).append(found == expected and found[1] == right)
+    return [
+        row(
+            f"{name}: {role}",
+            "share of verdicts as from safetensors, and right",
+            np.mean(found),
+            len(found),
+            1.0,
+        )
+        for (name, role), found in alike.items()
+    ]
+
+
+def of_large(folder: Path, gigabytes: float) -> list[dict]:
+    """Memory and speed of an audit of a sharded checkpoint, against reading its bytes, none of them in memory before.
+
+    The candidate has two of its matrices, so that nearly all that is read is the child.
+    """
+    shards, generator, place = max(2, round(2 * gigabytes)), np.random.default_rng(0), {}
+    for shard in range(shards):
+        tensors = {
+            f"layers.{shard}.{layer}.weight": generator.standard_normal((4096, 4096), np.float32)
+            for layer in range(round(gigabytes / shards * 2**30 / 2**26))
+        }
+        save_file(tensors, folder / f"part-{shard}.safetensors")
+        place |= dict.fromkeys(tensors, f"part-{shard}.safetensors")
+    save_file(dict(list(tensors.items())[:2]), folder / "candidate.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": place}))
+    files = sorted(folder.glob("part-*.safetensors"))
+    size = sum(file.stat().st_size for file in files)
+    forget(files)
+    start = time.monotonic()
+    for file in files:
+        with file.open("rb", buffering=0) as stream:
+            while stream.read(2**24):
+                pass
+    reading = time.monotonic() - start
+    forget(files)
+    command = [
+        "-m",
+        "lineage",
+        "audit",
+        "--child",
+        str(folder / "model.safetensors.index.json"),
+        "--no-cache",
+    ]
+    start = time.monotonic()
+    subprocess.run(
+        [sys.executable, *command, "--candidates", str(folder / "candidate.safetensors")], check=False
+    )
+    seconds = time.monotonic() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    case = f"a sharded checkpoint of {size / 2**30:.1f} GiB"
+    return [
+        row(case, "memory of its audit, GiB", peak, 1, MOST_MEMORY, is_most=True),
+        row(case, "speed of its audit, as a share of reading its bytes", reading / seconds, 1, LEAST_SPEED),
+    ]
+
+
+def forget(files: list[Path]) -> None:
+    """Has the system write files out and drop them from memory."""
+    for file in files:
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def row(case: str, metric: str, value: float, n: int, wanted: float, *, is_most: bool = False) -> dict:
+    met = value <= wanted if is_most else value >= wanted
+    bound = f"<= {wanted:g}" if is_most else f">= {wanted:g}"
+    return {"case": case, "metric": metric, "value": float(value), "n": n, "wanted": bound, "met": bool(met)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--large", type=float, default=5.0)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "small").mkdir()
+        rows = of_formats(Path(folder) / "small")
+        if gigabytes := parser.parse_args().large:
+            rows += of_large(Path(folder), gigabytes)
+    table = pd.DataFrame(rows)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(OUT, index=False)
+    print(table.to_string(index=False))
+    print(f"{int(table.met.sum())} of {len(table)} met; {OUT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The plain form of models: weights in parts against PyTorch's own layers, kernels and gates of other frameworks."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+
+from lineage.checkpoints.checkpoint import Entry
+from lineage.checkpoints.plain.form import open_plain_model
+from lineage.checkpoints.plain.kernels import outputs_first
+from lineage.checkpoints.plain.recurrent import gates_in_order
+
+
+def pruned(layer: nn.Module) -> nn.Module:
+    return prune.l1_unstructured(layer, "weight", 0.4)
+
+
+def with_power_iterations(layer: nn.Module) -> nn.Module:
+    """Spectrally normalised; its estimate of the largest singular value has converged."""
+    layer = spectral_norm(layer, n_power_iterations=200)
+    layer.train()(torch.randn(2, 6, 8, 8))
+    return layer.eval()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pruned,
+        weight_norm,
+        lambda layer: weight_norm(layer, dim=1),
+        lambda layer: weight_norm(layer, dim=None),
+        parametrizations.weight_norm,
+        lambda layer: parametrizations.spectral_norm(layer, n_power_iterations=200),
+        with_power_iterations,
+    ],
+    ids=[
+        "pruned",
+        "norm",
+        "norm of inputs",
+        "norm of all",
+        "parametrised",
+        "parametrised spectral",
+        "spectral",
+    ],
+)
+def test_a_weight_in_parts_is_that_of_the_layer(tmp_path, stored):
+    torch.manual_seed(0)
+    layer = stored(nn.Conv2d(6, 5, 3))
+    torch.save(nn.Sequential(nn.Conv2d(3, 6, 3), layer).state_dict(), tmp_path / "m.pt")
+    model = open_plain_model(tmp_path / "m.pt")
+    assert set(model.entries) == {"0.weight", "0.bias", "1.weight", "1.bias"}
+    np.testing.assert_allclose(model.read("1.weight"), layer.weight.detach().numpy(), rtol=1e-4, atol=1e-5)
+    assert any("were put together" in remark for remark in model.remarks)
+
+
+def test_layers_with_adapters_have_their_own_names(tmp_path):
+    layers = {"q.base_layer.weight": 1.0, "q.lora_A.default.weight": 2.0, "q.base_layer.bias": 3.0}
+    saved = {"head.original_module.weight": 4.0, "head.modules_to_save.default.weight": 5.0}
+    state = {name: torch.full((4, 4), value) for name, value in (layers | saved).items()}
+    torch.save(state, tmp_path / "m.pt")
+    model = open_plain_model(tmp_path / "m.pt")
+    found = {name: float(model.read(name)[0, 0]) for name in model.entries}
+    assert found == {"q.weight": 1.0, "q.lora_A.default.weight": 2.0, "q.bias": 3.0, "head.weight": 5.0}
+
+
+def entries_of(tensors: dict[str, np.ndarray]) -> dict[str, Entry]:
+    return {
+        name: Entry(values.shape, "float32", lambda values=values: values) for name, values in tensors.items()
+    }
+
+
+ORDERS = {"PyTorch": (0, 1, 2, 3), "TensorFlow": (2, 3, 1, 0), "MLX": (0, 2, 3, 1)}
+KERNELS = [(32, 3, 7, 7), (64, 32, 3, 3), (64, 64, 1, 1), (3, 3, 3, 3), (96, 64, 1, 5), (16, 16, 3, 3)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_kernels_of_every_framework_lie_as_pytorch_has_them(order):
+    generator = np.random.default_rng(0)
+    kernels = {f"k{n}": generator.normal(size=shape).astype("f4") for n, shape in enumerate(KERNELS)}
+    stored = {name: values.transpose(ORDERS[order]) for name, values in kernels.items()}
+    positions = {"pos_embed": generator.normal(size=(1, 17, 32)), "dense": generator.normal(size=(32, 10))}
+    found, remark = outputs_first(entries_of(stored | positions))
+    for name, values in (kernels | positions).items():
+        np.testing.assert_array_equal(found[name].load(), values)
+        assert found[name].shape == values.shape
+    assert (remark is None) == (order == "PyTorch")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("kind", "bidirectional"), [("LSTM", False), ("GRU", True)])
+def test_gates_of_onnx_are_put_in_the_order_of_pytorch(tmp_path, kind, bidirectional):
+    """PyTorch's own exporter writes W and R."""
+    pytest.importorskip("onnx")
+    torch.manual_seed(0)
+    layer = getattr(nn, kind)(6, 5, bidirectional=bidirectional)
+    torch.onnx.export(copy.deepcopy(layer), (torch.randn(3, 2, 6),), tmp_path / "m.onnx", dynamo=False)
+    model = open_plain_model(tmp_path / "m.onnx")
+    for name, values in layer.named_parameters():
+        if "weight" in name:
+            ending = name.removeprefix("weight")
+            (found,) = (entry for entry in model.entries if entry.endswith(f"weight{ending}"))
+            np.testing.assert_allclose(model.read(found), values.detach().numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("gates", "order"), [(4, [0, 1, 2, 3]), (3, [1, 0, 2])])
+def test_gates_of_keras_are_put_in_the_order_of_pytorch(gates, order):
+    """Keras has an LSTM's gates as PyTorch has, and a GRU's update gate before its reset gate."""
+    generator = np.random.default_rng(0)
+    kernel, recurrent = generator.normal(size=(6, gates * 5)), generator.normal(size=(5, gates * 5))
+    stored = {"rnn/cell/kernel": kernel, "rnn/cell/recurrent_kernel": recurrent, "dense/kernel": kernel}
+    found, _ = gates_in_order(entries_of(stored))
+    assert set(found) == {"rnn/cell/weight_ih_l0", "rnn/cell/weight_hh_l0", "dense/kernel"}
+    for name, values in (("rnn/cell/weight_ih_l0", kernel), ("rnn/cell/weight_hh_l0", recurrent)):
+        blocks = [values[:, 5 * gate : 5 * gate + 5].T for gate in order]
+        np.testing.assert_allclose(found[name].load(), np.concatenate(blocks), rtol=1e-6)
