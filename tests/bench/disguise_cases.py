@@ -35,7 +35,7 @@ FITTING = {
 """The disguises that an architecture can have."""
 ON_TOP = ("int8", "4 bits", "pruned 50 %", "noise 10 %")
 HEAD_WIDTH, WIDEST = 32, 128
-CHILDREN_EACH, WAYS_EACH = 10, 3
+WAYS_EACH = 3
 CHILDREN = ("c.adamw", "c.momentum", "c.decay", "c.same", "g.adamw", "c.long", "c.sgd", "g.light")
 CANDIDATES = ("root", "c.light", "c.lora", "c.l2sp", "c.adamw", "init")
 UNRELATED = ("root", "scratch", "c.adamw", "c.long", "gg", "task.data")
@@ -147,11 +147,15 @@ def margin_of(families: Families, family: str, child: str, how: str, apart: str,
     }
 
 
-def cases(folder: Path, rows: Measured) -> list[dict]:
-    """Verdicts on disguised children, with their parent, siblings and strangers among the candidates."""
+def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
+    """Verdicts on disguised children, with their parent, siblings and strangers among the candidates.
+
+    Args:
+        folder: of grown families; rows: measured before; children: of each architecture.
+    """
     found = []
     grown = [Families(folder, architecture, UNSEEN) for architecture in FITTING]
-    for number, families in itertools.product(range(CHILDREN_EACH), grown):
+    for number, families in itertools.product(range(children), grown):
         family, child = sorted(families.width)[number % len(families.width)], CHILDREN[number % len(CHILDREN)]
         with TemporaryDirectory() as scratch:
             for how, change in plans_of(families.architecture, number):

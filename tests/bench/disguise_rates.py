@@ -1,6 +1,6 @@
 """How often audits see through disguises, on grown families of networks.
 
-    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys]
+    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys] [--children 10]
 
 `--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them for
 the package; verdicts are on families of other numbers. What was measured stays in `--out`: a run that was stopped
@@ -25,13 +25,14 @@ TABLE = Path("results/reference/bench/disguises.parquet")
 DRAWS_EACH, DECOYS_EACH = 200, 350
 STATED = "margins: families 0 and 1; direction: the package's model, fitted on these families too"
 RELATED = ("parent", "same family", "same weights")
+BARE = "as it is"
 RESOLVED = 0.35
 """A named parent that is none is no error, if the bound that is stated is true and at most this."""
 
 
 def bench_rows(verdicts: pd.DataFrame, draws: pd.DataFrame, limit: float) -> Iterator[dict]:
     """The table: every case over all architectures, all disguises by architecture, and false families."""
-    hidden = verdicts[verdicts["case"] != "as it is"]
+    hidden = verdicts[verdicts["case"] != BARE]
     changed = hidden["case"].str.endswith(ON_TOP)
     parts = [(case, "all", rows) for case, rows in verdicts.groupby("case")]
     parts += [("all disguises", "all", hidden[~changed])]
@@ -47,6 +48,13 @@ def bench_rows(verdicts: pd.DataFrame, draws: pd.DataFrame, limit: float) -> Ite
         yield row("independent networks", "false family", architecture, hits, rows["family"], ("<=", 0.01))
 
 
+def beside_bare(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts with the closest candidate of the same child without a disguise."""
+    child = verdicts["key"].str.split().str[1:3].str.join(" ")
+    bare = verdicts[verdicts["case"] == BARE].set_axis(child[verdicts["case"] == BARE])["closest"]
+    return verdicts.assign(closest_bare=child.map(bare))
+
+
 def measures(rows: pd.DataFrame, least: float) -> Iterator[tuple[str, pd.Series, tuple[str, float] | None]]:
     """What is counted of verdicts, and what is wanted of it."""
     bound = rows["bound"].astype(float)
@@ -55,6 +63,7 @@ def measures(rows: pd.DataFrame, least: float) -> Iterator[tuple[str, pd.Series,
     is_resolved = (rows["named_within"].astype(float) <= bound) & (bound <= RESOLVED)
     yield "family found", rows["found"] & (rows["strangers"] == 0), (">=", least)
     yield "family found as the weights are", rows["as_is"].isin(RELATED), None
+    yield "closest as without a disguise", rows["closest"] == rows["closest_bare"], None
     yield "closest right", rows["closest_right"], None
     yield "closest right or within the bound", rows["closest_right"] | is_true, (">=", 0.95)
     yield "parent named", rows["named"].notna() & ~is_wrong, None
@@ -93,6 +102,7 @@ def main() -> None:
     parser.add_argument("families", type=Path, nargs="?", default=Path("results/families"))
     parser.add_argument("--out", type=Path, default=Path("build/disguises"))
     parser.add_argument("--decoys", action="store_true")
+    parser.add_argument("--children", type=int, default=10, help="of each architecture")
     given = parser.parse_args()
     if not (given.families / "tables").is_dir():
         parser.error(f"{given.families}: expected grown families; run `make bench-verdicts` first")
@@ -102,10 +112,10 @@ def main() -> None:
         of = f"{len(margins)} pairs of small networks that were trained apart"
         np.savez(FILE, margins=margins, of=of)
     draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl"))
-    verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl"))
+    verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl"), given.children)
     with np.load(FILE) as arrays:
         limit = float(arrays["margins"].max())
-    rows = bench_rows(pd.DataFrame(verdicts), pd.DataFrame(draws), limit)
+    rows = bench_rows(beside_bare(pd.DataFrame(verdicts)), pd.DataFrame(draws), limit)
     write_table(TABLE, list(rows), BENCH, ["architecture", "case", "metric"])
     print_bench(TABLE)
 

@@ -24,6 +24,7 @@ from lineage.relation.alignment.align import Alignment, Undone, align
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.permutation_test import RowTest, row_test
+from lineage.relation.relations import Relation
 from lineage.relation.sketch import sketch
 
 WHOLE = 0.9
@@ -206,11 +207,28 @@ def explained(verdict: Verdict, aligned: Aligned) -> Verdict:
     closest = aligned.found.get(verdict.closest or "")
     if closest is None:
         return verdict
+    if verdict.word is Word.PARENT and _has_other_sizes(closest.alignment):
+        verdict = replace(
+            verdict,
+            word=Word.FAMILY,
+            relation=Relation.UNDETERMINED,
+            parent=None,
+            parents={},
+            bound=None,
+            probability=None,
+            helps=["give candidates that have the child's scale and its number of neurons"],
+            reason="how much each lost of the other cannot be told of neurons that were rescaled or removed",
+        )
     return replace(
         verdict,
         decided_by=f"{closest.null}, after alignment; {verdict.decided_by.removeprefix('order of neurons, ')}",
         reason=f"with {' and '.join(undone_in_words(closest.alignment)) or 'nothing'} undone, {verdict.reason}",
     )
+
+
+def _has_other_sizes(alignment: Alignment) -> bool:
+    """Whether units were rescaled or removed: then what is left of their sizes says little of who came earlier."""
+    return any({Undone.RESCALED, Undone.THINNED} & set(done) for done in alignment.undone.values())
 
 
 def undone_in_words(alignment: Alignment) -> list[str]:
