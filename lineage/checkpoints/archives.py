@@ -13,6 +13,8 @@ from lineage.errors import UserError, one_line
 
 END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 PACKED_BY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+CLOSED = 0b1100001
+"""Flags of members that are encrypted, in either way, or patches."""
 BIG = 64 * MIB
 """A member from this size on may not be packed as tightly as a small one."""
 
@@ -69,8 +71,8 @@ def _check(file: SafeFile, member: zipfile.ZipInfo) -> None:
     name = PurePosixPath(member.filename.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts:
         raise UserError(f"{where} leads out of the archive")
-    if member.flag_bits & 1:
-        raise UserError(f"{where} is encrypted")
+    if member.flag_bits & CLOSED:
+        raise UserError(f"{where} is encrypted, or a patch of another file")
     if member.compress_type not in PACKED_BY:
         raise UserError(
             f"{where} is packed by method {member.compress_type}, which is not known here; pack it again"

@@ -177,6 +177,8 @@ class _Matcher:
 
     def by_order(self, *, transposed: bool) -> None:
         """Pairs what is left of each shape, or of a shape and the one with exchanged axes, in order."""
+        if len(self.pairs) == len(self._child) or not self.free:
+            return
         unmatched: dict[Shape, list[str]] = defaultdict(list)
         free: dict[Shape, list[str]] = defaultdict(list)
         for name in in_order(self._child):

@@ -3,6 +3,7 @@
 Names are hypotheses: a word counts only in the tensor's own module, and only where shape and neighbours agree.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -44,6 +45,7 @@ NORMALISED = re.compile(r"weight_[gv]$")
 """The parts of a weight that is stored as a size and a direction; the v is no attention's."""
 
 
+@functools.lru_cache(maxsize=2**16)
 def canonical(name: str) -> str:
     """A tensor's name as PyTorch has it, without what wrappers put before it."""
     name = name.removesuffix(":0").replace("/", ".")
@@ -58,6 +60,7 @@ def layer_of(name: str) -> str:
     return canonical(name).rpartition(".")[0] or canonical(name)
 
 
+@functools.lru_cache(maxsize=2**16)
 def natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts `layer.2` before `layer.10`."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in NUMBERS.split(canonical(name))]

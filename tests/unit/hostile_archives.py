@@ -5,7 +5,9 @@ import os
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import torch
 from hostile import BAD, UNSUPPORTED, Runs, hostile, marker
 from hostile_pickles import FOUR_NUMBERS, tensor_pickle, torch_archive
@@ -217,3 +219,21 @@ def _(path):
     length = int.from_bytes(key[:4], "little")
     name = b"X" + key[: 4 + length]
     path.write_bytes(data[:keys] + b"\x80\x02](" + name * 2 + b"e." + data[data.index(b".", keys) + 1 :])
+
+
+def with_entry_changed(path: Path, at: int, kind: str, value: int) -> None:
+    """An archive of an array, whose entry in the directory says something else."""
+    np.savez(path, w=np.ones((8, 8), np.float32))
+    data = bytearray(path.read_bytes())
+    struct.pack_into(kind, data, data.index(b"PK\x01\x02") + at, value)
+    path.write_bytes(data)
+
+
+@hostile("patch-of-another-file.npz", BAD, "a patch of another file")
+def _(path):
+    with_entry_changed(path, 8, "<H", 0x20)
+
+
+@hostile("packed-by-nobody.npz", BAD, "packed by method 77")
+def _(path):
+    with_entry_changed(path, 10, "<H", 77)
