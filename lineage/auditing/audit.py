@@ -118,7 +118,8 @@ def audit_sources(
     judge = Judge(child, tested, outside.candidates, settings, tracked)
     as_is = judged = judge(tested.candidates, Level.over(tested.candidates, settings.alpha), opened)
     aligned = None
-    if settings.undisguise and is_needed(as_is.verdict, as_is.evidence):
+    rescaled = any(place.is_rescaled for place in as_is.places)
+    if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
         aligned = aligned_candidates(
             child, tested.candidates, opened, shipped_decoys(), settings.alpha, tracked
         )

@@ -29,6 +29,10 @@ ROUNDING = {
 """Relative change that storing in a dtype can make, by the formats' names for it; others: EXACT."""
 MOST_MATRICES = 12
 """Matrices whose spectrum is computed: at most so many, evenly chosen."""
+RESCALED = 0.5
+"""Spread of scales beyond which neurons were rescaled: training from a common start leaves less."""
+FEWEST_ROWS = 16
+"""Matrices with fewer rows show no spread."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Comparison:
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
     distance: over all matrices that are no head; matrices: what each of those looked at lost and gained; scars: what
-    only time can have done to one of the two.
+    only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the backbone's matrices.
     """
 
     changes: dict[str, float]
@@ -45,6 +49,12 @@ class Comparison:
     distance: float
     matrices: Sequence[MatrixChange]
     scars: Sequence[Scar] = ()
+    spread: float = 0.0
+
+    @property
+    def is_rescaled(self) -> bool:
+        """Whether neurons were scaled one by one, as no training of known families does."""
+        return self.spread > RESCALED
 
 
 class Entry(Protocol):
@@ -107,7 +117,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         backbone: the child's matched matrices that are no head.
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
-    matrices, search = [], ScarSearch()
+    matrices, search, spread = [], ScarSearch(), 0.0
     large = [name for name in backbone if pair.child.entries[name].shape[0] >= FEWEST]
     looked_at = set(evenly(large))
     for name in pair.matching.pairs:
@@ -121,6 +131,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
             matrices.append(measured(theirs, ours))
         if name in backbone:
             search.look(theirs, ours)
+            spread = max(spread, spread_of_scales(theirs, ours))
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
         changes,
@@ -128,7 +139,24 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         float(np.sqrt(moved / energy)) if energy else float("nan"),
         [matrix for matrix in matrices if matrix is not None],
         search.scars(),
+        spread,
     )
+
+
+def spread_of_scales(before: np.ndarray, after: np.ndarray) -> float:
+    """Half of what lies between the 16 % and the 84 % quantile of log ‖c_i‖ / ‖a_i‖ over the rows i of two matrices.
+
+    A standard deviation, were the logarithms normal; 0 with fewer than FEWEST_ROWS rows that are not 0 in both.
+
+    Args:
+        before, after: [n, ...] of one shape.
+    """
+    sizes = [np.linalg.norm(values.reshape(len(values), -1), axis=1) for values in (before, after)]
+    alive = (sizes[0] > 0) & (sizes[1] > 0)
+    if np.count_nonzero(alive) < FEWEST_ROWS:
+        return 0.0
+    low, high = np.quantile(np.log(sizes[1][alive] / sizes[0][alive]), (0.16, 0.84))
+    return float(high - low) / 2
 
 
 def sampled(values: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
             tests=len(relative.tests),
             distance=relative.comparison.distance,
             is_same=is_same(child, relative),
+            is_rescaled=relative.comparison.is_rescaled,
             scars=relative.comparison.scars,
             features=features,
             hints=hints_of(relative.counts, child.checkpoint.counts),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lineage.relation.direction.between import Passage
-from lineage.relation.direction.estimate import Estimate
+from lineage.relation.direction.estimate import UNKNOWN, Estimate
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
 from lineage.relation.scars.scar import Later, Scar, source_of
@@ -25,7 +25,8 @@ class Place:
     """What is known of a relative, in plain values.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; scars: what only time can have done to one of the two; features: of direction, see
+    is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
+    scars: what only time can have done to one of the two; features: of direction, see
     `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
     """
 
@@ -34,6 +35,7 @@ class Place:
     tests: int
     distance: float
     is_same: bool = False
+    is_rescaled: bool = False
     scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     hints: Sequence[str] = ()
@@ -64,7 +66,7 @@ def relate(
     """
     best = max((place.similarity for place in places), default=0.0)
     most = max((place.tests for place in places), default=0)
-    unlimited = {place.id: direction(place.features) for place in places}
+    unlimited = {place.id: UNKNOWN if place.is_rescaled else direction(place.features) for place in places}
     estimates = {place.id: limited(unlimited[place.id], place.scars) for place in places}
     by_scars = {id for id, estimate in estimates.items() if estimate != unlimited[id]}
 
@@ -138,7 +140,12 @@ def search(
             return (nearest, estimate) if ancestors or nearest is not start else None
         nearest = max(between, key=lambda place: place.distance)
         own, way = estimates[nearest.id], ways[nearest.id]
-        is_inherited = way is not None and way.is_sure and estimate.relation is Relation.ANCESTOR
+        is_inherited = (
+            way is not None
+            and way.is_sure
+            and estimate.relation is Relation.ANCESTOR
+            and not nearest.is_rescaled
+        )
         estimate = own.capped(estimate.most) if is_inherited and own.least < estimate.most else own
 
 
@@ -161,7 +168,7 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
         id=place.id,
         relation=relation,
         decided_by="scars" if is_by_scars else "what each lost of the other",
-        reason=scars if is_by_scars else REASONS[relation],
+        reason=scars if is_by_scars else RESCALED if place.is_rescaled else REASONS[relation],
         probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
@@ -169,6 +176,7 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
     )
 
 
+RESCALED = "neurons were rescaled one by one, which hides which of the two came earlier"
 REASONS: Mapping[Relation, str] = {
     Relation.PARENT: "the child lost none of what the candidate had, and added its own",
     Relation.ANCESTOR: "the child lost none of what the candidate had; another candidate is closer",

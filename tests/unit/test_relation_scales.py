@@ -1,0 +1,46 @@
+"""Neurons that were scaled one by one, against factors that are known."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from small_networks import ROOTS, child_of
+
+from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.stages.verdict import Word
+from lineage.checkpoints.find import Source
+from lineage.relation.comparison import spread_of_scales
+
+CHILD = child_of(ROOTS["p2"], 27)
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.3, 1.0])
+def test_the_spread_is_the_standard_deviation_of_normal_logarithms(deviation):
+    generator = np.random.default_rng(0)
+    before = generator.normal(size=(20_000, 3))
+    factors = np.exp(generator.normal(0.7, deviation, len(before)))
+    assert spread_of_scales(before, factors[:, None] * before) == pytest.approx(deviation, abs=0.02)
+
+
+def test_dead_rows_and_small_matrices_have_no_spread():
+    before = np.ones((40, 4))
+    after = np.diag(np.arange(40) >= 30).astype(float) @ before
+    assert spread_of_scales(before, after) == 0
+    assert spread_of_scales(before[:15], before[:15] * np.arange(1, 16)[:, None]) == 0
+
+
+@pytest.mark.parametrize("undisguise", [True, False])
+def test_no_parent_is_named_of_rescaled_neurons(tmp_path, undisguise):
+    """What a layer's neurons are multiplied by, the next layer divides by: the function stays."""
+    factors = np.exp(np.random.default_rng(1).normal(size=96)).astype(np.float32)
+    child = dict(CHILD)
+    child["layer0.weight"] = factors[:, None] * child["layer0.weight"]
+    child["layer0.bias"] = factors * child["layer0.bias"]
+    child["layer1.weight"] = child["layer1.weight"] / factors
+    for name, tensors in (ROOTS | {"child": child}).items():
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    sources = [Source(id=name, path=str(tmp_path / f"{name}.safetensors")) for name in ROOTS]
+    audit = audit_sources(
+        str(tmp_path / "child.safetensors"), sources, settings=Settings(undisguise=undisguise)
+    )
+    assert (audit.verdict.word, audit.verdict.closest) == (Word.FAMILY, "p2")
+    assert "rescaled" in audit.verdict.reason
