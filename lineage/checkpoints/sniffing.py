@@ -65,7 +65,7 @@ def is_safetensors(content: Content) -> bool:
         return False
     if struct.unpack("<Q", head[:8])[0] <= content.file.size:
         return head[8:9] == b"{"
-    return not content.text.startswith(b"{") and not is_old_pickle(content) and b"{" in head[8:64]
+    return not content.text.startswith(b"{") and not is_old_pickle(content) and head[8:10] == b'{"'
 
 
 def is_index(content: Content) -> bool:
