@@ -123,9 +123,9 @@ def audit_sources(
         aligned = aligned_candidates(
             child, tested.candidates, opened, shipped_decoys(), settings.alpha, tracked
         )
-        if as_is.verdict.family and not aligned.undid:
+        if aligned and as_is.verdict.family and not aligned.undid:
             aligned = None
-        elif aligned.found:
+        elif aligned and aligned.found:
             judged = judge(
                 aligned.instead_of(tested.candidates), aligned.level(settings.alpha), of_aligned(opened)
             )

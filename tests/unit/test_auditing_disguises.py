@@ -90,3 +90,10 @@ def test_the_terminal_the_page_and_the_json_say_what_was_undone(tmp_path, candid
     page = (tmp_path / "report.html").read_text()
     assert "What was undone" in page
     assert "neurons of 3 layers reordered and rescaled" in page
+
+
+def test_a_child_too_large_to_hold_in_memory_twice_is_judged_as_it_is(tmp_path, candidates, monkeypatch):
+    monkeypatch.setattr("lineage.auditing.stages.aligning.MOST_WEIGHTS", 1000)
+    report = audit(hidden(tmp_path, child_of(ROOTS["p1"], 11)), candidates, store_digests=False)
+    assert report.verdict is Word.NONE
+    assert report.alignment is None

@@ -31,6 +31,8 @@ WHOLE = 0.9
 """Share of the testable weights beyond which nothing is left that a disguise could hide."""
 MOST_ALIGNED = 20
 """Candidates that are aligned with one child: the most similar by the digests."""
+MOST_WEIGHTS = 2**27
+"""Of a child that is aligned with its candidates: alignment holds all tensors of both in memory."""
 NEITHER = (
     "no candidate is more alike than a random order of its neurons would be, and none aligns better than "
     "independent networks do"
@@ -109,15 +111,21 @@ def aligned_candidates(
     decoys: Decoys,
     alpha: float,
     tracked: Tracked = untracked,
-) -> Aligned:
+) -> Aligned | None:
     """The candidates that align with the child better than independent networks do.
 
     Args:
         child: opened and digested; candidates: tested, at most MOST_ALIGNED.
         opened: opens a candidate; decoys: margins of independent networks; alpha: the false-positive rate.
         tracked: says how far it is.
+
+    Returns:
+        None for a child of more than MOST_WEIGHTS: none is tried.
     """
-    ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
+    entries = child.checkpoint.entries
+    if sum(math.prod(entry.shape) for entry in entries.values()) > MOST_WEIGHTS:
+        return None
+    ours = {name: child.checkpoint.read(name) for name in entries}
     tried, refused = {}, {}
     for candidate in tracked(candidates[:MOST_ALIGNED], "alignments"):
         try:
