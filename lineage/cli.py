@@ -183,7 +183,7 @@ def audit(
     if initial:
         from lineage.auditing.initial import against_initial, sentence
 
-        test = against_initial(child, initial, follow=follow_links)
+        test = against_initial(child, initial, alpha=alpha, follow=follow_links)
         typer.echo(sentence(child, initial, test))
         if not candidates:
             raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)

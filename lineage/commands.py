@@ -101,13 +101,13 @@ def disguise(
         typer.Option(help="Disguises, by commas: permute, rescale, stream, rotate, heads, thin, shorten."),
     ],
     out: Annotated[Path, typer.Option(help="The copy's file, safetensors.")],
-    seed: Annotated[int, typer.Option(help="Of the random orders and scales.")] = 0,
-    head_width: Annotated[int | None, typer.Option(help="Channels of a head of attention.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random orders and scales.")] = 0,
+    head_width: Annotated[int | None, typer.Option(min=1, help="Channels of a head of attention.")] = None,
     arch: Annotated[
         str, typer.Option(help="The architecture, as timm:resnet18, to compare outputs on noise.")
     ] = "",
-    image_size: Annotated[int, typer.Option(help="Pixels of the noise.")] = 224,
-    channels: Annotated[int, typer.Option(help="Channels of the noise: 1 or 3.")] = 3,
+    image_size: Annotated[int, typer.Option(min=1, help="Pixels of the noise.")] = 224,
+    channels: Annotated[int, typer.Option(min=1, max=3, help="Channels of the noise: 1 or 3.")] = 3,
 ) -> None:
     """Writes a copy of a checkpoint with other weights for the same function, to try detectors on."""
     from lineage.auditing.disguise import write_disguised

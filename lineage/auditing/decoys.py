@@ -23,8 +23,8 @@ class Decoys:
     of: str
 
     def log10_p(self, margin: float) -> float:
-        """log10 of the share of pairs that align at least as well, the given one among them."""
-        as_good = int(np.count_nonzero(self.margins >= margin))
+        """log10 of the share of pairs that align at least as well, the given one among them; 0 of no number (NaN)."""
+        as_good = int(np.count_nonzero(~(self.margins < margin)))
         return math.log10((1 + as_good) / (1 + len(self.margins)))
 
 

@@ -51,7 +51,7 @@ def initial_test(child: State, initial: State, draw: np.random.Generator, draws:
     seen = _Seen(child, initial)
     given = seen.similarity(initial)
     drawn = np.array([seen.similarity(seen.anew(initial, draw)) for _ in range(draws)])
-    as_good = int(np.count_nonzero(drawn >= given))
+    as_good = int(np.count_nonzero(~(drawn < given)))
     return InitialTest(
         log10_p=math.log10((1 + as_good) / (1 + draws)),
         z=float((given - drawn.mean()) / max(float(drawn.std()), SMALLEST)),

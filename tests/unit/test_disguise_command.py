@@ -59,6 +59,18 @@ def test_what_cannot_be_disguised_is_one_line(fc, tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seed", "-1"), ("--head-width", "0"), ("--image-size", "0")]
+)
+def test_an_option_out_of_range_is_refused(fc, tmp_path, option, value):
+    out = tmp_path / "copy.safetensors"
+    result = CliRunner().invoke(
+        app, ["disguise", str(fc), "--how", "permute", "--out", str(out), option, value]
+    )
+    assert result.exit_code == 2
+    assert not out.exists()
+
+
 def test_a_copy_whose_outputs_differ_is_not_written(tmp_path, monkeypatch):
     def bent(*, classes, channels, image_size):
         """No ReLU, so that scales do not go through."""

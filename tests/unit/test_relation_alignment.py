@@ -134,3 +134,4 @@ def test_a_margin_has_the_rank_among_independent_pairs():
     decoys = Decoys(np.array([0.1, 0.2, 0.3]), "three pairs")
     assert decoys.log10_p(0.5) == pytest.approx(math.log10(1 / 4))
     assert decoys.log10_p(0.2) == pytest.approx(math.log10(3 / 4))
+    assert decoys.log10_p(math.nan) == 0

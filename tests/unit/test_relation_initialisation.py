@@ -7,7 +7,9 @@ from scipy.stats import kstest
 from small_networks import ROOTS, child_of, network
 from typer.testing import CliRunner
 
+from lineage.auditing.initial import against_initial
 from lineage.cli import app
+from lineage.errors import UserError
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.initialisation import initial_test
@@ -44,6 +46,13 @@ def test_an_initialisation_of_another_shape_is_refused():
         initial_test(untrained(0), untrained(0, (24, 48, 32, 10)), np.random.default_rng(0))
 
 
+def test_no_number_is_no_evidence():
+    widths = (64, 32, 32, 10)
+    child = untrained(0, widths)
+    child["layer1.weight"][:, :] = np.nan
+    assert initial_test(child, untrained(0, widths), np.random.default_rng(0), draws=9).log10_p == 0
+
+
 @pytest.mark.parametrize(("seed", "code"), [(0, 0), (1, 3)])
 def test_the_command_says_whether_a_child_comes_from_it(tmp_path, seed, code):
     child, initial = tmp_path / "child.safetensors", tmp_path / "initial.safetensors"
@@ -52,3 +61,19 @@ def test_the_command_says_whether_a_child_comes_from_it(tmp_path, seed, code):
     result = CliRunner().invoke(app, ["audit", "--child", str(child), "--initial", str(initial)])
     assert result.exit_code == code
     assert "against 999 initialisations" in result.output
+
+
+@pytest.mark.parametrize("bad", ["child", "initial"])
+def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path, bad):
+    states = {"child": untrained(0), "initial": untrained(0)}
+    states[bad]["layer2.weight"][3, 4] = np.nan
+    for name, state in states.items():
+        save_file(state, tmp_path / name)
+    with pytest.raises(UserError, match=rf"{bad}: layer2.weight: expected finite numbers"):
+        against_initial(str(tmp_path / "child"), str(tmp_path / "initial"))
+
+
+@pytest.mark.parametrize("alpha", [0, 1, float("nan")])
+def test_a_rate_that_is_none_is_refused_before_anything_is_read(alpha):
+    with pytest.raises(UserError, match="alpha: expected a rate between 0 and 1"):
+        against_initial("missing", "missing", alpha=alpha)

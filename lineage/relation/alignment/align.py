@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from lineage.relation.alignment.axes import State, Structure, check_alike, reordered
+from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike, reordered
 from lineage.relation.alignment.blocks import named_alike
 from lineage.relation.alignment.canonical import SMALLEST, rescale, scales
 from lineage.relation.alignment.disguises import move_gain, turned, without_gains
@@ -103,15 +103,27 @@ def _shapes(state: State) -> dict[str, tuple[int, ...]]:
 
 
 def _median(sides: Sides) -> float:
-    return float(np.median([sides.margin(group) for group in sides.ours.groups]))
+    margins = [sides.margin(group) for group in sides.comparable()]
+    if not margins:
+        raise UnknownStructureError("nothing but its head tells units of a layer apart")
+    return float(np.median(margins))
 
 
 def _left_as_given(sides: Sides) -> set[str]:
-    """Groups that do not align, as of new layers; they get their given order back where sizes are the same."""
-    found = {group.id for group in sides.ours.groups if sides.margin(group) < PLAUSIBLE}
+    """Groups that do not align, as of new layers; they get their given order back where sizes are the same.
+
+    So do those of which the head alone says anything.
+    """
+    matched = {group.id for group in sides.matchable()}
+    found = {group.id for group in sides.ours.groups} - matched
+    found |= {group.id for group in sides.comparable() if sides.margin(group) < PLAUSIBLE}
     for own, theirs in zip(sides.ours.groups, sides.theirs.groups, strict=True):
         if own.id in found and own.size == theirs.size:
             sides.orders[own.id] = np.arange(own.size)
+        elif own.id not in matched:
+            raise UnknownStructureError(
+                f"{own.id}: {own.size} of {theirs.size} units, and nothing but the head says which"
+            )
     return found
 
 
@@ -146,8 +158,7 @@ def _into_scale(
             rescale(tensors, group, factors)
             undone[group.id].append(Undone.RESCALED)
     for gain in ours.gains:
-        weight = next(tensor for tensor in gain.norm if tensor.endswith("weight"))
-        factors = np.abs(child[weight]) / np.maximum(np.abs(tensors[weight]), SMALLEST)
+        factors = np.abs(child[gain.weight]) / np.maximum(np.abs(tensors[gain.weight]), SMALLEST)
         if _is_rescaled(np.maximum(factors, SMALLEST)):
             move_gain(tensors, gain, factors)
             undone["norms"] = [Undone.RESCALED]

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from lineage.relation.naming import canonical
+
 State = Mapping[str, np.ndarray]
 """Tensors by name."""
 Shapes = Mapping[str, tuple[int, ...]]
@@ -73,6 +75,11 @@ class Gain:
 
     norm: tuple[str, ...]
     takers: tuple[Member, ...]
+
+    @property
+    def weight(self) -> str:
+        """The tensor of its factors."""
+        return next(tensor for tensor in self.norm if canonical(tensor).endswith("weight"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,6 @@ def _margins(child: State, named: State, ours: Structure) -> dict[str, float]:
     outwards(sides)
     found = {}
     for block in ours.blocks:
-        groups = [group for group in ours.groups if group.id.startswith(f"{block}.")]
+        groups = [group for group in sides.comparable() if group.id.startswith(f"{block}.")]
         found[block] = float(np.median([sides.margin(group) for group in groups])) if groups else 0.0
     return found

@@ -100,6 +100,7 @@ class _Reader:
     def __init__(self, shapes: Shapes):
         self.open: list[_Open] = []
         self.current: _Open | None = None
+        self.squeezed: _Open | None = None
         self.block: _Block | None = None
         self.blocks, self.removable = [], []
         modules = modules_of(shapes)
@@ -107,7 +108,9 @@ class _Reader:
         if len(matrices) < 3:
             raise UnknownStructureError(f"expected at least 3 matrices, got {len(matrices)}")
         for module in modules:
-            self.read(module, is_head=module is matrices[-1])
+            self.read(module, is_head=module is matrices[-1] and not BLOCK.match(module.name))
+        if self.block:
+            self.close()
 
     def read(self, module: Module, *, is_head: bool) -> None:
         found = BLOCK.match(module.name)
@@ -159,13 +162,17 @@ class _Reader:
     def squeeze(self, module: Module) -> None:
         """The first of the two takes the channels, the second gives a factor for each."""
         rows, columns = module.shapes["weight"][:2]
+        if self.current is None:
+            raise UnknownStructureError(
+                f"{module.weight}: it squeezes channels, and no matrix before gives any"
+            )
         if columns == self.current.size:
             self.current.add(module, 1, Side.TAKES)
             self.squeezed = _Open(module.name, rows)
             self.squeezed.add(module, 0, Side.GIVES)
             self.squeezed.is_fixed = True
             self.open.append(self.squeezed)
-        elif (rows, columns) == (self.current.size, self.squeezed.size):
+        elif self.squeezed and (rows, columns) == (self.current.size, self.squeezed.size):
             self.squeezed.add(module, 1, Side.TAKES)
             self.current.members.append((Member(module.weight, 0, Side.FOLLOWS), module))
             self.current.members += [(Member(tensor, 0, Side.FOLLOWS), module) for tensor in module.others]
@@ -180,6 +187,8 @@ class _Reader:
         block, given = self.block, self.current
         self.block = None
         self.blocks.append(block.name)
+        if given is None and block.shortcut:
+            raise UnknownStructureError(f"{block.name}: expected matrices beside its shortcut, found none")
         for module in block.shortcut:
             if module.is_matrix:
                 self.take(module, block.source)

@@ -95,7 +95,7 @@ def without_gains(state: State, structure: Structure) -> dict[str, np.ndarray]:
     """The factors of norms moved into the matrices that take what these give; they become 1."""
     changed = dict(state)
     for gain in structure.gains:
-        factors = state[next(tensor for tensor in gain.norm if tensor.endswith("weight"))].astype(np.float64)
+        factors = state[gain.weight].astype(np.float64)
         usable = np.where(np.abs(factors) > 1e-6, factors, 1.0)
         move_gain(changed, gain, 1 / usable)
     return changed
@@ -139,7 +139,10 @@ def shortened(state: State, structure: Structure, draw: np.random.Generator) -> 
     if not structure.removable:
         return dict(state), 0
     block = structure.removable[int(draw.integers(len(structure.removable)))]
-    stem, number = re.fullmatch(r"(.*?)(\d+)", block).groups()
+    numbered = re.fullmatch(r"(.*?)(\d+)", block)
+    if not numbered:
+        raise UnknownStructureError(f"{block}: expected a block with a number, to close the gap it leaves")
+    stem, number = numbered.groups()
     blocks = re.compile(rf"(^|.*\.){re.escape(stem)}(\d+)(\..*)")
     changed = {}
     for name, values in state.items():

@@ -16,7 +16,7 @@ LAST = {"last", "conv_head", "bn2"}
 HEADS = {"head", "heads", "fc", "classifier", "score", "logits", "output"}
 SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
 CONVOLUTION_OR_NORM = re.compile(r"(conv|bn|norm)(\d+)")
-NUMBERED = re.compile(r"(\D*)(\d*)(.*)")
+NUMBERED = re.compile(r"(\D*)(\d*)(.*)", re.DOTALL)
 INVERTED = {"conv_pw": 1, "bn1": 2, "conv_dw": 3, "bn2": 4, "se": 5, "conv_pwl": 6, "bn3": 7}
 SEPARABLE = {"conv_dw": 1, "bn1": 2, "se": 3, "conv_pw": 4, "bn2": 5}
 """The order of the parts of timm's blocks with depthwise convolutions."""
@@ -55,7 +55,8 @@ def modules_of(shapes: Shapes) -> list[Module]:
     """The modules of plain networks, the head last.
 
     Raises:
-        UnknownStructureError: for a tensor that is no weight, bias or statistic of BatchNorm.
+        UnknownStructureError: for a tensor that is no weight, bias or statistic of BatchNorm, and for a mean without
+            a variance, or a variance without a mean.
     """
     found: dict[str, Module] = {}
     for tensor, shape in shapes.items():
@@ -68,6 +69,11 @@ def modules_of(shapes: Shapes) -> list[Module]:
             )
         module = found.setdefault(name, Module(name, {}, {}))
         module.shapes[parameter], module.tensors[parameter] = shape, tensor
+    for name, module in found.items():
+        if len({"running_mean", "running_var"} & module.shapes.keys()) == 1:
+            raise UnknownStructureError(
+                f"{name}: expected both running_mean and running_var, got one of them"
+            )
     modules, names = list(found.values()), list(found)
     if names == sorted(names):
         tables = {

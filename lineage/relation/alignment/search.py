@@ -30,7 +30,7 @@ def outwards(sides: Sides) -> dict[str, RowTest]:
         another tensor's gave.
     """
     tests = {}
-    left = [group for group in sides.ours.groups if group.id not in sides.orders]
+    left = [group for group in sides.matchable() if group.id not in sides.orders]
     while left:
         group = next((group for group in left if sides.known(group)), left[0])
         members = sides.known(group) or sides.wide(group)
@@ -57,7 +57,7 @@ def _tests(sides: Sides, group: Group, members: list[Member]) -> dict[str, RowTe
 def ascend(sides: Sides) -> None:
     """Matches every group again, by all that is known."""
     for _ in range(SWEEPS):
-        changed = [sides.match(group, sides.wide(group)) for group in sides.ours.groups]
+        changed = [sides.match(group, sides.wide(group)) for group in sides.matchable()]
         if not any(changed):
             return
 
@@ -94,7 +94,7 @@ def search_turned(sides: Sides) -> tuple[np.ndarray, dict[str, RowTest]]:
         sides.candidate = turned(given, sides.theirs, turn)
         found = outwards(sides) if number == 0 else {}
         tests |= found
-        for group in sides.ours.groups:
+        for group in sides.matchable():
             if group is not stream:
                 sides.match(group, sides.wide(group))
     return turn, tests

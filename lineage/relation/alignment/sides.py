@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from lineage.relation.alignment.axes import Group, Member, State, Structure, positions
+from lineage.relation.alignment.axes import Group, Member, State, Structure, UnknownStructureError, positions
 from lineage.relation.alignment.canonical import canonical_scale, unit_rows
 from lineage.relation.naming import heads
 
@@ -46,6 +46,15 @@ class Sides:
             if self.child[member.tensor].ndim > 1 and member.tensor not in self.ignored
         ]
 
+    def matchable(self) -> list[Group]:
+        """The groups that have such members: more than the head tells their units apart."""
+        return [group for group in self.ours.groups if self.wide(group)]
+
+    def comparable(self) -> list[Group]:
+        """Those of them of which the candidate has more than one unit, so that there is a margin."""
+        sizes = {theirs.id: theirs.size for theirs in self.theirs.groups}
+        return [group for group in self.matchable() if sizes[group.id] > 1]
+
     def known(self, group: Group) -> list[Member]:
         """Those of them that have known orders along all axes but the group's."""
         return [
@@ -84,13 +93,19 @@ class Sides:
         return candidate, child
 
     def similarity(self, group: Group, members: list[Member]) -> np.ndarray:
-        """The mean cosine of each of the child's units and each of the candidate's: [units, units]."""
+        """The mean cosine of each of the child's units and each of the candidate's: [units, units].
+
+        Raises:
+            UnknownStructureError: where a cosine is not finite.
+        """
         total, weights = 0.0, 0.0
         for member in members:
             candidate, child = self.pair(member, group)
             weight = np.sqrt(child.shape[1])
             total = total + weight * (unit_rows(child) @ unit_rows(candidate).T)
             weights += weight
+        if not weights or not np.isfinite(total).all():
+            raise UnknownStructureError(f"{group.id}: expected finite numbers of each unit, not all are")
         return total / weights
 
     def match(self, group: Group, members: list[Member]) -> bool:

@@ -1,6 +1,6 @@
 """A network's structure as its names and shapes suggest; shapes that do not fit refute it."""
 
-from lineage.relation.alignment.axes import Shapes, Structure
+from lineage.relation.alignment.axes import Shapes, Structure, UnknownStructureError
 from lineage.relation.alignment.chains import chain
 from lineage.relation.alignment.transformers import ATTENTION, transformer
 
@@ -15,6 +15,8 @@ def structure_of(shapes: Shapes, head_width: int | None = None) -> Structure:
     Raises:
         UnknownStructureError: where they are not known.
     """
+    if empty := next((name for name, shape in shapes.items() if 0 in shape), None):
+        raise UnknownStructureError(f"{empty}: expected numbers, got the shape {shapes[empty]}")
     if any(ATTENTION.search(name) for name in shapes):
         return transformer(shapes, head_width)
     return chain(shapes)

@@ -92,7 +92,10 @@ class _Reader:
         roles = {"fused": FUSED, "q": QUERIES, "k": KEYS, "v": VALUES, "mixed": MIXED}
         if is_attention and (role := _role(rest, roles)):
             parameter = "weight" if rest.endswith("weight") else "bias"
-            self.attentions.setdefault(block, {})[f"{role}.{parameter}"] = name, shape[0]
+            parts = self.attentions.setdefault(block, {})
+            if taken := parts.get(f"{role}.{parameter}"):
+                raise UnknownStructureError(f"{block}: expected one attention, got {taken[0]} and {name}")
+            parts[f"{role}.{parameter}"] = name, shape[0]
         elif not is_attention and (role := _role(rest, {"gate": GATE, "up": UP, "down": DOWN})):
             self.neurons(name, shape, block, role)
         elif len(shape) == 1:
@@ -131,6 +134,8 @@ class _Reader:
         if "mixed.weight" not in parts or not {"fused.weight", "q.weight"} & parts.keys():
             raise UnknownStructureError(f"{block}: expected an attention's inputs and output")
         mixed, _ = parts["mixed.weight"]
+        if len(self.shapes[mixed]) != 2:
+            raise UnknownStructureError(f"{mixed}: expected a matrix, got the shape {self.shapes[mixed]}")
         channels = self.shapes[mixed][1]
         self.stream.append(Member(mixed, 0, Side.GIVES))
         if "mixed.bias" in parts:
@@ -145,6 +150,8 @@ class _Reader:
                 rows[role].append((name, 0, length))
             if key.endswith("weight") and role != "mixed":
                 self.take(name, f"{block}.attention", 1)
+        if missing := next((role for role, places in rows.items() if not places), None):
+            raise UnknownStructureError(f"{block}: expected queries, keys and values, found no {missing}")
         lengths = {role: places[0][2] for role, places in rows.items()}
         if self.head_width is None:
             if lengths["q"] == lengths["k"]:
@@ -153,8 +160,8 @@ class _Reader:
                 self.unit(f"{block}.values", Kind.VALUES, channels, rows["v"], 1)
                 self.groups[f"{block}.values"][2].append(Member(mixed, 1, Side.TAKES))
             return
-        heads = lengths["k"] // self.head_width
-        if lengths["k"] % self.head_width or channels % heads or lengths["v"] % heads:
+        heads = lengths["k"] // self.head_width if self.head_width > 0 else 0
+        if not heads or lengths["k"] % self.head_width or channels % heads or lengths["v"] % heads:
             raise UnknownStructureError(f"{block}: {lengths['k']} keys are no heads of {self.head_width}")
         for role in "qkv":
             self.unit(f"{block}.heads", Kind.HEADS, heads, rows[role], lengths[role] // heads)
@@ -169,6 +176,18 @@ class _Reader:
 
 def _role(rest: str, roles: dict[str, re.Pattern]) -> str | None:
     return next((role for role, pattern in roles.items() if pattern.search(rest)), None)
+
+
+def _norm(tensors: list[str], reader: _Reader) -> tuple[str, ...]:
+    """A norm's tensors, of which one has a factor for each channel of the stream."""
+    for tensor in tensors:
+        if reader.shapes[tensor] != (reader.width,):
+            raise UnknownStructureError(
+                f"{tensor}: expected a norm of {reader.width} channels, got the shape {reader.shapes[tensor]}"
+            )
+    if not any(canonical(tensor).endswith("weight") for tensor in tensors):
+        raise UnknownStructureError(f"{tensors[0]}: expected a norm's weight beside its bias, found none")
+    return tuple(tensors)
 
 
 def transformer(shapes: Shapes, head_width: int | None = None) -> Structure:
@@ -191,7 +210,7 @@ def transformer(shapes: Shapes, head_width: int | None = None) -> Structure:
         groups.append(Group(id=id, kind=kind, size=size, members=tuple(members)))
     check(groups, shapes)
     gains = [
-        Gain(tuple(norm), tuple(reader.takers[part]))
+        Gain(_norm(norm, reader), tuple(reader.takers[part]))
         for part, norm in reader.norms.items()
         if part in reader.takers
     ]
