@@ -116,7 +116,8 @@ def audit_sources(
         )
     opened = Opener(follow=settings.follow)
     judge = Judge(child, tested, outside.candidates, settings, tracked)
-    as_is = judged = judge(tested.candidates, Level.over(tested.candidates, settings.alpha), opened)
+    level = Level.over(tested.candidates, settings.alpha)
+    as_is = judged = judge(tested.candidates, level, opened)
     aligned = None
     rescaled = any(place.is_rescaled for place in as_is.places)
     if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
@@ -126,9 +127,7 @@ def audit_sources(
         if aligned and as_is.verdict.family and not aligned.undid:
             aligned = None
         elif aligned and aligned.found:
-            judged = judge(
-                aligned.instead_of(tested.candidates), aligned.level(settings.alpha), of_aligned(opened)
-            )
+            judged = judged_again(as_is, aligned, level, judge, of_aligned(opened))
         if aligned:
             judged = replace(judged, verdict=explained(judged.verdict, aligned))
     return Audit(
@@ -205,6 +204,28 @@ class Judge:
             verdict=verdict,
             layers=layer_origins(child, candidates, relatives, verdict.closest, level.limit),
         )
+
+
+def judged_again(as_is: Judged, aligned: Aligned, level: Level, judge: Judge, opened: Opened) -> Judged:
+    """What the candidates that align are to the child, beside those that are dependent on it as they are.
+
+    Each is held against the level of the tests that found it; the others stay as they were judged.
+
+    Args:
+        as_is: the first judgement; level: of its p-values; opened: opens aligned candidates as they were aligned.
+    """
+    again = [
+        candidate
+        for candidate in aligned.instead_of(as_is.candidates)
+        if candidate.id in aligned.found or candidate.log10_p <= level.limit
+    ]
+    ids = {candidate.id for candidate in again}
+    found = judge(again, aligned.level(level.alpha), opened)
+    return replace(
+        found,
+        candidates=[*found.candidates, *(other for other in as_is.candidates if other.id not in ids)],
+        evidence=[*found.evidence, *(other for other in as_is.evidence if other.id not in ids)],
+    )
 
 
 def dependent_of(unrelated: Sequence[Candidate], alpha: float) -> Candidate | None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import ROOTS, child_of, network
 from typer.testing import CliRunner
 
 from lineage import audit
@@ -97,3 +97,18 @@ def test_a_child_too_large_to_hold_in_memory_twice_is_judged_as_it_is(tmp_path, 
     report = audit(hidden(tmp_path, child_of(ROOTS["p1"], 11)), candidates, store_digests=False)
     assert report.verdict is Word.NONE
     assert report.alignment is None
+
+
+def test_those_with_the_most_tensors_of_the_childs_shapes_are_aligned(tmp_path):
+    """The disguised child's parent comes last, behind twenty networks that share one shape with it."""
+    folder = tmp_path / "candidates"
+    folder.mkdir()
+    for number in range(20):
+        save_file(network(50 + number, widths=(48, 96, 40, 10)), folder / f"a{number:02}.safetensors")
+    save_file(ROOTS["p1"], folder / "p1.safetensors")
+    report = audit(hidden(tmp_path, child_of(ROOTS["p1"], 11)), folder, store_digests=False)
+    assert list(report.family) == ["p1"]
+    assert len(report.candidates) == 21
+    (folder / "p1.safetensors").unlink()
+    report = audit(tmp_path / "child.safetensors", folder, store_digests=False)
+    assert report.verdict is Word.CANNOT_TELL

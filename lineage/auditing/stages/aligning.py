@@ -30,12 +30,12 @@ from lineage.relation.sketch import sketch
 WHOLE = 0.9
 """Share of the testable weights beyond which nothing is left that a disguise could hide."""
 MOST_ALIGNED = 20
-"""Candidates that are aligned with one child: the most similar by the digests."""
+"""Candidates that are aligned with one child: those that have the most tensors of its shapes, in the order given."""
 MOST_WEIGHTS = 2**27
-"""Of a child that is aligned with its candidates: alignment holds all tensors of both in memory."""
+"""Of a child and each candidate that are aligned: all their tensors are held in memory, of those that align too."""
 NEITHER = (
-    "no candidate is more alike than a random order of its neurons would be, and none aligns better than "
-    "independent networks do"
+    "no candidate is more alike than a random order of its neurons would be, and none of the {tried} that were \
+aligned is closer than independent networks are"
 )
 UNITS = {"neurons": "neurons", "stream": "residual stream", "queries": "queries and keys", "values": "values"}
 """What groups of transformers are called; others hold neurons or channels."""
@@ -122,14 +122,17 @@ def aligned_candidates(
     Returns:
         None for a child of more than MOST_WEIGHTS: none is tried.
     """
-    entries = child.checkpoint.entries
-    if sum(math.prod(entry.shape) for entry in entries.values()) > MOST_WEIGHTS:
+    if _weights_in(child.checkpoint) > MOST_WEIGHTS:
         return None
-    ours = {name: child.checkpoint.read(name) for name in entries}
+    ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
     tried, refused = {}, {}
-    for candidate in tracked(candidates[:MOST_ALIGNED], "alignments"):
+    chosen = sorted(candidates, key=lambda candidate: -len(candidate.matching.pairs))[:MOST_ALIGNED]
+    for candidate in tracked(chosen, "alignments"):
         try:
             checkpoint = opened(candidate)
+            if (weights := _weights_in(checkpoint)) > MOST_WEIGHTS:
+                refused[candidate.id] = f"it has {weights:,} weights, at most {MOST_WEIGHTS:,} are aligned"
+                continue
             alignment = align(ours, _theirs(candidate, checkpoint, ours))
         except (UnknownStructureError, UserError) as error:
             refused[candidate.id] = str(error)
@@ -146,6 +149,10 @@ def aligned_candidates(
         if each and each.is_evidence and max(each.log10_p, each.by_rank) <= limit
     }
     return Aligned(found, len(tried), refused)
+
+
+def _weights_in(checkpoint: Checkpoint) -> int:
+    return sum(math.prod(entry.shape) for entry in checkpoint.entries.values())
 
 
 def _theirs(
@@ -211,7 +218,7 @@ def _tests(child: Child, alignment: Alignment, names: Mapping[str, str]) -> dict
 def explained(verdict: Verdict, aligned: Aligned) -> Verdict:
     """The verdict with a reason that says what was undone, or that nothing could be."""
     if verdict.word is Word.NONE and aligned.tried:
-        return replace(verdict, reason=NEITHER)
+        return replace(verdict, reason=NEITHER.format(tried=aligned.tried))
     closest = aligned.found.get(verdict.closest or "")
     if closest is None:
         return verdict
