@@ -223,8 +223,8 @@ def judged_again(as_is: Judged, aligned: Aligned, level: Level, judge: Judge, op
     found = judge(again, aligned.level(level.alpha), opened)
     return replace(
         found,
-        candidates=[*found.candidates, *(other for other in as_is.candidates if other.id not in ids)],
-        evidence=[*found.evidence, *(other for other in as_is.evidence if other.id not in ids)],
+        candidates=[*found.candidates, *(known for known in as_is.candidates if known.id not in ids)],
+        evidence=[*found.evidence, *(known for known in as_is.evidence if known.id not in ids)],
     )
 
 

@@ -113,6 +113,8 @@ def config_beside(adapter: Checkpoint) -> Config:
         raise UserError(f"{path}: has {file.size:,} bytes; expected the settings of an adapter")
     try:
         said = json.loads(file.real.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: expected JSON: {one_line(error)}") from None
     if not isinstance(said, dict):
@@ -126,10 +128,18 @@ def shipped_base(adapter: Checkpoint) -> Path | None:
         return None
     folder = adapter.files[0].path.parent
     place = folder / named
-    if Path(named).is_absolute() or ".." in Path(named).parts or not place.exists():
+    if Path(named).is_absolute() or ".." in Path(named).parts or not _is_there(place):
         return None
     tried = [place, *(place / name for name in OF_FOLDERS)]
     return next((path for path in tried if path.is_file() and path != adapter.files[0].path), None)
+
+
+def _is_there(place: Path) -> bool:
+    """Whether something is called so; no file has a name that the system takes for too long or for none."""
+    try:
+        return place.exists()
+    except (OSError, ValueError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -186,19 +196,26 @@ def _of_module(pattern: object, module: str, default: object) -> float | None:
         for key, value in list(pattern.items())[:10_000]:
             if module == key or module.endswith(f".{key}"):
                 found = value
-    return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+    if not isinstance(found, int | float):
+        return None
+    try:
+        return float(found) if math.isfinite(found) else None
+    except OverflowError:
+        raise ValueError(f"{CONFIG} gives {module} a scale that is too large for a number") from None
 
 
 def merged(adapter: Checkpoint, base: Checkpoint) -> Checkpoint:
     """A base with an adapter merged in; a layer is merged when it is read.
 
     Raises:
-        UserError: if the base lacks a layer that the adapter changes, or has it in another shape.
+        UserError: if the base lacks a layer that the adapter changes, or has it in another shape, or for a rank of 0.
     """
     parts = parts_of(shapes_of(adapter))
     found = fit(parts, shapes_of(base))
     if found is None:
         raise UserError(f"{adapter.files[0].path}: {base.files[0].path} has not all layers that it changes")
+    if empty := next((part.module for part in parts if not part.rank), ""):
+        raise UserError(f"{adapter.files[0].path}: layer {empty!r} has rank 0; expected 1 and more")
     config, entries = config_beside(adapter), dict(base.entries)
     changes = {found.weight(part): part for part in parts}
     used = {name for part in parts for name in (part.down, part.up, part.magnitude)}

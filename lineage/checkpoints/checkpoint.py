@@ -18,6 +18,9 @@ HARMLESS = ("no weights", "beside the model")
 COUNTERS = ("num_batches_tracked", "global_step", "step", "steps", "epoch", "epochs")
 """What whole numbers that count the steps of training are called."""
 
+UNREADABLE = (ValueError, OSError, RuntimeError, LookupError, TypeError, ArithmeticError, EOFError)
+"""What reading a tensor raises where the file does not hold what its header says."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -98,7 +101,7 @@ class Checkpoint:
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 values = np.asarray(entry.load(), dtype=dtype)
-        except (ValueError, OSError, RuntimeError, KeyError, EOFError) as error:
+        except UNREADABLE as error:
             raise UserError(
                 f"{self.files[0].path}: tensor {name!r} cannot be read: {one_line(error)}"
             ) from None

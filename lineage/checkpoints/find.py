@@ -146,9 +146,9 @@ SUFFIXES = {
     ".tflite",
 }
 SUFFIXES |= {".keras", ".msgpack", ".pb"}
+"""A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
 OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 """Numbers of TensorFlow's variables, which lie beside their index."""
-"""A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
 ENDINGS = SUFFIXES | {".tar", ".index", ".json", ".weights"}
 """What an id does not need of a file's name."""
 INDEX = ".index.json"

@@ -97,13 +97,13 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     return models
 
 
-def open_model(path: str | Path, *, follow: bool = False) -> Checkpoint:
+def open_model(path: str | Path, *, inside: Path | None = None, follow: bool = False) -> Checkpoint:
     """The one model of a file, or its main one, which then notes the others.
 
     Raises:
         UserError: as `open_models`, and if there are several of equal standing.
     """
-    return main_of(path, open_models(path, follow=follow))
+    return main_of(path, open_models(path, inside=inside, follow=follow))
 
 
 def main_of(path: str | Path, models: list[Checkpoint]) -> Checkpoint:

@@ -31,7 +31,7 @@ from lineage.relation.naming import canonical, heads, layer_of
 
 FORMAT = 1
 LOW = 0.5
-"""A rank of at most this share of the largest that is possible is low, as of LoRA."""
+"""A rank of at most this share of the largest that would be measured is low, as of LoRA."""
 OF_OTHER_ORIGIN = (Change.REINITIALISED, Change.REPLACED)
 
 
@@ -69,11 +69,11 @@ class ModelDifference:
 
     @property
     def low_rank(self) -> int | None:
-        """The rank of a LoRA that would explain all fine-tuned matrices; None if none would."""
+        """The rank of a LoRA that would explain all fine-tuned matrices; None if none would, or all is rounding."""
         ranks = [(tensor.rank, tensor.of) for tensor in self.tensors if tensor.state is Change.FINE_TUNED]
         known = [(rank, most) for rank, most in ranks if rank is not None and most is not None]
         most_used = max((rank for rank, _ in known), default=0)
-        return most_used if known and all(most_used <= LOW * most for _, most in known) else None
+        return most_used if most_used and all(most_used <= LOW * most for _, most in known) else None
 
     @cached_property
     def layers(self) -> list[LayerDifference]:

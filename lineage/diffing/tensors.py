@@ -8,7 +8,7 @@ import numpy as np
 from lineage.relation.comparison import sampled
 from lineage.relation.layers import looks_random
 from lineage.relation.permutation_test import row_test
-from lineage.relation.rank import rank_of_change
+from lineage.relation.rank import largest_rank, rank_of_change
 from lineage.relation.sketch import Untestable, sketch
 
 DEPENDENT = -6.0
@@ -37,7 +37,8 @@ class Change(StrEnum):
 class TensorDifference:
     """One tensor: name, its name in B, in A if it was removed; source: its name in A, None if added; shape: in B.
 
-    change: ‖B − A‖ / ‖A‖; rank: of B − A, beyond rounding, of a fine-tuned matrix; of: the largest that it could be.
+    change: ‖B − A‖ / ‖A‖; rank: of B − A, beyond rounding, of a fine-tuned matrix; of: the largest that
+    would be measured.
     """
 
     name: str
@@ -103,10 +104,10 @@ def is_constant(values: np.ndarray) -> bool:
 
 
 def rank_in(before: np.ndarray, after: np.ndarray) -> tuple[int | None, int | None]:
-    """The rank of a matrix' change, and the largest that it could be; None of what has no rows and columns."""
+    """The rank of a matrix' change, and the largest that would be measured; None of what has no rows and columns."""
     if before.ndim < 2 or len(before) == 0:
         return None, None
-    most = min(len(before), before[0].size)
+    most = largest_rank(len(before), before[0].size)
     return (rank_of_change(before, after), most) if most > 1 else (None, None)
 
 

@@ -94,7 +94,8 @@ def answers_of(
     for number, near in enumerate(neighbours):
         if not near:
             continue
-        child = read_child(models[number].source.path, cache, follow=follow)
+        source = models[number].source
+        child = read_child(source.path, cache, inside=source.inside, follow=follow)
         tested = run_tests(child, [models[place].source for place in near], cache, follow=follow)
         relatives = compare_relatives(child, tested.candidates, 0.0, opener)
         for found in places_of(child, relatives, Together(relatives)):

@@ -1,18 +1,31 @@
 """What a table of models claims of parents, beside the tree."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import networkx as nx
 
+from lineage.auditing.report.claims import least_p
+from lineage.auditing.report.types import ClaimState
+from lineage.auditing.stages.child import read_child
+from lineage.auditing.stages.testing import run_tests
 from lineage.checkpoints.find import Source
+from lineage.genealogy.reading import Model
 from lineage.genealogy.types import Claim, Edge, Node
+from lineage.index.digest import DigestCache
+
+Independent = Callable[[str, str], bool]
+"""Whether a test of two models, by their ids, shows them to be independent."""
 
 
-def claims_of(sources: Sequence[Source], nodes: Sequence[Node], edges: Sequence[Edge]) -> Iterator[Claim]:
+def claims_of(
+    sources: Sequence[Source], nodes: Sequence[Node], edges: Sequence[Edge], independent: Independent
+) -> Iterator[Claim]:
     """The state of each claim, with the reason.
 
     Args:
         sources: rows of a table, some with a claimed parent; nodes, edges: of the tree.
+        independent: tests a child and a claimed parent of another family.
     """
     node_of = {id: node for node in nodes for id in (node.id, *node.copies)}
     directed = nx.DiGraph((edge.parent, edge.child) for edge in edges if edge.is_directed)
@@ -20,23 +33,56 @@ def claims_of(sources: Sequence[Source], nodes: Sequence[Node], edges: Sequence[
         child, parent = node_of.get(source.id), node_of.get(source.claimed_parent)
         if child is None or not source.claimed_parent:
             continue
-        state, reason = _state(child, parent, directed)
+        state, reason = _state(child, parent, directed, independent)
         yield Claim(child=source.id, parent=source.claimed_parent, state=state, reason=reason)
 
 
-def _state(child: Node, parent: Node | None, directed: nx.DiGraph) -> tuple[str, str]:
+def _state(
+    child: Node, parent: Node | None, directed: nx.DiGraph, independent: Independent
+) -> tuple[ClaimState, str]:
     if parent is None:
-        return "undetermined", "the claimed parent is not among the models that were read"
+        return ClaimState.UNDETERMINED, "the claimed parent is not among the models that were read"
     if parent.id == child.id:
-        return "supported", "both hold the same tensors"
+        return ClaimState.SUPPORTED, "both hold the same tensors"
     if parent.family != child.family:
-        return "contradicted", f"it is of another family: {parent.family} instead of {child.family}"
+        of_another = f"it is of another family: {parent.family} instead of {child.family}"
+        if independent(child.id, parent.id):
+            return ClaimState.CONTRADICTED, f"{of_another}, and a test shows the two to be independent"
+        return ClaimState.UNDETERMINED, f"{of_another}, but no test shows the two to be independent"
     if directed.has_edge(parent.id, child.id):
-        return "supported", "the tree says the same"
+        return ClaimState.SUPPORTED, "the tree says the same"
     if directed.has_node(child.id):
         if directed.has_node(parent.id) and nx.has_path(directed, child.id, parent.id):
-            return "contradicted", "it descends from the child"
+            return ClaimState.CONTRADICTED, "it descends from the child"
         above = sorted(directed.predecessors(child.id))
         if above:
-            return "contradicted", f"the tree names {', '.join(above)}"
-    return "undetermined", "the child has no parent that is sure"
+            return ClaimState.CONTRADICTED, f"the tree names {', '.join(above)}"
+    return ClaimState.UNDETERMINED, "the child has no parent that is sure"
+
+
+def independent_by_rows(
+    models: Sequence[Model], cache: DigestCache, *, alpha: float, follow: bool
+) -> Independent:
+    """Tests two of the models by the order of their rows.
+
+    They are independent if the test of two matrices and more could have shown that they are not, and did not.
+
+    Args:
+        models: that were read; cache: of their digests.
+        alpha: the false-positive rate of a test; follow: links out of the folders.
+    """
+    source_of, limit = {model.id: model.source for model in models}, math.log10(alpha)
+
+    def independent(child: str, parent: str) -> bool:
+        source = source_of[child]
+        opened = read_child(source.path, cache, inside=source.inside, follow=follow)
+        tested = run_tests(opened, [source_of[parent]], cache, follow=follow).candidates
+        return any(
+            found.is_evidence
+            and found.log10_p > limit
+            and not found.no_evidence(limit)
+            and least_p(found) <= limit
+            for found in tested
+        )
+
+    return independent

@@ -44,7 +44,8 @@ def families_of(
         ends = head(first), head(second)
         if ends[0] == ends[1] or failed.get(frozenset(ends), 0) >= TRIES:
             continue
-        child = read_child(models[first].source.path, cache, follow=follow)
+        source = models[first].source
+        child = read_child(source.path, cache, inside=source.inside, follow=follow)
         tested = run_tests(child, [models[second].source], cache, follow=follow).candidates
         if any(candidate.log10_p <= limit for candidate in tested):
             family[max(ends)] = min(ends)

@@ -37,7 +37,8 @@ def points(models: Sequence[Model], *, follow: bool) -> list[np.ndarray]:
     """
     matchings = [match(models[0].shapes, model.shapes) for model in models]
     shared = [name for name in models[0].testable if all(name in found.pairs for found in matchings)]
-    checkpoints = [open_plain_model(model.source.path, follow=follow) for model in models]
+    sources = [model.source for model in models]
+    checkpoints = [open_plain_model(source.path, inside=source.inside, follow=follow) for source in sources]
     found = []
     for name in evenly(shared)[: max(2, MOST_NUMBERS // (len(models) * 2**16))]:
         stack = []

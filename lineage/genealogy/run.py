@@ -12,7 +12,7 @@ from lineage.auditing.stages.relating import Direction
 from lineage.checkpoints.find import Source, read_table_of_models, sources_of
 from lineage.errors import UserError
 from lineage.genealogy.build import family_tree
-from lineage.genealogy.claims import claims_of
+from lineage.genealogy.claims import claims_of, independent_by_rows
 from lineage.genealogy.families import families_of
 from lineage.genealogy.reading import read_models
 from lineage.genealogy.types import Edge, Node, Tree
@@ -95,6 +95,7 @@ def tree_of(
     models, refused = read_models(sources, cache, follow=follow, tracked=tracked)
     if not models:
         raise UserError(next(iter(refused.values()), f"{given}: holds no model"))
+    independent = independent_by_rows(models, cache, alpha=alpha, follow=follow)
     families = families_of(models, cache, alpha=alpha, follow=follow, tracked=tracked)
     nodes: list[Node] = []
     edges: list[Edge] = []
@@ -112,6 +113,6 @@ def tree_of(
         families=names,
         nodes=nodes,
         edges=edges,
-        claims=list(claims_of(sources, nodes, edges)),
+        claims=list(claims_of(sources, nodes, edges, independent)),
         refused=refused,
     )

@@ -3,6 +3,7 @@
 import rich.tree
 from rich.console import Console
 
+from lineage.auditing.report.headline import shown
 from lineage.genealogy.types import Edge, Node, Tree
 
 SHOWN = 100
@@ -72,7 +73,7 @@ def _add(
 
 
 def _of_edge(edge: Edge) -> str:
-    said = f"{edge.kind} {edge.probability:.2f}"
+    said = f"{edge.kind} {shown(edge.probability)}"
     if edge.weight is not None:
         said = f"{edge.kind}, weight {edge.weight:.2f}"
     return f"[{said}]" if edge.is_directed else f"[{said}, direction or parent not sure]"

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from lineage.auditing.report.types import ClaimState
+
 FORMAT = 1
 
 
@@ -50,11 +52,11 @@ class Edge:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a table says of a model's parent, beside what weights say: supported, contradicted or undetermined."""
+    """What a table says of a model's parent, beside what weights say."""
 
     child: str
     parent: str
-    state: str
+    state: ClaimState
     reason: str
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 MOST = 384
-"""Sides of a matrix that are longer are projected on so many random directions, which keeps any rank below that."""
+"""Sides of a matrix that are longer are projected on so many random directions, which keeps any rank below that;
+one that reaches it may be larger."""
 BEYOND = 2.0
 """A singular value this many times the largest that rounding alone would give was changed."""
 COARSER = {16: 0xFFFF, 13: 0x1FFF}
@@ -25,6 +26,11 @@ def rank_of_change(before: np.ndarray, after: np.ndarray) -> int:
     singular = np.linalg.svd(_projected(change), compute_uv=False)
     edge = noise * sum(np.sqrt(min(side, MOST)) for side in change.shape)
     return int(np.count_nonzero(singular > BEYOND * edge))
+
+
+def largest_rank(rows: int, columns: int) -> int:
+    """The largest rank that a change of a matrix can be found to have."""
+    return min(rows, columns, MOST)
 
 
 def coarseness(values: np.ndarray) -> int:

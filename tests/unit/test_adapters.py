@@ -1,6 +1,7 @@
 """Adapters of low rank: told by their names, merged as their papers say, alone no evidence of a base."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of
 
 from lineage.auditing.run import audit
-from lineage.checkpoints.adapters import fit, merged, parts_of, shapes_of
+from lineage.checkpoints.adapters import config_beside, fit, merged, parts_of, shapes_of, shipped_base
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 
@@ -215,3 +216,54 @@ def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path, config, words
     (tmp_path / "a" / "adapter_config.json").write_text(config)
     with pytest.raises(UserError, match=words):
         merged(adapter, saved(tmp_path / "base.safetensors", BASE))
+
+
+def test_an_adapter_with_a_broken_configuration_is_refused_and_the_audit_goes_on(folder):
+    (folder / "adapter" / "adapter_config.json").write_text("{")
+    given = [*(folder / "bases" / f"{name}.safetensors" for name in ROOTS), folder / "adapter"]
+    report = audit(folder / "child.safetensors", given, store_digests=False)
+    assert "p2" in report.family
+    assert ["expected JSON" in line for line in report.refused.values()] == [True]
+    assert not [found.id for found in report.candidates if "adapter" in found.id]
+
+
+def test_a_note_says_how_many_bases_an_adapter_was_not_merged_with(folder):
+    for number in range(6):
+        saved(folder / "bases" / f"q{number}.safetensors", child_of(ROOTS["p0"], number))
+    given = [folder / "bases", folder / "adapter"]
+    report = audit(folder / "child.safetensors", given, store_digests=False)
+    assert sum("adapter_model+" in found.id for found in report.candidates) == 8
+    (note,) = [note for note in report.notes if "left out" in note]
+    assert "fits 10 candidates" in note
+    assert "2 were left out" in note
+
+
+def test_an_adapter_of_rank_0_is_one_line(tmp_path):
+    tensors = {"q.lora_A.weight": drawn(0, 8), "q.lora_B.weight": drawn(12, 0), "k": drawn(2)}
+    adapter = saved(tmp_path / "a" / "x.safetensors", tensors, lora_alpha=8)
+    with pytest.raises(UserError, match="layer 'q' has rank 0"):
+        merged(adapter, saved(tmp_path / "b.safetensors", {"q.weight": drawn(12, 8)}))
+
+
+def test_a_scale_of_400_digits_is_one_line(tmp_path):
+    adapter = saved(tmp_path / "a" / "x.safetensors", lora(BASE, MODULES), lora_alpha=10**400)
+    whole = merged(adapter, saved(tmp_path / "b.safetensors", BASE))
+    with pytest.raises(UserError, match="a scale that is too large"):
+        whole.read(f"{MODULES[0]}.weight")
+
+
+@pytest.mark.parametrize("name", ["\u6a21" * 200, "a\0b"])
+def test_a_base_whose_name_no_file_can_have_is_not_in_the_folder(tmp_path, name):
+    adapter = saved(tmp_path / "a" / "x.safetensors", lora(BASE, MODULES), base_model_name_or_path=name)
+    assert shipped_base(adapter) is None
+
+
+def test_a_configuration_that_the_disk_does_not_give_is_one_line(tmp_path, monkeypatch):
+    adapter = saved(tmp_path / "a" / "x.safetensors", lora(BASE, MODULES), lora_alpha=1)
+
+    def fails(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    with pytest.raises(UserError, match=r"adapter_config\.json: cannot be read: Input/output error"):
+        config_beside(adapter)

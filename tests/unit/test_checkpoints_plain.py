@@ -12,6 +12,7 @@ from lineage.checkpoints.checkpoint import Entry
 from lineage.checkpoints.plain.form import open_plain_model
 from lineage.checkpoints.plain.kernels import outputs_first
 from lineage.checkpoints.plain.recurrent import gates_in_order
+from lineage.errors import UserError
 
 
 def pruned(layer: nn.Module) -> nn.Module:
@@ -55,6 +56,25 @@ def test_a_weight_in_parts_is_that_of_the_layer(tmp_path, stored):
     assert set(model.entries) == {"0.weight", "0.bias", "1.weight", "1.bias"}
     np.testing.assert_allclose(model.read("1.weight"), layer.weight.detach().numpy(), rtol=1e-4, atol=1e-5)
     assert any("were put together" in remark for remark in model.remarks)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"x_orig": (), "x_u": (1,)},
+        {"x_orig": (0, 4), "x_u": (1,)},
+        {"parametrizations.x.original1": (4, 4), "parametrizations.x.original0": (4,)},
+    ],
+)
+def test_parts_of_impossible_shapes_are_one_line(tmp_path, shapes):
+    torch.save({name: torch.ones(shape) for name, shape in shapes.items()}, tmp_path / "m.pt")
+    with pytest.raises(UserError, match=r"tensor 'x' cannot be read: its (sizes have the )?shape"):
+        open_plain_model(tmp_path / "m.pt").read("x")
+
+
+def test_two_square_matrices_that_are_called_like_sizes_and_directions_are_no_weight_norm(tmp_path):
+    torch.save({"W_v": torch.ones(4, 4), "W_g": torch.ones(4, 4)}, tmp_path / "m.pt")
+    assert set(open_plain_model(tmp_path / "m.pt").entries) == {"W_v", "W_g"}
 
 
 def test_layers_with_adapters_have_their_own_names(tmp_path):

@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from lineage.checkpoints.read import open_model
 from lineage.cli import app
 from lineage.diffing.diff import ModelDifference, diff
-from lineage.diffing.hashes import hashes_of
+from lineage.diffing.hashes import Hashes, hashes_of
+from lineage.diffing.tensors import Change, TensorDifference
+from lineage.diffing.terminal import sentence
 from lineage.errors import UserError
 
 State = dict[str, np.ndarray]
@@ -197,6 +199,26 @@ def test_the_rank_of_a_lora_is_found(differ, rank, dtype):
     )
     assert {tensor.rank for tensor in found.tensors if tensor.state == "fine-tuned"} == {rank}
     assert found.low_rank == rank
+
+
+@pytest.mark.parametrize(("rank", "said"), [(None, None), (5, 5)])
+def test_a_large_matrix_whose_rank_is_measured_up_to_a_limit_is_a_lora_only_below_it(differ, rank, said):
+    """A change of every entry has the rank 800, of which 384 are seen."""
+    draw = np.random.default_rng(8)
+    base = draw.normal(0, 0.05, (800, 900))
+    change = draw.normal(0, 0.01, base.shape)
+    if rank:
+        change = draw.normal(0, 0.05, (800, rank)) @ draw.normal(0, 0.05, (rank, 900))
+    found = differ({"w": base.astype(np.float32)}, {"w": (base + change).astype(np.float32)})
+    assert found.low_rank == said
+    assert ("LoRA" in sentence(found)) == (said is not None)
+
+
+def test_a_change_within_rounding_is_no_lora():
+    tensors = [TensorDifference(name="w", state=Change.FINE_TUNED, shape=(64, 64), rank=0, of=64)]
+    found = ModelDifference(("a", "b"), (Hashes("1", "1"), Hashes("2", "2")), tensors)
+    assert found.low_rank is None
+    assert "LoRA" not in sentence(found)
 
 
 def test_training_of_all_weights_is_no_lora(differ):

@@ -11,9 +11,15 @@ from small_networks import child_of, network
 from typer.testing import CliRunner
 
 import lineage
+from lineage.auditing.report.types import ClaimState
+from lineage.checkpoints.find import Source, sources_of
 from lineage.cli import app
 from lineage.errors import UserError
-from lineage.genealogy.types import Tree
+from lineage.genealogy.claims import claims_of, independent_by_rows
+from lineage.genealogy.reading import read_models
+from lineage.genealogy.terminal import drawn
+from lineage.genealogy.types import Edge, Kind, Node, Tree
+from lineage.index.digest import DigestCache
 
 TRUE = {
     ("r0", "r0.a"), ("r0", "r0.b"), ("r0", "r0.c"), ("r0.a", "r0.a.g"),
@@ -111,6 +117,44 @@ def test_claims_of_a_table_are_compared_with_the_tree(folder, tmp_path_factory):
     assert {claim.child: claim.state for claim in found.claims} == {
         "r0.a": "supported", "r0.b": "contradicted", "r1": "contradicted", "s": "supported"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_independent", "state"), [(True, "contradicted"), (False, "undetermined")])
+def test_a_claimed_parent_of_another_family_is_contradicted_only_by_a_test(is_independent, state):
+    nodes = [Node(id="child", family="family-1"), Node(id="other", family="family-2")]
+    sources = [Source(id="child", path="child.pt", claimed_parent="other")]
+    tested = []
+    (claim,) = claims_of(sources, nodes, [], lambda *pair: bool(tested.append(pair)) or is_independent)
+    assert (claim.state, tested) == (ClaimState(state), [("child", "other")])
+
+
+def test_one_matrix_in_common_is_too_little_to_call_two_models_independent(tmp_path):
+    first, second = network(1), network(2)
+    save_file(first, tmp_path / "whole.safetensors")
+    save_file(second, tmp_path / "other.safetensors")
+    save_file({"layer1.weight": second["layer1.weight"]}, tmp_path / "one.safetensors")
+    models, _ = read_models(sources_of(str(tmp_path)), DigestCache(None))
+    independent = independent_by_rows(models, DigestCache(None), alpha=0.01, follow=False)
+    assert independent("whole", "other")
+    assert not independent("whole", "one")
+
+
+def test_a_link_out_of_its_own_folder_but_not_out_of_the_given_one_stops_no_tree(tmp_path):
+    for name in ("stored", "named"):
+        (tmp_path / name).mkdir()
+    root = network(2)
+    save_file(root, tmp_path / "stored" / "root.safetensors")
+    save_file(child_of(root, 1), tmp_path / "stored" / "blob")
+    (tmp_path / "named" / "a.safetensors").symlink_to(tmp_path / "stored" / "blob")
+    found = lineage.tree(tmp_path, store_digests=False)
+    assert (list(found.families.values()), found.refused) == ([["named/a", "stored/root"]], {})
+
+
+def test_no_edge_is_said_to_be_certain():
+    edge = Edge(parent="a", child="b", kind=Kind.TRAINED, probability=0.999, is_directed=True)
+    tree = Tree(given="", families={}, nodes=[Node(id=id, family="f") for id in "ab"], edges=[edge])
+    (top,) = drawn("f", tree).children
+    assert [str(limb.label) for limb in top.children] == ["b [trained > 0.99]"]
 
 
 def test_the_command_writes_json_graphml_dot_and_tables(folder, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lineage.relation.direction.updates import Ancestor, shares_both_ways
+from lineage.relation.direction.updates import Ancestor, WeightUpdate, shares_both_ways
 
 
 def test_an_update_is_what_was_added_whatever_the_rest_was_scaled_by():
@@ -72,3 +72,12 @@ def test_whitening_leaves_little_of_what_siblings_learnt_alike_and_all_of_what_a
     assert of_sibling["whole"] > 0.9
     assert of_sibling["white"] < 0.3
     assert of_descendant["white"] == pytest.approx(1, abs=0.2)
+
+
+def test_an_update_that_is_above_rounding_in_no_direction_is_rounding():
+    """Its norm is twice the limit, spread evenly over 128 directions of a sixth of the limit each."""
+    even = np.linalg.qr(np.random.default_rng(5).normal(size=(256, 128)))[0].T
+    update = WeightUpdate(even, rounding=np.sqrt(128) / 2)
+    assert update.size > np.sqrt(128) / 2
+    assert update.is_rounding
+    assert not WeightUpdate(even, rounding=0.9).is_rounding

@@ -9,9 +9,10 @@ from lineage.auditing.stages.testing import Tested
 from lineage.auditing.stages.verdict import MOST_NAMED, Verdict, Word
 from lineage.checkpoints.adapters import config_beside, fit, parts_of
 from lineage.checkpoints.find import Source, open_source
+from lineage.errors import UserError
 
 MOST_BASES = 8
-"""So many bases is an adapter merged with."""
+"""So many bases is an adapter merged with: the first ones that it fits."""
 
 
 def with_bases(
@@ -19,7 +20,8 @@ def with_bases(
 ) -> Tested:
     """The candidates, where each adapter that fits some is replaced by the merged models.
 
-    The base that the adapter's configuration names is the only one, where it is among the candidates by that name.
+    An adapter whose configuration cannot be read is refused. The base that the configuration names is the only one,
+    where it is among the candidates by that name.
 
     Args:
         child: opened; tested: all candidates as they are; test: tests more sources; follow: links.
@@ -27,17 +29,44 @@ def with_bases(
     adapters = [candidate for candidate in tested.candidates if parts_of(candidate.shapes)]
     if not adapters or parts_of(child.digest.shapes):
         return tested
-    sources, whole = [], set()
-    for adapter in adapters:
-        bases = bases_of(adapter, tested.candidates, follow=follow)[:MOST_BASES]
-        whole |= {adapter.id} if bases else set()
-        for base in bases:
-            id = adapter.id if len(bases) == 1 else f"{adapter.id}+{base.id}"
-            of_base = replace(base.source, path=_member(base))
-            sources.append(replace(adapter.source, path=_member(adapter), id=id, base=of_base))
+    merging, refused = _bases_by_adapter(adapters, tested.candidates, follow=follow)
+    sources = [source for adapter, bases in merging for source in _sources(adapter, bases[:MOST_BASES])]
     more = test(sources) if sources else Tested([], {})
-    alone = [candidate for candidate in tested.candidates if candidate.id not in whole]
-    return Tested([*alone, *more.candidates], tested.refused | more.refused)
+    notes = [_note(adapter, len(bases)) for adapter, bases in merging if len(bases) > MOST_BASES]
+    merged = [replace(candidate, notes=[*candidate.notes, *notes]) for candidate in more.candidates]
+    gone = {adapter.id for adapter, bases in merging if bases} | refused.keys()
+    alone = [candidate for candidate in tested.candidates if candidate.id not in gone]
+    return Tested([*alone, *merged], tested.refused | refused | more.refused)
+
+
+def _bases_by_adapter(
+    adapters: Sequence[Candidate], candidates: Sequence[Candidate], *, follow: bool
+) -> tuple[list[tuple[Candidate, list[Candidate]]], dict[str, str]]:
+    """Each adapter with its bases, and why others cannot be merged, by id."""
+    found, refused = [], {}
+    for adapter in adapters:
+        try:
+            found.append((adapter, bases_of(adapter, candidates, follow=follow)))
+        except UserError as error:
+            refused[adapter.id] = str(error)
+    return found, refused
+
+
+def _sources(adapter: Candidate, bases: Sequence[Candidate]) -> list[Source]:
+    """The adapter merged with each base."""
+    found = []
+    for base in bases:
+        id = adapter.id if len(bases) == 1 else f"{adapter.id}+{base.id}"
+        of_base = replace(base.source, path=_member(base))
+        found.append(replace(adapter.source, path=_member(adapter), id=id, base=of_base))
+    return found
+
+
+def _note(adapter: Candidate, fitting: int) -> str:
+    return (
+        f"{adapter.source.path}: fits {fitting} candidates; it was merged with the first {MOST_BASES}, and "
+        f"{fitting - MOST_BASES} were left out; name its base in adapter_config.json, or give fewer candidates"
+    )
 
 
 def bases_of(adapter: Candidate, candidates: Sequence[Candidate], *, follow: bool) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from lineage.auditing.pair_tests import digest_of_child
 from lineage.checkpoints.adapters import merged, shipped_base
@@ -40,13 +41,17 @@ class Child:
         return [name for name in self.digest.shapes if layer_of(name) not in of_heads]
 
 
-def read_child(path: str, cache: DigestCache, *, follow: bool) -> Child:
+def read_child(path: str, cache: DigestCache, *, inside: Path | None = None, follow: bool) -> Child:
     """Opens a child, given as `FILE` or `FILE::ID`, and digests it; an adapter that ships its base has it merged in.
+
+    Args:
+        path: the file; cache: of digests.
+        inside: the folder that links may not leave, by default the file's own; follow: let them lead out of it.
 
     Raises:
         UserError: if it cannot be read, or a value is not finite.
     """
-    checkpoint = open_model(path, follow=follow)
+    checkpoint = open_model(path, inside=inside, follow=follow)
     if base := shipped_base(checkpoint):
         checkpoint = merged(checkpoint, open_model(base))
     checkpoint = in_plain_form(checkpoint)

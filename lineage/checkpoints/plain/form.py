@@ -17,9 +17,9 @@ def open_plain_models(
     return [in_plain_form(model) for model in open_models(path, inside=inside, follow=follow)]
 
 
-def open_plain_model(path: str | Path, *, follow: bool = False) -> Checkpoint:
+def open_plain_model(path: str | Path, *, inside: Path | None = None, follow: bool = False) -> Checkpoint:
     """The one model of a file, or its main one, in plain form; arguments and errors as of `open_model`."""
-    return in_plain_form(open_model(path, follow=follow))
+    return in_plain_form(open_model(path, inside=inside, follow=follow))
 
 
 def in_plain_form(model: Checkpoint) -> Checkpoint:

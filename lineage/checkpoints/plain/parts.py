@@ -74,6 +74,8 @@ def _spectral(name: str, entries: Entries) -> Put | None:
 
 def _largest(values: np.ndarray) -> float:
     """The largest singular value of a weight [n, ...]."""
+    if not values.ndim or not values.size:
+        raise ValueError(f"its shape is {values.shape}; spectral normalisation is of rows and columns")
     rows = values.reshape(len(values), -1)
     short = rows if len(rows) <= rows.shape[1] else rows.T
     return max(float(np.linalg.eigvalsh(short @ short.T)[-1]), 1e-12) ** 0.5
@@ -83,9 +85,19 @@ def _normalised(name: str, entries: Entries) -> Put | None:
     """`weight_g` times the directions of `weight_v`."""
     stem = name.removesuffix("_v")
     size = entries.get(f"{stem}_g")
-    if stem == name or size is None or len(size.shape) not in (0, len(entries[name].shape)):
+    if stem == name or size is None or not _are_sizes(size.shape, entries[name].shape):
         return None
     return _put(stem, entries, (name, f"{stem}_g"), _of_size)
+
+
+def _are_sizes(sizes: tuple[int, ...], directions: tuple[int, ...]) -> bool:
+    """Whether a shape is that of the sizes of directions: one number, or one for each place along one axis."""
+    if not sizes:
+        return True
+    if len(sizes) != len(directions):
+        return False
+    long = [(size, side) for size, side in zip(sizes, directions, strict=True) if size != 1]
+    return len(long) <= 1 and all(size == side for size, side in long)
 
 
 def _parametrised(name: str, entries: Entries) -> Put | None:
@@ -111,6 +123,8 @@ def _parametrised(name: str, entries: Entries) -> Put | None:
 
 def _of_size(directions: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Directions scaled to the sizes given along the axes that the sizes keep."""
+    if not _are_sizes(size.shape, directions.shape):
+        raise ValueError(f"its sizes have the shape {size.shape}; expected one axis of {directions.shape}")
     axes = tuple(axis for axis in range(directions.ndim) if not size.ndim or size.shape[axis] == 1)
     norms = np.sqrt(np.square(directions).sum(axis=axes, keepdims=True))
     return directions * (size / np.maximum(norms, 1e-30))

@@ -87,7 +87,7 @@ class Structure:
     """A network's groups, in the order in which data pass.
 
     gains: of its norms; variances: of BatchNorm; blocks: prefixes of names of the residual blocks, of which
-    `removable` do without; is_rotatable: whether the residual stream may be rotated; has_residual.
+    `removable` do without; is_rotatable: whether the residual stream may be rotated.
     """
 
     groups: tuple[Group, ...]

@@ -28,7 +28,7 @@ class WeightUpdate:
 
     Args:
         values: ΔW, [n, m], n ≤ m.
-        rounding: a ‖ΔW‖ up to this is rounding.
+        rounding: a ‖ΔW‖ up to this is rounding, as is a direction's singular value.
     """
 
     def __init__(self, values: np.ndarray, rounding: float):
@@ -46,8 +46,8 @@ class WeightUpdate:
 
     @property
     def is_rounding(self) -> bool:
-        """Whether nothing else is in it."""
-        return self.size <= self._rounding
+        """Whether nothing else is in it, as a whole or in any direction."""
+        return self.size <= self._rounding or not self._directions[1].size
 
     @cached_property
     def _directions(self) -> tuple[np.ndarray, np.ndarray]:
