@@ -16,7 +16,6 @@ from lineage.progress import Tracked, untracked
 from lineage.training.freezing import LINEAR_PROBE, freeze
 from lineage.training.lora import adapt, merge
 from lineage.training.objectives import classified, detected
-from lineage.training.pretrained import load_pretrained
 from lineage.training.regularisation import EarlyStopping, drop_before_head, l2_sp
 from lineage.training.sampling import training_images
 from lineage.types.recipe import Recipe
@@ -34,6 +33,10 @@ class Fit(NamedTuple):
     """The epoch's number, from 1."""
 
 
+Start = Callable[[nn.Module, Network, Recipe], None]
+"""Gives a network pretrained weights."""
+
+
 def trained(
     model: Model,
     network: Network,
@@ -41,6 +44,7 @@ def trained(
     parent: dict[str, Tensor] | None,
     device: torch.device,
     tracked: Tracked = untracked,
+    start: Start | None = None,
 ) -> tuple[dict, dict[str, Tensor]]:
     """Trains one model: from random or pretrained weights, or from its parent's backbone; always under a new head.
 
@@ -51,6 +55,7 @@ def trained(
         parent: the parent's state dict; None for a root.
         device: where to compute.
         tracked: says how many epochs are done.
+        start: gives a root the weights that its recipe names, see `lineage.training.pretrained`.
 
     Returns:
         A row of the table of models (without its experiment), and the state dict.
@@ -69,8 +74,10 @@ def trained(
             raise UserError(
                 f"{model.parent}: expected the weights of a {network.name}, but it has no {extra[0]}"
             )
-    if recipe.weights is not None:
-        load_pretrained(net, network, recipe)
+    if (recipe.weights is None) != (start is None):
+        raise ValueError(f"{model.id}: its recipe names weights {recipe.weights}, and start is {start}")
+    if start is not None:
+        start(net, network, recipe)
     chosen = training_images(model, images)
     pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
     try:

@@ -213,7 +213,14 @@ def root(path, **recipe) -> Model:
 
 def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_path):
     state = saved(network_of(CONVNET), tmp_path / "w.pth")
-    row, found = trained(root(tmp_path / "w.pth", epochs=0), CONVNET, images(), None, torch.device("cpu"))
+    row, found = trained(
+        root(tmp_path / "w.pth", epochs=0),
+        CONVNET,
+        images(),
+        None,
+        torch.device("cpu"),
+        start=load_pretrained,
+    )
     fresh = network_of(CONVNET, classes=3, seed=4).state_dict()
     for key, value in found.items():
         assert torch.equal(value, fresh[key] if key.startswith("head.") else state[key]), key
@@ -223,9 +230,20 @@ def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_pat
 def test_a_root_starts_its_training_from_the_weights(tmp_path):
     state = saved(network_of(CONVNET), tmp_path / "w.pth")
     _, found = trained(
-        root(tmp_path / "w.pth", epochs=1, learning_rate=0.01), CONVNET, images(), None, torch.device("cpu")
+        root(tmp_path / "w.pth", epochs=1, learning_rate=0.01),
+        CONVNET,
+        images(),
+        None,
+        torch.device("cpu"),
+        start=load_pretrained,
     )
     fresh = network_of(CONVNET, classes=3, seed=4).state_dict()
     name = "block3.0.weight"
     assert not torch.equal(found[name], state[name])
     assert (found[name] - state[name]).norm() < 0.1 * (found[name] - fresh[name]).norm()
+
+
+def test_weights_are_neither_left_out_nor_made_up(tmp_path):
+    saved(network_of(CONVNET), tmp_path / "w.pth")
+    with pytest.raises(ValueError, match="start is None"):
+        trained(root(tmp_path / "w.pth", epochs=0), CONVNET, images(), None, torch.device("cpu"))

@@ -1,6 +1,12 @@
 from lineage.experiment.config import weight_files
 
 
+def script_of_root(wildcards):
+    """Only where a root starts from a file do the readers of files count as its code."""
+    has_weights = zoo_of(wildcards).model(wildcards.root).recipe.weights is not None
+    return "pretrain_from_weights.py" if has_weights else "pretrain.py"
+
+
 rule pretrain:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards).roots.data),
@@ -23,13 +29,14 @@ rule pretrain:
         runtime=asked("runtime", pretraining_work),
         gpu=gpus,
     params:
-        code=code_of("pretrain.py"),
+        script=script_of_root,
+        code=lambda wildcards: code_of(script_of_root(wildcards)),
         device=config["device"],
         threads=config["threads"],
         network=plain("network"),
         model=lambda wildcards: zoo_of(wildcards).model(wildcards.root).plain(),
     script:
-        "../scripts/pretrain.py"
+        "../scripts/{params.script}"
 
 
 rule finetune:
