@@ -94,3 +94,9 @@ def detector_settings(wildcards):
 def evaluated_settings(experiment):
     """What the evaluation knows of an experiment's settings."""
     return params.evaluated_settings(ZOOS[experiment], EXPERIMENTS[experiment])
+
+
+def script_of_root(wildcards):
+    """Only where a root starts from a file do the readers of files count as its code."""
+    has_weights = zoo_of(wildcards).model(wildcards.root).recipe.weights is not None
+    return "pretrain_from_weights.py" if has_weights else "pretrain.py"

@@ -1,12 +1,6 @@
 from lineage.experiment.config import weight_files
 
 
-def script_of_root(wildcards):
-    """Only where a root starts from a file do the readers of files count as its code."""
-    has_weights = zoo_of(wildcards).model(wildcards.root).recipe.weights is not None
-    return "pretrain_from_weights.py" if has_weights else "pretrain.py"
-
-
 rule pretrain:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards).roots.data),
