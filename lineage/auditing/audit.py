@@ -56,26 +56,34 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """What each stage found.
+class Judged:
+    """What was found of candidates, as they are or aligned.
 
-    candidates, unrelated: tested; refused: why a source cannot be read, by its id; places: of the relatives, most
-    similar first; together: those of them that were compared with each other; evidence: of every candidate, empty
-    where the verdict is withheld; layers: of the child's matrices;
-    as_is: the verdict on the weights as they are; aligned: what alignment gave where that found nothing.
+    candidates: tested; places: of the relatives, most similar first; together: those of them that were compared with
+    each other; evidence: of every candidate, empty where the verdict is withheld; layers: of the child's matrices.
     """
 
-    settings: Settings
-    child: Child
     candidates: Sequence[Candidate]
-    unrelated: Sequence[Candidate]
-    refused: dict[str, str]
     places: Sequence[Place]
     together: Together
     mixture: Mixture | None
     evidence: Sequence[Evidence]
     verdict: Verdict
     layers: Sequence[LayerOrigin]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit(Judged):
+    """What each stage found.
+
+    unrelated: tested; refused: why a source cannot be read, by its id; as_is: the verdict on the weights as they are;
+    aligned: what alignment gave where that found nothing.
+    """
+
+    settings: Settings
+    child: Child
+    unrelated: Sequence[Candidate]
+    refused: dict[str, str]
     as_is: Verdict
     aligned: Aligned | None
 
@@ -139,19 +147,6 @@ def audit_sources(
         as_is=as_is.verdict,
         **vars(judged),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What was found of candidates, as they are or aligned; see `Audit`."""
-
-    candidates: Sequence[Candidate]
-    places: Sequence[Place]
-    together: Together
-    mixture: Mixture | None
-    evidence: Sequence[Evidence]
-    verdict: Verdict
-    layers: Sequence[LayerOrigin]
 
 
 class Judge:

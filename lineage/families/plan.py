@@ -8,6 +8,7 @@ root's images and their order.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from lineage.families.recipes import OPTIMISERS, Training
 from lineage.seeds import seed_of
@@ -135,3 +136,12 @@ class Plan:
     def group_of(self, family: Family) -> str:
         """The job that grows a family."""
         return f"{family.architecture}-{family.seed}"
+
+
+def folders_of(families: Sequence[Family], grown: Sequence[str]) -> dict[str, Path]:
+    """The folder of each family's weights, by its id.
+
+    Args:
+        grown: the folder of the job that grew each of them.
+    """
+    return {family.id: Path(folder, family.id) for family, folder in zip(families, grown, strict=True)}

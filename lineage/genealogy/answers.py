@@ -8,8 +8,8 @@ import numpy as np
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives
 from lineage.auditing.stages.describing import places_of
-from lineage.auditing.stages.relating import Direction
 from lineage.auditing.stages.testing import run_tests
+from lineage.auditing.stages.thirds.passing import Direction
 from lineage.auditing.stages.thirds.together import Together
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache

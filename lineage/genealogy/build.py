@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from lineage.auditing.stages.relating import Direction
+from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
 from lineage.genealogy.contained import Contained

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lineage.auditing.direction import shipped
-from lineage.auditing.stages.relating import Direction
+from lineage.auditing.stages.thirds.passing import Direction
 from lineage.checkpoints.find import Source, read_table_of_models, sources_of
 from lineage.errors import UserError
 from lineage.genealogy.build import family_tree

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lineage.relation.alignment.axes import Member, State, Structure, UnknownStructureError
+from lineage.relation.alignment.axes import Member, State, Structure, UnknownStructureError, shapes_of
 from lineage.relation.alignment.canonical import SMALLEST, canonical_scale, unit_rows
 from lineage.relation.alignment.disguises import without_gains
 from lineage.relation.alignment.sides import Sides, assigned
@@ -64,12 +64,12 @@ class _Seen:
     """What of a child is compared: the first matrix whose columns have a fixed order, and the next."""
 
     def __init__(self, child: State, initial: State):
-        whole = structure_of(_shapes(child))
+        whole = structure_of(shapes_of(child))
         if any(
             name not in initial or initial[name].shape != child[name].shape for name in _wide(whole, child)
         ):
             raise UnknownStructureError("the initialisation has not the child's tensors")
-        sides = Sides(child, initial, whole, whole, frozenset(heads(_shapes(child))))
+        sides = Sides(child, initial, whole, whole, frozenset(heads(shapes_of(child))))
         self._members: dict[str, Member] = {}
         for group in whole.groups:
             if not (known := sides.known(group)):
@@ -119,11 +119,7 @@ class _Seen:
         return found
 
 
-def _shapes(state: State) -> dict[str, tuple[int, ...]]:
-    return {name: values.shape for name, values in state.items()}
-
-
 def _wide(structure: Structure, state: State) -> set[str]:
     """The tensors of the groups that are no vectors, but for the head."""
     members = (member.tensor for group in structure.groups for member in group.members)
-    return {name for name in members if state[name].ndim > 1} - heads(_shapes(state))
+    return {name for name in members if state[name].ndim > 1} - heads(shapes_of(state))

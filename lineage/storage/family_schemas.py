@@ -23,14 +23,19 @@ GROWN = pa.schema(
 )
 """One row a network of a family; `change` is from its parent, relative to it, over the backbone's matrices."""
 
+OF_A_CASE = [
+    ("family", pa.string()),
+    ("line", pa.string()),
+    ("architecture", pa.string()),
+    ("optimiser", pa.string()),
+    ("width", pa.int32()),
+    ("child", pa.string()),
+]
+"""Columns of a case: its family, its line of the table of results, and its child."""
+
 FEATURES = pa.schema(
     [
-        ("family", pa.string()),
-        ("line", pa.string()),
-        ("architecture", pa.string()),
-        ("optimiser", pa.string()),
-        ("width", pa.int32()),
-        ("child", pa.string()),
+        *OF_A_CASE,
         ("candidate", pa.string()),
         ("within", pa.float64()),
         ("features", pa.map_(pa.string(), pa.float64())),
@@ -41,12 +46,7 @@ candidate within which the child really branched off."""
 
 PASSAGES = pa.schema(
     [
-        ("family", pa.string()),
-        ("line", pa.string()),
-        ("architecture", pa.string()),
-        ("optimiser", pa.string()),
-        ("width", pa.int32()),
-        ("child", pa.string()),
+        *OF_A_CASE,
         ("start", pa.string()),
         ("candidate", pa.string()),
         ("is_between", pa.bool_()),

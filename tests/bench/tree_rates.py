@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 from scipy.stats import kurtosis
 
 from lineage.auditing.direction import read_model, shipped
-from lineage.auditing.stages.relating import Direction
+from lineage.auditing.stages.thirds.passing import Direction
 from lineage.checkpoints.find import Source
 from lineage.families.cases.changes import matrices
 from lineage.families.cases.tree import PARENT_OF, line_of_descent

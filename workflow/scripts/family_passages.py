@@ -1,21 +1,17 @@
 """Describes which relatives lie on the way from others to a child, of all families of one architecture and width."""
 
 from itertools import chain
-from pathlib import Path
 
 from lineage.families.cases.audited import Bench, described_family
 from lineage.families.cases.lines import OF_PASSAGES, cases_by_family
-from lineage.families.plan import Family
+from lineage.families.plan import Family, folders_of
 from lineage.jobs.stage import stage
 from lineage.storage.family_schemas import PASSAGES
 from lineage.storage.parquet import write_table
 
 with stage(snakemake) as this:
     families = [Family(**values) for values in snakemake.params.families]
-    folders = {
-        family.id: Path(grown, family.id)
-        for family, grown in zip(families, snakemake.input.weights, strict=True)
-    }
+    folders = folders_of(families, snakemake.input.weights)
     rows = []
     for family, cases in cases_by_family(families, snakemake.params.each, OF_PASSAGES):
         found = this.tracked(

@@ -6,17 +6,14 @@ from lineage.auditing.audit import Settings
 from lineage.auditing.direction import read_model
 from lineage.families.cases.audited import audited_family
 from lineage.families.cases.lines import cases_by_family
-from lineage.families.plan import Family
+from lineage.families.plan import Family, folders_of
 from lineage.jobs.stage import stage
 from lineage.storage.family_schemas import VERDICTS
 from lineage.storage.parquet import write_table
 
 with stage(snakemake) as this:
     families = [Family(**values) for values in snakemake.params.families]
-    folders = {
-        family.id: Path(grown, family.id)
-        for family, grown in zip(families, snakemake.input.weights, strict=True)
-    }
+    folders = folders_of(families, snakemake.input.weights)
     model = read_model(Path(snakemake.input.direction))
     rows = []
     for family, cases in cases_by_family(families, snakemake.params.each):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lineage.auditing.stages.thirds.passing import Direction
 from lineage.relation.direction.between import Passage
 from lineage.relation.direction.estimate import UNKNOWN, Estimate
 from lineage.relation.relations import Related, Relation
@@ -41,8 +42,6 @@ class Place:
     hints: Sequence[str] = ()
 
 
-Direction = Callable[[Mapping[str, float]], Estimate]
-"""How far along their change a relative and the child parted, from its features."""
 LiesBetween = Callable[[str, str], Passage | None]
 """Whether the second relative lies on the way from the first to the child, by ids; None if that was not compared."""
 

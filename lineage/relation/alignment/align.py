@@ -9,7 +9,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike, reordered
+from lineage.relation.alignment.axes import (
+    State,
+    Structure,
+    UnknownStructureError,
+    check_alike,
+    reordered,
+    shapes_of,
+)
 from lineage.relation.alignment.blocks import named_alike
 from lineage.relation.alignment.canonical import SMALLEST, rescale, scales
 from lineage.relation.alignment.disguises import move_gain, turned, without_gains
@@ -71,11 +78,11 @@ def align(child: State, candidate: State) -> Alignment:
     """
     names = {canonical(name): name for name in child}
     child = {name: child[full] for name, full in names.items()}
-    ours = structure_of(_shapes(child))
+    ours = structure_of(shapes_of(child))
     named, left_out = named_alike(
         child, {canonical(name): values for name, values in candidate.items()}, ours
     )
-    theirs = structure_of(_shapes(named))
+    theirs = structure_of(shapes_of(named))
     check_alike(ours, theirs)
     sides = sides_of(child, named, ours, theirs)
     tests, turn = outwards(sides), None
@@ -96,10 +103,6 @@ def align(child: State, candidate: State) -> Alignment:
         is_turned=turn is not None,
         left_out=left_out,
     )
-
-
-def _shapes(state: State) -> dict[str, tuple[int, ...]]:
-    return {name: values.shape for name, values in state.items()}
 
 
 def _median(sides: Sides) -> float:

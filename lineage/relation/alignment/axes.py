@@ -13,6 +13,11 @@ State = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
+    """The shapes of tensors by name."""
+    return {name: values.shape for name, values in state.items()}
+
+
 class Kind(StrEnum):
     """What the units of a group are."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike
+from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike, shapes_of
 from lineage.relation.alignment.search import outwards
 from lineage.relation.alignment.sides import sides_of
 from lineage.relation.alignment.structure import structure_of
@@ -25,11 +25,11 @@ def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State,
         UnknownStructureError: if the names differ in more than the number of blocks.
     """
     if candidate.keys() >= child.keys():
-        theirs = structure_of(_shapes(candidate))
+        theirs = structure_of(shapes_of(candidate))
         if len(theirs.blocks) == len(ours.blocks):
             return {name: candidate[name] for name in child}, 0
     else:
-        theirs = structure_of(_shapes(candidate))
+        theirs = structure_of(shapes_of(candidate))
     if not 0 < len(ours.blocks) < len(theirs.blocks):
         raise UnknownStructureError("its tensors are called otherwise, and no blocks were left out")
     parts = {block: _part(candidate, block) for block in theirs.blocks}
@@ -50,10 +50,6 @@ def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State,
         raise UnknownStructureError("its blocks are not those of the other network")
     chosen = {ours.blocks[row]: theirs.blocks[column] for row, column in zip(rows, columns, strict=True)}
     return _renamed(child, candidate, chosen), len(theirs.blocks) - len(ours.blocks)
-
-
-def _shapes(state: State) -> dict[str, tuple[int, ...]]:
-    return {name: values.shape for name, values in state.items()}
 
 
 def _part(state: State, block: str) -> dict[str, tuple[int, ...]]:
@@ -102,7 +98,7 @@ def _renamed(child: State, candidate: State, chosen: Mapping[str, str]) -> State
 
 def _margins(child: State, named: State, ours: Structure) -> dict[str, float]:
     """The margin of each block, the median over its groups."""
-    theirs = structure_of(_shapes(named))
+    theirs = structure_of(shapes_of(named))
     check_alike(ours, theirs)
     sides = sides_of(child, named, ours, theirs)
     outwards(sides)

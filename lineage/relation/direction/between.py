@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lineage.relation.direction.thirds import QUANTILES
 from lineage.relation.direction.trees import Trees
 from lineage.relation.direction.updates import Shares
-
-QUANTILES = {"least": 0.0, "low": 0.25, "middle": 0.5, "high": 0.75, "most": 1.0}
 
 
 def pooled_shares(matrices: Sequence[Shares], prefix: str = "", suffix: str = "") -> dict[str, float]:

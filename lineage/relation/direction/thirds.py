@@ -30,20 +30,6 @@ class Family:
         """The products over all matrices."""
         return self.by_matrix.sum(0)
 
-    def contained(self, ancestor: int) -> np.ndarray:
-        """Of every relative's weight update over an ancestor the share in the child's, and the reverse: [k, 2].
-
-        Medians over matrices; a relative lies between the two if the first is about 1. NaN for the ancestor itself.
-        """
-        own = self.by_matrix[:, ancestor, ancestor][:, None]
-        across = self.by_matrix[:, ancestor]
-        squares = np.diagonal(self.by_matrix, axis1=1, axis2=2) + own - 2 * across
-        common = own - across
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.stack([common / squares, common / own], axis=-1)
-        shares[:, ancestor] = np.nan
-        return np.median(shares, axis=0)
-
     def shares(self, candidate: int) -> np.ndarray:
         """Where every other relative leaves the path from a candidate to the child, in their order: [k − 1]."""
         own = self.products[candidate, candidate]

@@ -10,7 +10,7 @@ import numpy as np
 from lineage.relation.matching import MatchedBy, Matching
 
 ALIKE = 0.5
-"""Cosine of two pieces that belong together, at least."""
+"""Cosine of two tensors, or pieces of them, that belong together, at least."""
 ROWS, COLUMNS = 32, 128
 """Of a piece, how many are compared."""
 MOST = 16

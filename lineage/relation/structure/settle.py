@@ -4,36 +4,22 @@ It describes and is no evidence, so it may choose freely: a tensor's partner is 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
 from lineage.relation.matching import MatchedBy, Matching, Shape, bare, exchanged
 from lineage.relation.naming import canonical
-from lineage.relation.structure.pieces import pieces_of
+from lineage.relation.structure.pieces import ALIKE, Tensors, pieces_of
 from lineage.relation.structure.sizes import common_part, is_scaled
 
-ALIKE = 0.5
-"""Cosine of two tensors that belong together, at least."""
 CLEARLY = 0.02
 """A partner by order is given up for one that is more alike than by rounding."""
 SAMPLED = 4096
 """Entries of a tensor that are compared, at most."""
 VARIANCES = "running_var"
 """What tells that a network has normalisations that can be folded into the layers before them."""
-
-
-class Tensors(Protocol):
-    """Named tensors that are read one at a time."""
-
-    @property
-    def entries(self) -> Mapping[str, object]:
-        """What each tensor is."""
-
-    def read(self, name: str) -> np.ndarray:
-        """One tensor, float32."""
 
 
 def settled(child: Tensors, candidate: Tensors, matching: Matching) -> Matching:

@@ -1,5 +1,6 @@
 """Pass: which relatives lie on the way from another one to the child, looked at only where the search asks."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from lineage.auditing.stages.thirds.together import Together
@@ -10,10 +11,10 @@ from lineage.relation.direction.estimate import Estimate
 class Direction(Protocol):
     """What estimates how far along their change two networks parted, and whether one lies between two others."""
 
-    def __call__(self, features: dict[str, float]) -> Estimate:
+    def __call__(self, features: Mapping[str, float]) -> Estimate:
         """Of a pair."""
 
-    def between(self, features: dict[str, float]) -> Passage:
+    def between(self, features: Mapping[str, float]) -> Passage:
         """Whether a relative lies on the way from another one to the child."""
 
 
