@@ -4,6 +4,7 @@ import rich.tree
 from rich.console import Console
 
 from lineage.auditing.report.headline import shown
+from lineage.genealogy.page.words import MISSING, summary_of
 from lineage.genealogy.types import Edge, Node, Tree
 
 SHOWN = 100
@@ -15,13 +16,8 @@ def print_tree(tree: Tree) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, 110)
     large = {family: members for family, members in tree.families.items() if len(members) > 1}
-    alone = len(tree.families) - len(large)
     count = sum(1 for node in tree.nodes if not node.is_open)
-    directed = sum(1 for edge in tree.edges if edge.is_directed)
-    console.print(
-        f"{count} models: {len(large)} families, {alone} without a relative; {len(tree.edges)} edges, "
-        f"{directed} of them directed"
-    )
+    console.print(summary_of(tree))
     left = SHOWN
     for family, members in large.items():
         if left <= 0:
@@ -59,7 +55,7 @@ def _add(
     below: dict[str, list[Edge]],
     shown: set[str],
 ) -> None:
-    words = ["an ancestor that is not here" if node.is_open else node.id]
+    words = [MISSING if node.is_open else node.id]
     if edge is not None:
         words.append(_of_edge(edge))
     if node.copies:
