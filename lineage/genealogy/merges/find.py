@@ -12,7 +12,7 @@ from lineage.genealogy.geometry import Nearest
 from lineage.genealogy.merges.linear import linear
 from lineage.genealogy.merges.passthrough import Marks, passthrough
 from lineage.genealogy.merges.patched import MOST_PATCHED, alike, coordinates, patched
-from lineage.genealogy.merges.recipe import Made
+from lineage.genealogy.merges.recipe import Mixing
 from lineage.genealogy.reading import Model
 
 MOST_MIXED = 48
@@ -21,34 +21,34 @@ MOST_MIXED = 48
 
 def merges_of(
     points: Sequence[np.ndarray], nearest: Nearest, ancestor: Mapping[tuple[int, int], float]
-) -> dict[int, Made]:
-    """How each merge of whole models was made, by its place.
+) -> dict[int, Mixing]:
+    """How each merge of whole models was merged, by its place.
 
     Args:
         points: some matrices of all models, [n, rows, columns] each; nearest: of each, MOST_MIXED others.
         ancestor: of pairs, the probability that the first is an ancestor of the second.
     """
     chosen = coordinates(points)
-    found: dict[int, Made] = {}
+    found: dict[int, Mixing] = {}
     for child, places in enumerate(nearest.places):
         near = [int(place) for place in places]
-        made = linear(near, points, child, ancestor) or patched(near[:MOST_PATCHED], chosen, child)
-        if made is not None:
-            found[child] = made
+        mixing = linear(near, points, child, ancestor) or patched(near[:MOST_PATCHED], chosen, child)
+        if mixing is not None:
+            found[child] = mixing
     exchanged = {
         child
-        for child, made in found.items()
-        if made.base in found
-        and found[made.base].base == child
-        and alike(chosen, made.base, made.weights) > alike(chosen, child, found[made.base].weights)
+        for child, mixing in found.items()
+        if mixing.base in found
+        and found[mixing.base].base == child
+        and alike(chosen, mixing.base, mixing.weights) > alike(chosen, child, found[mixing.base].weights)
     }
-    return {child: made for child, made in found.items() if child not in exchanged}
+    return {child: mixing for child, mixing in found.items() if child not in exchanged}
 
 
 def put_together(
     models: Sequence[Model], ancestor: Mapping[tuple[int, int], float], *, follow: bool
-) -> dict[int, Made]:
-    """How each model that was put together from layers of others was made, by its place.
+) -> dict[int, Mixing]:
+    """How each model that was put together from layers of others was merged, by its place.
 
     Args:
         models: of a family; follow: links out of the folders.
@@ -61,4 +61,4 @@ def put_together(
 
     marks = Marks(models)
     found = {child: passthrough(child, marks, read, ancestor) for child in range(len(models))}
-    return {child: made for child, made in found.items() if made is not None}
+    return {child: mixing for child, mixing in found.items() if mixing is not None}

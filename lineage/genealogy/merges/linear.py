@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lineage.genealogy.merges.recipe import Made, Recipe, Weights
+from lineage.genealogy.merges.recipe import Mixing, Recipe
 from lineage.genealogy.points import flat
 from lineage.relation.mixture import SMALLEST, SUM, mixture
 
@@ -19,8 +19,6 @@ MOST_POSITIVE = 12
 """Models that a merge in half precision may be of, the nearest: there only positive weights are sought."""
 SAME = 1e-9
 """Squared distance, relative to the weights, up to which two matrices are equal."""
-EQUAL = 0.02
-"""Weights that differ from each other by less may be an average's."""
 SIMPLER = 3.0
 """A simpler recipe may leave so many times what the best one leaves."""
 ROUNDING = 1e-3
@@ -34,7 +32,7 @@ def linear(
     points: Sequence[np.ndarray],
     child: int,
     ancestor: Mapping[tuple[int, int], float],
-) -> Made | None:
+) -> Mixing | None:
     """How a model was merged linearly; None if it was not.
 
     Args:
@@ -52,7 +50,13 @@ def linear(
             return None
         parents = found
         used.append(inner_products(matrices, [*parents, child]))
-    return best_recipe(parents, used, ancestor) if parents is not None else None
+    mixing = best_recipe(parents, used, ancestor) if parents is not None else None
+    return mixing if mixing is not None and is_possible(mixing) else None
+
+
+def is_possible(mixing: Mixing) -> bool:
+    """Whether only the base has a negative weight: one of four at the corners of a parallelogram is any of them."""
+    return all(weight > 0 or place == mixing.base for place, weight in mixing.weights.items())
 
 
 def mixed(near: Sequence[int], products: np.ndarray) -> tuple[int, ...] | None:
@@ -83,7 +87,7 @@ def is_mixture(products: np.ndarray, heavy: Sequence[int]) -> bool:
     apart = weights**2 @ (part[-1, -1] - 2 * part[:-1, -1] + np.diagonal(part)[:-1])
     return bool(
         SUM[0] <= weights.sum() <= SUM[1]
-        and (weights < 0).sum() <= 1
+        and (weights < 0).sum() <= (len(heavy) > 2)
         and np.abs(weights).min() >= SMALLEST
         and left_by(weights, part) <= EXACT * apart
     )
@@ -91,7 +95,7 @@ def is_mixture(products: np.ndarray, heavy: Sequence[int]) -> bool:
 
 def best_recipe(
     parents: Sequence[int], used: Sequence[np.ndarray], ancestor: Mapping[tuple[int, int], float]
-) -> Made:
+) -> Mixing:
     """The simplest recipe that fits about as well as the best one.
 
     Args:
@@ -99,9 +103,8 @@ def best_recipe(
         ancestor: of pairs, the probability that the first is an ancestor of the second.
     """
     total = sum(used)
-    one = np.ones(len(parents))
-    weighted = on_plane(total)
-    fits = {Recipe.AVERAGE: [one / len(parents)] * len(used), Recipe.WEIGHTED: [weighted] * len(used)}
+    even, share = np.full(len(parents), 1 / len(parents)), 0.0
+    fits = {Recipe.AVERAGE: [even] * len(used), Recipe.WEIGHTED: [on_plane(total)] * len(used)}
     if len(parents) == 2:
         share, fits[Recipe.SLERP] = slerped(used)
     nearest = float((total[-1, -1] - 2 * total[:-1, -1] + np.diagonal(total)[:-1]).min())
@@ -113,22 +116,17 @@ def best_recipe(
     recipe = next(recipe for recipe, error in errors.items() if error <= bound)
     weights = np.array([1 - share, share]) if recipe is Recipe.SLERP else fits[recipe][0]
     base = base_among(parents, ancestor) if recipe is not Recipe.SLERP else None
+    error = errors[recipe]
     if base is not None:
         recipe = Recipe.WISE_FT if len(parents) == 2 else Recipe.TASK_ARITHMETIC
-    elif (weights < 0).any():
-        recipe, base = Recipe.TASK_ARITHMETIC, parents[int(weights.argmin())]
-    return Made(recipe=recipe, error=errors_of(errors, recipe), weights=_by_place(parents, weights), base=base)
-
-
-def errors_of(errors: Mapping[Recipe, float], recipe: Recipe) -> float:
-    """A recipe's error; those with a base are weighted averages."""
-    return errors.get(recipe, errors[Recipe.WEIGHTED])
+    by_place = {place: float(weight) for place, weight in zip(parents, weights, strict=True)}
+    return Mixing(recipe=recipe, error=error, weights=by_place, base=base)
 
 
 def base_among(parents: Sequence[int], ancestor: Mapping[tuple[int, int], float]) -> int | None:
     """The parent that is an ancestor of all others; None if there is none."""
     for place in parents:
-        if all(ancestor.get((place, other), 0.0) >= BASE for other in parents if other != place):
+        if all(ancestor.get((place, below), 0.0) >= BASE for below in parents if below != place):
             return place
     return None
 
@@ -143,7 +141,9 @@ def slerped(used: Sequence[np.ndarray]) -> tuple[float, list[np.ndarray]]:
         angles.append(max(angle, 1e-9))
         shares.append(np.arctan2(second * np.sin(angle), first + second * np.cos(angle)) / angles[-1])
     share = float(np.median(shares))
-    weights = [np.array([np.sin((1 - share) * angle), np.sin(share * angle)]) / np.sin(angle) for angle in angles]
+    weights = [
+        np.array([np.sin((1 - share) * angle), np.sin(share * angle)]) / np.sin(angle) for angle in angles
+    ]
     return share, weights
 
 
@@ -187,7 +187,3 @@ def distinct(products: np.ndarray) -> list[int]:
         if not (apart <= SAME * sizes[place]).any():
             found.append(place)
     return found
-
-
-def _by_place(parents: Sequence[int], weights: np.ndarray) -> Weights:
-    return {place: float(weight) for place, weight in zip(parents, weights, strict=True)}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from lineage.genealogy.merges.linear import BASE
-from lineage.genealogy.merges.recipe import Made, Recipe
+from lineage.genealogy.merges.recipe import Mixing, Recipe
 from lineage.genealogy.reading import Model
 
 SAME = 1e-6
@@ -39,7 +39,7 @@ class Marks:
 
 def passthrough(
     child: int, marks: Marks, read: Read, ancestor: Mapping[tuple[int, int], float]
-) -> Made | None:
+) -> Mixing | None:
     """How a model was put together from layers of others; None if it was not.
 
     Args:
@@ -59,7 +59,7 @@ def passthrough(
         return None
     used = [place for place, _ in layers.values()]
     weights = {place: used.count(place) / len(used) for place in parents}
-    return Made(recipe=Recipe.PASSTHROUGH, error=0.0, weights=weights, layers=layers)
+    return Mixing(recipe=Recipe.PASSTHROUGH, error=0.0, weights=weights, layers=layers)
 
 
 def covering(sources: Mapping[str, Mapping[int, str]]) -> list[int]:

@@ -1,9 +1,9 @@
 """Non-linear merges: many coordinates are a base's plus one fixed multiple of what one parent alone added to it.
 
-TIES (Yadav et al. 2023, arXiv:2306.01708) drops the smallest changes of each parent, and where signs disagree those of
-the weaker one; DARE (Yu et al. 2024, arXiv:2311.03099) drops changes at random and scales up what stays. No training
-gives such coordinates. Where the base is not among the models, only parents whose multiple is 1 are found: the
-coordinates are then theirs.
+TIES (Yadav et al. 2023, arXiv:2306.01708) drops the smallest changes of each parent, and where signs disagree those
+of the weaker one; DARE (Yu et al. 2024, arXiv:2311.03099) drops changes at random and scales up what stays. No
+training gives such coordinates. Where the base is not among the models, only parents whose multiple is 1 are found:
+the coordinates are then theirs.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from lineage.genealogy.merges.recipe import Made, Recipe, Weights
+from lineage.genealogy.merges.recipe import Mixing, Recipe, Weights
 from lineage.genealogy.points import flat
 
 MOST_PATCHED = 16
@@ -49,7 +49,7 @@ def coordinates(points: Sequence[np.ndarray]) -> np.ndarray:
     return found[:, np.random.default_rng(len(points)).permutation(found.shape[1])]
 
 
-def patched(near: Sequence[int], values: np.ndarray, child: int) -> Made | None:
+def patched(near: Sequence[int], values: np.ndarray, child: int) -> Mixing | None:
     """How a model was merged non-linearly, its base being what has most in common with it; None if it was not.
 
     Args:
@@ -71,7 +71,7 @@ def patched(near: Sequence[int], values: np.ndarray, child: int) -> Made | None:
         explained = 1 - float(moved.mean()), float(sum(alone[parent].sum() for parent in parents))
         if len(parents) > 1 and explained > most:
             chosen = {parent: Hits(of_base[parent].multiple, alone[parent]) for parent in parents}
-            best, most = made_of(values, child, base, chosen), explained
+            best, most = mixing_of(values, child, base, chosen), explained
     return best or without_base(near, values, child)
 
 
@@ -89,7 +89,7 @@ def hits_of(values: np.ndarray, base: int, parent: int, child: int) -> Hits | No
     return Hits(multiple, at) if multiple > 0 and at.sum() >= SHARE * moved.sum() else None
 
 
-def made_of(values: np.ndarray, child: int, base: int, hits: dict[int, Hits]) -> Made:
+def mixing_of(values: np.ndarray, child: int, base: int, hits: dict[int, Hits]) -> Mixing:
     """The recipe, weights and error of a merge of known base and parents.
 
     DARE multiplies a parent's change by its weight / (1 − the share dropped). That share is the one at which nothing
@@ -113,7 +113,7 @@ def made_of(values: np.ndarray, child: int, base: int, hits: dict[int, Hits]) ->
     }
     moved = values[child] - values[base]
     left = moved - fitted(changes, {parent: found.multiple for parent, found in hits.items()}, moved)
-    return Made(
+    return Mixing(
         recipe=Recipe.TIES if is_ties else Recipe.DARE,
         error=float(np.linalg.norm(left) / np.linalg.norm(moved)),
         weights=weights,
@@ -134,7 +134,7 @@ def fitted(changes: dict[int, np.ndarray], multiples: Weights, moved: np.ndarray
     return best
 
 
-def without_base(near: Sequence[int], values: np.ndarray, child: int) -> Made | None:
+def without_base(near: Sequence[int], values: np.ndarray, child: int) -> Mixing | None:
     """A TIES merge at full strength whose base is not here: many coordinates are those of one parent alone.
 
     Two models that share values with each other there say nothing.
@@ -149,7 +149,7 @@ def without_base(near: Sequence[int], values: np.ndarray, child: int) -> Made | 
     nearest = min(float(np.linalg.norm(values[place] - values[child])) for place in parents)
     unexplained = ~np.any([alone[place] for place in parents], axis=0)
     left = np.min([np.abs(values[place] - values[child])[unexplained] for place in parents], axis=0)
-    return Made(
+    return Mixing(
         recipe=Recipe.TIES, error=float(np.linalg.norm(left) / nearest), weights=dict.fromkeys(parents, 1.0)
     )
 

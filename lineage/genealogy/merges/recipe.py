@@ -22,7 +22,7 @@ class Recipe(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Mixing:
     """How one model was merged.
 
     recipe: that fits best; error: ‖what it leaves‖ / ‖the merge − its nearest parent or base‖; weights: of the
