@@ -36,6 +36,11 @@ def gpus(wildcards):
     return int(on_cluster or shutil.which("nvidia-smi") is not None)
 
 
+def cores_to_train(recipe):
+    """Of a training: its arithmetic's threads, and the processes that change its images."""
+    return config["threads"] + (recipe.workers or 0)
+
+
 def pretraining_work(wildcards, input):
     """Of one root."""
     experiment = experiment_of(wildcards)
