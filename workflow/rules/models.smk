@@ -17,7 +17,7 @@ rule pretrain:
         "<benchmarks>/<pretrain>.jsonl"
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: cores_to_train(experiment_of(wildcards).roots)
+    threads: cores_to_train
     resources:
         mem_mb=asked("mem_mb", pretraining_work),
         runtime=asked("runtime", pretraining_work),
@@ -51,10 +51,7 @@ rule finetune:
         "<benchmarks>/<finetune>.jsonl"
     conda:
         "../../environment.yml"
-    threads:
-        lambda wildcards: cores_to_train(
-            experiment_of(wildcards).settings[wildcards.setting]
-        )
+    threads: cores_to_train
     resources:
         mem_mb=asked("mem_mb", finetuning_work),
         runtime=asked("runtime", finetuning_work),
