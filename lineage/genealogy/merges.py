@@ -10,7 +10,9 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from lineage.relation.mixture import Mixture, mixture
+from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.points import flat
+from lineage.relation.mixture import mixture
 
 MOST_MIXED = 12
 """Models that a mixture may be of: the nearest ones."""
@@ -27,23 +29,19 @@ Weights = dict[int, float]
 """Of parents, by their places."""
 
 
-def merges_of(points: Sequence[np.ndarray], distances: np.ndarray) -> dict[int, Weights]:
+def merges_of(points: Sequence[np.ndarray], nearest: Nearest) -> dict[int, Weights]:
     """The weights of each merge's parents, by places: only what rounding leaves of their differences may remain.
 
     Training after a merge hides it. Of three models on one line the one in the middle is the merge.
 
     Args:
-        points: some matrices of all models, [n, rows, columns] each; distances: squared, [n, n].
+        points: some matrices of all models, [n, rows, columns] each; nearest: of each, MOST_MIXED others.
     """
-    products = []
-    for matrices in points:
-        flat = matrices.reshape(len(matrices), -1).astype(np.float64)
-        products.append(flat @ flat.T)
     chosen = _coordinates(points)
     found, bases = {}, {}
-    for child in range(len(distances)):
-        near = [int(place) for place in np.argsort(distances[child], kind="stable") if place != child]
-        weights = linear(near[:MOST_MIXED], products, child)
+    for child, places in enumerate(nearest.places):
+        near = [int(place) for place in places]
+        weights = linear(near[:MOST_MIXED], points, child)
         if weights:
             found[child] = weights
         elif (patch := patched(near[:MOST_PATCHED], chosen, child)) is not None:
@@ -56,18 +54,27 @@ def merges_of(points: Sequence[np.ndarray], distances: np.ndarray) -> dict[int, 
     return {child: weights for child, weights in found.items() if child not in exchanged}
 
 
-def linear(near: Sequence[int], products: Sequence[np.ndarray], child: int) -> Weights:
+def linear(near: Sequence[int], points: Sequence[np.ndarray], child: int) -> Weights:
     """The mean weights of an exact mixture in every matrix but those of another model; none if there is none.
 
     Args:
-        near: places of possible parents; products: of each matrix, inner products of all models; child: its place.
+        near: places of possible parents; points: some matrices of all models; child: its place.
     """
     if len(near) < 2:
         return {}
-    mixtures = [
-        _mixture(near, of_matrix, child) for of_matrix in products if not _is_anothers(near, of_matrix, child)
-    ]
-    if not mixtures or not all(mixed.is_exact for mixed in mixtures):
+    mixtures = []
+    for matrices in points:
+        values = flat(matrices[[*near, child]]).astype(np.float64)
+        products = values @ values.T
+        if _is_anothers(products):
+            continue
+        mixed = mixture(
+            [str(place) for place in near], products[:-1, :-1], products[:-1, -1], float(products[-1, -1])
+        )
+        if not mixed.is_exact:
+            return {}
+        mixtures.append(mixed)
+    if not mixtures:
         return {}
     parents = mixtures[0].parents.keys()
     if any(mixed.parents.keys() != parents for mixed in mixtures):
@@ -94,7 +101,7 @@ def patched(near: Sequence[int], values: np.ndarray, child: int) -> tuple[int, W
         moved = values[child] != values[base]
         added = values[parent] - values[base]
         counts = moved & (added != 0)
-        if counts.sum() < SHARE * moved.sum():
+        if not counts.any() or counts.sum() < SHARE * moved.sum():
             continue
         multiples = (values[child] - values[base])[counts] / added[counts]
         multiple = commonest(multiples)
@@ -140,24 +147,13 @@ def _coordinates(points: Sequence[np.ndarray]) -> np.ndarray:
     each = max(1, COORDINATES // len(points))
     parts = []
     for number, matrices in enumerate(points):
-        flat = matrices.reshape(len(matrices), -1)
-        places = np.random.default_rng(number).permutation(flat.shape[1])[:each]
-        parts.append(flat[:, places].astype(np.float64))
+        values = flat(matrices)
+        places = np.random.default_rng(number).permutation(values.shape[1])[:each]
+        parts.append(values[:, places].astype(np.float64))
     return np.concatenate(parts, axis=1)
 
 
-def _is_anothers(near: Sequence[int], products: np.ndarray, child: int) -> bool:
-    """Whether a possible parent has the same matrix, up to rounding."""
-    energy = products[child, child]
-    return any(
-        energy - 2 * products[place, child] + products[place, place] <= 1e-9 * energy for place in near
-    )
-
-
-def _mixture(near: Sequence[int], products: np.ndarray, child: int) -> Mixture:
-    return mixture(
-        [str(place) for place in near],
-        products[np.ix_(near, near)],
-        products[near, child],
-        float(products[child, child]),
-    )
+def _is_anothers(products: np.ndarray) -> bool:
+    """Whether one of some arrays is the last one, up to rounding: from all their inner products."""
+    sizes, energy = np.diagonal(products)[:-1], products[-1, -1]
+    return bool((energy - 2 * products[:-1, -1] + sizes <= 1e-9 * energy).any())

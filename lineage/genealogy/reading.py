@@ -100,9 +100,9 @@ def vector_of(digest: Digest) -> np.ndarray:
     return (total / size if size else total).astype(np.float32)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _hashing(shape: tuple[int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A place among DIMENSIONS, and a sign, for each entry of a sketch."""
     draw = np.random.default_rng(seed)
     count = shape[0] * shape[1]
-    return draw.integers(0, DIMENSIONS, count), draw.choice(np.float32([-1, 1]), count)
+    return draw.integers(0, DIMENSIONS, count).astype(np.uint16), draw.choice(np.int8([-1, 1]), count)

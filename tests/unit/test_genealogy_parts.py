@@ -9,7 +9,7 @@ import pytest
 from lineage.genealogy.answers import neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Search
 from lineage.genealogy.contained import Contained
-from lineage.genealogy.geometry import at_one_scale, squared_distances, whitened_alike
+from lineage.genealogy.geometry import Nearest, at_one_scale, squared_from, whitened_alike
 from lineage.genealogy.merges import merges_of
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4}
@@ -24,6 +24,21 @@ def grown(parents: dict[int, int], seed: int, *, shared: float = 0.0) -> np.ndar
     for child, parent in parents.items():
         found[child] = found[parent] + 0.3 * draw.normal(size=(SIZE, SIZE)) + shared * direction
     return np.stack([found[place] for place in sorted(found)])
+
+
+def squared_distances(values: np.ndarray) -> np.ndarray:
+    values = values.reshape(len(values), -1)
+    return squared_from(values, np.arange(len(values)))
+
+
+def nearest_of(apart: np.ndarray, each: int) -> Nearest:
+    ranked = apart + np.diag(np.full(len(apart), np.inf))
+    places = np.argsort(ranked, axis=1, kind="stable")[:, : min(each, len(apart) - 1)]
+    return Nearest(places, np.take_along_axis(ranked, places, axis=1))
+
+
+def nearest_by_weights(points: list[np.ndarray], each: int = 12) -> Nearest:
+    return nearest_of(sum(squared_distances(matrices) for matrices in points), each)
 
 
 def tree_of(distances: np.ndarray) -> set[frozenset[int]]:
@@ -62,7 +77,10 @@ def test_a_parents_update_is_contained_once_and_a_siblings_is_not():
 
 def searched(ancestor: np.ndarray, parts: np.ndarray) -> dict[int, int]:
     points = [np.zeros((len(ancestor), SIZE, SIZE), np.float32)]
-    return dict(Search(ancestor, parts, Contained(points)).best())
+    pairs = [pair for pair in np.ndindex(ancestor.shape) if np.isfinite(ancestor[pair])]
+    known = {pair: float(ancestor[pair]) for pair in pairs}
+    chosen = np.array([[part[pair] for pair in pairs] for part in parts])
+    return dict(Search(len(ancestor), known, chosen, Contained(points)).best())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -76,7 +94,7 @@ def test_the_tree_is_the_best_of_all(seed):
     apart = apart + apart.T
     np.fill_diagonal(apart, 0)
     possible = np.where(np.nan_to_num(ancestor) >= 0.1, apart, np.inf)
-    nearest = np.where(np.isfinite(possible.min(0)), possible.min(0), np.median(apart))
+    nearest = np.where(np.isfinite(possible.min(0)), possible.min(0), np.median(apart[apart > 0]))
     scores = np.log(ancestor) - 3 * np.maximum(np.log(np.where(apart > 0, apart, 1) / nearest), -0.5)
 
     def total(parents: tuple[int, ...]) -> float:
@@ -136,7 +154,7 @@ def test_a_merge_has_its_parents_and_weights_among_decoys(kind, seed):
         matrices = grown(PARENT, 10 * seed + number).astype(np.float32)
         merged = merge(matrices[0], matrices[2], matrices[6])
         points.append(np.concatenate([matrices, merged[None]]).astype(np.float32))
-    found = merges_of(points, sum(squared_distances(matrices) for matrices in points))
+    found = merges_of(points, nearest_by_weights(points))
     assert list(found) == [7]
     assert found[7] == {parent: pytest.approx(weight, abs=0.02) for parent, weight in wanted.items()}
 
@@ -151,12 +169,12 @@ def test_trained_pruned_and_frozen_models_are_no_merges(seed):
             matrices[1] if number else matrices[1] + np.random.default_rng(seed).normal(size=(SIZE, SIZE))
         )
         points.append(np.concatenate([matrices, pruned[None], frozen[None]]).astype(np.float32))
-    assert merges_of(points, sum(squared_distances(matrices) for matrices in points)) == {}
+    assert merges_of(points, nearest_by_weights(points)) == {}
 
 
 def test_every_near_pair_is_compared_once():
     apart = squared_distances(np.random.default_rng(6).normal(size=(12, 5)))
-    given = neighbours_of(apart, 3)
+    given = neighbours_of(nearest_of(apart, 3))
     pairs = [frozenset((child, place)) for child, near in enumerate(given) for place in near]
     ranked = apart + np.diag(np.full(12, np.inf))
     wanted = {frozenset((model, int(near))) for model in range(12) for near in np.argsort(ranked[model])[:3]}
