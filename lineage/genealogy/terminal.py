@@ -4,6 +4,7 @@ import rich.tree
 from rich.console import Console
 
 from lineage.auditing.report.headline import shown
+from lineage.genealogy.page.words import MISSING, summary_of
 from lineage.genealogy.types import Edge, Kind, Node, Tree
 
 SHOWN = 100
@@ -17,13 +18,7 @@ def print_tree(tree: Tree) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, 110 + INDENT * SHOWN)
     large = {family: members for family, members in tree.families.items() if len(members) > 1}
-    alone = len(tree.families) - len(large)
-    count = sum(1 for node in tree.nodes if not node.is_open)
-    directed = sum(1 for edge in tree.edges if edge.is_directed)
-    console.print(
-        f"{count} models: {len(large)} families, {alone} without a relative; {len(tree.edges)} edges, "
-        f"{directed} of them directed"
-    )
+    console.print(summary_of(tree))
     left = SHOWN
     families = Families(tree)
     for number, family in enumerate(large):
@@ -74,7 +69,7 @@ class Families:
 
 
 def _words_of(node: Node, edge: Edge | None) -> str:
-    words = ["an ancestor that is not here" if node.is_open else node.id]
+    words = [MISSING if node.is_open else node.id]
     if edge is not None:
         words.append(_of_edge(edge))
     if node.copies:
