@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lineage.asking.answers import Answers, Kind
-from lineage.asking.distances import agreement
+from lineage.asking.distances import agreement, least_squares
 from lineage.asking.methods import method_of, scores
 from lineage.asking.outliers import outliers
 from lineage.asking.queryset import QuerySet
@@ -106,18 +106,35 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
     found = outliers(weights, alpha=NOMINAL[alpha], most=max(1, count // 2 - 1))
     rows = _rows(answers, queries, weights, found.deviations)
     said |= {"critical": found.critical, "candidates": rows}
-    chosen = [ids[place] for place in found.chosen]
+    places = _with_relatives(queries, found.chosen, weights)
+    chosen = [ids[place] for place in places]
     if strangers := [id for id in chosen if id in queries.plan.unrelated]:
         reason = f"{strangers[0]} was given as unrelated, and stands out"
         return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
     if not chosen:
         reason = "no candidate explains the answers better than unrelated networks do"
         return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
-    if len(chosen) == 1 or _is_firm(answers, queries, found.chosen[:2]):
+    if len(chosen) == 1 or _is_firm(answers, queries, places[:2]):
         reason = f"{chosen[0]} alone explains answers that the others do not"
         return Finding(word=Word.CLOSEST, family=chosen, closest=chosen[0], reason=reason, **said)
     reason = f"{chosen[0]} and {chosen[1]} explain the answers about as well"
     return Finding(word=Word.FAMILY, family=chosen, closest=None, reason=reason, **said)
+
+
+def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -> list[int]:
+    """Networks that stand out, and those of the same family as the first of them, largest weight first.
+
+    The first may explain all that its relatives would; they are known by its own answers, as if it was the suspect.
+    """
+    if not chosen:
+        return []
+    first, logs = chosen[0], queries.outputs.astype(np.float64)
+    others = np.array([place for place in range(len(weights)) if place != first])
+    alike = outliers(
+        least_squares(logs[first], logs[others]), alpha=NOMINAL[min(NOMINAL)], most=max(1, len(others) // 2 - 1)
+    )
+    family = {*chosen, *(int(others[place]) for place in alike.chosen)}
+    return sorted(family, key=lambda place: -weights[place])
 
 
 def _is_firm(answers: Answers, queries: QuerySet, leading: list[int]) -> bool:
