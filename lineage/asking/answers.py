@@ -155,7 +155,7 @@ def _read_csv(path: Path, count: int) -> tuple[np.ndarray, dict[str, list[str]]]
     numbers, columns = [], {name: [] for name in rows[0] if name != QUERY}
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise UserError(f"{path}, line {line}: expected {len(rows[0])} values, a column each")
+            raise UserError(f"{path}, line {line}: expected {len(columns) + 1} values, a column each")
         name = Path(row[QUERY].strip()).stem
         if not name.isdecimal() or int(name) >= count:
             raise UserError(
@@ -199,7 +199,7 @@ def _classes(given: list[str], class_names: Sequence[str]) -> tuple[np.ndarray, 
     if set(given) <= set(class_names):
         place = {name: number for number, name in enumerate(class_names)}
         return np.array([place[name] for name in given]), False
-    if all(value.isdecimal() for value in given):
+    if all(value.removeprefix("-").isdecimal() for value in given):
         return np.array([int(value) for value in given]), False
     own = {name: number for number, name in enumerate(dict.fromkeys(given))}
     return np.array([own[name] for name in given]), True

@@ -31,26 +31,26 @@ def outliers(scores: np.ndarray, *, alpha: float, most: int) -> Outliers:
     Source: Rosner 1983, doi:10.1080/00401706.1983.10487848, one-sided.
     """
     order = np.argsort(-scores, kind="stable")
-    found, critical = 0, np.inf
+    found, critical = 0, critical_value(len(scores), alpha)
     for removed in range(most):
-        rest = scores[order[removed:]]
-        bound = critical_value(len(rest), alpha)
-        critical = bound if removed == 0 else critical
-        if _deviation(rest) > bound:
+        bound = critical_value(len(scores) - removed, alpha)
+        if _deviations(scores[order[removed:]], removed=1)[0] > bound:
             found, critical = removed + 1, bound
-    others = scores[order[found:]]
-    spread = max(float(others.std(ddof=1)), np.finfo(float).tiny)
-    return Outliers([int(place) for place in order[:found]], (scores - others.mean()) / spread, critical)
+    places = np.empty(len(scores))
+    places[order] = _deviations(scores[order], removed=found)
+    return Outliers([int(place) for place in order[:found]], places, critical)
 
 
 def critical_value(n: int, alpha: float) -> float:
-    """What the largest of n normal scores exceeds with probability alpha, in standard deviations above their mean."""
+    """What the deviation of the largest of n normal scores from the n - 1 others exceeds with probability alpha."""
     from scipy.stats import t
 
-    quantile = float(t.ppf(1 - alpha / n, n - 2))
-    return (n - 1) * quantile / float(np.sqrt((n - 2 + quantile**2) * n))
+    return float(t.ppf(1 - alpha / n, n - 2) * np.sqrt(n / (n - 1)))
 
 
-def _deviation(scores: np.ndarray) -> float:
-    spread = float(scores.std(ddof=1))
-    return float(scores.max() - scores.mean()) / spread if spread > 0 else 0.0
+def _deviations(falling: np.ndarray, *, removed: int) -> np.ndarray:
+    """How far scores are above the mean of those after the first `removed`, in their standard deviations."""
+    others = falling[removed:]
+    spread = float(others.std(ddof=1))
+    centred = falling - others.mean()
+    return centred / spread if spread > 0 else np.zeros_like(centred)

@@ -19,7 +19,7 @@ GROUPS = 10
 """Of queries; each is left out once to see how firmly the closest is the closest."""
 FIRM = 2.26
 """The 97.5 % quantile of Student's t with one degree less than there are groups."""
-NOMINAL = {0.01: 0.001, 0.05: 0.01}
+NOMINAL = {0.01: 0.003, 0.05: 0.02}
 """The level of the test of outliers that keeps a stated error, as `make bench-labels` has measured."""
 
 
@@ -103,7 +103,7 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
             candidates=rows,
             **said,
         )
-    found = outliers(weights, alpha=NOMINAL[alpha], most=max(1, count // 2 - 1))
+    found = outliers(weights, alpha=NOMINAL[alpha], most=most_of(count))
     rows = _rows(answers, queries, weights, found.deviations)
     said |= {"critical": found.critical, "candidates": rows}
     places = _with_relatives(queries, found.chosen, weights)
@@ -121,6 +121,11 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
     return Finding(word=Word.FAMILY, family=chosen, closest=None, reason=reason, **said)
 
 
+def most_of(count: int) -> int:
+    """How many of so many networks may stand out by themselves: others must be left to compare with."""
+    return min(3, max(1, count // 6))
+
+
 def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -> list[int]:
     """Networks that stand out, and those of the same family as the first of them, largest weight first.
 
@@ -131,7 +136,9 @@ def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -
     first, logs = chosen[0], queries.outputs.astype(np.float64)
     others = np.array([place for place in range(len(weights)) if place != first])
     alike = outliers(
-        least_squares(logs[first], logs[others]), alpha=NOMINAL[min(NOMINAL)], most=max(1, len(others) // 2 - 1)
+        least_squares(logs[first], logs[others]),
+        alpha=NOMINAL[min(NOMINAL)],
+        most=most_of(len(others)),
     )
     family = {*chosen, *(int(others[place]) for place in alike.chosen)}
     return sorted(family, key=lambda place: -weights[place])

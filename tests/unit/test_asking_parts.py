@@ -1,4 +1,4 @@
-"""What stands out, what candidates explain, and which queries are chosen: against formulas and slow direct versions."""
+"""What stands out, what candidates explain, which queries are chosen: against formulas and slow direct versions."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,15 @@ from scipy.stats import entropy
 from sklearn.linear_model import Ridge
 
 from lineage.asking.choosing.rules import PARTS, RULE, RULES, choose, disagreement
-from lineage.asking.distances import PENALTIES, RIDGE, agreement, centred, least_squares, predicted, ranked_logit
+from lineage.asking.distances import (
+    PENALTIES,
+    RIDGE,
+    agreement,
+    centred,
+    least_squares,
+    predicted,
+    ranked_logit,
+)
 from lineage.asking.outliers import critical_value, outliers
 from lineage.asking.queryset import Seen
 from lineage.errors import UserError
@@ -17,22 +25,24 @@ ROSNER = [
     1.76, 1.77, 1.81, 1.91, 1.94, 1.96, 1.99, 2.06, 2.09, 2.10, 2.14, 2.15, 2.23, 2.24, 2.26, 2.35, 2.37, 2.40,
     2.47, 2.54, 2.62, 2.64, 2.90, 2.92, 2.92, 2.93, 3.21, 3.26, 3.30, 3.59, 3.68, 4.30, 4.64, 5.34, 5.42, 6.01,
 ]  # fmt: skip
-"""The data of Rosner 1983, of which the NIST/SEMATECH handbook of statistical methods (1.3.5.17.3) gives the answer."""
+"""The data of Rosner 1983, of which the NIST/SEMATECH handbook of statistical methods (1.3.5.17.3) has the answer."""
 
 
 def test_the_outliers_are_those_that_the_handbook_finds():
     scores = np.array(ROSNER)
     found = outliers(scores, alpha=0.025, most=10)
     assert sorted(scores[found.chosen]) == [5.34, 5.42, 6.01]
-    assert [critical_value(54 - removed, 0.025) for removed in range(3)] == pytest.approx(
-        [3.158, 3.151, 3.143], abs=2e-3
-    )
+    quantiles = [critical_value(n, 0.025) * np.sqrt((n - 1) / n) for n in (54, 53, 52)]
+    published = [
+        (n - 1) * t / np.sqrt((n - 2 + t**2) * n) for n, t in zip((54, 53, 52), quantiles, strict=True)
+    ]
+    assert published == pytest.approx([3.158, 3.151, 3.143], abs=2e-3)
 
 
 def test_unrelated_scores_stand_out_as_often_as_stated():
     random = np.random.default_rng(1)
-    hits = sum(bool(outliers(random.normal(size=20), alpha=0.05, most=1).chosen) for _ in range(2000))
-    assert 0.035 < hits / 2000 < 0.065
+    hits = sum(bool(outliers(random.normal(size=20), alpha=0.05, most=1).chosen) for _ in range(1000))
+    assert 0.03 < hits / 1000 < 0.07
 
 
 def test_equal_scores_do_not_stand_out():
@@ -59,7 +69,9 @@ def test_the_logit_is_the_maximum_of_its_likelihood(candidates):
             total += np.log(np.exp(row).sum()) - row[first] + np.log(np.exp(rest).sum()) - row[second]
         return total + RIDGE * len(ranked) / 2 * float(weights @ weights)
 
-    assert ranked_logit(ranked, candidates) == pytest.approx(minimize(loss, np.zeros(5), tol=1e-10).x, abs=1e-3)
+    assert ranked_logit(ranked, candidates) == pytest.approx(
+        minimize(loss, np.zeros(5), tol=1e-10).x, abs=1e-3
+    )
 
 
 def test_least_squares_are_ridge_regression(candidates):
@@ -72,9 +84,9 @@ def test_least_squares_are_ridge_regression(candidates):
 
 def test_what_features_predict_is_measured_on_queries_left_out():
     random = np.random.default_rng(5)
-    features = [random.normal(size=(25, 3)) for _ in range(3)]
-    usual = [random.normal(size=(25, 2)) for _ in range(3)]
-    suspect = features[1] @ random.normal(size=(3, 2)) + 0.1 * random.normal(size=(25, 2))
+    features = [random.normal(size=(12, 3)) for _ in range(3)]
+    usual = [random.normal(size=(12, 2)) for _ in range(3)]
+    suspect = features[1] @ random.normal(size=(3, 2)) + 0.1 * random.normal(size=(12, 2))
 
     def explained(answers: np.ndarray, values: np.ndarray) -> float:
         variance = np.square(values - values.mean(0)).sum() / len(values)
@@ -94,7 +106,7 @@ def test_what_features_predict_is_measured_on_queries_left_out():
         for place in range(3)
     ]
     found = predicted(suspect, features, usual)
-    assert found == pytest.approx(slow, abs=0.02)
+    assert found == pytest.approx(slow, abs=0.03)
     assert found.argmax() == 1
 
 
@@ -106,9 +118,7 @@ def seen(count: int = 400, natural: int = 150) -> Seen:
     random = np.random.default_rng(6)
     truth = random.integers(0, 4, count)
     guesses = np.where(random.random((6, count)) < 0.7, truth, random.integers(0, 4, (6, count)))
-    return Seen(
-        labels=guesses, margins=random.random((6, count)), classes=4, truth=truth, natural=natural
-    )
+    return Seen(labels=guesses, margins=random.random((6, count)), classes=4, truth=truth, natural=natural)
 
 
 def test_disagreement_is_the_entropy_of_the_labels():
@@ -125,7 +135,9 @@ def test_each_part_takes_the_inputs_that_it_says():
     assert sorted(between) == list(range(150, 400))
     assert (np.diff(disagreement(given)[near]) <= 1e-12).all()
     wrong = list(PARTS["wrong"](given, order))
-    assert (given.labels != given.truth).mean(0)[wrong[0]] == (given.labels != given.truth).mean(0)[:150].max()
+    assert (given.labels != given.truth).mean(0)[wrong[0]] == (given.labels != given.truth).mean(0)[
+        :150
+    ].max()
     for place in PARTS["alone"](given, order):
         assert 1 in np.bincount(given.labels[:, place])
 
@@ -139,7 +151,10 @@ def test_queries_are_distinct_and_follow_from_the_seed_alone():
 
 @pytest.mark.parametrize(
     ("rule", "count", "said"),
-    [("any", 10, f"expected one of {', '.join(RULES)}"), ("near", 151, "the data give 150; give more images")],
+    [
+        ("any", 10, f"expected one of {', '.join(RULES)}"),
+        ("near", 151, "the data give 150; give more images"),
+    ],
 )
 def test_what_cannot_be_chosen_is_refused(rule, count, said):
     with pytest.raises(UserError, match=said):

@@ -43,8 +43,8 @@ def test_a_childs_parent_is_the_closest(answered, world, parents, queries):
 
 @pytest.mark.parametrize("answered", [labels, probabilities])
 def test_an_unrelated_network_has_no_family(answered, world, queries):
-    words = [lineage.answer(queries, answered(world.unrelated())).word for _ in range(20)]
-    assert words == [Word.UNDETERMINED] * 20
+    words = [lineage.answer(queries, answered(world.unrelated())).word for _ in range(60)]
+    assert words.count(Word.UNDETERMINED) >= 57
 
 
 def test_two_relatives_among_the_candidates_are_both_of_the_family(world, parents):
