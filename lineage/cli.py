@@ -16,7 +16,7 @@ Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
 EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
-EXTRAS |= {"summarise": "run", "unlock": "run"}
+EXTRAS |= {"index": "index", "summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
