@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lineage.errors import UserError
+from lineage.storage.unfinished import unfinished
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems answer that have no locks, as some mounts of Lustre and NFS."""
@@ -43,6 +44,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             errno.EFBIG: "raise the limit on file size (ulimit -f)",
             errno.EACCES: "make its folder writable",
             errno.EROFS: "choose a folder that can be written (snakemake --directory)",
+            errno.EISDIR: "name a file in it",
+            errno.EEXIST: "a file stands where its folder should",
+            errno.ENOTDIR: "a file stands where its folder should",
         }.get(error.errno, "check the disk")
         raise UserError(f"{path}: could not be written: {reason}; {advice} and run again") from error
 
@@ -62,7 +66,8 @@ def _held(part: Path, path: Path) -> Iterator[None]:
                 raise
         file.truncate(0)
         try:
-            yield
+            with unfinished(part):
+                yield
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink()
