@@ -125,6 +125,15 @@ def summarise(
 
 
 @app.command()
+def intervals(results: Results = Path("results")) -> None:
+    """Computes the intervals of a folder's results anew, from the verdicts beside them; those of earlier versions."""
+    from lineage.results.repooled import write_intervals
+
+    for path in write_intervals(results):
+        typer.echo(path)
+
+
+@app.command()
 def resources(results: Results = Path("results")) -> None:
     """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
     from lineage.jobs.usage import usage

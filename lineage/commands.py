@@ -62,6 +62,7 @@ def print_family_tree(
     parquet_to: Annotated[
         Path | None, typer.Option("--parquet", help="Write nodes.parquet and edges.parquet into this folder.")
     ] = None,
+    html_to: Annotated[Path | None, typer.Option("--html", help="Write it as one HTML page.")] = None,
     alpha: Annotated[float, typer.Option(help="How often unrelated models may be joined.")] = 0.01,
     cache: Annotated[
         Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
@@ -71,6 +72,7 @@ def print_family_tree(
 ) -> None:
     """Says which families the models of a folder are of, and who was trained from whom."""
     from lineage.genealogy.files import write_dot, write_graphml, write_json, write_tables
+    from lineage.genealogy.page.write import write_html
     from lineage.genealogy.run import tree
     from lineage.genealogy.terminal import print_tree
 
@@ -87,6 +89,7 @@ def print_family_tree(
         (write_graphml, graphml_to),
         (write_dot, dot_to),
         (write_tables, parquet_to),
+        (write_html, html_to),
     ):
         if path:
             write(found, path)

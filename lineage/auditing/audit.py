@@ -11,13 +11,9 @@ from dataclasses import dataclass, replace
 from lineage.auditing.decoys import shipped as shipped_decoys
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.adapters import of_adapter, with_bases
-from lineage.auditing.stages.aligning import (
-    Aligned,
-    aligned_candidates,
-    explained,
-    is_needed,
-    of_aligned,
-)
+from lineage.auditing.stages.aligning.aligned import Aligned, aligned_candidates, is_needed, of_aligned
+from lineage.auditing.stages.aligning.coarse import Coarse
+from lineage.auditing.stages.aligning.words import explained
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of
@@ -123,9 +119,13 @@ def audit_sources(
             next(iter(refused.values()), f"{child_path}: is the only candidate for itself; give others")
         )
     opened = Opener(follow=settings.follow)
-    judge = Judge(child, tested, outside.candidates, settings, tracked)
+
+    def judge_of(child: Child, direction: Direction) -> Judge:
+        return Judge(child, tested, outside.candidates, direction, settings, tracked)
+
+    direction = settings.direction or shipped()
     level = Level.over(tested.candidates, settings.alpha)
-    as_is = judged = judge(tested.candidates, level, opened)
+    as_is = judged = judge_of(child, direction)(tested.candidates, level, opened)
     aligned = None
     rescaled = any(place.is_rescaled for place in as_is.places)
     if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
@@ -135,6 +135,7 @@ def audit_sources(
         if aligned and as_is.verdict.family and not aligned.undid:
             aligned = None
         elif aligned and aligned.found:
+            judge = judge_of(aligned.child, Coarse(direction))
             judged = judged_again(as_is, aligned, level, judge, of_aligned(opened))
         if aligned:
             judged = replace(judged, verdict=explained(judged.verdict, aligned))
@@ -157,10 +158,12 @@ class Judge:
         child: Child,
         tested: Tested,
         unrelated: Sequence[Candidate],
+        direction: Direction,
         settings: Settings,
         tracked: Tracked,
     ):
         self._child, self._unrelated, self._settings, self._tracked = child, unrelated, settings, tracked
+        self._direction = direction
         self._refused = tested.refused
 
     def __call__(self, candidates: Sequence[Candidate], level: Level, opened: Opened) -> Judged:
@@ -175,7 +178,7 @@ class Judge:
         relatives = compare_relatives(child, candidates, level.limit, opened, self._tracked)
         settled = {relative.id: relative.candidate for relative in relatives}
         candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
-        together, direction = Together(relatives), settings.direction or shipped()
+        together, direction = Together(relatives), self._direction
         places = places_of(child, relatives, together)
         related = relate(places, direction, Passing(together, direction))
         descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}

@@ -6,7 +6,7 @@ among all tensors of A: by equal values, then by the order of rows. Tensors are 
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -119,7 +119,7 @@ def difference(a: Checkpoint, b: Checkpoint, files: tuple[str, str]) -> ModelDif
     matching = match(shapes[1], shapes[0])
     pair, of_head = Pair(b, a, matching), heads(shapes[1])
     elsewhere = Elsewhere(a)
-    contents = contents_of(b)
+    contents, named = contents_of(b), by_canonical(a.entries)
     found: dict[str, TensorDifference | None] = {}
     for name in b.entries:
         source = matching.pairs.get(name)
@@ -128,15 +128,18 @@ def difference(a: Checkpoint, b: Checkpoint, files: tuple[str, str]) -> ModelDif
             state = state_of(before, after, rounding=pair.rounding(name), is_head=name in of_head)
             found[name] = _described(name, source, before, after, state) if state else None
         else:
-            found[name] = _without_counterpart(name, a, b)
+            found[name] = _without_counterpart(name, named.get(canonical(name)), a, b)
         known = found[name]
         if known is not None and known.state in (*OF_OTHER_ORIGIN, Change.ADDED):
             place = elsewhere.of(b.read(name), contents[name])
             if place is not None:
                 found[name] = _described(name, place, a.read(place), b.read(name), Change.MOVED)
-    tensors = [known or _by_its_layer(name, found, a, pair) for name, known in found.items()]
+    of_layer = largest_of_layers(known for known in found.values() if known is not None)
+    tensors = [
+        known or _by_its_layer(name, of_layer.get(layer_of(name)), a, pair) for name, known in found.items()
+    ]
     used = {tensor.source for tensor in tensors}
-    replaced = {
+    used |= {
         source
         for name, source in matching.pairs.items()
         if (known := found[name]) is not None and known.state in OF_OTHER_ORIGIN
@@ -144,7 +147,7 @@ def difference(a: Checkpoint, b: Checkpoint, files: tuple[str, str]) -> ModelDif
     removed = [
         TensorDifference(name=name, state=Change.REMOVED, source=name, shape=entry.shape)
         for name, entry in a.entries.items()
-        if name not in used | replaced
+        if name not in used
     ]
     return ModelDifference(files, (combined(elsewhere.contents), combined(contents)), [*tensors, *removed])
 
@@ -166,10 +169,27 @@ def _finite(change: float) -> float | None:
     return change if math.isfinite(change) else None
 
 
-def _without_counterpart(name: str, a: Checkpoint, b: Checkpoint) -> TensorDifference:
-    """A tensor that A has in another shape, under the same name but for prefixes, or not at all."""
+def by_canonical(names: Iterable[str]) -> dict[str, str]:
+    """The first of some names by what it is without wrappers' prefixes."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(canonical(name), name)
+    return found
+
+
+def largest_of_layers(tensors: Iterable[TensorDifference]) -> dict[str, TensorDifference]:
+    """The largest matrix of each layer that has one."""
+    found: dict[str, TensorDifference] = {}
+    for tensor in tensors:
+        layer = layer_of(tensor.name)
+        if len(tensor.shape) > 1 and (layer not in found or _size(tensor) > _size(found[layer])):
+            found[layer] = tensor
+    return found
+
+
+def _without_counterpart(name: str, source: str | None, a: Checkpoint, b: Checkpoint) -> TensorDifference:
+    """A tensor that A has in another shape, as `source`, under the same name but for prefixes, or not at all."""
     shape = b.entries[name].shape
-    source = next((place for place in a.entries if canonical(place) == canonical(name)), None)
     if source is None or len(a.entries[source].shape) != len(shape):
         return TensorDifference(name=name, state=Change.ADDED, shape=shape)
     common = tuple(slice(min(lengths)) for lengths in zip(a.entries[source].shape, shape, strict=True))
@@ -180,17 +200,8 @@ def _without_counterpart(name: str, a: Checkpoint, b: Checkpoint) -> TensorDiffe
     )
 
 
-def _by_its_layer(
-    name: str, found: dict[str, TensorDifference | None], a: Checkpoint, pair: Pair
-) -> TensorDifference:
-    """A vector that does not say where it comes from shares the fate of its layer's matrix, if there is one."""
-    layer = layer_of(name)
-    matrices = [
-        known
-        for known in found.values()
-        if known is not None and len(known.shape) > 1 and layer_of(known.name) == layer
-    ]
-    largest = max(matrices, key=lambda known: int(np.prod(known.shape)), default=None)
+def _by_its_layer(name: str, largest: TensorDifference | None, a: Checkpoint, pair: Pair) -> TensorDifference:
+    """A vector that does not say where it comes from shares the fate of its layer's largest matrix, if it has one."""
     before, after = pair(name)
     if largest is not None and largest.state is Change.MOVED and largest.source is not None:
         place = largest.source.removesuffix(_last(largest.source)) + _last(name)
@@ -204,13 +215,17 @@ def _by_its_layer(
     return _described(name, pair.matching.pairs[name], before, after, state)
 
 
+def _size(tensor: TensorDifference) -> int:
+    return math.prod(tensor.shape)
+
+
 def _last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
 def _layer(layer: str, tensors: Sequence[TensorDifference]) -> LayerDifference:
     differing = [tensor for tensor in tensors if tensor.state is not Change.IDENTICAL]
-    largest = max(tensors, key=lambda tensor: (len(tensor.shape) > 1, int(np.prod(tensor.shape))))
+    largest = max(tensors, key=lambda tensor: (len(tensor.shape) > 1, _size(tensor)))
     if largest.state is Change.IDENTICAL and differing:
         largest = replace(differing[0], source=largest.source)
     source = layer_of(largest.source) if largest.source else None

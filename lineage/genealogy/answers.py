@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.auditing.stages.thirds.together import Together
+from lineage.genealogy.geometry import Nearest
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
 from lineage.relation.direction.estimate import NEAR, Estimate
@@ -19,38 +18,34 @@ from lineage.relation.scars.limits import limited
 LEAST = 1e-3
 """A probability is not believed to be smaller."""
 
+Pair = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Answers:
-    """Of a family of n, NaN where a pair was not compared: each [n, n].
+    """Of the pairs of a family that were compared, by places.
 
-    ancestor[i, j]: how probable it is that i is an ancestor of j, or as near to one as can be told; change[i, j]:
-    how far apart the two are, relative to the candidate's weights.
+    ancestor: how probable it is that the first is an ancestor of the second, or as near to one as can be told;
+    change: how far apart the two are, relative to the candidate's weights.
     """
 
-    ancestor: np.ndarray
-    change: np.ndarray
-
-    @property
-    def neither(self) -> np.ndarray:
-        """How probable it is that neither of a pair is the other's ancestor; NaN where nothing is known."""
-        return np.clip(1 - self.ancestor - self.ancestor.T, 0, 1)
+    ancestor: dict[Pair, float]
+    change: dict[Pair, float]
 
 
-def neighbours_of(distances: np.ndarray, each: int) -> list[list[int]]:
+def neighbours_of(nearest: Nearest) -> list[list[int]]:
     """Whom each model is compared with: every pair of near ones once, as evenly as possible.
 
     Args:
-        distances: squared, [n, n]; each: how many nearest ones of each model.
+        nearest: as many of each model as it should be compared with.
     """
-    count = len(distances)
-    apart = distances + np.diag(np.full(count, np.inf))
-    near = np.argsort(apart, axis=1, kind="stable")[:, : min(each, count - 1)]
     pairs = {
-        (min(first, int(second)), max(first, int(second))) for first in range(count) for second in near[first]
+        (min(first, int(second)), max(first, int(second))): float(apart)
+        for first, (places, squared) in enumerate(zip(nearest.places, nearest.squared, strict=True))
+        for second, apart in zip(places, squared, strict=True)
     }
-    found: list[list[int]] = [[] for _ in range(count)]
-    for first, second in sorted(pairs, key=lambda pair: (distances[pair], pair)):
+    found: list[list[int]] = [[] for _ in nearest.places]
+    for first, second in sorted(pairs, key=lambda pair: (pairs[pair], pair)):
         child, candidate = (first, second) if len(found[first]) <= len(found[second]) else (second, first)
         found[child].append(candidate)
     return found
@@ -88,8 +83,7 @@ def answers_of(
         models: of the family; neighbours: places of each model's candidates, no pair twice.
         cache: of digests; direction: estimates a share from features; follow: links out of the folders.
     """
-    count, opener = len(models), Opener(follow=follow)
-    ancestors, change = np.full((count, count), np.nan), np.full((count, count), np.nan)
+    found = Answers({}, {})
     place_of = {model.id: place for place, model in enumerate(models)}
     for number, near in enumerate(neighbours):
         if not near:
@@ -97,11 +91,12 @@ def answers_of(
         source = models[number].source
         child = read_child(source.path, cache, inside=source.inside, follow=follow)
         tested = run_tests(child, [models[place].source for place in near], cache, follow=follow)
-        relatives = compare_relatives(child, tested.candidates, 0.0, opener)
-        for found in places_of(child, relatives, Together(relatives)):
-            place = place_of[found.id]
-            before = direction(found.features)
-            ends = ends_of(before, limited(before, found.scars))
-            ancestors[place, number], ancestors[number, place] = ends
-            change[place, number] = change[number, place] = found.distance
-    return Answers(ancestors, change)
+        relatives = compare_relatives(child, tested.candidates, 0.0, Opener(follow=follow))
+        for pair in places_of(child, relatives, Together(relatives)):
+            place = place_of[pair.id]
+            before = direction(pair.features)
+            ends = ends_of(before, limited(before, pair.scars))
+            for (first, second), ancestor in zip(((place, number), (number, place)), ends, strict=True):
+                found.ancestor[first, second] = ancestor
+                found.change[first, second] = pair.distance
+    return found

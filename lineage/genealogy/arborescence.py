@@ -6,11 +6,14 @@ update over the grandparent, which is looked at for the edges of each tree until
 best edge scores less than ABSENT has no parent here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import networkx as nx
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from lineage.genealogy.answers import Pair
 from lineage.genealogy.contained import Contained
 
 DISTANCE = 3.0
@@ -37,25 +40,27 @@ class Search:
     """Finds trees of one family.
 
     Args:
-        ancestor: [n, n], probability that the first is an ancestor of the second, NaN where they were not compared.
-        parts: squared distances by part of the weights, [parts, n, n].
-        contained: tells whether a child contains its parent's update.
+        ancestor: of pairs, the probability that the first is an ancestor of the second.
+        parts: squared distances of these pairs by part of the weights, [parts, pairs].
+        contained: tells whether a child contains its parent's update; count: of models.
         barred: edges that cannot be.
     """
 
     def __init__(
         self,
-        ancestor: np.ndarray,
+        count: int,
+        ancestor: Mapping[Pair, float],
         parts: np.ndarray,
         contained: Contained,
-        barred: frozenset[tuple[int, int]] = frozenset(),
+        barred: frozenset[Pair] = frozenset(),
     ):
-        self._ancestor, self._parts, self._contained = ancestor.copy(), parts, contained
-        for edge in barred:
-            self._ancestor[edge] = np.nan
-        known = np.argwhere(np.isfinite(self._ancestor))
-        self._edges = [(int(parent), int(child)) for parent, child in known]
-        self._refused: dict[tuple[int, int], bool] = {}
+        possible = np.array([pair not in barred for pair in ancestor], bool)
+        self._edges = [pair for pair in ancestor if pair not in barred]
+        self._parents, self._children = np.array(self._edges, int).reshape(-1, 2).T
+        self._ancestor = np.array(list(ancestor.values()))[possible]
+        self._parts, self._contained, self._count = parts[:, possible], contained, count
+        self._number = {edge: number for number, edge in enumerate(self._edges)}
+        self._refused: dict[Pair, bool] = {}
 
     def best(self) -> Parents:
         """The most probable tree."""
@@ -66,22 +71,20 @@ class Search:
                 break
         return parents
 
-    def probabilities(self, parents: Parents) -> tuple[np.ndarray, np.ndarray]:
-        """How often each edge is found, and each model without a parent: [n, n] and [n].
+    def probabilities(self, parents: Parents) -> tuple[dict[Pair, float], np.ndarray]:
+        """How often each edge is found, by parent and child, and each model without a parent: [n].
 
         Parts of the weights are drawn again, and scores are perturbed by Gumbel noise, whose maxima are drawn from
         the distribution that the scores describe (Papandreou & Yuille 2011, doi:10.1109/ICCV.2011.6126242).
         """
         self._look_at(parents, self._rivals())
-        draw = np.random.default_rng(len(self._ancestor))
-        absent = np.full(len(parents), ABSENT)
-        edges, alone = np.zeros_like(self._parts[0]), np.zeros(len(parents))
+        draw = np.random.default_rng(self._count)
+        edges, alone = dict.fromkeys(self._edges, 0.0), np.zeros(self._count)
         for _ in range(REPLICATES):
             chosen = draw.integers(0, len(self._parts), len(self._parts))
             scores = self._with_refused(self._scores(self._parts[chosen].sum(0)))
-            noise, of_absent = (NOISE * draw.gumbel(size=values.shape) for values in (scores, absent))
-            found = self._solved(scores + noise, absent + of_absent)
-            for child, parent in found.items():
+            noise, of_absent = (NOISE * draw.gumbel(size=size) for size in (len(scores), self._count))
+            for child, parent in self._solved(scores + noise, ABSENT + of_absent).items():
                 if parent == NO_PARENT:
                     alone[child] += 1 / REPLICATES
                 else:
@@ -89,25 +92,28 @@ class Search:
         return edges, alone
 
     def _scores(self, distances: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            possible = np.where(self._ancestor >= NEAREST, distances, np.inf)
-            nearest = np.where(np.isfinite(possible.min(0)), possible.min(0), np.median(distances))
-            farther = np.log(np.maximum(distances, 1e-30) / np.maximum(nearest, 1e-30))
-            return np.log(self._ancestor) - DISTANCE * np.maximum(farther, -0.5)
+        """Of every edge, from its squared distance."""
+        if not len(distances):
+            return distances
+        nearest = np.full(self._count, np.inf)
+        possible = self._ancestor >= NEAREST
+        np.minimum.at(nearest, self._children[possible], distances[possible])
+        nearest[np.isinf(nearest)] = np.median(distances)
+        ratios = np.maximum(distances, 1e-30) / np.maximum(nearest[self._children], 1e-30)
+        return np.log(self._ancestor) - DISTANCE * np.maximum(np.log(ratios), -0.5)
 
     def _with_refused(self, scores: np.ndarray) -> np.ndarray:
         found = scores.copy()
         for edge, is_refused in self._refused.items():
-            found[edge] += REFUSED * is_refused
+            found[self._number[edge]] += REFUSED * is_refused
         return found
 
-    def _rivals(self) -> list[tuple[int, int]]:
+    def _rivals(self) -> list[Pair]:
         """Every child and possible parent that noise may join."""
-        scores = self._scores(self._parts.sum(0))
-        least = ABSENT - RIVAL
-        return [(child, parent) for parent, child in self._edges if scores[parent, child] >= least]
+        likely = np.flatnonzero(self._scores(self._parts.sum(0)) >= ABSENT - RIVAL)
+        return [(int(self._children[number]), int(self._parents[number])) for number in likely]
 
-    def _look_at(self, parents: Parents, edges: Iterable[tuple[int, int]]) -> bool:
+    def _look_at(self, parents: Parents, edges: Iterable[Pair]) -> bool:
         """Whether an edge, as child and parent, is refused beside a tree that was not looked at before."""
         is_new = False
         for child, parent in edges:
@@ -117,13 +123,32 @@ class Search:
                 is_new |= self._refused[parent, child]
         return is_new
 
-    def _solved(self, scores: np.ndarray, absent: float | Sequence[float] = ABSENT) -> Parents:
-        count = len(scores)
-        of_absent = np.broadcast_to(absent, count)
-        graph = nx.DiGraph()
-        graph.add_weighted_edges_from((NO_PARENT, child, float(of_absent[child])) for child in range(count))
-        graph.add_weighted_edges_from(
-            (parent, child, float(scores[parent, child])) for parent, child in self._edges
-        )
-        tree = nx.maximum_spanning_arborescence(graph)
-        return {child: parent for parent, child in sorted(tree.edges, key=lambda edge: edge[1])}
+    def _solved(self, scores: np.ndarray, absent: float | np.ndarray = ABSENT) -> Parents:
+        """The best tree of some scores.
+
+        Circles can only be among models that reach each other along edges that are better than no parent. So
+        each such group is an arborescence of its own; outside of it every model takes its best edge.
+        """
+        best = np.broadcast_to(np.asarray(absent, float), self._count).copy()
+        chosen = np.full(self._count, NO_PARENT)
+        better = np.flatnonzero(scores > best[self._children])
+        ends = self._parents[better], self._children[better]
+        graph = coo_array((np.ones(len(better)), ends), shape=(self._count, self._count))
+        _, group = connected_components(graph.tocsr(), directed=True, connection="strong")
+        inside: dict[int, list[int]] = {}
+        for edge in better[np.argsort(scores[better], kind="stable")]:
+            parent, child = self._edges[edge]
+            if group[parent] == group[child]:
+                inside.setdefault(int(group[child]), []).append(int(edge))
+            else:
+                best[child], chosen[child] = scores[edge], parent
+        for edges in inside.values():
+            tree = nx.DiGraph()
+            for edge in edges:
+                parent, child = self._edges[edge]
+                tree.add_edge(NO_PARENT, child, weight=float(best[child]))
+                tree.add_edge(NO_PARENT, parent, weight=float(best[parent]))
+                tree.add_edge(parent, child, weight=float(scores[edge]))
+            for parent, child in nx.maximum_spanning_arborescence(tree).edges:
+                chosen[child] = parent if parent != NO_PARENT else chosen[child]
+        return {child: int(parent) for child, parent in enumerate(chosen)}

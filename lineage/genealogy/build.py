@@ -1,19 +1,22 @@
 """A family's tree from its models: distances, pairwise answers, merges, the most probable arborescence."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
 
 from lineage.auditing.stages.thirds.passing import Direction
-from lineage.genealogy.answers import answers_of, neighbours_of
+from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
 from lineage.genealogy.contained import Contained
-from lineage.genealogy.geometry import distances, points
-from lineage.genealogy.merges import merges_of
+from lineage.genealogy.geometry import Distances
+from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
+from lineage.genealogy.merges.recipe import Mixing
+from lineage.genealogy.points import points
 from lineage.genealogy.reading import Model
-from lineage.genealogy.types import Edge, Kind, Node
+from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 
 NEIGHBOURS = 8
@@ -24,19 +27,10 @@ STRAIGHT = 0.1
 """Cosine of two steps in a row from which on they are of one training line."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What is known of a family: its models' squared distances [n, n], matrices, and how far apart they are."""
-
-    points: Sequence[np.ndarray]
-    distances: np.ndarray
-    change: np.ndarray
-
-
 def family_tree(
     models: Sequence[Model], family: str, cache: DigestCache, direction: Direction, *, follow: bool
-) -> tuple[list[Node], list[Edge]]:
-    """The nodes and edges of one family.
+) -> tuple[list[Node], list[Edge], list[Merge]]:
+    """The nodes, edges and merges of one family.
 
     Args:
         models: related to each other; family: its id; cache: of digests.
@@ -45,19 +39,45 @@ def family_tree(
     nodes = [node_of(model, family) for model in models]
     matrices = points(models, follow=follow) if len(models) > 1 else []
     if not matrices:
-        return nodes, []
-    parts = distances(matrices)
-    apart = parts.sum(0)
-    answers = answers_of(models, neighbours_of(apart, NEIGHBOURS), cache, direction, follow=follow)
-    merges = merges_of(matrices, apart)
-    search = Search(answers.ancestor, parts, Contained(matrices), barred_by(merges, len(models)))
+        return nodes, [], []
+    distances = Distances(matrices)
+    neighbours = neighbours_of(distances.nearest(NEIGHBOURS))
+    answers = answers_of(models, neighbours, cache, direction, follow=follow)
+    merges = merges_of(matrices, distances.nearest(MOST_MIXED), answers.ancestor)
+    merges |= put_together(models, answers.ancestor, follow=follow)
+    search = Search(
+        len(models),
+        answers.ancestor,
+        distances.by_part(list(answers.ancestor)),
+        Contained(matrices),
+        barred_by(merges, len(models)),
+    )
     parents = search.best()
     probability, alone = search.probabilities(parents)
-    known = Evidence(matrices, apart, answers.change)
     named = [node.id for node in nodes]
-    edges = list(trained_edges(named, parents, probability, known))
-    edges += merged_edges(named, parents, merges)
-    return _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
+    edges = [
+        *trained_edges(named, parents, probability, Steps(parents, matrices), answers.change),
+        *merged_edges(named, parents, merges),
+    ]
+    nodes, edges = _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
+    of_edges = {edge.child for edge in edges if edge.kind is Kind.MERGED}
+    described = [
+        merge_of(named, child, mixing) for child, mixing in merges.items() if named[child] in of_edges
+    ]
+    return nodes, edges, described
+
+
+def merge_of(named: Sequence[str], child: int, mixing: Mixing) -> Merge:
+    """How a model was merged, by ids."""
+    return Merge(
+        child=named[child],
+        recipe=mixing.recipe,
+        error=mixing.error,
+        weights={named[place]: weight for place, weight in mixing.weights.items()},
+        base=None if mixing.base is None else named[mixing.base],
+        left_out=mixing.left_out,
+        layers={name: (named[place], there) for name, (place, there) in mixing.layers.items()},
+    )
 
 
 def node_of(model: Model, family: str) -> Node:
@@ -67,43 +87,45 @@ def node_of(model: Model, family: str) -> Node:
     )
 
 
-def barred_by(merges: dict[int, dict[int, float]], count: int) -> frozenset[tuple[int, int]]:
+def barred_by(merges: Mapping[int, Mixing], count: int) -> frozenset[Pair]:
     """Edges that merges forbid: a merge was trained from nothing, and its parents do not descend from it."""
     into = {(place, merge) for merge in merges for place in range(count)}
-    back = {(merge, parent) for merge, parents in merges.items() for parent in parents}
+    back = {(merge, parent) for merge, mixing in merges.items() for parent in mixing.weights}
     return frozenset(into | back)
 
 
 def trained_edges(
-    named: Sequence[str], parents: Parents, probability: np.ndarray, known: Evidence
+    named: Sequence[str],
+    parents: Parents,
+    probability: Mapping[Pair, float],
+    steps: "Steps",
+    change: Mapping[Pair, float],
 ) -> Iterator[Edge]:
     """An edge for each model with a parent; undirected where its direction or the parent itself is not sure."""
     for child, parent in parents.items():
         if parent == NO_PARENT:
             continue
-        forth, back = probability[parent, child], probability[child, parent]
+        forth, back = probability.get((parent, child), 0.0), probability.get((child, parent), 0.0)
         is_directed = bool(forth >= SURE)
-        change = known.change[parent, child]
+        moved = change.get((parent, child), math.nan)
         yield Edge(
             parent=named[parent],
             child=named[child],
-            kind=Kind.LINE if _is_straight(parents, child, known.points) else Kind.TRAINED,
+            kind=Kind.LINE if steps.is_straight(child) else Kind.TRAINED,
             probability=float(forth if is_directed else min(1.0, forth + back)),
             is_directed=is_directed,
-            change=float(change) if np.isfinite(change) else None,
+            change=float(moved) if math.isfinite(moved) else None,
         )
 
 
-def merged_edges(
-    named: Sequence[str], parents: Parents, merges: dict[int, dict[int, float]]
-) -> Iterator[Edge]:
+def merged_edges(named: Sequence[str], parents: Parents, merges: Mapping[int, Mixing]) -> Iterator[Edge]:
     """An edge from each parent of a merge; none for a merge whose parents would descend from it."""
     graph = nx.DiGraph((parent, child) for child, parent in parents.items() if parent != NO_PARENT)
-    for merge, weights in merges.items():
-        if any(graph.has_node(merge) and parent in nx.descendants(graph, merge) for parent in weights):
+    for merge, mixing in merges.items():
+        if any(graph.has_node(merge) and parent in nx.descendants(graph, merge) for parent in mixing.weights):
             continue
-        graph.add_edges_from((parent, merge) for parent in weights)
-        for parent, weight in weights.items():
+        graph.add_edges_from((parent, merge) for parent in mixing.weights)
+        for parent, weight in mixing.weights.items():
             yield Edge(
                 parent=named[parent],
                 child=named[merge],
@@ -114,33 +136,45 @@ def merged_edges(
             )
 
 
-def _is_straight(parents: Parents, child: int, matrices: Sequence[np.ndarray]) -> bool:
-    """Whether a step goes on in the direction of the one before, or the one after in its own."""
-    parent = parents[child]
-    before = parents.get(parent, NO_PARENT)
-    if before != NO_PARENT and _cosine(matrices, before, parent, child) >= STRAIGHT:
-        return True
-    after = [place for place, above in parents.items() if above == child]
-    return any(_cosine(matrices, parent, child, place) >= STRAIGHT for place in after)
+class Steps:
+    """The steps of a tree, from each parent to its child.
 
+    Args:
+        parents: of each model; matrices: of all models, see `lineage.genealogy.points`.
+    """
 
-def _cosine(matrices: Sequence[np.ndarray], first: int, second: int, third: int) -> float:
-    """Of the steps from the first to the second, and from the second to the third."""
-    dot = sizes = others = 0.0
-    for values in matrices:
-        step, following = values[second] - values[first], values[third] - values[second]
-        dot += float(np.vdot(step, following))
-        sizes += float(np.vdot(step, step))
-        others += float(np.vdot(following, following))
-    return dot / max(np.sqrt(sizes * others), 1e-30)
+    def __init__(self, parents: Parents, matrices: Sequence[np.ndarray]):
+        self._parents, self._matrices = parents, matrices
+        self._children: dict[int, list[int]] = {}
+        for child, parent in parents.items():
+            self._children.setdefault(parent, []).append(child)
+
+    def is_straight(self, child: int) -> bool:
+        """Whether a step goes on in the direction of the one before, or one after in its own."""
+        parent = self._parents[child]
+        before = self._parents.get(parent, NO_PARENT)
+        if before != NO_PARENT and self._cosine(before, parent, child) >= STRAIGHT:
+            return True
+        after = self._children.get(child, [])
+        return any(self._cosine(parent, child, place) >= STRAIGHT for place in after)
+
+    def _cosine(self, first: int, second: int, third: int) -> float:
+        """Of the steps from the first to the second, and from the second to the third."""
+        dot = sizes = others = 0.0
+        for values in self._matrices:
+            step, following = values[second] - values[first], values[third] - values[second]
+            dot += float(np.vdot(step, following))
+            sizes += float(np.vdot(step, step))
+            others += float(np.vdot(following, following))
+        return dot / max(np.sqrt(sizes * others), 1e-30)
 
 
 def _with_open_nodes(
     nodes: list[Node],
     edges: list[Edge],
     parents: Parents,
-    merges: dict[int, dict[int, float]],
-    ancestor: np.ndarray,
+    merges: Mapping[int, Mixing],
+    ancestor: Mapping[Pair, float],
     alone: np.ndarray,
     family: str,
 ) -> tuple[list[Node], list[Edge]]:
@@ -148,11 +182,13 @@ def _with_open_nodes(
     tops = [child for child, parent in parents.items() if parent == NO_PARENT and child not in merges]
     if len(tops) < 2:
         return nodes, edges
-    known = np.nan_to_num(ancestor, nan=0.0)
-    size = {top: sum(1 for child in parents if _top_of(child, parents) == top) for top in tops}
-    root = max(tops, key=lambda top: (float(known[top].sum()), size[top]))
+    below_of = Counter(tops_of(parents).values())
+    believed = Counter(dict.fromkeys(tops, 0.0))
+    for (first, _), probability in ancestor.items():
+        believed[first] += probability
+    root = max(tops, key=lambda top: (believed[top], below_of[top]))
     above = [top for top in tops if top != root]
-    is_open_above_root = bool(alone[root] < 1) and all(known[root, top] < 0.5 for top in above)
+    is_open_above_root = bool(alone[root] < 1) and all(ancestor.get((root, top), 0) < 0.5 for top in above)
     missing = Node(id=f"{family}/absent", family=family, is_open=True)
     below = [*above, root] if is_open_above_root else above
     found = [
@@ -168,7 +204,15 @@ def _with_open_nodes(
     return [*nodes, missing], [*edges, *found]
 
 
-def _top_of(child: int, parents: Parents) -> int:
-    while parents[child] != NO_PARENT:
-        child = parents[child]
-    return child
+def tops_of(parents: Parents) -> dict[int, int]:
+    """The first ancestor of each model that has no parent itself."""
+    found: dict[int, int] = {}
+    for model in parents:
+        way = []
+        place = model
+        while place not in found and parents[place] != NO_PARENT:
+            way.append(place)
+            place = parents[place]
+        top = found.get(place, place)
+        found |= dict.fromkeys([place, *way], top)
+    return found

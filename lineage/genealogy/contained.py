@@ -6,7 +6,7 @@ too, and exactly once; of a sibling's it contains nothing, a part, or a multiple
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -19,6 +19,8 @@ ONCE = (0.7, 1.9)
 """Bounds of the share: a run's steps go on in one direction, so its later states contain more than one of each."""
 OF_EACH = 0.2
 """The least share in any matrix."""
+HELD = 256
+"""Updates that are not forgotten, a quarter of a megabyte each."""
 
 
 class Contained:
@@ -31,7 +33,8 @@ class Contained:
     def __init__(self, points: Sequence[np.ndarray]):
         self._points = points[:MOST_MATRICES]
         self.is_once = cache(self._is_once)
-        self._ancestor, self._update = cache(self._new_ancestor), cache(self._new_update)
+        self._ancestor = lru_cache(maxsize=HELD)(self._new_ancestor)
+        self._update = lru_cache(maxsize=HELD)(self._new_update)
 
     def _is_once(self, grandparent: int, parent: int, child: int) -> bool:
         """Whether a child contains a parent's update over a grandparent once; True where there is no update."""

@@ -1,7 +1,8 @@
 """Which models share an origin: vectors say who may be related, the exact test of the rows' order decides.
 
-Products of vectors are all that is computed of every pair. Pairs are tested from the most similar on, and only where
-they would join two families, so a family of n costs about n tests.
+Products of vectors are all that is computed of every pair, and none of them is held: each model names the most
+similar models of other families, those pairs are tested from the most similar on, and only where they would join two
+families, until no model has another one to name. So a family of n costs about n tests, and memory grows with n alone.
 """
 
 import math
@@ -17,7 +18,9 @@ from lineage.progress import Tracked, untracked
 
 POSSIBLE = 3.5 / math.sqrt(DIMENSIONS)
 """Cosine of two vectors from which on a pair may be related; chance gives it once in 4,000."""
-BLOCK = 2048
+BLOCK = 1024
+NAMED = 8
+"""Models of other families that each model names at a time."""
 TRIES = 3
 """Pairs of two families that are tested, at most, before they are taken as unrelated."""
 
@@ -32,40 +35,93 @@ def families_of(
         alpha: how often any two unrelated models may be joined; follow: links out of the folders.
     """
     limit = math.log10(alpha / max(1, len(models) * (len(models) - 1) // 2))
-    family = list(range(len(models)))
-    failed: dict[frozenset[int], int] = {}
+    vectors = np.stack([model.vector for model in models]) if models else np.zeros((0, DIMENSIONS))
+    groups = Groups(len(models))
+    while pairs := list(possible_pairs(vectors, groups)):
+        for first, second in tracked(pairs, "possible pairs"):
+            if not groups.may_join(first, second):
+                continue
+            source = models[first].source
+            child = read_child(source.path, cache, inside=source.inside, follow=follow)
+            tested = run_tests(child, [models[second].source], cache, follow=follow).candidates
+            is_related = any(candidate.log10_p <= limit for candidate in tested)
+            groups.learn(first, second, is_related=is_related)
+    return groups.members()
 
-    def head(place: int) -> int:
-        while family[place] != place:
-            family[place] = place = family[family[place]]
+
+class Groups:
+    """Families as far as they are known, of so many models."""
+
+    def __init__(self, count: int):
+        self._above = list(range(count))
+        self._failed: dict[tuple[int, int], int] = {}
+        self._tested: dict[int, set[int]] = {}
+
+    def head(self, place: int) -> int:
+        """The first model of a model's family."""
+        while self._above[place] != place:
+            self._above[place] = place = self._above[self._above[place]]
         return place
 
-    for first, second in tracked(list(possible_pairs(models)), "possible pairs"):
-        ends = head(first), head(second)
-        if ends[0] == ends[1] or failed.get(frozenset(ends), 0) >= TRIES:
-            continue
-        source = models[first].source
-        child = read_child(source.path, cache, inside=source.inside, follow=follow)
-        tested = run_tests(child, [models[second].source], cache, follow=follow).candidates
-        if any(candidate.log10_p <= limit for candidate in tested):
-            family[max(ends)] = min(ends)
+    def heads(self) -> np.ndarray:
+        """Of all models."""
+        return np.array([self.head(place) for place in range(len(self._above))], int)
+
+    def may_join(self, first: int, second: int) -> bool:
+        """Whether a test of two models would tell something that is not known."""
+        ends = self._ends(first, second)
+        return ends[0] != ends[1] and self._failed.get(ends, 0) < TRIES
+
+    def learn(self, first: int, second: int, *, is_related: bool) -> None:
+        """Takes in what a test of two models of different families says."""
+        ends = self._ends(first, second)
+        if is_related:
+            self._above[ends[1]] = ends[0]
         else:
-            failed[frozenset(ends)] = failed.get(frozenset(ends), 0) + 1
-    found: dict[int, list[int]] = {}
-    for place in range(len(models)):
-        found.setdefault(head(place), []).append(place)
-    return list(found.values())
+            self._failed[ends] = self._failed.get(ends, 0) + 1
+            self._tested.setdefault(min(first, second), set()).add(max(first, second))
+
+    def unrelated_to(self, place: int) -> list[int]:
+        """Later models that a model was tested with in vain."""
+        return list(self._tested.get(place, ()))
+
+    def unrelated_families(self) -> Iterator[tuple[int, int]]:
+        """Heads of two families of which enough pairs were tested in vain."""
+        for (first, second), count in self._failed.items():
+            if count >= TRIES and self.head(first) == first and self.head(second) == second:
+                yield first, second
+
+    def members(self) -> list[list[int]]:
+        """The families, in the order of their first members."""
+        found: dict[int, list[int]] = {}
+        for place in range(len(self._above)):
+            found.setdefault(self.head(place), []).append(place)
+        return list(found.values())
+
+    def _ends(self, first: int, second: int) -> tuple[int, int]:
+        heads = self.head(first), self.head(second)
+        return min(heads), max(heads)
 
 
-def possible_pairs(models: Sequence[Model]) -> Iterator[tuple[int, int]]:
-    """Pairs of models whose vectors are more alike than chance, most similar first."""
-    vectors = np.stack([model.vector for model in models]) if models else np.zeros((0, DIMENSIONS))
-    pairs = []
+def possible_pairs(vectors: np.ndarray, groups: Groups) -> Iterator[tuple[int, int]]:
+    """Pairs of models of different families that are more alike than chance, most similar first: NAMED by each model.
+
+    Args:
+        vectors: of the models, see `lineage.genealogy.reading.vector_of`; groups: what is known of families.
+    """
+    heads, excluded = groups.heads(), list(groups.unrelated_families())
+    found: dict[tuple[int, int], float] = {}
     for start in range(0, len(vectors), BLOCK):
         cosines = vectors[start : start + BLOCK] @ vectors.T
-        rows, columns = np.nonzero(cosines >= POSSIBLE)
-        is_above = rows + start < columns
-        rows, columns = rows[is_above], columns[is_above]
-        pairs += zip(cosines[rows, columns], rows + start, columns, strict=True)
-    for _, first, second in sorted(pairs, key=lambda pair: -pair[0]):
-        yield int(first), int(second)
+        own = heads[start : start + BLOCK]
+        cosines[own[:, None] == heads] = -1
+        for ends in excluded:
+            for first, second in (ends, ends[::-1]):
+                cosines[np.ix_(own == first, heads == second)] = -1
+        for row, values in enumerate(cosines):
+            values[: start + row] = -1
+            values[groups.unrelated_to(start + row)] = -1
+            near = np.flatnonzero(values >= POSSIBLE)
+            for place in near[np.argsort(-values[near], kind="stable")[:NAMED]]:
+                found[start + row, int(place)] = float(values[place])
+    yield from sorted(found, key=lambda pair: -found[pair])

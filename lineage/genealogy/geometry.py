@@ -6,19 +6,14 @@ models differ most are weighed less: rows and columns are whitened by the mean c
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from lineage.checkpoints.plain.form import open_plain_model
-from lineage.genealogy.reading import Model
-from lineage.relation.comparison import evenly, sampled
-from lineage.relation.matching import match
-from lineage.relation.sketch import chosen_rows
+from lineage.genealogy.points import flat
 from lineage.relation.spectrum import Spectrum, bulk
 
-MOST_NUMBERS = 2**27
-"""That are held of a family: fewer matrices of a large one."""
 MOST_PAIRS = 400
 """Pairs of a family whose differences are averaged."""
 RIDGE = 1.0
@@ -27,47 +22,62 @@ LEAST_BULK = 0.2
 """A smaller share of the common random part is not trusted as a scale."""
 BLOCKS, SMALLEST_BLOCK = 4, 8
 """Parts that a matrix is cut into, so that they can be drawn again, of so many rows at least."""
+AT_ONCE = 256
+"""Models whose distances to all others are held."""
+PAIRS_AT_ONCE = 32
 
 
-def points(models: Sequence[Model], *, follow: bool) -> list[np.ndarray]:
-    """Some matrices that all models share: float32 [n, rows, columns], up to 256 of both, the shorter side first.
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest others of each of n models, nearest first: their places [n, k], squared distances [n, k]."""
 
-    Args:
-        models: of one family; follow: links out of the folders.
-    """
-    matchings = [match(models[0].shapes, model.shapes) for model in models]
-    shared = [name for name in models[0].testable if all(name in found.pairs for found in matchings)]
-    sources = [model.source for model in models]
-    checkpoints = [open_plain_model(source.path, inside=source.inside, follow=follow) for source in sources]
-    found = []
-    for name in evenly(shared)[: max(2, MOST_NUMBERS // (len(models) * 2**16))]:
-        stack = []
-        for checkpoint, matching in zip(checkpoints, matchings, strict=True):
-            values = checkpoint.read(matching.pairs[name])
-            rows = sampled(values.swapaxes(0, 1) if name in matching.transposed else values)
-            stack.append(rows[:, chosen_rows(rows.shape[1])])
-        matrices = np.stack(stack)
-        found.append(matrices.transpose(0, 2, 1) if matrices.shape[1] > matrices.shape[2] else matrices)
-    return found
+    places: np.ndarray
+    squared: np.ndarray
 
 
-def distances(points: Sequence[np.ndarray]) -> np.ndarray:
-    """Squared distances by part of the weights: [parts, n, n].
+class Distances:
+    """Squared distances between the models of a family, computed where they are asked for.
 
     Args:
-        points: of a family, at least one matrix.
+        points: of the family, at least one matrix, see `lineage.genealogy.points`.
     """
-    found = []
-    for matrices in points:
-        whitened = whitened_alike(at_one_scale(matrices.astype(np.float64)))
-        count = min(BLOCKS, max(1, whitened.shape[1] // SMALLEST_BLOCK))
-        found += [squared_distances(block) for block in np.array_split(whitened, count, axis=1)]
-    return np.stack(found)
+
+    def __init__(self, points: Sequence[np.ndarray]):
+        self._alike = [
+            whitened_alike(at_one_scale(matrices.astype(np.float64))).astype(np.float32)
+            for matrices in points
+        ]
+
+    def nearest(self, each: int) -> Nearest:
+        """The nearest others of every model, at most `each`."""
+        count = len(self._alike[0])
+        each = min(each, count - 1)
+        places, squared = np.zeros((count, each), int), np.zeros((count, each))
+        for start in range(0, count, AT_ONCE):
+            rows = np.arange(start, min(start + AT_ONCE, count))
+            apart = sum(squared_from(flat(matrices), rows) for matrices in self._alike)
+            apart[np.arange(len(rows)), rows] = np.inf
+            places[rows] = np.argsort(apart, axis=1, kind="stable")[:, :each]
+            squared[rows] = np.take_along_axis(apart, places[rows], axis=1)
+        return Nearest(places, squared)
+
+    def by_part(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Of some pairs, by part of the weights: [parts, pairs]."""
+        first, second = np.array(pairs, int).reshape(-1, 2).T
+        found = []
+        for matrices in self._alike:
+            count = min(BLOCKS, max(1, matrices.shape[1] // SMALLEST_BLOCK))
+            by_row = np.zeros((len(first), matrices.shape[1]))
+            for start in range(0, len(first), PAIRS_AT_ONCE):
+                part = slice(start, start + PAIRS_AT_ONCE)
+                by_row[part] = squared_by_row(matrices[first[part]], matrices[second[part]])
+            found += [rows.sum(1) for rows in np.array_split(by_row, count, axis=1)]
+        return np.stack(found)
 
 
 def at_one_scale(matrices: np.ndarray) -> np.ndarray:
     """Matrices [n, rows, columns] divided by the share of the most central one's bulk that each retains."""
-    central = int(squared_distances(matrices).sum(1).argmin())
+    central = int(((matrices - matrices.mean(0)) ** 2).sum((1, 2)).argmin())
     spectrum = Spectrum(matrices[central])
     retained = np.array([bulk(spectrum.retained_by(values)) for values in matrices])
     scales = np.where(retained >= LEAST_BULK, retained, 1.0)
@@ -76,10 +86,8 @@ def at_one_scale(matrices: np.ndarray) -> np.ndarray:
 
 def whitened_alike(matrices: np.ndarray) -> np.ndarray:
     """Matrices [n, rows, columns] in which differences of pairs are about as large in every direction."""
-    pairs = list(combinations(range(len(matrices)), 2))
-    chosen = np.random.default_rng(len(matrices)).permutation(len(pairs))[:MOST_PAIRS]
     rows, columns = (np.zeros((side, side)) for side in matrices.shape[1:])
-    for first, second in (pairs[place] for place in chosen):
+    for first, second in some_pairs(len(matrices)):
         difference = matrices[first] - matrices[second]
         energy = np.vdot(difference, difference)
         if energy > 0:
@@ -88,13 +96,28 @@ def whitened_alike(matrices: np.ndarray) -> np.ndarray:
     return _inverse_root(rows) @ matrices @ _inverse_root(columns)
 
 
-def squared_distances(values: np.ndarray) -> np.ndarray:
-    """Of n arrays of one shape: [n, n]."""
-    flat = values.reshape(len(values), -1)
-    flat = flat - flat.mean(0)
-    products = flat @ flat.T
-    sizes = np.diagonal(products)
-    return np.maximum(sizes[:, None] + sizes - 2 * products, 0.0)
+def some_pairs(count: int) -> list[tuple[int, int]]:
+    """All pairs of so many models, or MOST_PAIRS of them at random."""
+    if count * (count - 1) // 2 <= MOST_PAIRS:
+        return list(combinations(range(count), 2))
+    draw = np.random.default_rng(count)
+    first = draw.integers(0, count, MOST_PAIRS)
+    second = draw.integers(0, count - 1, MOST_PAIRS)
+    return [(int(a), int(b)) for a, b in zip(first, second + (second >= first), strict=True)]
+
+
+def squared_from(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Squared distances of some rows of an array [n, k] to all: [rows, n]."""
+    values = values.astype(np.float64)
+    values -= values.mean(0)
+    sizes = np.einsum("nk,nk->n", values, values)
+    return np.maximum(sizes[rows, None] + sizes - 2 * values[rows] @ values.T, 0.0)
+
+
+def squared_by_row(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of pairs of matrices [n, rows, columns], the squared distances of their rows: [n, rows]."""
+    difference = first.astype(np.float64) - second
+    return np.einsum("nrc,nrc->nr", difference, difference)
 
 
 def _inverse_root(covariance: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from lineage.genealogy.build import family_tree
 from lineage.genealogy.claims import claims_of, independent_by_rows
 from lineage.genealogy.families import families_of
 from lineage.genealogy.reading import read_models
-from lineage.genealogy.types import Edge, Node, Tree
+from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import Tracked, tracked, untracked
 from lineage.storage.unfinished import temporary_folder
@@ -99,20 +99,23 @@ def tree_of(
     families = families_of(models, cache, alpha=alpha, follow=follow, tracked=tracked)
     nodes: list[Node] = []
     edges: list[Edge] = []
+    merges: list[Merge] = []
     names = {}
     for number, places in enumerate(tracked(families, "families"), start=1):
         name = f"family-{number}"
-        of_family, between = family_tree(
+        of_family, between, merged = family_tree(
             [models[place] for place in places], name, cache, direction, follow=follow
         )
         names[name] = [node.id for node in of_family]
         nodes += of_family
         edges += between
+        merges += merged
     return Tree(
         given=given,
         families=names,
         nodes=nodes,
         edges=edges,
         claims=list(claims_of(sources, nodes, edges, independent)),
+        merges=merges,
         refused=refused,
     )

@@ -4,72 +4,77 @@ import rich.tree
 from rich.console import Console
 
 from lineage.auditing.report.headline import shown
-from lineage.genealogy.types import Edge, Node, Tree
+from lineage.genealogy.page.words import MISSING, summary_of
+from lineage.genealogy.types import Edge, Kind, Node, Tree
 
 SHOWN = 100
 """Models that are drawn; the JSON has all."""
+INDENT = 4
+"""Columns that a child stands to the right of its parent."""
 
 
 def print_tree(tree: Tree) -> None:
     """Prints each family of two and more as a tree, the rest as a number, claims, and what was refused."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.width = max(console.width, 110)
+    console.width = max(console.width, 110 + INDENT * SHOWN)
     large = {family: members for family, members in tree.families.items() if len(members) > 1}
-    alone = len(tree.families) - len(large)
-    count = sum(1 for node in tree.nodes if not node.is_open)
-    directed = sum(1 for edge in tree.edges if edge.is_directed)
-    console.print(
-        f"{count} models: {len(large)} families, {alone} without a relative; {len(tree.edges)} edges, "
-        f"{directed} of them directed"
-    )
+    console.print(summary_of(tree))
     left = SHOWN
-    for family, members in large.items():
+    families = Families(tree)
+    for number, family in enumerate(large):
         if left <= 0:
-            console.print(f"  and more families, of {count} models in all: see the JSON")
+            console.print(f"and {len(large) - number} more families: see --json")
             break
-        left -= len(members)
-        console.print(drawn(family, tree))
+        console.print(families.drawn(family, most=left))
+        left -= len(large[family])
     for claim in tree.claims:
         console.print(f"  claimed parent of {claim.child}, {claim.parent}: {claim.state}: {claim.reason}")
     for line in tree.refused.values():
         console.print(f"  left out: {line}")
 
 
-def drawn(family: str, tree: Tree) -> rich.tree.Tree:
-    """One family."""
-    nodes = {node.id: node for node in tree.nodes if node.family == family}
-    below: dict[str, list[Edge]] = {}
-    for edge in tree.edges:
-        if edge.parent in nodes:
-            below.setdefault(edge.parent, []).append(edge)
-    children = {edge.child for edges in below.values() for edge in edges}
-    top = rich.tree.Tree(family)
-    shown: set[str] = set()
-    for node in nodes.values():
-        if node.id not in children:
-            _add(top, node, None, nodes, below, shown)
-    return top
+class Families:
+    """The families of a tree, to be drawn one by one."""
+
+    def __init__(self, tree: Tree):
+        self._nodes: dict[str, dict[str, Node]] = {}
+        for node in tree.nodes:
+            self._nodes.setdefault(node.family, {})[node.id] = node
+        self._below: dict[str, list[Edge]] = {}
+        for edge in tree.edges:
+            self._below.setdefault(edge.parent, []).append(edge)
+        self._children = {edge.child for edge in tree.edges}
+
+    def drawn(self, family: str, most: int = SHOWN) -> rich.tree.Tree:
+        """One family, of its models the first ones, at most so many; a line says how many more there are.
+
+        What goes on in a training line stands below what it goes on from, not beside it.
+        """
+        nodes = self._nodes[family]
+        top, shown = rich.tree.Tree(family), set()
+        waiting = [(top, node, None) for node in reversed(nodes.values()) if node.id not in self._children]
+        while waiting and len(shown) < most:
+            branch, node, edge = waiting.pop()
+            limb = branch.add(_words_of(node, edge))
+            if node.id not in shown:
+                shown.add(node.id)
+                following = self._below.get(node.id, [])
+                goes_on = len(following) == 1 and following[0].kind is Kind.LINE and edge is not None
+                waiting += [
+                    (branch if goes_on else limb, nodes[edge.child], edge) for edge in reversed(following)
+                ]
+        if left := len(nodes) - len(shown):
+            top.add(f"and {left} more models: see --json")
+        return top
 
 
-def _add(
-    branch: rich.tree.Tree,
-    node: Node,
-    edge: Edge | None,
-    nodes: dict[str, Node],
-    below: dict[str, list[Edge]],
-    shown: set[str],
-) -> None:
-    words = ["an ancestor that is not here" if node.is_open else node.id]
+def _words_of(node: Node, edge: Edge | None) -> str:
+    words = [MISSING if node.is_open else node.id]
     if edge is not None:
         words.append(_of_edge(edge))
     if node.copies:
         words.append(f"(same tensors: {', '.join(node.copies)})")
-    limb = branch.add(" ".join(words))
-    if node.id in shown:
-        return
-    shown.add(node.id)
-    for following in below.get(node.id, []):
-        _add(limb, nodes[following.child], following, nodes, below, shown)
+    return " ".join(words)
 
 
 def _of_edge(edge: Edge) -> str:

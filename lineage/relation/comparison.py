@@ -42,7 +42,8 @@ class Comparison:
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
     distance: over all matrices that are no head; matrices: what each of those looked at lost and gained; scars: what
-    only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the backbone's matrices.
+    only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and of the
+    columns of the backbone's matrices.
     """
 
     changes: dict[str, float]
@@ -133,7 +134,8 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
             matrices.append(measured(theirs, ours))
         if name in backbone:
             search.look(theirs, ours)
-            spread = max(spread, spread_of_scales(theirs, ours))
+            by_column = spread_of_scales(theirs.swapaxes(0, 1), ours.swapaxes(0, 1))
+            spread = max(spread, spread_of_scales(theirs, ours), by_column)
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
     return Comparison(
         changes,

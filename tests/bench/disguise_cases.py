@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import math
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,16 +105,22 @@ def plans_of(architecture: str, number: int) -> list[tuple[str, str]]:
 
 
 class Measured:
-    """Rows of JSON that stay on disk: what is there is not measured again."""
+    """Rows of JSON that stay on disk: what is there is not measured again.
 
-    def __init__(self, path: Path):
+    Args:
+        path: their file; until: when to stop, of `time.monotonic`.
+    """
+
+    def __init__(self, path: Path, until: float = math.inf):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+        self._path, self._until = path, until
         lines = path.read_text().splitlines() if path.exists() else []
         self.rows = {row["key"]: row for row in map(json.loads, lines)}
 
     def add(self, key: str, measure: Callable[..., dict], *given: object) -> dict:
         if key not in self.rows:
+            if time.monotonic() > self._until:
+                raise SystemExit(f"{self._path}: {len(self.rows)} rows so far; the same command goes on")
             self.rows[key] = {"key": key} | measure(*given)
             with self._path.open("a") as file:
                 file.write(json.dumps(self.rows[key]) + "\n")

@@ -1,6 +1,7 @@
 """How often audits see through disguises, on grown families of networks.
 
     python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys] [--children 10]
+        [--minutes 9]
 
 `--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them for
 the package; verdicts are on families of other numbers. What was measured stays in `--out`: a run that was stopped
@@ -8,6 +9,8 @@ goes on. Half an hour of one core.
 """
 
 import argparse
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,16 +106,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/disguises"))
     parser.add_argument("--decoys", action="store_true")
     parser.add_argument("--children", type=int, default=10, help="of each architecture")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="after which to stop; a later run goes on"
+    )
     given = parser.parse_args()
+    until = time.monotonic() + 60 * given.minutes
     if not (given.families / "tables").is_dir():
         parser.error(f"{given.families}: expected grown families; run `make bench-verdicts` first")
     if given.decoys:
-        decoys = independent(given.families, FITTED, DECOYS_EACH, Measured(given.out / "decoys.jsonl"))
+        decoys = independent(given.families, FITTED, DECOYS_EACH, Measured(given.out / "decoys.jsonl", until))
         margins = np.sort([found["margin"] for found in decoys]).astype(np.float32)
         of = f"{len(margins)} pairs of small networks that were trained apart"
         np.savez(FILE, margins=margins, of=of)
-    draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl"))
-    verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl"), given.children)
+    verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl", until), given.children)
+    draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl", until))
     with np.load(FILE) as arrays:
         limit = float(arrays["margins"].max())
     rows = bench_rows(beside_bare(pd.DataFrame(verdicts)), pd.DataFrame(draws), limit)

@@ -13,6 +13,7 @@ from lineage.auditing.report.bundle import write_html
 from lineage.auditing.stages.verdict import Word
 from lineage.cli import app
 from lineage.relation.alignment.disguises import disguised
+from lineage.relation.direction.estimate import RESOLUTION
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ def hidden(tmp_path, state, how="permute,rescale"):
     return path
 
 
-def test_a_disguised_child_is_of_the_family_that_it_is_of_without_the_disguise(tmp_path, candidates):
+def test_a_disguised_child_has_the_parent_that_it_has_without_the_disguise(tmp_path, candidates):
     child = child_of(ROOTS["p1"], 11)
     report = audit(hidden(tmp_path, child), candidates, store_digests=False)
-    assert report.verdict is Word.FAMILY
+    assert report.verdict is Word.PARENT
     assert list(report.family) == ["p1"]
-    assert report.parent is None
-    assert report.closest == "p1"
+    assert report.parent == "p1"
+    assert report.bound == pytest.approx(RESOLUTION)
     assert report.alignment.as_is is Word.NONE
     assert report.alignment.tried == len(ROOTS)
     assert report.alignment.aligned["p1"].undone == ["neurons of 3 layers reordered and rescaled"]
@@ -93,7 +94,7 @@ def test_the_terminal_the_page_and_the_json_say_what_was_undone(tmp_path, candid
 
 
 def test_a_child_too_large_to_hold_in_memory_twice_is_judged_as_it_is(tmp_path, candidates, monkeypatch):
-    monkeypatch.setattr("lineage.auditing.stages.aligning.MOST_WEIGHTS", 1000)
+    monkeypatch.setattr("lineage.auditing.stages.aligning.aligned.MOST_WEIGHTS", 1000)
     report = audit(hidden(tmp_path, child_of(ROOTS["p1"], 11)), candidates, store_digests=False)
     assert report.verdict is Word.NONE
     assert report.alignment is None

@@ -17,7 +17,7 @@ from lineage.cli import app
 from lineage.errors import UserError
 from lineage.genealogy.claims import claims_of, independent_by_rows
 from lineage.genealogy.reading import read_models
-from lineage.genealogy.terminal import drawn
+from lineage.genealogy.terminal import Families
 from lineage.genealogy.types import Edge, Kind, Node, Tree
 from lineage.index.digest import DigestCache
 
@@ -153,7 +153,7 @@ def test_a_link_out_of_its_own_folder_but_not_out_of_the_given_one_stops_no_tree
 def test_no_edge_is_said_to_be_certain():
     edge = Edge(parent="a", child="b", kind=Kind.TRAINED, probability=0.999, is_directed=True)
     tree = Tree(given="", families={}, nodes=[Node(id=id, family="f") for id in "ab"], edges=[edge])
-    (top,) = drawn("f", tree).children
+    (top,) = Families(tree).drawn("f").children
     assert [str(limb.label) for limb in top.children] == ["b [trained > 0.99]"]
 
 

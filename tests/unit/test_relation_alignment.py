@@ -7,7 +7,7 @@ import pytest
 
 from lineage.auditing.decoys import Decoys
 from lineage.families.networks import network
-from lineage.relation.alignment.align import Undone, align
+from lineage.relation.alignment.align import Undone, align, align_as
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.alignment.sides import EXACT, assigned
@@ -100,6 +100,43 @@ def test_the_block_that_was_left_out_is_found(architecture):
     found = align(short, root)
     assert found.left_out == 1
     assert distance(found.tensors, short) < 1.05 * distance(root, child)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "how"), [("conv", "permute,rescale"), ("llama", "rotate,permute"), ("mobile", "shorten")]
+)
+def test_what_was_undone_to_one_candidate_is_undone_to_its_relative(architecture, how):
+    """Two candidates of one order among themselves keep it beside the child: their change is reordered alone."""
+    root, _, disguise = hidden(architecture, how)
+    sibling = fine_tuned(root, seed=9)
+    found = align(disguise, root)
+    other = align_as(disguise, sibling, found)
+    assert other.undone == found.undone
+    assert other.margin > 0.4
+    apart = distance(other.in_own_scale(other.tensors), found.in_own_scale(found.tensors))
+    assert apart == pytest.approx(distance(sibling, root), rel=0.15)
+
+
+def test_a_candidate_of_other_sizes_is_not_aligned_as_another_one():
+    _, _, disguise = hidden("mlp", "permute")
+    wider = {
+        name: values.numpy()
+        for name, values in network("mlp", width=96, classes=10, seed=0).state_dict().items()
+    }
+    with pytest.raises(UnknownStructureError, match="not of one structure"):
+        align_as(disguise, wider, align(disguise, state_of("mlp")))
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv", "llama"])
+def test_a_candidate_in_its_own_scale_has_the_sizes_that_it_was_given(architecture):
+    root, _, disguise = hidden(architecture, "permute,rescale")
+    found = align(disguise, root)
+    given = found.in_own_scale(found.tensors)
+    for name, values in root.items():
+        sizes = [
+            np.sort(np.square(tensor).reshape(len(tensor), -1).sum(1)) for tensor in (given[name], values)
+        ]
+        np.testing.assert_allclose(*sizes, rtol=1e-3, atol=1e-6)
 
 
 def test_what_does_not_correspond_is_refused():

@@ -7,8 +7,11 @@ from small_networks import ROOTS, child_of
 
 from lineage.auditing.audit import Settings, audit_sources
 from lineage.auditing.stages.verdict import Word
+from lineage.checkpoints.checkpoint import Entry
 from lineage.checkpoints.find import Source
-from lineage.relation.comparison import spread_of_scales
+from lineage.relation.alignment.axes import shapes_of
+from lineage.relation.comparison import Pair, compare, spread_of_scales
+from lineage.relation.matching import match
 
 CHILD = child_of(ROOTS["p2"], 27)
 
@@ -28,8 +31,10 @@ def test_dead_rows_and_small_matrices_have_no_spread():
     assert spread_of_scales(before[:15], before[:15] * np.arange(1, 16)[:, None]) == 0
 
 
-@pytest.mark.parametrize("undisguise", [True, False])
-def test_no_parent_is_named_of_rescaled_neurons(tmp_path, undisguise):
+@pytest.mark.parametrize(
+    ("undisguise", "word"), [(True, Word.PARENT), (False, Word.FAMILY)], ids=["aligned", "as it is"]
+)
+def test_a_parent_of_rescaled_neurons_is_named_only_after_alignment(tmp_path, undisguise, word):
     """What a layer's neurons are multiplied by, the next layer divides by: the function stays."""
     factors = np.exp(np.random.default_rng(1).normal(size=96)).astype(np.float32)
     child = dict(CHILD)
@@ -42,5 +47,30 @@ def test_no_parent_is_named_of_rescaled_neurons(tmp_path, undisguise):
     audit = audit_sources(
         str(tmp_path / "child.safetensors"), sources, settings=Settings(undisguise=undisguise)
     )
-    assert (audit.verdict.word, audit.verdict.closest) == (Word.FAMILY, "p2")
+    assert (audit.verdict.word, audit.verdict.closest) == (word, "p2")
     assert "rescaled" in audit.verdict.reason
+
+
+def test_inputs_that_were_scaled_one_by_one_show_too():
+    """As where a norm's factors were changed, and the columns of the matrices after it."""
+    draw = np.random.default_rng(0)
+    before = draw.normal(size=(64, 32)).astype(np.float32)
+    after = before * np.exp(draw.normal(size=32)).astype(np.float32)
+    tensors = {"a.weight": before}, {"a.weight": after}
+    assert spread_of_scales(before, after) < 0.25
+    assert compared(*tensors).is_rescaled
+    assert not compared(tensors[0], {"a.weight": before + 0.3 * draw.normal(size=before.shape)}).is_rescaled
+
+
+def compared(candidate, child):
+    pair = Pair(Tensors(child), Tensors(candidate), match(shapes_of(child), shapes_of(candidate)))
+    return compare(pair, list(child))
+
+
+class Tensors:
+    def __init__(self, state):
+        self._state = state
+        self.entries = {name: Entry(values.shape, "float32", values.copy) for name, values in state.items()}
+
+    def read(self, name):
+        return self._state[name].astype(np.float32)

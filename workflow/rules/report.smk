@@ -127,8 +127,8 @@ rule report:
         published=PUBLISHED,
         parts=[
             os.path.relpath(path)
-            for path in sorted(Path(lineage.report.__file__).parent.glob("page.*"))
-            if path.suffix != ".py"
+            for path in sorted(Path(lineage.report.__file__).parent.iterdir())
+            if path.suffix in {".css", ".j2", ".js"}
         ],
     output:
         page=report(

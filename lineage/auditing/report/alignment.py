@@ -3,7 +3,7 @@
 from lineage.auditing.audit import Audit
 from lineage.auditing.decoys import shipped
 from lineage.auditing.report.types import AlignedReport, AlignmentReport
-from lineage.auditing.stages.aligning import undone_in_words
+from lineage.auditing.stages.aligning.words import undone_in_words
 
 
 def alignment_of(audit: Audit) -> AlignmentReport | None:

@@ -17,9 +17,9 @@ from lineage.relation.alignment.axes import (
     reordered,
     shapes_of,
 )
-from lineage.relation.alignment.blocks import named_alike
-from lineage.relation.alignment.canonical import SMALLEST, rescale, scales
-from lineage.relation.alignment.disguises import move_gain, turned, without_gains
+from lineage.relation.alignment.blocks import blocks_of, renamed
+from lineage.relation.alignment.canonical import SMALLEST, in_scale, scales
+from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.search import ascend, outwards, search_turned
 from lineage.relation.alignment.sides import Sides, sides_of
 from lineage.relation.alignment.structure import structure_of
@@ -48,22 +48,50 @@ class Alignment:
 
     tensors: the candidate's, under the child's names and in its order and scale; margin: by how much a unit is more
     similar to its own than to any other of the candidate, the median over groups; tests: of tensors that had no part
-    in the matching; undone: by group; is_turned: whether a rotation was undone; left_out: blocks of the candidate
-    that the child lacks.
+    in the matching; undone: by group; ours, theirs: structures of both, by canonical names; blocks: of each of the
+    child's the candidate's, empty where they are called alike; turn: of the candidate's residual stream; orders: by
+    group; factors: of the candidate's scales, see `in_scale`.
     """
 
     tensors: Mapping[str, np.ndarray]
     margin: float
     tests: Mapping[str, RowTest]
     undone: Mapping[str, Sequence[Undone]]
-    is_turned: bool
+    ours: Structure
+    theirs: Structure
     left_out: int
+    blocks: Mapping[str, str]
+    turn: np.ndarray | None
+    orders: Mapping[str, np.ndarray]
+    factors: Mapping[str, np.ndarray]
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether a rotation was undone."""
+        return self.turn is not None
 
     @property
     def log10_p(self) -> float | None:
         """log10 of a p-value of the tests for at least two dependent tensors; None of fewer than two."""
         found = [test.log10_p for test in self.tests.values()]
         return combined(found) if len(found) > 1 else None
+
+    def is_undone_as(self, known: "Alignment") -> bool:
+        """Whether the same was undone to another candidate, in orders and kinds of scales; no two turns are equal."""
+        return (
+            self.turn is known.turn is None
+            and self.blocks == known.blocks
+            and self.factors.keys() == known.factors.keys()
+            and self.orders.keys() == known.orders.keys()
+            and all(np.array_equal(order, known.orders[id]) for id, order in self.orders.items())
+        )
+
+    def in_own_scale(self, state: State) -> dict[str, np.ndarray]:
+        """A state that is in the child's scale in the candidate's, where the two differ by more than training."""
+        names = {canonical(name): name for name in state}
+        plain = {name: state[full] for name, full in names.items()}
+        back = {id: 1 / factors for id, factors in self.factors.items()}
+        return {names[name]: values for name, values in in_scale(plain, self.ours, back).items()}
 
 
 def align(child: State, candidate: State) -> Alignment:
@@ -76,33 +104,101 @@ def align(child: State, candidate: State) -> Alignment:
     Raises:
         UnknownStructureError: where their axes are not known, or do not correspond.
     """
-    names = {canonical(name): name for name in child}
-    child = {name: child[full] for name, full in names.items()}
-    ours = structure_of(shapes_of(child))
-    named, left_out = named_alike(
-        child, {canonical(name): values for name, values in candidate.items()}, ours
-    )
-    theirs = structure_of(shapes_of(named))
-    check_alike(ours, theirs)
-    sides = sides_of(child, named, ours, theirs)
-    tests, turn = outwards(sides), None
+    pair = _Pair(child, candidate)
+    blocks = blocks_of(pair.child, pair.candidate, pair.ours)
+    sides, turn = pair.sides(blocks), None
+    tests = outwards(sides)
     if _median(sides) >= PLAUSIBLE:
         ascend(sides)
-    elif ours.is_rotatable and theirs.is_rotatable:
+    elif sides.ours.is_rotatable and sides.theirs.is_rotatable:
         turn, tests = search_turned(sides)
-        named = turned(without_gains(named, theirs), theirs, turn)
     margin = _median(sides)
     unmatched = _left_as_given(sides)
-    tensors, undone = dict(reordered(named, theirs, sides.orders)), _orders(sides)
-    _into_scale(child, tensors, ours, undone, unmatched)
-    return Alignment(
-        tensors={names[name]: values for name, values in tensors.items()},
-        margin=margin,
-        tests=tests,
-        undone={id: tuple(done) for id, done in undone.items() if done},
-        is_turned=turn is not None,
-        left_out=left_out,
+    return pair.alignment(sides, blocks, turn, margin=margin, tests=tests, unmatched=unmatched)
+
+
+def align_as(child: State, candidate: State, known: Alignment) -> Alignment:
+    """Aligns a candidate with a child by what was undone to another candidate.
+
+    Args:
+        child, candidate: tensors by name; known: of the other candidate, with the same child.
+
+    Raises:
+        UnknownStructureError: where the two candidates are not of one structure.
+    """
+    pair = _Pair(child, candidate)
+    sides = pair.sides(known.blocks)
+    if sides.theirs != known.theirs:
+        raise UnknownStructureError("the candidates are not of one structure")
+    if known.turn is not None:
+        sides.candidate = turned(sides.candidate, sides.theirs, known.turn)
+    sides.orders |= known.orders
+    return pair.alignment(
+        sides, known.blocks, known.turn, margin=_median(sides), tests={}, scaled=known.factors
     )
+
+
+class _Pair:
+    """A child and a candidate by canonical names."""
+
+    def __init__(self, child: State, candidate: State):
+        self._names = {canonical(name): name for name in child}
+        self.child = {name: child[full] for name, full in self._names.items()}
+        self.candidate = {canonical(name): values for name, values in candidate.items()}
+        self.ours = structure_of(shapes_of(self.child))
+
+    def sides(self, blocks: Mapping[str, str]) -> Sides:
+        named = renamed(self.child, self.candidate, blocks)
+        theirs = structure_of(shapes_of(named))
+        check_alike(self.ours, theirs)
+        return sides_of(self.child, named, self.ours, theirs)
+
+    def alignment(
+        self,
+        sides: Sides,
+        blocks: Mapping[str, str],
+        turn: np.ndarray | None,
+        *,
+        margin: float,
+        tests: Mapping[str, RowTest],
+        unmatched: Collection[str] = (),
+        scaled: Collection[str] | None = None,
+    ) -> Alignment:
+        """The candidate in the orders that are known.
+
+        Args:
+            unmatched: groups that keep their scale; scaled: those and norms that get the child's, instead of those
+                whose scales were changed by more than training.
+        """
+        ours, theirs = sides.ours, sides.theirs
+        named = renamed(self.child, self.candidate, blocks)
+        if turn is not None:
+            named = turned(without_gains(named, theirs), theirs, turn)
+        tensors = reordered(named, theirs, sides.orders)
+        factors = {
+            id: found
+            for id, found in _factors(self.child, tensors, ours).items()
+            if id not in unmatched and (_is_rescaled(found) if scaled is None else id in scaled)
+        }
+        undone = _orders(sides)
+        for id in factors:
+            undone.setdefault(id if id in undone else "norms", []).append(Undone.RESCALED)
+        return Alignment(
+            tensors={self._names[name]: values for name, values in in_scale(tensors, ours, factors).items()},
+            margin=margin,
+            tests=tests,
+            undone={id: tuple(dict.fromkeys(done)) for id, done in undone.items() if done},
+            ours=ours,
+            theirs=theirs,
+            left_out=self._left_out(blocks),
+            blocks=blocks,
+            turn=turn,
+            orders=sides.orders,
+            factors=factors,
+        )
+
+    def _left_out(self, blocks: Mapping[str, str]) -> int:
+        return len(structure_of(shapes_of(self.candidate)).blocks) - len(blocks) if blocks else 0
 
 
 def _median(sides: Sides) -> float:
@@ -143,28 +239,14 @@ def _orders(sides: Sides) -> dict[str, list[Undone]]:
     return found
 
 
-def _into_scale(
-    child: State,
-    tensors: dict[str, np.ndarray],
-    ours: Structure,
-    undone: dict[str, list[Undone]],
-    unmatched: Collection[str],
-) -> None:
-    """Gives the candidate's units the child's scales, in place, where these were changed by more than training."""
+def _factors(child: State, tensors: State, ours: Structure) -> dict[str, np.ndarray]:
+    """The child's scales over the candidate's, of units by group and of norms by their weight."""
     own, theirs = scales(child, ours), scales(tensors, ours)
-    for group in ours.groups:
-        if (
-            group.id in own
-            and group.id not in unmatched
-            and _is_rescaled(factors := own[group.id] / theirs[group.id])
-        ):
-            rescale(tensors, group, factors)
-            undone[group.id].append(Undone.RESCALED)
+    found = {group.id: own[group.id] / theirs[group.id] for group in ours.groups if group.id in own}
     for gain in ours.gains:
         factors = np.abs(child[gain.weight]) / np.maximum(np.abs(tensors[gain.weight]), SMALLEST)
-        if _is_rescaled(np.maximum(factors, SMALLEST)):
-            move_gain(tensors, gain, factors)
-            undone["norms"] = [Undone.RESCALED]
+        found[gain.weight] = np.maximum(factors, SMALLEST)
+    return found
 
 
 def _is_rescaled(factors: np.ndarray) -> bool:

@@ -15,8 +15,8 @@ IMPOSSIBLE = -1.0
 """A margin below any that two blocks can have."""
 
 
-def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State, int]:
-    """The candidate's tensors under the child's names, and how many of its blocks the child lacks.
+def blocks_of(child: State, candidate: State, ours: Structure) -> dict[str, str]:
+    """Of each of the child's blocks, the candidate's; empty where all are called alike.
 
     Args:
         child, candidate: by canonical names; ours: the child's structure.
@@ -27,7 +27,7 @@ def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State,
     if candidate.keys() >= child.keys():
         theirs = structure_of(shapes_of(candidate))
         if len(theirs.blocks) == len(ours.blocks):
-            return {name: candidate[name] for name in child}, 0
+            return {}
     else:
         theirs = structure_of(shapes_of(candidate))
     if not 0 < len(ours.blocks) < len(theirs.blocks):
@@ -39,7 +39,7 @@ def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State,
         if not all(fitting.values()) or block not in fitting.values():
             continue
         try:
-            found = _margins(child, _renamed(child, candidate, fitting), ours)
+            found = _margins(child, renamed(child, candidate, fitting), ours)
         except UnknownStructureError:
             continue
         for row, own in enumerate(ours.blocks):
@@ -48,8 +48,7 @@ def named_alike(child: State, candidate: State, ours: Structure) -> tuple[State,
     rows, columns = linear_sum_assignment(margins, maximize=True)
     if (margins[rows, columns] == IMPOSSIBLE).any():
         raise UnknownStructureError("its blocks are not those of the other network")
-    chosen = {ours.blocks[row]: theirs.blocks[column] for row, column in zip(rows, columns, strict=True)}
-    return _renamed(child, candidate, chosen), len(theirs.blocks) - len(ours.blocks)
+    return {ours.blocks[row]: theirs.blocks[column] for row, column in zip(rows, columns, strict=True)}
 
 
 def _part(state: State, block: str) -> dict[str, tuple[int, ...]]:
@@ -84,8 +83,12 @@ def _is_part(own: Mapping[str, tuple], theirs: Mapping[str, tuple]) -> bool:
     )
 
 
-def _renamed(child: State, candidate: State, chosen: Mapping[str, str]) -> State:
-    """The candidate's tensors under the child's names, each block from a chosen one."""
+def renamed(child: State, candidate: State, chosen: Mapping[str, str]) -> State:
+    """The candidate's tensors under the child's names, each block from a chosen one.
+
+    Raises:
+        UnknownStructureError: if one is missing.
+    """
     named = {}
     for name in child:
         block = next((block for block in chosen if name.startswith(f"{block}.")), None)

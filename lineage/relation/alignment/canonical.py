@@ -1,9 +1,11 @@
 """A scale that is the same for all networks of one function: what neurons give has norm 1, norms' factors are 1."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from lineage.relation.alignment.axes import Group, Member, State, Structure, positions, scaled
-from lineage.relation.alignment.disguises import without_gains
+from lineage.relation.alignment.disguises import move_gain, without_gains
 
 SMALLEST = 1e-12
 
@@ -40,6 +42,22 @@ def rescale(state: dict[str, np.ndarray], group: Group, factors: np.ndarray) -> 
     for member in group.members:
         if member.power:
             state[member.tensor] = scaled(state[member.tensor], member, factors**member.power)
+
+
+def in_scale(state: State, structure: Structure, factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state with units and norms multiplied, so that the network's function stays.
+
+    Args:
+        factors: of units by their group, of norms by their weight.
+    """
+    changed = dict(state)
+    for group in structure.groups:
+        if group.id in factors:
+            rescale(changed, group, factors[group.id])
+    for gain in structure.gains:
+        if gain.weight in factors:
+            move_gain(changed, gain, factors[gain.weight])
+    return changed
 
 
 def units(state: State, member: Member, group: Group) -> np.ndarray:

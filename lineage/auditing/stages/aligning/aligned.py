@@ -6,25 +6,25 @@ held out of the matching, if the exact test of their order says so too.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
 
 from lineage.auditing.decoys import Decoys
+from lineage.auditing.stages.aligning.near import Near, entries_of, in_one_scale, log10_p_of
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.comparing import Opened
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
-from lineage.checkpoints.checkpoint import Checkpoint, Entry
+from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
-from lineage.relation.alignment.align import Alignment, Undone, align
+from lineage.relation.alignment.align import Alignment, align
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.permutation_test import RowTest, row_test
-from lineage.relation.relations import Relation
 from lineage.relation.sketch import sketch
 
 WHOLE = 0.9
@@ -33,12 +33,6 @@ MOST_ALIGNED = 20
 """Candidates that are aligned with one child: those that have the most tensors of its shapes, in the order given."""
 MOST_WEIGHTS = 2**27
 """Of a child and each candidate that are aligned: all their tensors are held in memory, of those that align too."""
-NEITHER = (
-    "no candidate is more alike than a random order of its neurons would be, and none of the {tried} that were \
-aligned is closer than independent networks are"
-)
-UNITS = {"neurons": "neurons", "stream": "residual stream", "queries": "queries and keys", "values": "values"}
-"""What groups of transformers are called; others hold neurons or channels."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,9 +48,8 @@ class AlignedCandidate(Candidate):
 
     @cached_property
     def log10_p(self) -> float:
-        """Of the order of tensors that had no part in the matching; without two of these, of the margin's rank."""
-        held_out = self.alignment.log10_p
-        return self.by_rank if held_out is None else held_out
+        """Of the margin, or of held-out tensors."""
+        return log10_p_of(self.alignment, self.by_rank)
 
     @property
     def null(self) -> str:
@@ -70,9 +63,11 @@ class AlignedCandidate(Candidate):
 class Aligned:
     """The candidates that align with a child, and how many were tried.
 
-    refused: why the others among those that were tried could not be aligned, by id.
+    child: in the scale that the candidates had; refused: why the others among those that were tried could not be
+    aligned, by id.
     """
 
+    child: Child
     found: Mapping[str, AlignedCandidate]
     tried: int
     refused: Mapping[str, str]
@@ -125,7 +120,7 @@ def aligned_candidates(
     if _weights_in(child.checkpoint) > MOST_WEIGHTS:
         return None
     ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
-    tried, refused = {}, {}
+    near, tried, refused = [], 0, {}
     chosen = sorted(candidates, key=lambda candidate: -len(candidate.matching.pairs))[:MOST_ALIGNED]
     for candidate in tracked(chosen, "alignments"):
         try:
@@ -137,18 +132,17 @@ def aligned_candidates(
         except (UnknownStructureError, UserError) as error:
             refused[candidate.id] = str(error)
             continue
+        tried += 1
         by_rank = decoys.log10_p(alignment.margin)
-        is_near = by_rank <= decoys.log10_p(np.inf) + 1e-9
-        tried[candidate.id] = (
-            _candidate_of(child, candidate, checkpoint, alignment, by_rank) if is_near else None
-        )
-    limit = Level(alpha, max(1, len(tried))).limit
-    found = {
-        id: each
-        for id, each in tried.items()
-        if each and each.is_evidence and max(each.log10_p, each.by_rank) <= limit
-    }
-    return Aligned(found, len(tried), refused)
+        if by_rank <= decoys.log10_p(np.inf) + 1e-9:
+            near.append(Near(candidate, checkpoint, alignment, by_rank))
+    limit = Level(alpha, max(1, tried)).limit
+    near = [
+        found for found in near if max(log10_p_of(found.alignment, found.by_rank), found.by_rank) <= limit
+    ]
+    natural, near = in_one_scale(child, near, lambda found: _theirs(found.candidate, found.checkpoint, ours))
+    found = [_candidate_of(natural, each) for each in near]
+    return Aligned(natural, {each.id: each for each in found if each.is_evidence}, tried, refused)
 
 
 def _weights_in(checkpoint: Checkpoint) -> int:
@@ -169,17 +163,11 @@ def _theirs(
     return {name: checkpoint.read(name) for name in checkpoint.entries}
 
 
-def _candidate_of(
-    child: Child, candidate: Candidate, checkpoint: Checkpoint, alignment: Alignment, by_rank: float
-) -> AlignedCandidate:
+def _candidate_of(child: Child, near: Near) -> AlignedCandidate:
+    candidate, checkpoint, tensors = near.candidate, near.checkpoint, near.alignment.tensors
     dtype = Counter(entry.dtype for entry in checkpoint.entries.values()).most_common(1)[0][0]
     shapes = child.digest.shapes
-    pairs = {
-        name: name
-        for name in shapes
-        if name in alignment.tensors and alignment.tensors[name].shape == shapes[name]
-    }
-    entries = {name: Entry(shapes[name], dtype, _reader(alignment, name)) for name in pairs}
+    pairs = {name: name for name in shapes if name in tensors and tensors[name].shape == shapes[name]}
     given = {field.name: getattr(candidate, field.name) for field in fields(Candidate)}
     return AlignedCandidate(
         **given
@@ -191,83 +179,21 @@ def _candidate_of(
                 only_child=[name for name in shapes if name not in pairs],
                 only_candidate=[],
             ),
-            "tests": _tests(child, alignment, pairs),
+            "tests": _tests(child, tensors, pairs),
             "unmoved": frozenset(),
             "elsewhere": 0.0,
         },
-        checkpoint=replace(checkpoint, entries=entries),
-        alignment=alignment,
-        by_rank=by_rank,
+        checkpoint=replace(checkpoint, entries=entries_of(tensors, dict.fromkeys(pairs, dtype))),
+        alignment=near.alignment,
+        by_rank=near.by_rank,
     )
 
 
-def _reader(alignment: Alignment, name: str):
-    return lambda: alignment.tensors[name]
-
-
-def _tests(child: Child, alignment: Alignment, names: Mapping[str, str]) -> dict[str, RowTest]:
+def _tests(child: Child, tensors: Mapping[str, np.ndarray], names: Mapping[str, str]) -> dict[str, RowTest]:
     """Of the aligned rows; they describe, and are no evidence."""
     found = {}
     for name, ours in child.digest.sketches.items():
-        theirs = sketch(alignment.tensors[name]) if name in names else None
+        theirs = sketch(tensors[name]) if name in names else None
         if isinstance(theirs, np.ndarray) and theirs.shape == ours.shape:
             found[name] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
     return found
-
-
-def explained(verdict: Verdict, aligned: Aligned) -> Verdict:
-    """The verdict with a reason that says what was undone, or that nothing could be."""
-    if verdict.word is Word.NONE and aligned.tried:
-        return replace(verdict, reason=NEITHER.format(tried=aligned.tried))
-    closest = aligned.found.get(verdict.closest or "")
-    if closest is None:
-        return verdict
-    if verdict.word is Word.PARENT and _has_other_sizes(closest.alignment):
-        verdict = replace(
-            verdict,
-            word=Word.FAMILY,
-            relation=Relation.UNDETERMINED,
-            parent=None,
-            parents={},
-            bound=None,
-            probability=None,
-            helps=["give candidates that have the child's scale and its number of neurons"],
-            reason="how much each lost of the other cannot be told of neurons that were rescaled or removed",
-        )
-    return replace(
-        verdict,
-        decided_by=f"{closest.null}, after alignment; {verdict.decided_by.removeprefix('order of neurons, ')}",
-        reason=f"with {' and '.join(undone_in_words(closest.alignment)) or 'nothing'} undone, {verdict.reason}",
-    )
-
-
-def _has_other_sizes(alignment: Alignment) -> bool:
-    """Whether units were rescaled or removed: then what is left of their sizes says little of who came earlier."""
-    return any({Undone.RESCALED, Undone.THINNED} & set(done) for done in alignment.undone.values())
-
-
-def undone_in_words(alignment: Alignment) -> list[str]:
-    """What had to be undone, as `neurons of 3 layers reordered and rescaled`."""
-    return list(_undone(alignment))
-
-
-def _undone(alignment: Alignment) -> Iterator[str]:
-    counts: Counter[tuple[str, tuple[Undone, ...]]] = Counter()
-    for id, done in alignment.undone.items():
-        counts[_units(id), tuple(done)] += 1
-    for (units, done), count in counts.items():
-        said = " and ".join(done)
-        if units in ("residual stream", "norms' factors"):
-            yield f"the {units} {said}"
-        else:
-            yield f"{units} of {count} layer{'s' if count > 1 else ''} {said}"
-    if alignment.is_turned:
-        yield "the residual stream rotated"
-    if alignment.left_out:
-        yield f"{alignment.left_out} block{'s' if alignment.left_out > 1 else ''} left out"
-
-
-def _units(id: str) -> str:
-    if id == "norms":
-        return "norms' factors"
-    return UNITS.get(id.rpartition(".")[2], "neurons")
