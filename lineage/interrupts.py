@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from lineage.storage.unfinished import remove_unfinished
+from lineage.storage.atomic import remove_unfinished
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -17,7 +17,7 @@ from lineage.genealogy.reading import read_models
 from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import Tracked, tracked, untracked
-from lineage.storage.unfinished import temporary_folder
+from lineage.storage.atomic import temporary_folder
 
 
 def tree(

@@ -1,20 +1,26 @@
 """Writes a file beside its place and then renames it: a reader sees a whole file or none.
 
-A killed job leaves what was there before. A file has one writer at a time, on whatever node of a cluster.
+A killed job leaves what was there before, and one that is stopped removes what it has begun. A file has one writer at
+a time, on whatever node of a cluster.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import shutil
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from lineage.errors import UserError
-from lineage.storage.unfinished import unfinished
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems answer that have no locks, as some mounts of Lustre and NFS."""
+
+_begun: set[Path] = set()
+_changing = threading.Lock()
 
 
 class BeingWritten(UserError):  # noqa: N818
@@ -81,3 +87,33 @@ def alone_in(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[None]:
+    """Notes while the body runs that a file or a folder is not whole."""
+    with _changing:
+        _begun.add(path)
+    try:
+        yield
+    finally:
+        with _changing:
+            _begun.discard(path)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone after the body, also if the process is stopped in it."""
+    with tempfile.TemporaryDirectory() as folder, unfinished(Path(folder)):
+        yield Path(folder)
+
+
+def remove_unfinished() -> None:
+    """Removes what any thread has begun. For a process that ends now: none may begin or finish anything after it."""
+    _changing.acquire()
+    for path in _begun:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()

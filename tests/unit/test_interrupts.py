@@ -66,7 +66,7 @@ import hashlib, sys, threading, time
 from pathlib import Path
 from lineage import cli
 from lineage.storage.atomic import written_whole
-from lineage.storage.unfinished import temporary_folder
+from lineage.storage.atomic import temporary_folder
 
 def work(place):
     with written_whole(place / "half.json") as part:
