@@ -41,12 +41,12 @@ def trained(network: torch.nn.Module, steps: int, seed: int, rate: float = 0.05)
 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, torch.nn.Module]:
-    """Eight independent networks, and the suspect, which was trained on from `p4`."""
+    """Ten independent networks, and the suspect, which was trained on from `p4`."""
     size = {"classes": 10, "channels": 1, "image_size": SIZE}
-    found = {f"p{number}": trained(build("fc", seed=number, **size), 80, number) for number in range(8)}
+    found = {f"p{number}": trained(build("fc", seed=number, **size), 100, number) for number in range(10)}
     suspect = build("fc", seed=0, **size)
     suspect.load_state_dict(found["p4"].state_dict())
-    return found | {"suspect": trained(suspect, 10, 99, rate=0.005)}
+    return found | {"suspect": trained(suspect, 5, 99, rate=0.005)}
 
 
 @pytest.fixture(scope="module")
