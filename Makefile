@@ -8,7 +8,7 @@ WORKERS ?= auto
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-disguises bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-disguises bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -56,6 +56,9 @@ audit: $(READY) ## every child of config/models.tsv
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s audit.smk
 	@$(RUN)/lineage verdicts
 
+tree: $(READY) ## the family tree of the models that config/tree.yaml names
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s tree.smk
+
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py
 	@$(RUN)/python tests/bench/audit_speed.py
@@ -89,7 +92,7 @@ direction: $(READY) ## fits the model of direction of the package again, on the 
 lint: $(READY)
 	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
 	@$(RUN)/lint-imports --no-cache --no-logo
-	@$(RUN)/snakefmt --check Snakefile audit.smk families.smk workflow
+	@$(RUN)/snakefmt --check Snakefile audit.smk families.smk tree.smk workflow
 	@$(RUN)/snakemake --lint
 
 define make-venv
