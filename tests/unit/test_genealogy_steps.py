@@ -64,7 +64,8 @@ def test_the_steps_give_the_tree_that_one_call_gives(sources, cache, tmp_path):
     assert any(node.is_open for node in wanted.nodes)
     assert any(node.copies for node in wanted.nodes)
     assert len(wanted.claims) == len(CLAIMS)
-    assert together("zoo", sources, stored, trees, cache, 0.01).to_dict() == wanted.to_dict()
+    found_again = together("zoo", sources, stored, trees, cache, 0.01)
+    assert json.dumps(found_again.to_dict(), indent=1) == json.dumps(wanted.to_dict(), indent=1)
 
 
 def test_a_batch_that_is_stored_is_read_as_it_was(sources, cache, tmp_path):
