@@ -9,7 +9,8 @@ import pandas as pd
 
 from lineage.auditing.report.types import ClaimState
 from lineage.errors import UserError, one_line
-from lineage.genealogy.types import FORMAT, Claim, Edge, Kind, Node, Tree
+from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.types import FORMAT, Claim, Edge, Kind, Merge, Node, Tree
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import write_table
 from lineage.storage.tree_schemas import EDGES, NODES
@@ -35,12 +36,14 @@ def read_json(path: Path) -> Tree:
         raise UserError(f"{path}: expected the JSON of a tree, of format {FORMAT}; make the tree again")
     edges = [Edge(**edge | {"kind": Kind(edge["kind"])}) for edge in stored["edges"]]
     claims = [Claim(**claim | {"state": ClaimState(claim["state"])}) for claim in stored["claims"]]
+    merges = [Merge(**merge | {"recipe": Recipe(merge["recipe"])}) for merge in stored["merges"]]
     return Tree(
         given=stored["given"],
         families=stored["families"],
         nodes=[Node(**node) for node in stored["nodes"]],
         edges=edges,
         claims=claims,
+        merges=merges,
         refused=stored["refused"],
     )
 

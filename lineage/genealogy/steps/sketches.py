@@ -26,7 +26,7 @@ def write_models(models: Sequence[Model], refused: Mapping[str, str], path: Path
             "name": model.name,
             "content": model.content,
             "shapes": model.shapes,
-            "testable": list(model.testable),
+            "marks": {name: mark.hex() for name, mark in model.marks.items()},
         }
         for model in models
     ]
@@ -49,6 +49,9 @@ def read_written(paths: Iterable[Path]) -> tuple[list[Model], dict[str, str]]:
         refused |= json.loads(known["refused"])
         for fields, vector in zip(json.loads(known["models"]), vectors, strict=True):
             shapes = {name: tuple(shape) for name, shape in fields["shapes"].items()}
+            marks = {name: bytes.fromhex(mark) for name, mark in fields["marks"].items()}
             source = source_of(fields["source"])
-            models.append(Model(**fields | {"source": source, "shapes": shapes}, vector=vector))
+            models.append(
+                Model(**fields | {"source": source, "shapes": shapes, "marks": marks}, vector=vector)
+            )
     return models, refused

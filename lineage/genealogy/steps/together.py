@@ -12,7 +12,7 @@ from lineage.genealogy.claims import claims_of, independent_by_rows
 from lineage.genealogy.files import read_json
 from lineage.genealogy.reading import read_models
 from lineage.genealogy.steps.families import FoundFamilies, Member
-from lineage.genealogy.types import Edge, Node, Tree
+from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache
 
 
@@ -29,8 +29,9 @@ def tree_of_family(key: str, sources: Sequence[Source], cache: DigestCache, dire
     models, refused = read_models(sources, cache)
     if refused:
         raise UserError(next(iter(refused.values())))
-    nodes, edges = family_tree(models, key, cache, direction, follow=False)
-    return Tree(given=key, families={key: [node.id for node in nodes]}, nodes=nodes, edges=edges)
+    nodes, edges, merges = family_tree(models, key, cache, direction, follow=False)
+    families = {key: [node.id for node in nodes]}
+    return Tree(given=key, families=families, nodes=nodes, edges=edges, merges=merges)
 
 
 def together(
@@ -57,6 +58,7 @@ def together(
     named: dict[str, list[str]] = {}
     nodes: list[Node] = []
     edges: list[Edge] = []
+    merges: list[Merge] = []
     for number, (key, members) in enumerate(families.members.items(), start=1):
         name = f"family-{number}"
         own, between = _renamed(found[key], name) if key in found else ([_alone(members[0], name)], [])
@@ -65,6 +67,7 @@ def together(
         named[name] = [node.id for node in own]
         nodes += own
         edges += between
+        merges += found[key].merges if key in found else []
     models = [member.source for members in families.members.values() for member in members]
     independent = independent_by_rows(models, cache, alpha=alpha, follow=False)
     claims = list(claims_of(sources, nodes, edges, independent))
