@@ -8,7 +8,7 @@ WORKERS ?= auto
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-disguises bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -81,6 +81,9 @@ bench-scars: $(READY) ## how often copies' sources are known by their scars, on 
 
 bench-tree: $(READY) ## how often edges of family trees are right, on the families of bench-verdicts; FIRST=6 takes the smallest six
 	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),3 4) $(if $(FIRST),--first $(FIRST)) --out results/reference/bench/tree.parquet
+
+bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its own family's pairs; a quarter of an hour
+	@$(RUN)/python tests/bench/tree_growth.py
 
 bench-disguises: $(READY) ## how often audits see through disguises, on the families of bench-verdicts; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(or $(FAMILIES),results/families) $(if $(DECOYS),--decoys)
