@@ -8,7 +8,7 @@ WORKERS ?= auto
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-disguises bench-pairing direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-disguises bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -69,6 +69,9 @@ bench-pairing: $(READY) ## how often independent networks come out dependent, an
 
 bench-reading: $(READY) ## whether verdicts are the same in every format, and what reading 5 GB costs; minutes
 	@$(RUN)/python tests/bench/reading_formats.py
+
+bench-intervals: $(READY) ## how often intervals of accuracies hold the truth where children of one root are alike
+	@$(RUN)/python tests/bench/interval_coverage.py
 
 bench-scars: $(READY) ## how often copies' sources are known by their scars, on networks that are trained here
 	@$(RUN)/python tests/bench/scar_rates.py

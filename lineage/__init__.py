@@ -4,7 +4,7 @@ Public names are imported when first used, so `import lineage` costs nothing. Ty
 `__init__.pyi`; docs/api.md shows how to use them.
 """
 
-__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "audit", "score_pair", "tree"]
+__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "audit", "score_pair", "search", "tree"]
 
 
 def __getattr__(name: str) -> object:
@@ -17,6 +17,7 @@ def __getattr__(name: str) -> object:
         "UserError": "lineage.errors",
         "audit": "lineage.auditing.run",
         "score_pair": "lineage.similarity.score",
+        "search": "lineage.auditing.shortlist",
         "tree": "lineage.genealogy.run",
     }
     if name not in homes:

@@ -8,6 +8,7 @@ import typer
 
 from lineage import commands
 from lineage.errors import UserError
+from lineage.interrupts import stoppable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(commands.app)
@@ -16,7 +17,7 @@ Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
 EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
-EXTRAS |= {"summarise": "run", "unlock": "run"}
+EXTRAS |= {"index": "index", "summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
@@ -120,6 +121,15 @@ def summarise(
     from lineage.results.summarise import write_summaries
 
     for path in write_summaries(results, to or results, experiments_of(config) if config else None):
+        typer.echo(path)
+
+
+@app.command()
+def intervals(results: Results = Path("results")) -> None:
+    """Computes the intervals of a folder's results anew, from the verdicts beside them; those of earlier versions."""
+    from lineage.results.repooled import write_intervals
+
+    for path in write_intervals(results):
         typer.echo(path)
 
 
@@ -248,7 +258,8 @@ def verify(
 def main() -> None:
     """Runs the command; a user's mistake ends as one line and exit code 2."""
     try:
-        app()
+        with stoppable():
+            app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -14,10 +14,12 @@ def check_experiment(experiment: dict, where: str) -> None:
         known = ", ".join([*architectures(), "timm:<name>", "torchvision:<name>"])
         raise UserError(f"{where}.network.name: expected one of {known}, but got {name!r}")
     _check_roots(experiment, where)
+    _check_training(experiment["roots"], experiment["roots"]["epochs"], f"{where}.roots")
     _check_task(experiment, where)
     settings = experiment["settings"]
     for name, setting in settings.items():
-        _check_recipe(setting, f"{where}.settings.{name}")
+        _check_ways(setting, f"{where}.settings.{name}")
+        _check_training(setting, min(setting["grid"]["epochs"]), f"{where}.settings.{name}")
         seen, ancestor = [name], setting["parents"]
         while ancestor != "roots":
             if ancestor not in settings:
@@ -138,7 +140,10 @@ def _check_task(experiment: dict, where: str) -> None:
                     "name other data, or set network.task"
                 )
         return
-    keys = ("images_per_class", "imbalance", "dropout", "early_stopping")
+    keys = (
+        *("images_per_class", "imbalance", "dropout", "early_stopping"),
+        *("augmentation", "label_smoothing", "layer_decay"),
+    )
     for name, recipe in recipes.items():
         if unfit := [key for key in keys if key in recipe]:
             raise UserError(f"{where}.{name}.{unfit[0]}: expected with classification only; drop it")
@@ -152,7 +157,17 @@ def _check_task(experiment: dict, where: str) -> None:
             )
 
 
-def _check_recipe(setting: dict, where: str) -> None:
+def _check_training(recipe: dict, epochs: int, where: str) -> None:
+    """That a warm-up ends before the shortest training does, and workers have something to do."""
+    if (warm_up := recipe.get("warm_up", 0)) and warm_up >= epochs:
+        raise UserError(f"{where}.warm_up: expected less than the epochs, {epochs}, but got {warm_up}")
+    if "workers" in recipe and "augmentation" not in recipe:
+        raise UserError(
+            f"{where}.workers: expected with augmentation, which is what they do; drop it, or say which"
+        )
+
+
+def _check_ways(setting: dict, where: str) -> None:
     """That no two keys of a setting ask for different things."""
     if "images_per_class" in setting and "images" in setting["grid"]:
         raise UserError(f"{where}.images_per_class: expected without grid.images; drop one of them")

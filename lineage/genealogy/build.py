@@ -12,10 +12,11 @@ from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
 from lineage.genealogy.contained import Contained
 from lineage.genealogy.geometry import Distances
-from lineage.genealogy.merges import MOST_MIXED, Weights, merges_of
+from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
+from lineage.genealogy.merges.recipe import Mixing
 from lineage.genealogy.points import points
 from lineage.genealogy.reading import Model
-from lineage.genealogy.types import Edge, Kind, Node
+from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 
 NEIGHBOURS = 8
@@ -28,8 +29,8 @@ STRAIGHT = 0.1
 
 def family_tree(
     models: Sequence[Model], family: str, cache: DigestCache, direction: Direction, *, follow: bool
-) -> tuple[list[Node], list[Edge]]:
-    """The nodes and edges of one family.
+) -> tuple[list[Node], list[Edge], list[Merge]]:
+    """The nodes, edges and merges of one family.
 
     Args:
         models: related to each other; family: its id; cache: of digests.
@@ -38,11 +39,12 @@ def family_tree(
     nodes = [node_of(model, family) for model in models]
     matrices = points(models, follow=follow) if len(models) > 1 else []
     if not matrices:
-        return nodes, []
+        return nodes, [], []
     distances = Distances(matrices)
     neighbours = neighbours_of(distances.nearest(NEIGHBOURS))
     answers = answers_of(models, neighbours, cache, direction, follow=follow)
-    merges = merges_of(matrices, distances.nearest(MOST_MIXED))
+    merges = merges_of(matrices, distances.nearest(MOST_MIXED), answers.ancestor)
+    merges |= put_together(models, answers.ancestor, follow=follow)
     search = Search(
         len(models),
         answers.ancestor,
@@ -57,7 +59,25 @@ def family_tree(
         *trained_edges(named, parents, probability, Steps(parents, matrices), answers.change),
         *merged_edges(named, parents, merges),
     ]
-    return _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
+    nodes, edges = _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
+    of_edges = {edge.child for edge in edges if edge.kind is Kind.MERGED}
+    described = [
+        merge_of(named, child, mixing) for child, mixing in merges.items() if named[child] in of_edges
+    ]
+    return nodes, edges, described
+
+
+def merge_of(named: Sequence[str], child: int, mixing: Mixing) -> Merge:
+    """How a model was merged, by ids."""
+    return Merge(
+        child=named[child],
+        recipe=mixing.recipe,
+        error=mixing.error,
+        weights={named[place]: weight for place, weight in mixing.weights.items()},
+        base=None if mixing.base is None else named[mixing.base],
+        left_out=mixing.left_out,
+        layers={name: (named[place], there) for name, (place, there) in mixing.layers.items()},
+    )
 
 
 def node_of(model: Model, family: str) -> Node:
@@ -67,10 +87,10 @@ def node_of(model: Model, family: str) -> Node:
     )
 
 
-def barred_by(merges: dict[int, Weights], count: int) -> frozenset[Pair]:
+def barred_by(merges: Mapping[int, Mixing], count: int) -> frozenset[Pair]:
     """Edges that merges forbid: a merge was trained from nothing, and its parents do not descend from it."""
     into = {(place, merge) for merge in merges for place in range(count)}
-    back = {(merge, parent) for merge, parents in merges.items() for parent in parents}
+    back = {(merge, parent) for merge, mixing in merges.items() for parent in mixing.weights}
     return frozenset(into | back)
 
 
@@ -98,14 +118,14 @@ def trained_edges(
         )
 
 
-def merged_edges(named: Sequence[str], parents: Parents, merges: dict[int, Weights]) -> Iterator[Edge]:
+def merged_edges(named: Sequence[str], parents: Parents, merges: Mapping[int, Mixing]) -> Iterator[Edge]:
     """An edge from each parent of a merge; none for a merge whose parents would descend from it."""
     graph = nx.DiGraph((parent, child) for child, parent in parents.items() if parent != NO_PARENT)
-    for merge, weights in merges.items():
-        if any(graph.has_node(merge) and parent in nx.descendants(graph, merge) for parent in weights):
+    for merge, mixing in merges.items():
+        if any(graph.has_node(merge) and parent in nx.descendants(graph, merge) for parent in mixing.weights):
             continue
-        graph.add_edges_from((parent, merge) for parent in weights)
-        for parent, weight in weights.items():
+        graph.add_edges_from((parent, merge) for parent in mixing.weights)
+        for parent, weight in mixing.weights.items():
             yield Edge(
                 parent=named[parent],
                 child=named[merge],
@@ -153,7 +173,7 @@ def _with_open_nodes(
     nodes: list[Node],
     edges: list[Edge],
     parents: Parents,
-    merges: dict[int, Weights],
+    merges: Mapping[int, Mixing],
     ancestor: Mapping[Pair, float],
     alone: np.ndarray,
     family: str,

@@ -1,5 +1,6 @@
 """Reads the models of a folder: each one's digest is computed or found, and a vector of it is held."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,8 @@ class Model:
     """A model of a folder.
 
     source: names this model alone; name: in its file; content: a hash of its tensors' values; shapes: of all, in
-    order; testable: the matrices that have a sketch; vector: see `vector_of`; copies: ids of equal models.
+    order; marks: a hash of the sketch of each matrix that has one; vector: see `vector_of`; copies: ids of equal
+    models.
     """
 
     id: str
@@ -32,9 +34,14 @@ class Model:
     name: str
     content: str
     shapes: dict[str, tuple[int, ...]]
-    testable: Sequence[str]
+    marks: dict[str, bytes]
     vector: np.ndarray
     copies: Sequence[str] = field(default=())
+
+    @property
+    def testable(self) -> list[str]:
+        """The matrices that have a sketch."""
+        return list(self.marks)
 
 
 def read_models(
@@ -75,9 +82,14 @@ def _model(source: Source, digest: Digest, *, is_alone: bool) -> Model:
         name=digest.name,
         content=digest.content,
         shapes=digest.shapes,
-        testable=list(digest.sketches),
+        marks={name: mark_of(rows) for name, rows in digest.sketches.items()},
         vector=vector_of(digest),
     )
+
+
+def mark_of(rows: np.ndarray) -> bytes:
+    """A hash of a matrix' sketch."""
+    return hashlib.sha256(str(rows.shape).encode() + rows.tobytes()).digest()[:16]
 
 
 def vector_of(digest: Digest) -> np.ndarray:

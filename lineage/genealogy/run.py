@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.thirds.passing import Direction
@@ -15,9 +14,10 @@ from lineage.genealogy.build import family_tree
 from lineage.genealogy.claims import claims_of, independent_by_rows
 from lineage.genealogy.families import families_of
 from lineage.genealogy.reading import read_models
-from lineage.genealogy.types import Edge, Node, Tree
+from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import Tracked, tracked, untracked
+from lineage.storage.atomic import temporary_folder
 
 
 def tree(
@@ -55,7 +55,7 @@ def tree(
         raise UserError(f"alpha: expected a rate between 0 and 1, got {alpha}")
     with ExitStack() as stack:
         folder = Path(cache or default_cache()) if store_digests else None
-        digests = DigestCache(folder or Path(stack.enter_context(TemporaryDirectory())))
+        digests = DigestCache(folder or stack.enter_context(temporary_folder()))
         return tree_of(
             os.fspath(models),
             rows_of(os.fspath(models)),
@@ -99,20 +99,23 @@ def tree_of(
     families = families_of(models, cache, alpha=alpha, follow=follow, tracked=tracked)
     nodes: list[Node] = []
     edges: list[Edge] = []
+    merges: list[Merge] = []
     names = {}
     for number, places in enumerate(tracked(families, "families"), start=1):
         name = f"family-{number}"
-        of_family, between = family_tree(
+        of_family, between, merged = family_tree(
             [models[place] for place in places], name, cache, direction, follow=follow
         )
         names[name] = [node.id for node in of_family]
         nodes += of_family
         edges += between
+        merges += merged
     return Tree(
         given=given,
         families=names,
         nodes=nodes,
         edges=edges,
         claims=list(claims_of(sources, nodes, edges, independent)),
+        merges=merges,
         refused=refused,
     )

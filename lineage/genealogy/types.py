@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from lineage.auditing.report.types import ClaimState
+from lineage.genealogy.merges.recipe import Recipe
 
 FORMAT = 1
 
@@ -51,6 +52,24 @@ class Edge:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merge:
+    """How a model was merged.
+
+    recipe: that fits best; error: ‖what it leaves‖ / ‖the merge − its nearest parent or base‖; weights: of its
+    parents, as the recipe takes them; base: what their changes are taken from; left_out: the mean share of their
+    changes that TIES or DARE drops; layers: of a passthrough, by matrix, the parent's id and the matrix' name there.
+    """
+
+    child: str
+    recipe: Recipe
+    error: float
+    weights: Mapping[str, float]
+    base: str | None = None
+    left_out: float | None = None
+    layers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """What a table says of a model's parent, beside what weights say."""
 
@@ -72,6 +91,7 @@ class Tree:
     nodes: Sequence[Node]
     edges: Sequence[Edge]
     claims: Sequence[Claim] = ()
+    merges: Sequence[Merge] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict:

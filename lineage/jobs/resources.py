@@ -117,10 +117,11 @@ def training(network: Network, recipes: Iterable[Recipe], parameters: int) -> Wo
         parameters: of one network.
     """
     recipes = list(recipes)
+    with_adam = any(recipe.optimizer in ("adam", "adamw") for recipe in recipes)
     counts = [recipe.images or IMAGES.get(recipe.data.source, UNKNOWN_IMAGES) for recipe in recipes]
     return Work(
         parameters=parameters,
-        networks=5,  # the parent, the weights, their gradients, the momentum, a copy to write
+        networks=5 + with_adam,  # the parent, the weights, their gradients, one mean or two, a copy to write
         **_of_images(network, max(counts)),
         at_once=max(recipe.batch_size for recipe in recipes),
         passes=3 * sum(recipe.epochs * count for recipe, count in zip(recipes, counts, strict=True)),

@@ -18,27 +18,28 @@ def sentences(inputs: Inputs) -> Iterator[tuple[str, list[str]]]:
     """A heading and its sentences for each experiment and setting."""
     best = best_rows(inputs.accuracy)
     for (experiment, setting), rows in groups_of(inputs.accuracy, ["experiment", "setting"]):
-        said = [_best(rows[best[rows.index]]), *_detector(rows), *_baseline(rows)]
+        said = [_best(rows[best[rows.index]], len(rows)), *_detector(rows), *_baseline(rows)]
         conditions = inputs.conditions
         mine = conditions[(conditions["experiment"] == experiment) & (conditions["setting"] == setting)]
         said += [*_absence(mine), *_unseen(mine)]
         yield f"{experiment}, {setting}", said
 
 
-def _best(rows: pd.DataFrame) -> str:
+def _best(rows: pd.DataFrame, compared: int) -> str:
     first = rows.iloc[0]
     methods = list(rows["method"])
     unnamed = len(methods) - NAMED
     more = f" and {unnamed} more {'method' if unnamed == 1 else 'methods'}" if unnamed > 0 else ""
     names = ", ".join(methods[:NAMED])
     return (
-        f"The best accuracy is {first['mean']:.1f} % (95 % interval {first['low']:.1f} … {first['high']:.1f}, "
-        f"n = {first['n']} test children, chance {first['chance']:.1f} %), by {names}{more}."
+        f"The best accuracy is {first['mean']:.1f} % (n = {first['n']} test children, chance {first['chance']:.1f} "
+        f"%), by {names}{more}; picked by this number among {compared} methods, it has no interval."
     )
 
 
 def _accuracy(row: pd.Series) -> str:
-    return f"{row['mean']:.1f} % ({row['low']:.1f} … {row['high']:.1f})"
+    interval = f" ({row['low']:.1f} … {row['high']:.1f})" if pd.notna(row["low"]) else ""
+    return f"{row['mean']:.1f} %{interval}"
 
 
 def _detector(rows: pd.DataFrame) -> Iterator[str]:

@@ -31,6 +31,11 @@ def without_probe(experiment: str) -> str:
     return found["base"] if found else experiment
 
 
+def root_of(model: str) -> str:
+    """The root that a model descends from: ids begin with their parent's, `p3.full.002`."""
+    return model.partition(".")[0]
+
+
 def in_numbers(name: str) -> tuple:
     """What names are sorted by, so that p10 comes after p9."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))

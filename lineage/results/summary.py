@@ -39,9 +39,9 @@ def print_summary(results: Path) -> None:
         for setting, rows in table[best_rows(table)].groupby("setting", sort=False):
             first = rows.iloc[0]
             console.print(
-                f"\n[bold]{experiment} {setting}[/]: best {first['mean']:.1f} % "
-                f"(95 % interval {first['low']:.1f} … {first['high']:.1f}, n = {first['n']}, "
-                f"chance {first['chance']:.1f} %) by {', '.join(rows['method'])}"
+                f"\n[bold]{experiment} {setting}[/]: best {first['mean']:.1f} % (n = {first['n']}, chance "
+                f"{first['chance']:.1f} %) by {', '.join(rows['method'])}; picked by this number among "
+                f"{(table['setting'] == setting).sum()} methods, so without an interval"
             )
     times = time_by_stage(results.glob("logs/**/*.time.json"))
     table = Table(

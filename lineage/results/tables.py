@@ -69,7 +69,7 @@ def _accuracies(results: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     pooled = results[results["seed"].isna()].pivot(index=keys, columns="metric", values=["value", "n"])
     columns = {"low": "interval_low", "high": "interval_high", "chance": "chance"}
     for column, metric in columns.items():
-        table[column] = pooled["value"][metric] if len(pooled) else np.nan
+        table[column] = pooled["value"].get(metric, np.nan) if len(pooled) else np.nan
     table["n"] = pooled["n"]["chance"].dropna().astype(int) if len(pooled) else 0
     table[["mean", "std", *columns]] *= 100
     return table
@@ -118,7 +118,8 @@ def _numbers(table: pd.DataFrame) -> dict:
             for mean, std in zip(table["mean"], table["std"], strict=True)
         ],
         "95 % interval": [
-            f"{low:.1f} … {high:.1f}" for low, high in zip(table["low"], table["high"], strict=True)
+            f"{low:.1f} … {high:.1f}" if np.isfinite(low) else ""
+            for low, high in zip(table["low"], table["high"], strict=True)
         ],
         "n": table["n"].astype(str),
         "seeds": table["seeds"].astype(str),

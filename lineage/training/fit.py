@@ -2,22 +2,25 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 from lineage.data.images import Images, stratified_subset
 from lineage.errors import UserError
 from lineage.experiment.zoo import Model
 from lineage.networks.architectures import backbone_state, build, seeded
 from lineage.progress import Tracked, untracked
+from lineage.training.augmentation import Transform, transform_of
+from lineage.training.batches import Batches
 from lineage.training.freezing import LINEAR_PROBE, freeze
 from lineage.training.lora import adapt, merge
 from lineage.training.objectives import classified, detected
 from lineage.training.regularisation import EarlyStopping, drop_before_head, l2_sp
 from lineage.training.sampling import training_images
+from lineage.training.steps import Steps
 from lineage.types.recipe import Recipe
 from lineage.types.scoring import Network
 
@@ -32,6 +35,9 @@ class Fit(NamedTuple):
     epochs: int
     """The epoch's number, from 1."""
 
+
+Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]]
+"""The loss of a batch, and how many of it are right."""
 
 Start = Callable[[nn.Module, Network, Recipe], None]
 """Gives a network pretrained weights."""
@@ -79,13 +85,17 @@ def trained(
     if start is not None:
         start(net, network, recipe)
     chosen = training_images(model, images)
-    pixels, labels = images.tensor(chosen).to(device), images.labels_tensor(chosen).to(device)
+    place, transform = device, None
+    if recipe.augmentation is not None:  # images are changed one by one on the CPU
+        place = torch.device("cpu")
+        transform = transform_of(recipe.augmentation, network.image_size, images.mean, images.std)
+    pixels, labels = images.tensor(chosen).to(place), images.labels_tensor(chosen).to(place)
     try:
         net.to(device)
-        objective = detected if network.task == "detection" else classified
+        objective = detected if network.task == "detection" else None
         found = Fit(None, None, 0)
         if recipe.epochs:
-            found = fit(net, pixels, labels, recipe, model.seed, tracked, objective)
+            found = fit(net, pixels, labels, recipe, model.seed, tracked, objective, transform)
     except UserError as error:
         raise UserError(f"{model.id}: {error}") from None
     loss, accuracy, epochs = found
@@ -116,45 +126,46 @@ def fit(
     recipe: Recipe,
     seed: int,
     tracked: Tracked = untracked,
-    objective: Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, float]] = classified,
+    objective: Objective | None = None,
+    transform: Transform | None = None,
 ) -> Fit:
-    """SGD with momentum, on batches in an order drawn from `seed`.
+    """Trains a network as its recipe says, on batches in an order drawn from `seed`.
 
     Args:
         net: trained in place.
-        pixels: [N, C, H, W], on the network's device; labels: [N], or [N, H, W] of pixels, with -100 for no label.
+        pixels: [N, C, H, W]; labels: [N], or [N, H, W] of pixels, with -100 for no label. On the network's device,
+            or on the CPU with a transform.
         recipe: how.
         seed: of all random numbers.
         tracked: says how many epochs are done.
-        objective: gives the loss and the number right of a batch.
+        objective: gives the loss and the number right of a batch; None: the cross-entropy, smoothed as
+            the recipe says.
+        transform: changes an image [C, H, W] at random, where the recipe has an augmentation.
 
     Raises:
         UserError: if `freeze` names no part of the network, or early stopping leaves no image to train on.
     """
-    with seeded(seed), adapted(net, recipe, pixels[:1]):
-        optimizer = torch.optim.SGD(
-            [parameter for parameter in net.parameters() if parameter.requires_grad],
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-        )
+    if (recipe.augmentation is None) != (transform is None):
+        raise ValueError(f"the recipe's augmentation is {recipe.augmentation}, and the transform {transform}")
+    objective = objective or partial(classified, smoothing=recipe.label_smoothing or 0.0)
+    device = next(net.parameters()).device
+    sample = pixels[:1].to(device)
+    with seeded(seed), adapted(net, recipe, sample):
         penalty = None if recipe.l2_sp is None else l2_sp(net, recipe.l2_sp)
         pixels, labels, stopping = _held_out(net, pixels, labels, recipe, seed)
-        order = torch.Generator().manual_seed(seed)
+        batches = Batches(pixels, labels, recipe, seed, device, transform)
+        steps = Steps(net, recipe, sample, batches.steps)
+        labelled = (labels >= 0).sum().item()
         fit = None
         for epoch in tracked(range(recipe.epochs), "epochs"):
             total_loss, right = 0.0, 0
-            labelled = (labels >= 0).sum().item()
-            for batch in torch.randperm(len(labels), generator=order).split(recipe.batch_size):
-                batch = batch.to(pixels.device)
-                with autocast(recipe, pixels.device):
-                    loss, hits = objective(net, pixels[batch], labels[batch])
-                optimizer.zero_grad()
-                (loss if penalty is None else loss + penalty()).backward()
-                if recipe.clip is not None:
-                    clip_grad_norm_(net.parameters(), recipe.clip)
-                optimizer.step()
-                total_loss += loss.item() * len(batch)
+            for batch in batches.of_epoch(epoch):
+                with autocast(recipe, device):
+                    loss, hits = objective(net, batch.pixels, batch.labels)
+                steps.add((loss if penalty is None else loss + penalty()) * batch.share)
+                if batch.ends_step:
+                    steps.take()
+                total_loss += loss.item() * len(batch.labels)
                 right += hits
             found = Fit(total_loss / len(labels), right / labelled, epoch + 1)
             if stopping is None or stopping.is_best() or fit is None:
@@ -216,7 +227,7 @@ def _held_out(
     is_held = torch.zeros(len(labels), dtype=torch.bool)
     is_held[torch.from_numpy(stratified_subset(labels.cpu().numpy(), count, seed))] = True
     is_held = is_held.to(labels.device)
-    stopping = EarlyStopping(
-        net, pixels[is_held], labels[is_held], patience=patience, batch_size=recipe.batch_size
-    )
+    device = next(net.parameters()).device
+    held = pixels[is_held].to(device), labels[is_held].to(device)
+    stopping = EarlyStopping(net, *held, patience=patience, batch_size=recipe.batch_size)
     return pixels[~is_held], labels[~is_held], stopping

@@ -4,17 +4,20 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 
-def classified(net: nn.Module, pixels: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+def classified(net: nn.Module, pixels: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[Tensor, int]:
     """Mean cross-entropy on a batch of images or of their pixels, and how many are right.
 
     Args:
         net: a classifier, or a segmentation network of torchvision; its logits are [n, classes, ...].
         pixels: [n, C, H, W].
         labels: [n], or [n, H, W] of pixels; int64.
+        smoothing: the share of the target that is spread evenly over all classes (Szegedy et al. 2016,
+            doi:10.1109/CVPR.2016.308).
     """
     output = net(pixels)
     logits = output["out"] if isinstance(output, dict) else output  # a dict from torchvision's segmentation
-    return cross_entropy(logits, labels), (logits.argmax(1) == labels).sum().item()
+    loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+    return loss, (logits.argmax(1) == labels).sum().item()
 
 
 def detected(net: nn.Module, pixels: Tensor, boxes: Tensor) -> tuple[Tensor, float]:

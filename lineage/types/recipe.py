@@ -36,6 +36,16 @@ class LoRA(Plain):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drops(Plain):
+    """That the learning rate drops now and then."""
+
+    every: int
+    """Epochs, after the warm-up."""
+    factor: float
+    """What the rate is multiplied by."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Hybrid(Plain):
     """The models whose blocks a child starts from."""
 
@@ -52,12 +62,30 @@ class Training(Plain):
     data: Data
     """The images trained on."""
     batch_size: int = 64
+    """Images that go through the network at once."""
+    accumulate: int | None = None
+    """How many batches make a step; None: each."""
+    optimizer: str | None = None
+    """`sgd` (as with None), `adam` or `adamw`."""
     momentum: float = 0.9
+    """Of SGD; of Adam the first of its betas."""
     weight_decay: float = 0
+    schedule: str | Drops | None = None
+    """How the learning rate falls: `cosine`, `linear`, or in steps; None: it stays."""
+    warm_up: float | None = None
+    """Epochs, or a share of one, in which it rises first."""
+    layer_decay: float | None = None
+    """The learning rate of each layer over that of the next."""
+    augmentation: tuple[str, ...] | None = None
+    """How images are changed at random."""
+    workers: int | None = None
+    """Processes that change them; None: in the job's own."""
+    label_smoothing: float | None = None
+    """The share of each target that is spread over all classes."""
     clip: float | None = None
     """The largest norm of the gradient."""
     mixed_precision: str | None = None
-    """`bfloat16`: forward passes in 16 bits."""
+    """`bfloat16` or `float16`: forward passes in 16 bits."""
     images_per_class: int | None = None
     """How many images of each class, instead of a number of images."""
     imbalance: Imbalance | None = None

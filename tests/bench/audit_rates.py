@@ -292,7 +292,7 @@ def main() -> None:
                 network_zoo(rates)
             else:
                 small_zoo(rates, name, make(name) if name in ZOOS else FOLDER / name)
-    table = Table("zoo", "child", "verdict wanted", "right", "n", "95 % interval, %", "otherwise")
+    table = Table("zoo", "child", "verdict wanted", "right", "n", "95 % of independent cases, %", "otherwise")
     for (zoo, kind, verdict), came in rates.counts.items():
         total = sum(came.values())
         low, high = wilson_interval(came[verdict] / total, total)

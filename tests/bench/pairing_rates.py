@@ -101,7 +101,7 @@ def main(families: Path = Path("results/families")) -> None:
         for spelling in SPELLINGS:
             found = tested(child, candidate, spelling)
             counts[architecture, kind, spelling][bool(found.tests) and found.log10_p <= LEVEL] += 1
-    table = Table("architecture", "pairs", "spelling", "dependent", "n", "95 %")
+    table = Table("architecture", "pairs", "spelling", "dependent", "n", "95 % of independent cases")
     for total in ("independent", "relatives"):
         for spelling in SPELLINGS:
             for (_, kind, name), counted in list(counts.items()):

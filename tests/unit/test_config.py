@@ -306,6 +306,39 @@ def test_ways_to_fine_tune_reach_the_recipes_of_the_setting_alone():
     }
 
 
+def test_ways_to_train_reach_the_recipes_of_roots_and_children():
+    ways = {"optimizer": "adamw", "schedule": {"every": 2, "factor": 0.1}, "warm_up": 0.5, "accumulate": 2}
+    ways |= {"layer_decay": 0.75, "label_smoothing": 0.1, "augmentation": ["crop", "flip"], "workers": 2}
+    toy = SMALLEST["experiments"]["toy"]
+    config = with_value(f"{TOY}.settings.full", toy["settings"]["full"] | ways)
+    config["experiments"]["toy"]["roots"] |= ways
+    (before,), (after,) = zoos(copy.deepcopy(SMALLEST)), zoos(config)
+    pairs = [(zoo.roots[0], zoo.children("full")[0]) for zoo in (before, after)]
+    for plain, changed in zip(*pairs, strict=True):
+        assert changed.recipe.plain() == plain.recipe.plain() | ways
+        assert Recipe.of(changed.recipe.plain()) == changed.recipe
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("settings.full.warm_up", 99, "settings.full.warm_up: expected less than the epochs"),
+        ("roots.warm_up", 99, "roots.warm_up: expected less than the epochs"),
+        ("settings.full.workers", 2, "settings.full.workers: expected with augmentation"),
+        (
+            "settings.full.schedule",
+            "exponential",
+            "expected cosine, linear, or {every: epochs, factor: number}",
+        ),
+        ("settings.full.augmentation", ["blur"], "expected one of flip, crop"),
+        ("roots.optimizer", "lion", "expected one of sgd, adam, adamw"),
+        ("roots.layer_decay", 1, "expected less than 1"),
+    ],
+)
+def test_ways_to_train_that_do_not_fit_are_told(key, value, told):
+    assert told in complaint(with_value(f"{TOY}.{key}", value))
+
+
 def test_a_missing_key_is_named():
     config = copy.deepcopy(SMALLEST)
     del config["experiments"]["toy"]["probe"]

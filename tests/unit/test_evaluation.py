@@ -1,4 +1,4 @@
-"""Verdicts, choices and intervals against slow direct counts and against SciPy."""
+"""Verdicts, choices and intervals against slow direct counts."""
 
 import math
 import random
@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +22,6 @@ from lineage.experiment.conditions import (
 from lineage.results.evaluation.absence import absence, best_threshold
 from lineage.results.evaluation.outcomes import evaluated
 from lineage.results.evaluation.verdicts import chosen, verdicts
-from lineage.results.intervals import wilson_interval
 from lineage.types.evaluation import Ancestors, Evaluated
 
 CANDIDATES = ("p0", "p1", "p2")
@@ -157,14 +155,6 @@ def test_of_two_choices_equally_right_the_one_with_the_larger_margin_is_taken():
         values[..., row, truth] = 1.1
         values[1, 0, row, truth] = 5.0
     assert chosen(method_table(values), PARENT_OF, PARTS) == ("b", 0.1)
-
-
-@settings(max_examples=50, deadline=None)
-@given(n=st.integers(1, 300), data=st.data())
-def test_the_interval_is_wilsons(n, data):
-    k = data.draw(st.integers(0, n))
-    expected = scipy.stats.binomtest(k, n).proportion_ci(confidence_level=0.95, method="wilson")
-    assert wilson_interval(k / n, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 @pytest.fixture(scope="module")

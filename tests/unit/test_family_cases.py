@@ -12,7 +12,6 @@ from lineage.families.cases.changes import copy_of, mixed, with_fixed
 from lineage.families.cases.lines import FIXED, LINES, SHARES, Case, Member, cases_of
 from lineage.families.cases.scored import MEASURES, bench_rows
 from lineage.families.plan import Family
-from lineage.results.intervals import clustered_interval, wilson_interval
 from lineage.storage.family_schemas import BENCH, VERDICTS
 
 FAMILY = Family(architecture="mlp", optimiser="sgd", seed=0, width=64, epoch_steps=4)
@@ -216,15 +215,3 @@ def test_a_sibling_named_as_parent_is_wrong_unless_a_small_and_true_bound_is_sta
 def test_a_bound_is_judged_by_the_closest_where_both_are_known():
     rows = verdicts(bound=[0.1, 0.2, 0.3, np.nan], closest_within=[0.05, 0.3, np.nan, 0.1])
     assert value(rows, "bound is true") == 1 / 2
-
-
-def test_an_interval_over_clusters_of_one_case_is_wilsons():
-    hits = [True] * 30 + [False] * 70
-    assert clustered_interval(hits, range(100)) == pytest.approx(wilson_interval(0.3, 100), abs=1e-3)
-
-
-def test_an_interval_over_clusters_of_equal_cases_is_that_of_the_clusters():
-    hits = np.repeat([True] * 30 + [False] * 70, 5)
-    clusters = np.repeat(np.arange(100), 5)
-    assert clustered_interval(hits, clusters) == pytest.approx(wilson_interval(0.3, 100), abs=1e-3)
-    assert clustered_interval([False] * 50, np.repeat(range(10), 5)) == wilson_interval(0.0, 10)

@@ -10,7 +10,6 @@ from lineage.genealogy.answers import neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Search
 from lineage.genealogy.contained import Contained
 from lineage.genealogy.geometry import Nearest, at_one_scale, squared_from, whitened_alike
-from lineage.genealogy.merges import merges_of
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4}
 SIZE = 64
@@ -108,68 +107,6 @@ def test_the_tree_is_the_best_of_all(seed):
 
     best = max(itertools.product(range(NO_PARENT, count), repeat=count), key=total)
     assert searched(ancestor, apart[None]) == dict(enumerate(best))
-
-
-def ties(base: np.ndarray, first: np.ndarray, second: np.ndarray, share: float = 0.3) -> np.ndarray:
-    """TIES of two: the largest changes of each stay, their sum elects a sign, and agreeing ones are averaged."""
-    changes = np.stack([first - base, second - base])
-    limits = np.quantile(np.abs(changes), 1 - share, axis=(1, 2), keepdims=True)
-    trimmed = np.where(np.abs(changes) >= limits, changes, 0)
-    agreeing = np.where(np.sign(trimmed) == np.sign(trimmed.sum(0)), trimmed, 0)
-    return base + agreeing.sum(0) / np.maximum((agreeing != 0).sum(0), 1)
-
-
-def dare(base: np.ndarray, first: np.ndarray, second: np.ndarray, drop: float = 0.6) -> np.ndarray:
-    """DARE of two, averaged: changes are dropped at random, and those that stay are scaled up."""
-    draw = np.random.default_rng(0)
-    stays = [draw.random(base.shape) >= drop for _ in range(2)]
-    return base + sum(np.where(stay, model - base, 0) for stay, model in zip(stays, (first, second), strict=True)) / (
-        2 * (1 - drop)
-    )  # fmt: skip
-
-
-def slerp(base: np.ndarray, first: np.ndarray, second: np.ndarray, share: float = 0.3) -> np.ndarray:
-    """Spherical interpolation of two (Shoemake 1985); the base has no part in it."""
-    angle = np.arccos(np.vdot(first, second) / np.linalg.norm(first) / np.linalg.norm(second))
-    return (np.sin(share * angle) * first + np.sin((1 - share) * angle) * second) / np.sin(angle)
-
-
-MERGES = {
-    "mean": (lambda base, first, second: (first + second) / 2, {2: 0.5, 6: 0.5}),
-    "weighted": (lambda base, first, second: 0.3 * first + 0.7 * second, {2: 0.3, 6: 0.7}),
-    "task arithmetic": (lambda base, *models: 0.2 * base + 0.4 * sum(models), {0: 0.2, 2: 0.4, 6: 0.4}),
-    "WiSE-FT": (lambda base, first, second: 0.5 * base + 0.5 * second, {0: 0.5, 6: 0.5}),
-    "SLERP": (slerp, {2: 0.3, 6: 0.7}),
-    "TIES": (ties, {2: 1.0, 6: 1.0}),
-    "DARE": (dare, {2: 1.25, 6: 1.25}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("seed", range(5, 8))
-@pytest.mark.parametrize("kind", MERGES)
-def test_a_merge_has_its_parents_and_weights_among_decoys(kind, seed):
-    merge, wanted = MERGES[kind]
-    points = []
-    for number in range(2):
-        matrices = grown(PARENT, 10 * seed + number).astype(np.float32)
-        merged = merge(matrices[0], matrices[2], matrices[6])
-        points.append(np.concatenate([matrices, merged[None]]).astype(np.float32))
-    found = merges_of(points, nearest_by_weights(points))
-    assert list(found) == [7]
-    assert found[7] == {parent: pytest.approx(weight, abs=0.02) for parent, weight in wanted.items()}
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_trained_pruned_and_frozen_models_are_no_merges(seed):
-    points = []
-    for number in range(2):
-        matrices = grown(PARENT, 100 + 10 * seed + number)
-        pruned = np.where(np.abs(matrices[4]) > 0.3, matrices[4], 0)
-        frozen = (
-            matrices[1] if number else matrices[1] + np.random.default_rng(seed).normal(size=(SIZE, SIZE))
-        )
-        points.append(np.concatenate([matrices, pruned[None], frozen[None]]).astype(np.float32))
-    assert merges_of(points, nearest_by_weights(points)) == {}
 
 
 def test_every_near_pair_is_compared_once():

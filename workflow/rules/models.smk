@@ -17,7 +17,7 @@ rule pretrain:
         "<benchmarks>/<pretrain>.jsonl"
     conda:
         "../../environment.yml"
-    threads: config["threads"]
+    threads: cores_to_train
     resources:
         mem_mb=asked("mem_mb", pretraining_work),
         runtime=asked("runtime", pretraining_work),
@@ -51,7 +51,7 @@ rule finetune:
         "<benchmarks>/<finetune>.jsonl"
     conda:
         "../../environment.yml"
-    threads: config["threads"]
+    threads: cores_to_train
     resources:
         mem_mb=asked("mem_mb", finetuning_work),
         runtime=asked("runtime", finetuning_work),

@@ -36,6 +36,14 @@ def gpus(wildcards):
     return int(on_cluster or shutil.which("nvidia-smi") is not None)
 
 
+def cores_to_train(wildcards):
+    """Of a job that trains: its arithmetic's threads, and the processes that change its images."""
+    experiment = experiment_of(wildcards)
+    of_children = "setting" in wildcards.keys()
+    recipe = experiment.settings[wildcards.setting] if of_children else experiment.roots
+    return config["threads"] + (recipe.workers or 0)
+
+
 def pretraining_work(wildcards, input):
     """Of one root."""
     experiment = experiment_of(wildcards)

@@ -11,7 +11,7 @@ from lineage.report.figures.panels import panels
 from lineage.report.inputs import Inputs
 from lineage.results.names import in_numbers, number_in, without_probe
 
-INTERVAL = "Bars are 95 % intervals (Wilson), the dotted line is chance."
+INTERVAL = "Bars are 95 % intervals over roots, of each method alone; the dotted line is chance."
 
 
 def methods_figures(inputs: Inputs) -> Iterator[Figure]:
@@ -104,7 +104,7 @@ def gap_figures(inputs: Inputs) -> Iterator[Figure]:
             dash="metric",
             name=f"gap-{experiment}-{setting}",
             title=f"Precision and recall by generation gap: {experiment}, {setting}",
-            caption="A gap of 1 is a parent, of 2 a grandparent. Bars are 95 % intervals (Wilson).",
+            caption="A gap of 1 is a parent, of 2 a grandparent. Bars are 95 % intervals over roots.",
             alt=f"Precision and recall in per cent for each generation gap, one panel a similarity, of {experiment}",
         )
 

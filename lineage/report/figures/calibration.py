@@ -8,18 +8,14 @@ from lineage.report import palette
 from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import beside_the_diagonal, range_of
 from lineage.report.inputs import Inputs
-from lineage.results.intervals import wilson_interval
 
 
 def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
     """The share of right answers against their mean probability, in bins."""
     for (experiment, setting), rows in groups_of(inputs.calibration, ["experiment", "setting"]):
-        bounds = [wilson_interval(*pair) for pair in zip(rows["right"], rows["n"], strict=True)]
         shown = rows[["method", "low", "high", "probability", "right", "n"]].round(4)
         shown = shown.rename(columns={"low": "from", "high": "to"}).assign(
-            right_low=[round(low, 4) for low, _ in bounds],
-            right_high=[round(high, 4) for _, high in bounds],
-            family=shown["method"].map(palette.label_of),
+            family=shown["method"].map(palette.label_of)
         )
         methods = list(shown["method"])
         colour = palette.colour(methods)
@@ -30,9 +26,6 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
         chart = beside_the_diagonal(
             x,
             y,
-            base.mark_rule(opacity=0.6).encode(
-                y=alt.Y("right_low:Q", title=title), y2="right_high:Q", color=colour
-            ),
             base.mark_point(filled=True, opacity=1).encode(
                 y=y,
                 color=colour,
@@ -46,9 +39,8 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Calibration of the lineage detector: {experiment}, {setting}",
             caption="Each test child counts twice, with its parent among the candidates and without; the answer is "
             "the candidate, or “no parent”, of the largest probability. On the diagonal, probabilities are "
-            "frequencies; larger marks are of more answers. Bars are 95 % intervals (Wilson) that take answers as "
-            "independent, though a child may be tested under several seeds.",
-            alt=f"Share of right answers against their probability, with intervals and the diagonal, of "
+            "frequencies; larger marks are of more answers.",
+            alt=f"Share of right answers against their probability, with the diagonal, of "
             f"{experiment}, {setting}",
             chart=chart,
             data=shown,

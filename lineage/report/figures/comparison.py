@@ -56,8 +56,8 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
         name="published",
         title="Published accuracy beside ours",
         caption="The paper's numbers are of ResNet18, first to second generation, with their standard deviation; "
-        "ours are of other networks and data, with 95 % intervals (Wilson). So compare the order of the methods, not "
-        "the numbers.",
+        "ours are of other networks and data, with 95 % intervals over roots. So compare the order of the methods, "
+        "not the numbers.",
         alt="Accuracy in per cent of the methods that the paper has, as published and in each experiment here",
         chart=facets(panel, "run", shown["run"]),
         data=shown,

@@ -8,7 +8,6 @@ import pandas as pd
 from lineage.report.figure import Figure, groups_of
 from lineage.report.figures.panels import panels
 from lineage.report.inputs import Inputs
-from lineage.results.intervals import wilson_interval
 from lineage.results.methods import is_of_weights, method_of
 from lineage.results.names import differs_in_probe
 
@@ -28,7 +27,7 @@ def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
             name=f"alpha-{experiment}-{setting}-{layer}",
             title=f"Accuracy against alpha: {experiment}, {setting}, {layer}",
             caption="Over all children, to look at: alpha is chosen on validation children alone. "
-            "Alpha 0 is the direct comparison. Bars are 95 % intervals (Wilson).",
+            "Alpha 0 is the direct comparison. There are no intervals: nothing is concluded from these points.",
             alt=f"Accuracy in per cent against alpha, one panel a similarity, one line an approximation, at {layer} "
             f"of {experiment}, {setting}",
         )
@@ -50,7 +49,7 @@ def layer_figures(inputs: Inputs) -> Iterator[Figure]:
             alt.X("layer:O", title="layer", sort=layers, axis=alt.Axis(labelAngle=0)),
             name=f"layer-{experiment}-{setting}",
             title=f"Accuracy against layer: {experiment}, {setting}",
-            caption="Over all children, at the alpha nearest to 0.5. Bars are 95 % intervals (Wilson).",
+            caption="Over all children, at the alpha nearest to 0.5: to look at.",
             alt=f"Accuracy in per cent at each layer, one panel a similarity, of {experiment}, {setting}",
         )
 
@@ -62,13 +61,8 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curves(inputs: Inputs) -> pd.DataFrame:
-    """Curves of features in per cent, with Wilson's interval; without experiments that repeat another's probe."""
+    """Curves of features in per cent; without experiments that repeat another's probe."""
     curves = inputs.curves
     curves = curves[~curves["similarity"].map(is_of_weights).astype(bool)]
     curves = curves[~curves["experiment"].map(differs_in_probe).astype(bool)]
-    bounds = [wilson_interval(*pair) for pair in zip(curves["accuracy"], curves["n"], strict=True)]
-    return curves.assign(
-        mean=100 * curves["accuracy"],
-        low=[100 * low for low, _ in bounds],
-        high=[100 * high for _, high in bounds],
-    )
+    return curves.assign(mean=100 * curves["accuracy"])

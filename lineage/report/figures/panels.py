@@ -29,7 +29,7 @@ def panels(
     """A figure with one panel a similarity, and one line an approximation.
 
     Args:
-        frame: one row a point: method, what x names, mean, low, high, n; chance where it is known.
+        frame: one row a point: method, what x names, mean, n; low and high, and chance, where they are known.
         x: the encoding of the x axis.
         value: what y is called.
         unit: of y.
@@ -38,8 +38,8 @@ def panels(
     """
     methods = list(frame["method"])
     column = x.shorthand.partition(":")[0]
-    columns = ["method", column, *([dash] if dash else []), "mean", "low", "high", "n"]
-    columns += ["chance"] if "chance" in frame else []
+    columns = ["method", column, *([dash] if dash else []), "mean", "low", "high", "n", "chance"]
+    columns = [name for name in columns if name in frame]
     rows = frame[columns].round(4)
     rows = rows.assign(
         family=rows["method"].map(palette.label_of), similarity=rows["method"].map(similarity_of)
@@ -52,13 +52,13 @@ def panels(
     detail = {"strokeDash": alt.StrokeDash(f"{dash}:N", title=None)} if dash else {}
     layers = [
         base.mark_line(strokeWidth=1.3).encode(y=y, color=colour, **detail),
-        base.mark_rule(strokeWidth=1, opacity=0.55).encode(
-            y=alt.Y("low:Q", title=title), y2="high:Q", color=colour
-        ),
         base.mark_point(filled=True, size=26, opacity=1).encode(
             y=y, color=colour, shape=palette.shape(methods), tooltip=tooltip
         ),
     ]
+    if "low" in rows:
+        bars = base.mark_rule(strokeWidth=1, opacity=0.55)
+        layers.insert(1, bars.encode(y=alt.Y("low:Q", title=title), y2="high:Q", color=colour))
     if "chance" in rows:
         chance = base.mark_line(strokeDash=[2, 2], strokeWidth=1, color=palette.INK, opacity=0.6)
         layers.insert(0, chance.encode(y=alt.Y("chance:Q", title=title)))

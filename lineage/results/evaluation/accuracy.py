@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lineage.results.intervals import wilson_interval
+from lineage.results.intervals import clustered_interval
+from lineage.results.names import root_of
 
 
 def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:
     """Rows of results of one setting.
 
     Of each seed: accuracy, and on how many children the best score is tied or any score overshoots. Over all
-    seeds: chance, and a 95 % interval of the accuracy, for which a child tested in several seeds counts once.
+    seeds: chance, and a 95 % interval of the accuracy over roots, a child tested in several seeds counting once.
 
     Args:
         outcomes: verdicts with method, condition, seed, child.
@@ -29,8 +30,8 @@ def summarised(outcomes: pd.DataFrame) -> Iterator[dict]:
 
 
 def pooled(method: str, condition: str, by_child: pd.Series, chance: float) -> Iterator[dict]:
-    """Rows over all seeds: chance, and the interval of an accuracy."""
-    low, high = wilson_interval(by_child.mean(), len(by_child))
+    """Rows over all seeds: chance, and the interval of an accuracy, whose cases are alike where they share a root."""
+    low, high = clustered_interval(by_child, by_child.index.map(root_of))
     numbers = {"chance": chance, "interval_low": low, "interval_high": high}
     yield from rows_of(method, condition, None, numbers, len(by_child))
 

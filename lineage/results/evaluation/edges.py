@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from lineage.experiment.conditions import STANDARD, gap
-from lineage.results.intervals import wilson_interval
+from lineage.results.evaluation.accuracy import rows_of
+from lineage.results.intervals import clustered_interval
+from lineage.results.names import root_of
 
 KEYS = ["method", "child"]
 
@@ -50,13 +53,14 @@ def precision_and_recall(found: pd.DataFrame) -> Iterator[dict]:
         for distance in range(1, of_method["generation"].max()):
             named = _one_further(named, predicted)
             true = _one_further(true, truth)
-            right = sum(true.get(child) == ancestor for child, ancestor in named.items())
-            for metric, n in {"precision": len(named), "recall": len(true)}.items():
-                share = right / n if n else float("nan")
-                low, high = wilson_interval(share, n) if n else (float("nan"),) * 2
-                for name, value in {metric: share, f"{metric}_low": low, f"{metric}_high": high}.items():
-                    yield {"method": method, "condition": gap(distance), "seed": None, "metric": name,
-                           "value": value, "n": n}  # fmt: skip
+            for metric, of in {"precision": named, "recall": true}.items():
+                hits = [child in true and named.get(child) == true[child] for child in of]
+                bounds = clustered_interval(hits, list(map(root_of, of))) if hits else (float("nan"),) * 2
+                share = np.mean(hits) if hits else float("nan")
+                numbers = dict(
+                    zip((metric, f"{metric}_low", f"{metric}_high"), (share, *bounds), strict=True)
+                )
+                yield from rows_of(method, gap(distance), None, numbers, len(hits))
 
 
 def _one_further(ancestor_of: dict[str, str], parent_of: dict[str, str]) -> dict[str, str]:

@@ -1,0 +1,64 @@
+"""Which models of a family are merges of others: only what rounding leaves of their differences may remain.
+
+Training after a merge hides it. Of three models on one line the one in the middle is the merge.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lineage.checkpoints.plain.form import open_plain_model
+from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.merges.linear import linear
+from lineage.genealogy.merges.passthrough import Marks, passthrough
+from lineage.genealogy.merges.patched import MOST_PATCHED, alike, coordinates, patched
+from lineage.genealogy.merges.recipe import Mixing
+from lineage.genealogy.reading import Model
+
+MOST_MIXED = 48
+"""Models that a mixture may be of: the nearest ones."""
+
+
+def merges_of(
+    points: Sequence[np.ndarray], nearest: Nearest, ancestor: Mapping[tuple[int, int], float]
+) -> dict[int, Mixing]:
+    """How each merge of whole models was merged, by its place.
+
+    Args:
+        points: some matrices of all models, [n, rows, columns] each; nearest: of each, MOST_MIXED others.
+        ancestor: of pairs, the probability that the first is an ancestor of the second.
+    """
+    chosen = coordinates(points)
+    found: dict[int, Mixing] = {}
+    for child, places in enumerate(nearest.places):
+        near = [int(place) for place in places]
+        mixing = linear(near, points, child, ancestor) or patched(near[:MOST_PATCHED], chosen, child)
+        if mixing is not None:
+            found[child] = mixing
+    exchanged = {
+        child
+        for child, mixing in found.items()
+        if mixing.base in found
+        and found[mixing.base].base == child
+        and alike(chosen, mixing.base, mixing.weights) > alike(chosen, child, found[mixing.base].weights)
+    }
+    return {child: mixing for child, mixing in found.items() if child not in exchanged}
+
+
+def put_together(
+    models: Sequence[Model], ancestor: Mapping[tuple[int, int], float], *, follow: bool
+) -> dict[int, Mixing]:
+    """How each model that was put together from layers of others was merged, by its place.
+
+    Args:
+        models: of a family; follow: links out of the folders.
+        ancestor: of pairs, the probability that the first is an ancestor of the second.
+    """
+
+    def read(place: int, name: str) -> np.ndarray:
+        source = models[place].source
+        return open_plain_model(source.path, inside=source.inside, follow=follow).read(name)
+
+    marks = Marks(models)
+    found = {child: passthrough(child, marks, read, ancestor) for child in range(len(models))}
+    return {child: mixing for child, mixing in found.items() if mixing is not None}

@@ -1,0 +1,158 @@
+"""Merges are known by their recipe, parents and weights, among decoys; what was only trained is no merge."""
+
+import numpy as np
+import pytest
+from merged_models import MERGINGS, average, dare, recipe_of
+from safetensors.numpy import save_file
+from small_networks import child_of, network
+
+import lineage
+from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.merges.find import merges_of
+from lineage.genealogy.merges.linear import on_plane, solved
+from lineage.genealogy.merges.passthrough import covering
+
+PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4, 7: 0}
+SIZE = 64
+FIRST, SECOND, MERGED = 2, 7, 8
+PLACES = {"base": 0, "first": FIRST, "second": SECOND}
+ANCESTOR = {(parent, child): 0.9 for child, parent in PARENT.items()}
+
+
+def grown(seed: int) -> np.ndarray:
+    """Matrices [n, SIZE, SIZE]: a parent's plus a change of its own."""
+    draw = np.random.default_rng(seed)
+    found = [draw.normal(size=(SIZE, SIZE))]
+    for parent in PARENT.values():
+        found.append(found[parent] + 0.3 * draw.normal(size=(SIZE, SIZE)))
+    return np.stack(found)
+
+
+def points_with(merge, seed: int, *, dtype=np.float32) -> list[np.ndarray]:
+    found = []
+    for number in range(2):
+        matrices = grown(10 * seed + number).astype(np.float32)
+        merged = merge(*(matrices[place].astype(float) for place in PLACES.values()))
+        found.append(np.concatenate([matrices, merged.astype(dtype)[None]]).astype(np.float32))
+    return found
+
+
+def found_in(points: list[np.ndarray], ancestor=ANCESTOR) -> dict:
+    flat = np.concatenate([matrices.reshape(len(matrices), -1) for matrices in points], axis=1)
+    apart = ((flat[:, None] - flat[None]) ** 2).sum(2)
+    np.fill_diagonal(apart, np.inf)
+    places = np.argsort(apart, axis=1)[:, :-1]
+    return merges_of(points, Nearest(places, np.take_along_axis(apart, places, axis=1)), ancestor)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", MERGINGS)
+def test_a_merge_has_its_recipe_parents_and_weights_among_decoys(kind, seed):
+    merge, wanted = MERGINGS[kind]
+    found = found_in(points_with(merge, seed))
+    assert list(found) == [MERGED]
+    mixing = found[MERGED]
+    assert mixing.recipe == recipe_of(kind)
+    assert mixing.weights == {
+        PLACES[part]: pytest.approx(weight, abs=0.02) for part, weight in wanted.items()
+    }
+    assert mixing.error < 0.01
+    assert mixing.base == (0 if recipe_of(kind) in ("WiSE-FT", "task arithmetic", "TIES", "DARE") else None)
+
+
+@pytest.mark.parametrize("kind", ["average", "weighted average", "SLERP", "TIES"])
+def test_a_merge_whose_base_is_not_here_has_its_parents(kind):
+    merge, wanted = MERGINGS[kind]
+    points = [matrices[1:] for matrices in points_with(merge, 3)]
+    shifted = {(parent - 1, child - 1): value for (parent, child), value in ANCESTOR.items() if parent}
+    found = found_in(points, shifted)
+    assert list(found) == [MERGED - 1]
+    assert found[MERGED - 1].weights == {
+        PLACES[part] - 1: pytest.approx(weight, abs=0.02) for part, weight in wanted.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["task arithmetic", "DARE"])
+def test_of_a_merge_that_needs_its_base_nothing_is_said_without_it(kind):
+    points = [matrices[1:] for matrices in points_with(MERGINGS[kind][0], 4)]
+    assert found_in(points, {}) == {}
+
+
+def test_the_share_that_dare_drops_is_known():
+    mixing = found_in(points_with(dare, 5))[MERGED]
+    assert mixing.left_out == pytest.approx(0.6, abs=0.02)
+
+
+def test_an_average_in_half_precision_is_one():
+    mixing = found_in(points_with(average, 6, dtype=np.float16))[MERGED]
+    assert mixing.weights == {FIRST: pytest.approx(0.5, abs=0.01), SECOND: pytest.approx(0.5, abs=0.01)}
+
+
+def test_a_corner_of_a_parallelogram_is_a_merge_only_beside_its_known_base():
+    def corner(base, first, second):
+        return first + second - base
+
+    assert found_in(points_with(corner, 7), {}) == {}
+    mixing = found_in(points_with(corner, 7))
+    assert {place: dict(found.weights) for place, found in mixing.items()} == {
+        MERGED: {0: pytest.approx(-1), FIRST: pytest.approx(1), SECOND: pytest.approx(1)}
+    }
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_trained_pruned_and_frozen_models_are_no_merges(seed):
+    points = []
+    for number in range(2):
+        matrices = grown(100 + 10 * seed + number)
+        pruned = np.where(np.abs(matrices[4]) > 0.3, matrices[4], 0)
+        frozen = (
+            matrices[1] if number else matrices[1] + np.random.default_rng(seed).normal(size=(SIZE, SIZE))
+        )
+        points.append(np.concatenate([matrices, pruned[None], frozen[None]]).astype(np.float32))
+    assert found_in(points) == {}
+
+
+def test_mixtures_are_those_of_least_squares():
+    draw = np.random.default_rng(0)
+    parts, mixed = draw.normal(size=(4, 50)), draw.normal(size=50)
+    together = np.vstack([parts, mixed])
+    products = together @ together.T
+    np.testing.assert_allclose(solved(products), np.linalg.lstsq(parts.T, mixed, rcond=None)[0], atol=1e-9)
+    differences = (parts[1:] - parts[0]).T
+    others = np.linalg.lstsq(differences, mixed - parts[0], rcond=None)[0]
+    np.testing.assert_allclose(on_plane(products), [1 - others.sum(), *others], atol=1e-9)
+
+
+def test_few_models_cover_all_matrices():
+    sources = {"a": {1: "a", 2: "a"}, "b": {1: "b"}, "c": {3: "c", 2: "c"}, "d": {1: "d", 3: "d"}}
+    assert covering(sources) == [1, 2]
+
+
+@pytest.fixture(scope="module")
+def of_layers(tmp_path_factory):
+    """A root, three children, a model of two children's layers in turn, and a child with one frozen layer."""
+    folder = tmp_path_factory.mktemp("layers")
+    models = {"root": network(3)}
+    for number, name in enumerate("abc"):
+        models[name] = child_of(models["root"], number)
+    models["stack"] = {
+        name: models["b" if name.startswith("layer1") else "a"][name] for name in models["root"]
+    }
+    models["frozen"] = child_of(models["root"], 7) | {"layer0.weight": models["root"]["layer0.weight"]}
+    for name, tensors in models.items():
+        save_file(tensors, folder / f"{name}.safetensors")
+    return lineage.tree(folder, store_digests=False)
+
+
+def test_a_passthrough_merge_says_which_layers_come_from_where(of_layers):
+    (merge,) = of_layers.merges
+    assert (merge.child, merge.recipe) == ("stack", "passthrough")
+    assert merge.layers == {
+        "layer0.weight": ("a", "layer0.weight"),
+        "layer1.weight": ("b", "layer1.weight"),
+        "layer2.weight": ("a", "layer2.weight"),
+    }
+    assert {edge.parent: edge.weight for edge in of_layers.edges if edge.kind == "merged"} == {
+        "a": pytest.approx(2 / 3),
+        "b": pytest.approx(1 / 3),
+    }
