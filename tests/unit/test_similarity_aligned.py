@@ -144,7 +144,7 @@ def test_a_block_of_children_is_scored_against_aligned_candidates(files):
 
 
 def test_a_detector_sees_aligned_weights_and_features(files):
-    folder, nets, models, features, probe = files
+    folder, _, models, features, probe = files
     pairs = path_features(
         ["c"], ["p0", "p1"], models, probe, Tapping(layers=("layer3",)), 0.0,
         tracked=untracked, aligned=aligned_candidate,
@@ -159,11 +159,17 @@ def test_a_detector_sees_aligned_weights_and_features(files):
     moved = (features_seen[0, :, 0] - features_seen[0, :, 1]).square().mean((1, 2))
     assert moved[1] < moved[0] / 4
 
+
+def test_a_detector_aligns_the_networks_that_it_is_given(files):
+    folder, nets, _, _, probe = files
+    candidates = {name: nets[name] for name in ("p0", "p1")}
     detector = LineageDetector(layers=["layer3"], align=True).eval()
-    answer = detector.probabilities(nets["c"], {name: nets[name] for name in ("p0", "p1")}, probe)
     detector.save(folder / "d.h5")
-    kept = LineageDetector.load(folder / "d.h5")
-    assert kept.config["align"]
-    assert "align" not in LineageDetector(layers=["layer3"]).config
-    plain = kept.probabilities(nets["plain"], {name: nets[name] for name in ("p0", "p1")}, probe)
-    assert answer["p1"] == pytest.approx(plain["p1"], abs=0.05)
+    found = LineageDetector.load(folder / "d.h5").probabilities(nets["c"], candidates, probe)
+
+    plain = LineageDetector(layers=["layer3"]).eval()
+    assert "align" not in plain.config
+    plain.load_state_dict(detector.state_dict())
+    for net in candidates.values():
+        net.load_state_dict(aligned(net.state_dict(), nets["c"].state_dict()))
+    np.testing.assert_allclose(found, plain.probabilities(nets["c"], candidates, probe), rtol=1e-5)
