@@ -5,6 +5,8 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 WORKERS ?= auto
+ABSENT := $(filter-out $(wildcard $(CONFIG)),$(CONFIG))
+$(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration, but there is no such file))
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.thirds.passing import Direction
@@ -18,6 +17,7 @@ from lineage.genealogy.reading import read_models
 from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import Tracked, tracked, untracked
+from lineage.storage.atomic import temporary_folder
 
 
 def tree(
@@ -55,7 +55,7 @@ def tree(
         raise UserError(f"alpha: expected a rate between 0 and 1, got {alpha}")
     with ExitStack() as stack:
         folder = Path(cache or default_cache()) if store_digests else None
-        digests = DigestCache(folder or Path(stack.enter_context(TemporaryDirectory())))
+        digests = DigestCache(folder or stack.enter_context(temporary_folder()))
         return tree_of(
             os.fspath(models),
             rows_of(os.fspath(models)),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from table_writer import bundle
 
-from lineage.checkpoints.find import find_models
+from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model, open_models
 from lineage.errors import UserError
 
@@ -44,7 +44,7 @@ def test_a_saved_model_is_found_by_its_variables(tmp_path):
         (tmp_path / "saved" / name).write_bytes(b"\x08\x01\x12\x03abc")
     for path in WRITTEN.glob("objects.*"):
         shutil.copy(path, tmp_path / "saved" / "variables" / path.name.replace("objects", "variables"))
-    assert find_models(tmp_path) == [tmp_path / "saved" / "variables" / "variables.index"]
+    assert models_in_folder(tmp_path).models == [tmp_path / "saved" / "variables" / "variables.index"]
 
 
 def test_many_blocks_and_types(tmp_path):

@@ -7,6 +7,7 @@ from lineage.experiment import params, paths
 from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import ids_of
 from lineage.experiment.zoo import Zoo
+from lineage.jobs.blocks import told_of_block
 from lineage.jobs.resources import check_cores
 
 FILES = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
@@ -88,6 +89,20 @@ def candidate_weights(wildcards):
 def detector_settings(wildcards):
     """How a detector is built and trained."""
     return params.detector_of(experiment_of(wildcards).detector, wildcards.form)
+
+
+def jobs_of_run():
+    """(rule, experiment) of all jobs of this run, those with nothing to do among them."""
+    jobs = [(job.rule.name, job.wildcards_dict) for job in workflow.dag.jobs]
+    return {(rule, wildcards.get("experiment")) for rule, wildcards in jobs}
+
+
+def trained_again(job):
+    """What to tell of a job that trains a block of which some children are there; None of others."""
+    if job.rule.name != "finetune":
+        return None
+    block = block_of(job.wildcards)
+    return told_of_block(job.output.models, [child.id for child in block])
 
 
 @cache
