@@ -115,3 +115,15 @@ def script_of_root(wildcards):
     """Only where a root starts from a file do the readers of files count as its code."""
     has_weights = zoo_of(wildcards).model(wildcards.root).recipe.weights is not None
     return "pretrain_from_weights.py" if has_weights else "pretrain.py"
+
+
+def script_of_scores(wildcards):
+    """Only where candidates are aligned does the code of alignment count."""
+    is_aligned = experiment_of(wildcards).similarity.align
+    return "aligned_similarity.py" if is_aligned else "similarity.py"
+
+
+def script_of_path(wildcards):
+    """The same of the features that detectors look at."""
+    is_aligned = experiment_of(wildcards).detector.align
+    return "aligned_path_features.py" if is_aligned else "path_features.py"
