@@ -134,7 +134,8 @@ def test_one_matrix_in_common_is_too_little_to_call_two_models_independent(tmp_p
     save_file(second, tmp_path / "other.safetensors")
     save_file({"layer1.weight": second["layer1.weight"]}, tmp_path / "one.safetensors")
     models, _ = read_models(sources_of(str(tmp_path)), DigestCache(None))
-    independent = independent_by_rows(models, DigestCache(None), alpha=0.01, follow=False)
+    sources = [model.source for model in models]
+    independent = independent_by_rows(sources, DigestCache(None), alpha=0.01, follow=False)
     assert independent("whole", "other")
     assert not independent("whole", "one")
 
