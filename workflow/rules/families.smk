@@ -135,7 +135,7 @@ rule direction:
         runtime=60,
     params:
         code=code_of("direction.py"),
-        error=config["error"],
+        errors=config["errors"],
     script:
         "../scripts/direction.py"
 

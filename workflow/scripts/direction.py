@@ -13,7 +13,8 @@ with stage(snakemake) as this:
     passages = read_tables(snakemake.input.passages, PASSAGES)
     without = snakemake.wildcards.without
     pairs, features = pairs_of(table[table["architecture"] != without])
-    passage = fitted_passage(passages[passages["architecture"] != without], error=snakemake.params.error)
+    errors = snakemake.params.errors
+    passage = fitted_passage(passages[passages["architecture"] != without], error=errors["passage"])
     architectures = ", ".join(sorted(pairs["architecture"].unique()))
     count = pairs["family"].nunique()
     this.say(f"{len(pairs)} pairs of {count} families: {architectures}")
@@ -21,7 +22,8 @@ with stage(snakemake) as this:
         pairs,
         features,
         passage,
-        error=snakemake.params.error,
+        error_alone=errors["alone"],
+        error_beside=errors["beside"],
         fitted_on=f"{count} families of {architectures}",
     )
     with written_whole(snakemake.output.model) as part, part.open("wb") as file:
