@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lineage.relation.direction.model import Model
+from lineage.relation.direction.estimate import Model
 
 FILE = Path(__file__).with_name("direction.npz")
 

@@ -1,24 +1,21 @@
 """Fits the model of direction on pairs of families whose common ancestors are known.
 
-Every pair is seen both ways round, and both with and without what third relatives say of it. What a score must reach
-to be believed is set on architectures that the scores' trees were not fitted on: of no such architecture do more
-pairs reach it for which a level does not hold than a share that is stated, of pairs alone and of those beside third
-relatives (a split conformal p-value in categories, of which the most demanding counts; Vovk, Gammerman & Shafer 2005,
-doi:10.1007/b106715, section 4.5).
+Every pair is seen both ways round. What a score must reach to be believed is set on architectures that the scores'
+trees were not fitted on: of the pairs for which a level does not hold, at most a share `error` reaches it (a split
+conformal p-value; Vovk, Gammerman & Shafer 2005, doi:10.1007/b106715).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.model_selection import GroupKFold
 
 from lineage.relation.direction.between import Between
-from lineage.relation.direction.estimate import LEVELS, share_of
-from lineage.relation.direction.model import THIRDS, Cuts, Level, Model, rows_of
+from lineage.relation.direction.estimate import LEVELS, Level, Model, rows_of, share_of
 from lineage.relation.direction.trees import Trees
 
 TREES = {
@@ -30,38 +27,24 @@ TREES = {
     "early_stopping": False,
     "random_state": 0,
 }
-CLEAR = 0.3
-"""The trees learn to tell pairs within this share of a level's bound from those beyond the bound; pairs between count
-for the level's cuts alone."""
-OF_THIRDS = ("third", "far_", "contained_")
-"""How the names of features begin that third relatives give a pair."""
+FOLDS = 4
+"""Of architectures, for scores that the trees were not fitted on."""
 
 
 def pairs_of(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Pairs as `fitted` takes them, and the names of their features, from the table of features.
 
-    Each pair beside third relatives stands there once more, alone. A line of cases that a family has many pairs of
-    weighs as the root of their number.
+    A line of cases that a family has many pairs of weighs as the root of their number.
     """
     found = pd.DataFrame([dict(features) for features in table["features"]], index=table.index)
     names = sorted(found)
-    pairs = table[["family", "line", "architecture", "within", "child", "candidate"]].join(found)
-    alone = pairs[pairs[THIRDS].notna()].drop_duplicates(["child", "candidate"])
-    alone = alone.assign(line=alone["line"] + ", alone")
-    alone[[name for name in names if name.startswith(OF_THIRDS)]] = np.nan
-    pairs = pd.concat([pairs, alone], ignore_index=True)
+    pairs = table[["family", "line", "architecture", "within"]].join(found)
     pairs["weight"] = 1 / np.sqrt(pairs.groupby(["family", "line"])["within"].transform("size"))
     return pairs, names
 
 
 def fitted(
-    pairs: pd.DataFrame,
-    features: Sequence[str],
-    passage: Between,
-    *,
-    error_alone: float,
-    error_beside: float,
-    fitted_on: str,
+    pairs: pd.DataFrame, features: Sequence[str], passage: Between, *, error: float, fitted_on: str
 ) -> Model:
     """The model.
 
@@ -69,7 +52,7 @@ def fitted(
         pairs: a row for each pair: its features, `within` (‖a‖ / ‖c‖), `architecture`, and `weight`.
         features: names of the columns that it may look at.
         passage: the model of what lies between two networks.
-        error_alone, error_beside: how often a level may be believed wrongly, of a pair alone and beside others.
+        error: how often a level may be believed wrongly.
         fitted_on: what the pairs are, in words.
     """
     rows = rows_of(pairs[list(features)].to_dict("records"), features)
@@ -78,17 +61,9 @@ def fitted(
     weights = np.tile(pairs["weight"].to_numpy(float), 2)
     groups = np.tile(pairs["architecture"].to_numpy(), 2)
     share = HistGradientBoostingRegressor(**TREES).fit(rows, shares - 0.5, weights)
-    is_beside = np.tile(pairs[THIRDS].notna().to_numpy(), 2)
-    kinds = {"alone": (~is_beside, error_alone), "beside": (is_beside, error_beside)}
-    levels = [_level(bound, rows, shares, weights, groups, kinds) for bound in LEVELS]
+    levels = [_level(bound, rows, shares, weights, groups, error) for bound in LEVELS]
     return Model(
-        features,
-        share=exported(share),
-        levels=levels,
-        passage=passage,
-        error_alone=error_alone,
-        error_beside=error_beside,
-        fitted_on=fitted_on,
+        features, share=exported(share), levels=levels, passage=passage, error=error, fitted_on=fitted_on
     )
 
 
@@ -113,45 +88,29 @@ def _unseen_scores(
     holds: np.ndarray,
     groups: np.ndarray,
     weights: np.ndarray | None = None,
-    clear: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Each row's score by trees that were fitted on clear rows of other groups."""
+    """Each row's score by trees that were fitted on other groups."""
     scores = np.empty(len(rows))
-    for fit, rest in LeaveOneGroupOut().split(rows, groups=groups):
-        fit = fit if clear is None else fit[clear[fit]]
+    for fit, rest in GroupKFold(FOLDS).split(rows, groups=groups):
         trees = new().fit(rows[fit], holds[fit], None if weights is None else weights[fit])
         scores[rest] = trees.decision_function(rows[rest])
     return scores
 
 
 def _level(
-    bound: float,
-    rows: np.ndarray,
-    shares: np.ndarray,
-    weights: np.ndarray,
-    groups: np.ndarray,
-    kinds: Mapping[str, tuple[np.ndarray, float]],
+    bound: float, rows: np.ndarray, shares: np.ndarray, weights: np.ndarray, groups: np.ndarray, error: float
 ) -> Level:
-    """One level; kinds: by name, which rows are of a kind, and the error of its cuts."""
     holds = shares <= share_of(bound)
-    clear = ~holds | (shares <= share_of(CLEAR * bound))
     new = partial(HistGradientBoostingClassifier, **TREES)
-    scores = _unseen_scores(new, rows, holds, groups, weights, clear)
+    scores = _unseen_scores(new, rows, holds, groups, weights)
     curve = LogisticRegression(C=1e6).fit(scores[:, None], holds, weights)
-
-    def cuts(of_kind: np.ndarray, error: float) -> Cuts:
-        def reached(which: np.ndarray, share: float) -> list[float]:
-            rows_of_each = (which & of_kind & (groups == group) for group in np.unique(groups))
-            return [_quantile(scores[own], weights[own], share) for own in rows_of_each if own.any()]
-
-        return Cuts(accepted_from=max(reached(~holds, 1 - error)), rejected_to=min(reached(holds, error)))
-
     return Level(
         bound=bound,
-        trees=exported(new().fit(rows[clear], holds[clear], weights[clear])),
+        trees=exported(new().fit(rows, holds, weights)),
+        accepted_from=_quantile(scores[~holds], weights[~holds], 1 - error),
+        rejected_to=_quantile(scores[holds], weights[holds], error),
         slope=float(curve.coef_[0, 0]),
         intercept=float(curve.intercept_[0]),
-        **{name: cuts(*kind) for name, kind in kinds.items()},
     )
 
 

@@ -135,7 +135,7 @@ rule direction:
         runtime=60,
     params:
         code=code_of("direction.py"),
-        errors=config["errors"],
+        error=config["error"],
     script:
         "../scripts/direction.py"
 

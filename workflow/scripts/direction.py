@@ -13,8 +13,7 @@ with stage(snakemake) as this:
     passages = read_tables(snakemake.input.passages, PASSAGES)
     without = snakemake.wildcards.without
     pairs, features = pairs_of(table[table["architecture"] != without])
-    errors = snakemake.params.errors
-    passage = fitted_passage(passages[passages["architecture"] != without], error=errors["passage"])
+    passage = fitted_passage(passages[passages["architecture"] != without], error=snakemake.params.error)
     architectures = ", ".join(sorted(pairs["architecture"].unique()))
     count = pairs["family"].nunique()
     this.say(f"{len(pairs)} pairs of {count} families: {architectures}")
@@ -22,8 +21,7 @@ with stage(snakemake) as this:
         pairs,
         features,
         passage,
-        error_alone=errors["alone"],
-        error_beside=errors["beside"],
+        error=snakemake.params.error,
         fitted_on=f"{count} families of {architectures}",
     )
     with written_whole(snakemake.output.model) as part, part.open("wb") as file:

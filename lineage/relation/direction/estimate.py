@@ -6,17 +6,21 @@ Exchanging candidate and child turns each share into 1 − share, and so both en
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lineage.relation.direction.between import Passage
+import numpy as np
+
+from lineage.relation.direction.between import Between, Passage
+from lineage.relation.direction.lost import opposite
+from lineage.relation.direction.trees import Trees
 from lineage.relation.relations import Relation
 
 RESOLUTION = 0.35
 """A candidate that moved less than this share of the child's own change is not told apart from their common ancestor:
 the largest bound with which a parent is named."""
-LEVELS = (RESOLUTION,)
-"""Bounds that are tried, the narrowest first; at narrower ones, pairs just beyond were taken for pairs within."""
+LEVELS = (0.15, RESOLUTION)
+"""Bounds that are tried, the narrowest first."""
 
 
 def share_of(bound: float) -> float:
@@ -134,3 +138,124 @@ LEAST_BULK = 0.35
 def is_whole(features: Mapping[str, float]) -> bool:
     """Whether two relatives share enough for a direction: most of either's random part, which training leaves."""
     return all(features.get(f"bulk.{end}", 0.0) >= LEAST_BULK for end in ("candidate", "child"))
+
+
+@dataclass(frozen=True)
+class Level:
+    """Whether a candidate moved less than `bound` of the child's change.
+
+    trees: a score; accepted_from: scores at least this are taken for yes, rejected_to: at most this for no, each at
+    the model's error; slope, intercept: of the probability's logit in the score.
+    """
+
+    bound: float
+    trees: Trees
+    accepted_from: float
+    rejected_to: float
+    slope: float
+    intercept: float
+
+    def probability(self, score: float) -> float:
+        """Of yes, calibrated (Platt 1999)."""
+        return float(1 / (1 + np.exp(-(self.slope * score + self.intercept))))
+
+
+@dataclass(frozen=True)
+class Model:
+    """Estimates shares from features, see `lineage.auditing.stages.describing`.
+
+    features: names of the columns; share: trees for the share; levels: narrowest first, the last at RESOLUTION;
+    passage: whether a third network lies on the way between two others; error: how often a level is accepted or
+    rejected wrongly; fitted_on: what.
+    """
+
+    features: Sequence[str]
+    share: Trees
+    levels: Sequence[Level]
+    passage: Between
+    error: float
+    fitted_on: str
+
+    def __call__(self, features: Mapping[str, float]) -> Estimate:
+        """The estimate; UNKNOWN for a pair that is not whole."""
+        if not is_whole(features):
+            return UNKNOWN
+        rows = rows_of([features], self.features)
+        forth, back = self.share(rows)
+        least, most = 0.0, 1.0
+        for level in self.levels:
+            within = share_of(level.bound)
+            of_candidate, of_child = level.trees(rows)
+            if of_candidate >= level.accepted_from:
+                most = min(most, within)
+            if of_child >= level.accepted_from:
+                least = max(least, 1 - within)
+            if of_candidate <= level.rejected_to:
+                least = max(least, within)
+            if of_child <= level.rejected_to:
+                most = min(most, 1 - within)
+        if least > most:
+            least, most = 0.0, 1.0
+        as_ancestor, as_descendant = map(level.probability, (of_candidate, of_child))
+        share = float(np.clip(0.5 + (forth - back) / 2, least, most))
+        return Estimate(share, least, most, as_ancestor, as_descendant)
+
+    def between(self, features: Mapping[str, float]) -> Passage:
+        """Whether a network lies on the way from another one to the child."""
+        return self.passage(features)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As named arrays, for a file."""
+        found = (
+            {
+                "features": np.array(self.features),
+                "error": np.array(self.error),
+                "fitted_on": np.array(self.fitted_on),
+                "levels": np.array(
+                    [
+                        (level.bound, level.accepted_from, level.rejected_to, level.slope, level.intercept)
+                        for level in self.levels
+                    ]
+                ),
+            }
+            | self.share.arrays("share.")
+            | self.passage.arrays("between.")
+        )
+        for number, level in enumerate(self.levels):
+            found |= level.trees.arrays(f"level{number}.")
+        return found
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Model":
+        """From named arrays."""
+        levels = [
+            Level(
+                bound=float(bound),
+                trees=Trees.of_arrays(arrays, f"level{number}."),
+                accepted_from=float(accepted_from),
+                rejected_to=float(rejected_to),
+                slope=float(slope),
+                intercept=float(intercept),
+            )
+            for number, (bound, accepted_from, rejected_to, slope, intercept) in enumerate(arrays["levels"])
+        ]
+        return cls(
+            features=[str(name) for name in arrays["features"]],
+            share=Trees.of_arrays(arrays, "share."),
+            levels=levels,
+            passage=Between.of_arrays(arrays, "between."),
+            error=float(arrays["error"]),
+            fitted_on=str(arrays["fitted_on"]),
+        )
+
+
+def rows_of(pairs: Sequence[Mapping[str, float]], features: Sequence[str]) -> np.ndarray:
+    """Each pair's features, and after them those of all pairs with candidate and child exchanged: [2 n, k].
+
+    Args:
+        pairs: features by name, NaN where one is missing.
+        features: names of the columns.
+    """
+    straight = [[pair.get(name, math.nan) for name in features] for pair in pairs]
+    exchanged = [[pair.get(opposite(name), math.nan) for name in features] for pair in pairs]
+    return np.array(straight + exchanged, float)
