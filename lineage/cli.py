@@ -7,16 +7,19 @@ from typing import Annotated
 import typer
 
 from lineage import commands
+from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
+from lineage.interrupts import stoppable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(commands.app)
+app.add_typer(asking_commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
-EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
-EXTRAS |= {"summarise": "run", "unlock": "run"}
+EXTRAS = dict.fromkeys(("answer", "audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
+EXTRAS |= {"ask": "run", "index": "index", "summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
@@ -257,7 +260,8 @@ def verify(
 def main() -> None:
     """Runs the command; a user's mistake ends as one line and exit code 2."""
     try:
-        app()
+        with stoppable():
+            app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

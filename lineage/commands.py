@@ -1,4 +1,4 @@
-"""Subcommands of `lineage` that look at models without a suspect: hashes, differences, family trees, disguises."""
+"""Subcommands of `lineage` beside audits: hashes, differences, family trees, disguises, indices of models."""
 
 import json
 import sys
@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 app = typer.Typer()
+index = typer.Typer(
+    help="An index of models: search very many by a small vector of each.", no_args_is_help=True
+)
+app.add_typer(index, name="index")
 
 JsonTo = Annotated[Path | None, typer.Option("--json", help="Write it as JSON.")]
 
@@ -121,3 +125,76 @@ def disguise(
         "its outputs were not compared" if found is None else f"its outputs differ by {found:.1e} at most"
     )
     typer.echo(f"{out}: {how} of {model}; {checked}")
+
+
+Index = Annotated[Path, typer.Argument(help="The folder of the index.")]
+
+
+@index.command(name="add")
+def add_to_index(
+    folder: Index,
+    models: Annotated[list[str], typer.Argument(help="Folders, quoted globs, tables of models or files.")],
+    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+) -> None:
+    """Adds models, each read once; a line says of each that it is in the index now. Exit code 1 if some could not be
+    read."""
+    from lineage.index.change import add
+
+    found = add(folder, models, follow_links=follow_links, say=typer.echo)
+    counts = f"{len(found.added)} added, {len(found.unchanged)} unchanged, {len(found.refused)} left out"
+    typer.echo(f"{folder}: {counts}", err=True)
+    raise typer.Exit(1 if found.refused else 0)
+
+
+@index.command(name="remove")
+def remove_from_index(
+    folder: Index,
+    ids: Annotated[list[str], typer.Argument(help="Ids, as they were added, or paths of files.")],
+) -> None:
+    """Removes models from an index; their files stay."""
+    from lineage.index.change import remove
+
+    for id in remove(folder, ids):
+        typer.echo(f"removed {id}")
+
+
+@index.command(name="search")
+def search_index(
+    folder: Index,
+    child: Annotated[str, typer.Argument(help="The suspect: FILE, or FILE::ID of a file with several.")],
+    top: Annotated[int, typer.Option(min=1, help="Models on the shortlist, which are audited.")] = 20,
+    alpha: Annotated[float, typer.Option(help="The false-positive rate of the audit.")] = 0.01,
+    json_to: JsonTo = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
+    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+) -> None:
+    """Says which model of an index a checkpoint comes from: an audit of those that are most like it.
+
+    Exit codes are those of `lineage audit`.
+    """
+    from lineage.auditing.report.terminal import print_report
+    from lineage.auditing.shortlist import search
+    from lineage.auditing.stages.verdict import EXIT_CODES
+    from lineage.storage.atomic import written_whole
+
+    found = search(
+        folder,
+        child,
+        top=top,
+        alpha=alpha,
+        follow_links=follow_links,
+        cache=cache,
+        store_digests=not no_cache,
+        say=lambda line: print(line, file=sys.stderr),
+    )
+    if json_to:
+        with written_whole(json_to) as part:
+            part.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n")
+    typer.echo(f"the {len(found.hits)} of {found.models:,} models that are most like {child}:")
+    for hit in found.hits:
+        typer.echo(f"  {hit.cosine:.2f}  {hit.id}")
+    print_report(found.report)
+    raise typer.Exit(EXIT_CODES[found.report.verdict])

@@ -12,7 +12,7 @@ from lineage.auditing.claimed import check_claimed
 from lineage.auditing.probing import Prober, rank_on_probe
 from lineage.auditing.report.build import report_of
 from lineage.auditing.report.types import AuditReport
-from lineage.checkpoints.find import Source, sources_of
+from lineage.checkpoints.find import Sources, look_for
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import tracked, untracked
@@ -75,13 +75,14 @@ def audit(
         "unrelated": "" if unrelated is None else _paths("unrelated", unrelated),
     }
     possible = _sources(given["candidates"], "candidate")
+    foreign = _sources(given["unrelated"], "unrelated") if given["unrelated"] else Sources([])
     if claimed:
-        check_claimed(claimed, possible, follow=follow_links)
+        check_claimed(claimed, possible.given, follow=follow_links)
     digests = DigestCache(Path(cache or default_cache()) if store_digests else None)
     done = audit_sources(
         suspect,
-        possible,
-        _sources(given["unrelated"], "unrelated") if given["unrelated"] else [],
+        possible.given,
+        foreign.given,
         settings=Settings(alpha=alpha, follow=follow_links, claimed=claimed),
         cache=digests,
         tracked=partial(tracked, say=say) if say else untracked,
@@ -92,7 +93,8 @@ def audit(
     ranks = None
     if arch:
         ranks = rank_on_probe(done, Prober(arch, probe, image_size=image_size, channels=channels))
-    return report_of(done, config=given | of_probe, probe=ranks)
+    left = {**foreign.passed_over, **possible.passed_over}
+    return report_of(done, config=given | of_probe, probe=ranks, passed_over=left)
 
 
 def _path(name: str, given: object) -> str:
@@ -111,10 +113,17 @@ def _paths(name: str, given: object) -> str | list[str]:
     return [_path(f"{name}[{number}]", item) for number, item in enumerate(given)]
 
 
-def _sources(given: str | list[str], role: str) -> list[Source]:
+def _sources(given: str | list[str], role: str) -> Sources:
     """The files of a path, or of several; what has the same id in two of them is called by its path."""
     if isinstance(given, str):
-        return sources_of(given, role)
-    found = [source for path in given for source in sources_of(path, role)]
-    counts = Counter(source.id for source in found)
-    return [source if counts[source.id] == 1 else replace(source, id=source.path) for source in found]
+        return look_for(given, role)
+    looked = [look_for(path, role) for path in given]
+    counts = Counter(source.id for each in looked for source in each.given)
+    return Sources(
+        [
+            source if counts[source.id] == 1 else replace(source, id=source.path)
+            for each in looked
+            for source in each.given
+        ],
+        {path: reason for each in looked for path, reason in each.passed_over.items()},
+    )

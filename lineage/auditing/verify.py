@@ -9,6 +9,8 @@ from lineage.auditing.run import audit
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError
 
+APART = ("inputs.", "passed_over")
+"""What is compared by itself, and files that no audit looks into."""
 TOLERANCE = 1e-4
 """Relative difference of numbers that another machine's arithmetic explains."""
 
@@ -47,7 +49,8 @@ def differences(path: Path) -> list[str]:
         raise UserError(f"{path}: config: expected the key {error}; audit again") from None
     except UserError as error:
         return [*found, f"the audit cannot be repeated: {error}"]
-    return found + [line for line in _differing(stored, fresh.to_dict()) if not line.startswith("inputs.")]
+    differing = _differing(stored, fresh.to_dict())
+    return found + [line for line in differing if not line.startswith(APART)]
 
 
 def _differing(stored: object, fresh: object, where: str = "") -> Iterator[str]:

@@ -1,17 +1,16 @@
 """The models that a user names: a folder, a glob, a table of models, or one file."""
 
 import csv
-import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.checkpoints.adapters import merged
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.files import safe_file
-from lineage.checkpoints.formats.index import weight_map
+from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form
-from lineage.checkpoints.read import FORMATS, MEMBER, is_model, main_of, open_models
+from lineage.checkpoints.read import MEMBER, main_of, open_models
 from lineage.errors import UserError
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
@@ -35,27 +34,41 @@ class Source:
     base: "Source | None" = None
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The files that were given, and those of a folder that are passed over, with the reason."""
+
+    given: list[Source]
+    passed_over: Mapping[Path, str] = field(default_factory=dict)
+
+
 def sources_of(given: str, role: str = "candidate") -> list[Source]:
     """The files that `--candidates` or `--unrelated` names; of a table, the rows of that role.
 
     Raises:
         UserError: if there are none, or the table is wrong.
     """
+    return look_for(given, role).given
+
+
+def look_for(given: str, role: str = "candidate") -> Sources:
+    """As `sources_of`, with what is passed over."""
     path = Path(given)
     if path.suffix in (".tsv", ".csv") and path.is_file():
         found = [source for source in read_table_of_models(path) if source.role == role]
         if not found:
             raise UserError(f"{path}: expected rows with the role {role}, but there are none")
-        return found
+        return Sources(found)
     if path.is_dir():
-        return _named([(file, path) for file in find_models(path)], path)
+        found = models_in_folder(path)
+        return Sources(_named([(file, path) for file in found.models], path), found.passed_over)
     if any(letter in given for letter in "*?["):
         anchor = Path(path.anchor) if path.anchor else Path()
         files = sorted(file for file in anchor.glob(str(path.relative_to(path.anchor))) if not file.is_dir())
         if not files:
             raise UserError(f"{given}: no file is called like that")
-        return _named([(file, None) for file in files], _common(files))
-    return _named([(path, None)], path.parent)
+        return Sources(_named([(file, None) for file in files], _common(files)))
+    return Sources(_named([(path, None)], path.parent))
 
 
 def open_source(source: Source, *, follow: bool) -> list[Checkpoint]:
@@ -132,70 +145,5 @@ def id_of(source: Source, name: str, *, is_alone: bool) -> str:
     return f"{source.id}{MEMBER}{own}" if own and not is_alone else source.id
 
 
-SUFFIXES = {
-    ".safetensors",
-    ".pt",
-    ".pth",
-    ".bin",
-    ".ckpt",
-    ".onnx",
-    ".h5",
-    ".hdf5",
-    ".npz",
-    ".gguf",
-    ".tflite",
-}
-SUFFIXES |= {".keras", ".msgpack", ".pb"}
-"""A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
-OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
-"""Numbers of TensorFlow's variables, which lie beside their index."""
 ENDINGS = SUFFIXES | {".tar", ".index", ".json", ".weights"}
 """What an id does not need of a file's name."""
-INDEX = ".index.json"
-COMPANIONS = {".bin": (".xml", ".param", ".onnx")}
-"""Files that belong to another one of the same name."""
-
-
-def find_models(folder: Path) -> list[Path]:
-    """The files of a folder and of those below it that are models by content, sorted; of shards, their index.
-
-    Hidden files and folders are passed over, and of links to one file, and the file itself, one is taken.
-
-    Raises:
-        UserError: if there are none.
-    """
-    everything = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    visible = [path for path in everything if not _is_hidden(path.relative_to(folder))]
-    shards = {shard for path in visible if path.name.endswith(INDEX) for shard in _shards_of(path)}
-    found: dict[Path, Path] = {}
-    for path in visible:
-        if path in shards or _is_companion(path):
-            continue
-        if path.suffix in SUFFIXES or is_model(path, inside=folder):
-            real = path.resolve() if path.exists() else path
-            if real not in found or (path.suffix in SUFFIXES) > (found[real].suffix in SUFFIXES):
-                found[real] = path
-    if not found:
-        formats = ", ".join(form.name for form in FORMATS)
-        raise UserError(f"{folder}: expected checkpoints ({formats}), but there are none")
-    return sorted(found.values())
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-
-
-def _is_companion(path: Path) -> bool:
-    if (data := OF_INDEX.fullmatch(path.name)) and path.with_name(f"{data[1]}.index").is_file():
-        return True
-    if path.suffix == ".pb" and (path.parent / "variables" / "variables.index").is_file():
-        return True
-    return any(path.with_suffix(suffix).is_file() for suffix in COMPANIONS.get(path.suffix, ()))
-
-
-def _shards_of(index: Path) -> set[Path]:
-    """The files that an index names; an index that is none is read, and refused, as a candidate."""
-    try:
-        return {index.parent / shard for shard in weight_map(safe_file(index, follow=True)).values()}
-    except UserError:
-        return set()

@@ -86,10 +86,10 @@ class Search:
             noise, of_absent = (NOISE * draw.gumbel(size=size) for size in (len(scores), self._count))
             for child, parent in self._solved(scores + noise, ABSENT + of_absent).items():
                 if parent == NO_PARENT:
-                    alone[child] += 1 / REPLICATES
+                    alone[child] += 1
                 else:
-                    edges[parent, child] += 1 / REPLICATES
-        return edges, alone
+                    edges[parent, child] += 1
+        return {edge: count / REPLICATES for edge, count in edges.items()}, alone / REPLICATES
 
     def _scores(self, distances: np.ndarray) -> np.ndarray:
         """Of every edge, from its squared distance."""

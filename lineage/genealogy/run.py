@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.thirds.passing import Direction
@@ -13,11 +12,12 @@ from lineage.checkpoints.find import Source, read_table_of_models, sources_of
 from lineage.errors import UserError
 from lineage.genealogy.build import family_tree
 from lineage.genealogy.claims import claims_of, independent_by_rows
-from lineage.genealogy.families import families_of
+from lineage.genealogy.families import by_rows, families_of
 from lineage.genealogy.reading import read_models
 from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache, default_cache
 from lineage.progress import Tracked, tracked, untracked
+from lineage.storage.atomic import temporary_folder
 
 
 def tree(
@@ -55,7 +55,7 @@ def tree(
         raise UserError(f"alpha: expected a rate between 0 and 1, got {alpha}")
     with ExitStack() as stack:
         folder = Path(cache or default_cache()) if store_digests else None
-        digests = DigestCache(folder or Path(stack.enter_context(TemporaryDirectory())))
+        digests = DigestCache(folder or stack.enter_context(temporary_folder()))
         return tree_of(
             os.fspath(models),
             rows_of(os.fspath(models)),
@@ -95,8 +95,9 @@ def tree_of(
     models, refused = read_models(sources, cache, follow=follow, tracked=tracked)
     if not models:
         raise UserError(next(iter(refused.values()), f"{given}: holds no model"))
-    independent = independent_by_rows(models, cache, alpha=alpha, follow=follow)
-    families = families_of(models, cache, alpha=alpha, follow=follow, tracked=tracked)
+    alone = [model.source for model in models]
+    independent = independent_by_rows(alone, cache, alpha=alpha, follow=follow)
+    families = families_of(models, by_rows(cache, follow=follow), alpha=alpha, tracked=tracked)
     nodes: list[Node] = []
     edges: list[Edge] = []
     merges: list[Merge] = []

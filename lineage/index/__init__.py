@@ -1,1 +1,1 @@
-"""Digests of checkpoints, and where they are stored."""
+"""Digests and vectors of checkpoints, and where they are stored."""

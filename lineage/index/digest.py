@@ -108,7 +108,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:
         )
 
 
-VERSION = 5
+VERSION = 6
 """Of the layout; digests of another version are not found."""
 
 

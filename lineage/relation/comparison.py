@@ -16,6 +16,7 @@ from lineage.relation.scars.search import ScarSearch
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import EXACT, FEWEST
 from lineage.relation.structure.sizes import common_part, scaled_to
+from lineage.relation.structure.weaving import unwoven, woven
 
 ROUNDING = {
     "i8": 0.03,
@@ -91,11 +92,12 @@ class Pair:
         """The candidate's and the child's values of a matched tensor, of one shape."""
         matching, ours = self.matching, self.child.read(name)
         parts = [self.candidate.read(part) for part in matching.joined.get(name, (matching.pairs[name],))]
-        theirs = np.concatenate(parts) if len(parts) > 1 else parts[0]
+        shares = matching.shares.get(name, 1)
+        theirs = woven(parts, shares) if len(parts) > 1 else parts[0]
         if name in matching.transposed:
             theirs = theirs.swapaxes(0, 1)
         if name in matching.rows:
-            theirs = theirs[slice(*matching.rows[name])]
+            theirs = unwoven(theirs, shares, matching.rows[name])
         if name in matching.resized:
             return common_part(theirs, ours)
         if theirs.shape != ours.shape:

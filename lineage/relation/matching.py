@@ -41,8 +41,8 @@ class Matching:
     pairs: child's name → candidate's; how: for each child's name; transposed: the child's names whose first two axes
     are the candidate's exchanged; only_child, only_candidate: what did not match. Of tensors that were matched once
     both files were open: joined: the candidate's tensors that lie in one of the child's, row after row; rows: which
-    rows of the candidate's lie in the child's; resized: the child's names of which only a part has a partner; scaled:
-    those whose rows may have other sizes.
+    rows of the candidate's lie in the child's; shares: of those, how many shares they are woven of, if more than one;
+    resized: the child's names of which only a part has a partner; scaled: those whose rows may have other sizes.
     """
 
     pairs: Mapping[str, str]
@@ -52,6 +52,7 @@ class Matching:
     only_candidate: list[str]
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    shares: Mapping[str, int] = field(default_factory=dict)
     resized: frozenset[str] = frozenset()
     scaled: frozenset[str] = frozenset()
 

@@ -6,7 +6,6 @@ from enum import Enum
 
 import numpy as np
 from scipy.special import betainc, ndtri_exp
-from scipy.stats import rankdata
 
 
 class Reason(Enum):
@@ -180,7 +179,7 @@ def order_of(traits: np.ndarray) -> float:
     """
     count = traits.shape[1]
     in_order, most = np.sort(traits, axis=1), int(MOST_TIED * count)
-    ranks = rankdata(traits[(in_order[:, most:] > in_order[:, : count - most]).all(1)], axis=1)
+    ranks = ranks_of(traits[(in_order[:, most:] > in_order[:, : count - most]).all(1)])
     if not len(ranks):
         return 0.0
     ranks = (ranks - ranks.mean(1, keepdims=True)) / ranks.std(1, ddof=1, keepdims=True)
@@ -195,6 +194,24 @@ def order_of(traits: np.ndarray) -> float:
     shape = 5 * rows * (rows + 1) * (rows - 1) ** 2 / (2 * (rows - 2) * (5 * rows**2 - 2 * rows - 9)) - 0.5
     tails = betainc(shape, shape, np.clip(ratios, 0, 1))
     return max(0.0, -float(ndtri_exp(np.log(max(tails.min(), 1e-300)))))
+
+
+def ranks_of(values: np.ndarray) -> np.ndarray:
+    """The ranks of values [k, n] within each row, from 1 on; equal ones share the mean of theirs.
+
+    As SciPy's `rankdata`, whose module takes longer to load than a small audit.
+    """
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, 1)
+    begins = np.ones(values.shape, bool)
+    begins[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    runs = np.cumsum(begins.ravel()) - 1
+    starts = np.flatnonzero(begins.ravel())
+    lengths = np.diff(np.append(starts, values.size))
+    means = starts % max(values.shape[1], 1) + (lengths + 1) / 2
+    ranks = np.empty(values.shape)
+    np.put_along_axis(ranks, order, means[runs].reshape(values.shape), 1)
+    return ranks
 
 
 def _diagonal(chosen: np.ndarray, places: np.ndarray) -> float:

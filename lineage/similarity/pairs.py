@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
-from lineage.networks.restore import Line, Models, on
+from lineage.networks.restore import Aligned, Line, Models, on
 from lineage.progress import Tracked
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
 from lineage.storage.hdf5 import Features
@@ -206,6 +206,7 @@ def block_scores(
     config: Similarity,
     *,
     tracked: Tracked,
+    aligned: Aligned | None = None,
 ) -> Iterator[dict]:
     """Rows of SCORES of children against candidates, from files of their weights and features.
 
@@ -217,6 +218,7 @@ def block_scores(
         probe: inputs [n, ...] that the features were computed on.
         config: which scores.
         tracked: says how far it is.
+        aligned: what is done to each candidate's weights beside a child's before anything is computed of them.
 
     Raises:
         UserError: for an unknown similarity or approximation, or models of several architectures.
@@ -232,8 +234,11 @@ def block_scores(
         backbone = Backbone(parent, probe, layers=features.layers, pool=config.pool)
         theta_p, parent_features = state_of(parent), on(device, features(candidate))
         for child in (child for child in children if child != candidate):
-            line = Line.between(backbone, theta_p, thetas[child])
-            for row in pair_scores(line, probe, represented[child], config, parent_features):
+            start, known = theta_p, parent_features
+            if aligned is not None:
+                start, known = aligned(candidate, theta_p, thetas[child]), None
+            line = Line.between(backbone, start, thetas[child])
+            for row in pair_scores(line, probe, represented[child], config, known):
                 yield {"child": child, "candidate": candidate} | dict(zip(COLUMNS, row, strict=True))
 
 

@@ -1,12 +1,16 @@
 """Writes a file beside its place and then renames it: a reader sees a whole file or none.
 
-A killed job leaves what was there before. A file has one writer at a time, on whatever node of a cluster.
+A killed job leaves what was there before, and one that is stopped removes what it has begun. A file has one writer at
+a time, on whatever node of a cluster.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
+import shutil
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,9 @@ from lineage.errors import UserError
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems answer that have no locks, as some mounts of Lustre and NFS."""
+
+_begun: set[Path] = set()
+_changing = threading.Lock()
 
 
 class BeingWritten(UserError):  # noqa: N818
@@ -43,6 +50,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             errno.EFBIG: "raise the limit on file size (ulimit -f)",
             errno.EACCES: "make its folder writable",
             errno.EROFS: "choose a folder that can be written (snakemake --directory)",
+            errno.EISDIR: "name a file in it",
+            errno.EEXIST: "a file stands where its folder should",
+            errno.ENOTDIR: "a file stands where its folder should",
         }.get(error.errno, "check the disk")
         raise UserError(f"{path}: could not be written: {reason}; {advice} and run again") from error
 
@@ -62,7 +72,8 @@ def _held(part: Path, path: Path) -> Iterator[None]:
                 raise
         file.truncate(0)
         try:
-            yield
+            with unfinished(part):
+                yield
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink()
@@ -76,3 +87,33 @@ def alone_in(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[None]:
+    """Notes while the body runs that a file or a folder is not whole."""
+    with _changing:
+        _begun.add(path)
+    try:
+        yield
+    finally:
+        with _changing:
+            _begun.discard(path)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone after the body, also if the process is stopped in it."""
+    with tempfile.TemporaryDirectory() as folder, unfinished(Path(folder)):
+        yield Path(folder)
+
+
+def remove_unfinished() -> None:
+    """Removes what any thread has begun. For a process that ends now: none may begin or finish anything after it."""
+    _changing.acquire()
+    for path in _begun:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -131,6 +131,7 @@ def test_a_chosen_model_shows_all_that_is_known_of_it_and_its_lineage(opened):
     assert "zoo/merge.safetensors" in text
     assert text.count("merge is a merge") == 2
     assert re.search("weight 0.60.*weight 0.40", text, re.DOTALL)
+    assert "recipe: task arithmetic on r0; it leaves 1.2 % of the merge's change" in text
     assert "r0 → r0.a → merge" in text
     assert names(browser, "#rows .lineage") == ["r0", "r0.a", "merge"]
     browser.find_element(BY_CSS, "[data-model='r0.b']").click()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from lineage.checkpoints.find import find_models, sources_of
+from lineage.checkpoints.find import sources_of
+from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 
@@ -15,7 +16,7 @@ W = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
 
 
 def names_in(folder):
-    return [str(path.relative_to(folder)) for path in find_models(folder)]
+    return [str(path.relative_to(folder)) for path in models_in_folder(folder).models]
 
 
 def test_folders_globs_and_tables_name_models(tmp_path):
@@ -105,4 +106,4 @@ def test_a_file_and_the_links_to_it_are_one_model(tmp_path):
 def test_a_folder_without_models_says_what_was_sought(tmp_path):
     (tmp_path / "README.md").write_text("nothing here")
     with pytest.raises(UserError, match=r"expected checkpoints \(.*safetensors.*\), but there are none"):
-        find_models(tmp_path)
+        models_in_folder(tmp_path)

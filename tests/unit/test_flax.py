@@ -5,7 +5,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from lineage.checkpoints.find import find_models
+from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model, open_models
 from lineage.errors import UserError
 
@@ -69,7 +69,7 @@ def test_statistics_belong_to_the_parameters(tmp_path):
     (tmp_path / "m").write_bytes(packed(tree))
     (model,) = open_models(tmp_path / "m")
     assert set(model.entries) == {"params.bn.scale", "params.fc.kernel", "batch_stats.bn.mean"}
-    assert find_models(tmp_path) == [tmp_path / "m"]
+    assert models_in_folder(tmp_path).models == [tmp_path / "m"]
 
 
 def test_an_array_in_chunks(tmp_path):

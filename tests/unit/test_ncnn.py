@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints.files import Unsupported
-from lineage.checkpoints.find import find_models
+from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model
 
 DRAWN = np.random.default_rng(0)
@@ -95,4 +95,4 @@ def test_numbers_that_no_known_layer_has_are_unsupported(tmp_path):
 
 def test_a_folder_has_one_model_and_not_its_numbers_too(tmp_path):
     written(tmp_path, [("InnerProduct", {0: 4, 2: 24})], stored(drawn(4, 6)))
-    assert find_models(tmp_path) == [tmp_path / "m.param"]
+    assert models_in_folder(tmp_path).models == [tmp_path / "m.param"]

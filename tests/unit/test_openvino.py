@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from openvino_writer import Graph
 
-from lineage.checkpoints.find import find_models
+from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model
 
 DRAWN = np.random.default_rng(0)
@@ -72,4 +72,4 @@ def test_integers_without_a_scale_are_named(graph):
 
 def test_a_folder_has_one_model_and_not_its_numbers_too(graph):
     graph.constant("w", "f32", W)
-    assert find_models(graph.saved().parent) == [graph.path]
+    assert models_in_folder(graph.saved().parent).models == [graph.path]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from fixed_parts import DIAGONAL, ORDERED, alibi, dirac
-from scipy.stats import norm
+from scipy.stats import norm, rankdata
 from small_networks import learnt
 
 from lineage.relation.permutation_test import row_test
-from lineage.relation.sketch import FARTHEST, Reason, Untestable, chosen_rows, order_of, sketch
+from lineage.relation.sketch import FARTHEST, Reason, Untestable, chosen_rows, order_of, ranks_of, sketch
 
 
 def test_a_sketch_keeps_inner_products_on_average():
@@ -138,3 +138,9 @@ def test_independent_matrices_of_free_rows_are_tested_and_hardly_ever_dependent(
             dependent += row_test(candidate, child).log10_p <= -2
     assert dependent <= 2
     assert left_out <= 10
+
+
+@pytest.mark.parametrize(("rows", "columns", "values"), [(1, 1, 5), (3, 16, 4), (9, 256, 10**6), (0, 20, 3)])
+def test_ranks_are_those_of_scipy(rows, columns, values):
+    drawn = np.random.default_rng(rows).integers(0, values, (rows, columns)).astype(float)
+    assert np.array_equal(ranks_of(drawn), rankdata(drawn, axis=1) if rows else drawn)

@@ -1,8 +1,9 @@
 """Writes down what an audit found, on which inputs, and with which versions."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 
 from lineage.auditing.audit import Audit, Settings
 from lineage.auditing.report.alignment import alignment_of
@@ -14,6 +15,7 @@ from lineage.auditing.report.types import (
     CandidateReport,
     ChildReport,
     MatrixTest,
+    PassedOver,
     ProbeReport,
     UnrelatedReport,
 )
@@ -24,6 +26,8 @@ from lineage.relation.matching import MatchedBy
 from lineage.relation.relations import Related
 from lineage.relation.sketch import Reason, Untestable
 
+MOST_PASSED_OVER = 20
+"""Files of one reason that are named."""
 LIBRARIES = ("neural-lineage", "numpy", "scipy", "safetensors", "h5py", "onnx", "torch")
 
 
@@ -32,6 +36,7 @@ def report_of(
     *,
     config: Mapping[str, object] | None = None,
     probe: ProbeReport | None = None,
+    passed_over: Mapping[Path, str] | None = None,
     id: str | None = None,
 ) -> AuditReport:
     """The report of an audit.
@@ -39,6 +44,7 @@ def report_of(
     Args:
         audit: done.
         config: what else the user gave, for `lineage verify`; probe: the candidates' ranks on it.
+        passed_over: files of the folders given that were not audited, with the reason.
         id: the child's in a table of models.
     """
     verdict, child = audit.verdict, audit.child
@@ -88,6 +94,8 @@ def report_of(
         layers=audit.layers,
         mixture=audit.mixture,
         refused=dict(sorted(audit.refused.items())),
+        passed_over=_passed_over(passed_over or {}),
+        duplicates=_duplicates(ranked),
         notes=sorted({*child.digest.notes, *(note for found in audit.candidates for note in found.notes)}),
         inputs=_inputs(audit),
         config=_config(audit.settings, config),
@@ -122,6 +130,23 @@ def report_without_verdict(path: str, reason: str, *, settings: Settings, id: st
 def _config(settings: Settings, others: Mapping[str, object] | None) -> dict[str, object]:
     of_settings = {"alpha": settings.alpha, "follow": settings.follow, "claimed": settings.claimed}
     return of_settings | dict(others or {})
+
+
+def _passed_over(files: Mapping[Path, str]) -> list[PassedOver]:
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in sorted(files.items()):
+        by_reason.setdefault(reason, []).append(str(path))
+    return [
+        PassedOver(reason=reason, count=len(paths), files=paths[:MOST_PASSED_OVER])
+        for reason, paths in sorted(by_reason.items())
+    ]
+
+
+def _duplicates(candidates: Sequence[Candidate]) -> list[list[str]]:
+    by_content: dict[str, list[str]] = {}
+    for candidate in candidates:
+        by_content.setdefault(candidate.copy_key, []).append(candidate.id)
+    return [ids for ids in by_content.values() if len(ids) > 1]
 
 
 UNTESTED = "has no matrix of hidden neurons in common with the child"

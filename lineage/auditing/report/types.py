@@ -9,7 +9,7 @@ from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
 from lineage.relation.relations import Relation
 
-FORMAT = 3
+FORMAT = 4
 """The version of the report's layout."""
 OPTIONAL = ("probe", "alignment", "id")
 """Keys that not every report has."""
@@ -167,6 +167,15 @@ class ProbeReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PassedOver:
+    """Files of the folders given that were not audited: why, how many, and the first of them."""
+
+    reason: str
+    count: int
+    files: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class AuditReport:
     """The verdict on one checkpoint, and all that it rests on.
 
@@ -174,9 +183,10 @@ class AuditReport:
     dependent on, closest first; closest: of them, with copies, the candidates that have its tensors; relation: what
     the closest is to the child, with its probability and bound, as for each candidate; parent: only where the error
     of the answer is stated; parents: of a mixture, with weights; log10_p, p_value: the closest's own, over all
-    candidates (without a family, the smallest); refused: sources that could not be read, with the reason; inputs:
-    sha256 by file; config: the arguments; probe: only where the architecture was given; alignment: only where
-    candidates were aligned; id: only of a child in a table of models.
+    candidates (without a family, the smallest); refused: sources that could not be read, with the reason;
+    passed_over: files of the folders given that are no models; duplicates: ids of candidates that have the same
+    tensors, whatever their files and names; inputs: sha256 by file; config: the arguments; probe: only where the
+    architecture was given; alignment: only where candidates were aligned; id: only of a child in a table of models.
     """
 
     format: int = FORMAT
@@ -204,6 +214,8 @@ class AuditReport:
     layers: Sequence[LayerOrigin] = ()
     mixture: Mixture | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Sequence[PassedOver] = ()
+    duplicates: Sequence[Sequence[str]] = ()
     notes: Sequence[str] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, object]

@@ -150,8 +150,9 @@ addEventListener("resize", () => {
   resizing = setTimeout(() => { chooseColumns(room(), LEGIBLE); draw(); show(); }, 150);
 });
 
-const isNarrow = matchMedia("(max-width: 46rem)").matches;
-document.getElementById("legend").open = !isNarrow;
+if (matchMedia("(max-width: 46rem)").matches) {
+  for (const part of document.querySelectorAll("aside details")) part.open = false;
+}
 chooseColumns(room(), LEGIBLE);
 draw();
 firstView();

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from lineage.relation.matching import MatchedBy, Matching
+from lineage.relation.structure.weaving import weave_of
 
 ALIKE = 0.5
 """Cosine of two tensors, or pieces of them, that belong together, at least."""
@@ -35,27 +36,29 @@ def pieces_of(child: Tensors, candidate: Tensors, matching: Matching) -> Matchin
         child, candidate: open; matching: as far as whole tensors go; what it leaves of matrices is looked at.
     """
     pairs, how = dict(matching.pairs), dict(matching.how)
-    joined, rows = dict(matching.joined), dict(matching.rows)
+    joined, rows, shares = dict(matching.joined), dict(matching.rows), dict(matching.shares)
     ours = {name for name in child.entries if name not in pairs and len(child.entries[name].shape) == 2}
     used = set(pairs.values())
     theirs = {
         name for name in candidate.entries if name not in used and len(candidate.entries[name].shape) == 2
     }
-    for name, parts in _assembled(child, ours, candidate, theirs).items():
-        joined[name], pairs[name], how[name] = parts, parts[0], MatchedBy.WEIGHTS
-    for partner, parts in _assembled(candidate, theirs, child, ours - joined.keys()).items():
+    for name, (parts, count) in _assembled(child, ours, candidate, theirs).items():
+        joined[name], pairs[name], how[name], shares[name] = parts, parts[0], MatchedBy.WEIGHTS, count
+    for partner, (parts, count) in _assembled(candidate, theirs, child, ours - joined.keys()).items():
         start = 0
         for name in parts:
             length = child.entries[name].shape[0]
             pairs[name], rows[name], how[name] = partner, (start, start + length), MatchedBy.WEIGHTS
+            shares[name] = count
             start += length
-    return replace(matching, pairs=pairs, how=how, joined=joined, rows=rows)
+    return replace(matching, pairs=pairs, how=how, joined=joined, rows=rows, shares=shares)
 
 
 def _assembled(
     fused: Tensors, fused_names: set[str], split: Tensors, split_names: set[str]
-) -> dict[str, tuple[str, ...]]:
-    """For each fused matrix, the split ones that lie in it, row after row; where all of it is found."""
+) -> dict[str, tuple[tuple[str, ...], int]]:
+    """For each fused matrix, the split ones that lie in it, and of how many shares it is woven: 1 if they lie one
+    after another; where all of it is found."""
     by_columns: dict[int, list[str]] = defaultdict(list)
     for name in split.entries:
         if name in split_names:
@@ -72,10 +75,11 @@ def _assembled(
         for part in parts:
             if part not in samples:
                 samples[part] = split.read(part)[:ROWS, :COLUMNS]
-        if order := _in_order(
-            fused.read(name), {part: split.entries[part].shape[0] for part in parts}, samples
-        ):
-            found[name] = order
+        values, lengths = fused.read(name), {part: split.entries[part].shape[0] for part in parts}
+        if order := _in_order(values, lengths, samples):
+            found[name] = order, 1
+        elif weave := weave_of(values, lengths, {part: samples[part] for part in parts}, ALIKE):
+            found[name] = weave
     return found
 
 

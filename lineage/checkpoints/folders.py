@@ -1,0 +1,139 @@
+"""What lies in a folder and below it: models, told by content and each once, and files that are passed over."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.checkpoints.files import safe_file
+from lineage.checkpoints.formats.index import weight_map
+from lineage.checkpoints.formats.tfjs import is_tfjs, manifest_of, paths_of
+from lineage.checkpoints.read import FORMATS, is_model
+from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle
+from lineage.errors import UserError
+
+SUFFIXES = {
+    ".safetensors",
+    ".pt",
+    ".pth",
+    ".bin",
+    ".ckpt",
+    ".onnx",
+    ".h5",
+    ".hdf5",
+    ".npz",
+    ".gguf",
+    ".tflite",
+}
+SUFFIXES |= {".keras", ".msgpack", ".pb"}
+"""A file that is called so is named in the report even if nothing in it is a model; inside, only content counts."""
+OF_OTHERS = {".caffemodel", ".mlmodel", ".mnn", ".params", ".pdparams", ".t7"}
+"""What models are called that may be of a kind that is not read: such a file is tried, and refused by name."""
+OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
+"""Numbers of TensorFlow's variables, which lie beside their index."""
+COMPANIONS = {".bin": (".xml", ".param", ".onnx")}
+"""Files that belong to another one of the same name."""
+OF_CORE_ML = "weight.bin"
+"""Numbers in a package of Core ML, in a folder beside its `.mlmodel`."""
+HIDDEN, NO_MODEL, TWICE = (
+    "hidden",
+    "of no format that is known",
+    "links to files that are read under another name",
+)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The models of a folder, sorted, and the files that are passed over, with the reason.
+
+    A file that belongs to a model, as a shard or its numbers, is neither.
+    """
+
+    models: list[Path]
+    passed_over: Mapping[Path, str]
+
+
+def models_in_folder(folder: Path) -> Folder:
+    """The models of a folder and of those below it.
+
+    A packed archive counts as a model, for it may hold one: it is refused by name, and not passed over.
+
+    Raises:
+        UserError: if there are none.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
+    passed_over = {path: HIDDEN for path in files if _is_hidden(path.relative_to(folder))}
+    visible = [path for path in files if path not in passed_over]
+    shards = {shard for path in visible if path.suffix == ".json" for shard in _shards_of(path)}
+    found: dict[Path, Path] = {}
+    for path in visible:
+        if path in shards or _is_companion(path):
+            continue
+        if not (_is_called_model(path) or is_model(path, inside=folder) or _is_packed(path)):
+            passed_over[path] = NO_MODEL
+            continue
+        real = path.resolve() if path.exists() else path
+        if real not in found:
+            found[real] = path
+            continue
+        found[real], again = sorted((path, found[real]), key=_as_a_name, reverse=True)
+        passed_over[again] = TWICE
+    if not found:
+        formats = ", ".join(form.name for form in FORMATS)
+        raise UserError(f"{folder}: expected checkpoints ({formats}), but there are none")
+    return Folder(sorted(found.values()), passed_over)
+
+
+def _is_called_model(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES | OF_OTHERS
+
+
+def _as_a_name(path: Path) -> tuple[bool, bool]:
+    """Of two names of one file the larger is taken: one that says what it is, or the file's own."""
+    return _is_called_model(path), not path.is_symlink()
+
+
+def _is_packed(path: Path) -> bool:
+    try:
+        content = Content(safe_file(path, follow=True))
+    except UserError:
+        return False
+    return content.is_packed or content.is_zip
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def _is_companion(path: Path) -> bool:
+    if (data := OF_INDEX.fullmatch(path.name)) and path.with_name(f"{data[1]}.index").is_file():
+        return True
+    if path.suffix == ".pb" and (path.parent / "variables" / "variables.index").is_file():
+        return True
+    if path.name == OF_CORE_ML and any(path.parent.parent.glob("*.mlmodel")):
+        return True
+    beside = any(path.with_suffix(suffix).is_file() for suffix in COMPANIONS.get(path.suffix, ()))
+    return beside and not _begins_as_pytorch(path)
+
+
+def _begins_as_pytorch(path: Path) -> bool:
+    """Whether a file is an archive or a pickle, as `pytorch_model.bin` beside an export of it."""
+    try:
+        content = Content(safe_file(path, follow=True))
+    except UserError:
+        return False
+    return content.is_zip or is_old_pickle(content)
+
+
+def _shards_of(path: Path) -> set[Path]:
+    """The files that an index names; one that is broken is read, and refused, as a candidate."""
+    try:
+        file = safe_file(path, follow=True)
+        content = Content(file)
+        if is_index(content):
+            return {path.parent / shard for shard in weight_map(file).values()}
+        if is_tfjs(content):
+            return {path.parent / shard for group in manifest_of(file) for shard in paths_of(file, group)}
+    except (UserError, TypeError):
+        pass
+    return set()

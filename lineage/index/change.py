@@ -1,0 +1,138 @@
+"""Adding models to an index, and removing them."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.files import SafeFile, safe_file
+from lineage.checkpoints.find import Source, open_source, sources_of
+from lineage.checkpoints.several import MEMBER
+from lineage.errors import UserError
+from lineage.index.store import Store
+from lineage.index.vectors import vectors_of
+
+AT_ONCE, SECONDS = 256, 5.0
+"""Models that are written together, at most, and how long the first of them waits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """What became of the models that were given: ids; and why files could not be read."""
+
+    added: Sequence[str]
+    unchanged: Sequence[str]
+    refused: dict[str, str]
+
+
+def add(
+    index: str | os.PathLike[str],
+    models: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    follow_links: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Added:
+    """Adds models to an index; each file is read once, and not at all if it is there and has not changed.
+
+    A model's id is its file's path, with `::ID` where the file holds several. Nothing in any file is executed.
+
+    Args:
+        index: its folder, made if it is not there.
+        models: a folder, a glob, a table of models or a file; or a list of them.
+        follow_links: follow links out of the folders given.
+        say: takes a line on each model that is in the index now, and on each file that cannot be read.
+
+    Raises:
+        UserError: for paths that lead to nothing, or an index that cannot be written.
+    """
+    given = [models] if isinstance(models, str | os.PathLike) else models
+    sources = [source for path in given for source in sources_of(os.fspath(path))]
+    store = Store(Path(index))
+    known = _known(store)
+    added, unchanged, refused, waiting = [], [], {}, []
+    since = time.monotonic()
+
+    def write() -> None:
+        store.append(waiting)
+        for row in waiting:
+            say(f"added {row['id']}")
+        added.extend(row["id"] for row in waiting)
+        waiting.clear()
+
+    for source in sources:
+        try:
+            file = safe_file(
+                Path(source.path.partition(MEMBER)[0]), inside=source.inside, follow=follow_links
+            )
+            if same := known.get((str(file.real), file.size, file.mtime_ns)):
+                unchanged += same
+                continue
+            waiting += _rows(source, file, follow=follow_links)
+        except UserError as error:
+            refused[source.path] = str(error)
+            say(f"left out: {error}")
+        if len(waiting) >= AT_ONCE or time.monotonic() - since > SECONDS:
+            write()
+            since = time.monotonic()
+    write()
+    return Added(added=added, unchanged=unchanged, refused=refused)
+
+
+def remove(index: str | os.PathLike[str], ids: Sequence[str]) -> list[str]:
+    """Removes models from an index, by their ids or their files' paths; returns the ids.
+
+    Raises:
+        UserError: if one of them is not there; nothing is removed then.
+    """
+    store = Store(Path(index))
+    stored = store.read()
+    of_file: dict[str, list[str]] = {}
+    for id, file in zip(stored.ids, stored.files, strict=True):
+        of_file.setdefault(id, []).append(id)
+        if file != id:
+            of_file.setdefault(file, []).append(id)
+    found = []
+    for id in ids:
+        here = of_file.get(id) or of_file.get(os.path.realpath(id))
+        if not here:
+            raise UserError(
+                f"{index}: expected the id or the file of one of its {len(stored)} models, got {id!r}"
+            )
+        found += here
+    store.append([{"id": id, "is_removed": True} for id in found])
+    return found
+
+
+def _known(store: Store) -> dict[tuple[str, int, int], list[str]]:
+    """Ids by the state of their file."""
+    found: dict[tuple[str, int, int], list[str]] = {}
+    if store.folder.is_dir():
+        stored = store.read()
+        for id, file, size, changed in zip(
+            stored.ids, stored.files, stored.sizes.tolist(), stored.changed.tolist(), strict=True
+        ):
+            found.setdefault((file, size, changed), []).append(id)
+    return found
+
+
+def _rows(source: Source, file: SafeFile, *, follow: bool) -> Iterator[dict]:
+    models = open_source(source, follow=follow)
+    for model in models:
+        yield _row(model, file, is_alone=len(models) == 1)
+
+
+def _row(model: Checkpoint, file: SafeFile, *, is_alone: bool) -> dict:
+    own = model.name.partition(MEMBER)[2]
+    vectors = vectors_of(model)
+    return {
+        "id": str(file.real) if is_alone or not own else f"{file.real}{MEMBER}{own}",
+        "file": str(file.real),
+        "size": file.size,
+        "changed": file.mtime_ns,
+        "content": vectors.content,
+        "own": vectors.own.tobytes(),
+        "given": vectors.given.tobytes(),
+        "is_removed": False,
+    }

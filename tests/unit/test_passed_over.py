@@ -1,0 +1,101 @@
+"""What an audit says of files in a folder that are no candidates, and of candidates that are copies."""
+
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from small_networks import ROOTS, child_of
+
+from lineage.auditing.report.terminal import print_report
+from lineage.auditing.run import audit
+from lineage.checkpoints.folders import HIDDEN, NO_MODEL, TWICE, models_in_folder
+
+
+def saved(path, tensors=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors or ROOTS["p0"], path)
+
+
+def link(path):
+    saved(path)
+    path.with_name("link.bin").symlink_to(path.name)
+
+
+KINDS = {
+    "a hidden file": (lambda folder: saved(folder / ".m.safetensors"), ".m.safetensors", HIDDEN),
+    "a checkpoint of notebooks": (
+        lambda folder: saved(folder / ".ipynb_checkpoints" / "m.pt"), ".ipynb_checkpoints/m.pt", HIDDEN),
+    "macOS' copy": (lambda folder: saved(folder / "__MACOSX" / "m.pt"), "__MACOSX/m.pt", HIDDEN),
+    "a text": (lambda folder: (folder / "README.md").write_text("# A model"), "README.md", NO_MODEL),
+    "a configuration": (lambda folder: (folder / "config.json").write_text("{}"), "config.json", NO_MODEL),
+    "an empty file": (lambda folder: (folder / "weights").touch(), "weights", NO_MODEL),
+    "a link": (lambda folder: link(folder / "m.safetensors"), "link.bin", TWICE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_file_of_a_folder_is_a_model_or_passed_over_for_a_reason(tmp_path, kind):
+    make, name, reason = KINDS[kind]
+    saved(tmp_path / "p1.safetensors", ROOTS["p1"])
+    make(tmp_path)
+    assert models_in_folder(tmp_path).passed_over == {tmp_path / name: reason}
+
+
+def packed_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m.safetensors", b"x")
+
+
+def packed_tar(path):
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(__file__, "m.pt")
+
+
+ARCHIVES = {
+    "m.zip": packed_zip,
+    "m.tar.gz": packed_tar,
+    "m": packed_tar,
+    "m.mlmodel": lambda path: path.write_text("x"),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_none_of_these_is_not_said_beside_what_may_hold_the_parent(tmp_path, name):
+    saved(tmp_path / "bases" / "p1.safetensors", ROOTS["p1"])
+    ARCHIVES[name](tmp_path / "bases" / name)
+    saved(tmp_path / "child.safetensors", child_of(ROOTS["p0"], 5))
+    report = audit(tmp_path / "child.safetensors", tmp_path / "bases", store_digests=False)
+    assert report.verdict == "cannot tell"
+    assert [Path(line.split(":")[0]).name for line in report.refused.values()] == [name]
+
+
+def test_weights_beside_an_export_of_the_same_name_are_a_model_too(tmp_path):
+    torch.save({"a.weight": torch.ones(3, 4)}, tmp_path / "model.bin")
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x07")
+    assert [path.name for path in models_in_folder(tmp_path).models] == ["model.bin", "model.onnx"]
+
+
+def test_the_report_says_once_what_was_passed_over_and_what_is_the_same(tmp_path, capsys):
+    bases = tmp_path / "bases"
+    for name in ("a.safetensors", "deep/b.safetensors"):
+        saved(bases / name, ROOTS["p0"])
+    np.savez(bases / "c.npz", **{f"module.{name}": values for name, values in ROOTS["p0"].items()})
+    saved(bases / "p1.safetensors", ROOTS["p1"])
+    for number in range(5):
+        (bases / f"note{number}.txt").write_text("x")
+    saved(tmp_path / "child.safetensors", child_of(ROOTS["p0"], 5))
+    report = audit(tmp_path / "child.safetensors", bases, store_digests=False)
+    print_report(report)
+    said = capsys.readouterr().out
+    assert "passed over: 5 files of no format that is known: note0.txt, note1.txt, note2.txt, ..." in said
+    assert "the same tensors, listed once: a, c, deep/b" in said
+    assert said.count("deep/b") == said.count("(c, deep/b are copies of it)") + 2
+    plain = json.loads(json.dumps(report.to_dict()))
+    assert plain["duplicates"] == [["a", "c", "deep/b"]]
+    assert plain["passed_over"][0]["count"] == 5
+    assert len(plain["passed_over"][0]["files"]) == 5
