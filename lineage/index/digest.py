@@ -109,7 +109,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 
         )
 
 
-VERSION = 5
+VERSION = 6
 """Of the layout; digests of another version are not found."""
 
 

@@ -1,13 +1,15 @@
 """What a new model costs a tree of 500: a run from nothing, a run with nothing to do, and one after a model is added.
 
-    python tests/bench/tree_growth.py [--families 20] [--members 25]
+    python tests/bench/tree_growth.py [--families 20] [--members 25] [--folder FOLDER]
 
-Jobs' seconds are their own, as they log them, without starting Python; whole commands count too, in core-seconds.
+Jobs' seconds are their own, as they log them, without starting Python; the command's are those of the wall and of the
+processor, with all that it started. In a folder of one's own, a bench that was cut off goes on where it was.
 """
 
 import argparse
 import json
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -50,19 +52,18 @@ def grow(folder: Path, families: int, members: int) -> Path:
             known.append(changed(known[draw.integers(len(known))], 10_000 * (family + 1) + number))
         for number, tensors in enumerate(known):
             save_file(tensors, folder / f"f{family:03d}.m{number:03d}.safetensors")
-    new = folder / f"f000.m{members:03d}.safetensors"
-    return new.rename(folder.parent / new.name)
+    return folder / f"f000.m{members:03d}.safetensors"
 
 
-def run(checkout: Checkout) -> dict[str, float]:
-    """Runs the workflow; gives jobs, their seconds, those of families' trees, and the command's seconds."""
-    began, before, wall = time.time(), core_seconds(), time.monotonic()
+def run(checkout: Checkout, since: float) -> dict[str, float]:
+    """Runs the workflow; gives jobs since a time, their seconds, those of families alone, and the command's."""
+    before, wall = core_seconds(), time.monotonic()
     code, output = checkout.snakemake("-s", "tree.smk", "--cores", "1", timeout=7200)
     if code:
         sys.exit(output)
-    found = {"core-seconds": core_seconds() - before, "seconds": time.monotonic() - wall}
+    found = {"command: core-seconds": core_seconds() - before, "command: seconds": time.monotonic() - wall}
     logs = [
-        path for path in checkout.results.glob("logs/tree/**/*.time.json") if path.stat().st_mtime >= began
+        path for path in checkout.results.glob("logs/tree/**/*.time.json") if path.stat().st_mtime >= since
     ]
     records = [json.loads(path.read_text()) for path in logs]
     of_families = [record["compute"] for record in records if record["rule"] == "tree_family"]
@@ -85,19 +86,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--families", type=int, default=20)
     parser.add_argument("--members", type=int, default=25)
+    parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        checkout = copy_repository(Path(temporary) / "checkout")
-        new = grow(checkout.folder / "models", given.families, given.members)
-        (checkout.folder / "config" / "tree.yaml").write_text("models: models\n")
-        rows = {"from nothing": run(checkout), "nothing to do": run(checkout)}
-        new.rename(checkout.folder / "models" / new.name)
-        rows["one model added"] = run(checkout)
+        folder = given.folder or Path(temporary)
+        checkout, new = Checkout(folder / "checkout"), folder / "new.safetensors"
+        if not new.exists():
+            copy_repository(checkout.folder)
+            (checkout.folder / "config" / "tree.yaml").write_text("models: models\n")
+            grow(checkout.folder / "models", given.families, given.members).rename(new)
+        rows = {"from nothing": run(checkout, 0), "nothing to do": run(checkout, time.time())}
+        began = time.time()
+        shutil.copy(new, checkout.folder / "models" / f"f000.m{given.members:03d}.safetensors")
+        rows["one model added"] = run(checkout, began)
         tree = json.loads((checkout.results / "tree" / "tree.json").read_text())
     table = pd.DataFrame(rows).T
-    print(
-        f"{given.families} families of {given.members} models, then one more: {len(tree['nodes'])} in the tree\n"
-    )
+    print(f"{given.families} families of {given.members} models, then one more: {len(tree['nodes'])} nodes\n")
     print(table.round(1).to_markdown())
     own, everything = table.loc["one model added"], table.loc["from nothing"]
     print(f"\nadded / its own family's pairs: {own['job seconds'] / own['family seconds']:.2f}")

@@ -85,6 +85,11 @@ def test_copies_are_one_node(found):
     assert {node.id: list(node.copies) for node in found.nodes if node.copies} == {"r1.c": ["s"]}
 
 
+def test_every_probability_lies_between_0_and_1(found):
+    assert found.edges
+    assert all(0 <= edge.probability <= 1 for edge in found.edges)
+
+
 def test_nothing_descends_from_itself(found):
     graph = nx.DiGraph((edge.parent, edge.child) for edge in found.edges)
     assert nx.is_directed_acyclic_graph(graph)
