@@ -3,7 +3,8 @@
 import random
 
 from lineage.auditing.report.types import ClaimState
-from lineage.genealogy.types import Claim, Edge, Kind, Node, Tree
+from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.types import Claim, Edge, Kind, Merge, Node, Tree
 
 TASKS = ("food", "cars", "pets", "flowers", "sketch")
 FAMILIES, ALONE, STEPS = 30, 40, 60
@@ -51,8 +52,18 @@ def small_tree() -> Tree:
         ),
         Claim(child="r0.a", parent="r0", state=ClaimState.SUPPORTED, reason="the tree says the same"),
     ]
+    weights = {"r0.a": 0.6, "r0.b": 0.4}
+    merges = [Merge(child="merge", recipe=Recipe.TASK_ARITHMETIC, error=0.012, weights=weights, base="r0")]
     refused = {"broken": "zoo/broken.safetensors: expected a checkpoint, found HTML"}
-    return Tree(given="zoo/", families=families, nodes=nodes, edges=edges, claims=claims, refused=refused)
+    return Tree(
+        given="zoo/",
+        families=families,
+        nodes=nodes,
+        edges=edges,
+        claims=claims,
+        merges=merges,
+        refused=refused,
+    )
 
 
 def large_tree(count: int = 1000) -> Tree:

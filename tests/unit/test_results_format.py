@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lineage.storage import schemas
+from lineage.storage import schemas, tree_schemas
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -18,12 +18,15 @@ TYPES = {
     "long": pa.int64(),
     "float": pa.float64(),
     "bool": pa.bool_(),
+    "texts": pa.list_(pa.string()),
 }
 WRITTEN_BY_JOBS = {
     "models.parquet": schemas.MODELS,
     "scores.parquet": schemas.SCORES,
     "block_similarity/…/scores.parquet": schemas.BLOCK_SCORES,
     "predictions.parquet": schemas.PREDICTIONS,
+    "tree/nodes.parquet": tree_schemas.NODES,
+    "tree/edges.parquet": tree_schemas.EDGES,
 }
 """Files of a run that are not committed."""
 
