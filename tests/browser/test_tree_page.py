@@ -122,6 +122,7 @@ def test_pointing_at_an_edge_shows_its_evidence(opened):
     waited(browser, lambda _: tip.is_displayed())
     assert "r0 and r0.c are neighbours" in tip.text
     assert "probability 0.66" in tip.text
+    assert "other possible parents: r0.b 0.20, r0.a < 0.01" in tip.text
 
 
 def test_a_chosen_model_shows_all_that_is_known_of_it_and_its_lineage(opened):
