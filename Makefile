@@ -10,7 +10,7 @@ $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration,
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -69,6 +69,10 @@ bench-verdicts: $(READY) ## how often verdicts are right on families that are tr
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk
 	@mkdir -p results/reference/bench && cp results/families/verdicts.parquet results/reference/bench/verdicts.parquet
 
+bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; a quarter of an hour
+	@$(RUN)/python tests/bench/label_rates.py
+	@$(RUN)/lineage results-page
+
 bench-pairing: $(READY) ## how often independent networks come out dependent, and relatives are found, under other names
 	@$(RUN)/python tests/bench/pairing_rates.py
 
@@ -81,8 +85,8 @@ bench-intervals: $(READY) ## how often intervals of accuracies hold the truth wh
 bench-scars: $(READY) ## how often copies' sources are known by their scars, on networks that are trained here
 	@$(RUN)/python tests/bench/scar_rates.py
 
-bench-tree: $(READY) ## how often edges of family trees are right, on the families of bench-verdicts; FIRST=6 takes the smallest six
-	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),3 4) $(if $(FIRST),--first $(FIRST)) --out results/reference/bench/tree.parquet
+bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families; a run that was stopped goes on
+	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),2 3 4) $(if $(FIRST),--first $(FIRST)) --out results/reference/bench/tree.parquet
 
 bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its own family's pairs; a quarter of an hour
 	@$(RUN)/python tests/bench/tree_growth.py

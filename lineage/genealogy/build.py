@@ -10,10 +10,10 @@ import numpy as np
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
-from lineage.genealogy.contained import Contained
 from lineage.genealogy.geometry import Distances
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
 from lineage.genealogy.merges.recipe import Mixing
+from lineage.genealogy.passages import Passages
 from lineage.genealogy.points import points
 from lineage.genealogy.reading import Model
 from lineage.genealogy.types import Edge, Kind, Merge, Node
@@ -41,19 +41,19 @@ def family_tree(
     if not matrices:
         return nodes, [], []
     distances = Distances(matrices)
-    neighbours = neighbours_of(distances.nearest(NEIGHBOURS))
-    answers = answers_of(models, neighbours, cache, direction, follow=follow)
+    nearest = distances.nearest(NEIGHBOURS)
+    answers = answers_of(models, neighbours_of(nearest), cache, direction, follow=follow)
     merges = merges_of(matrices, distances.nearest(MOST_MIXED), answers.ancestor)
-    merges |= put_together(models, answers.ancestor, follow=follow)
+    merges |= put_together(models, follow=follow)
     search = Search(
         len(models),
         answers.ancestor,
         distances.by_part(list(answers.ancestor)),
-        Contained(matrices),
+        Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence(),
         barred_by(merges, len(models)),
     )
     parents = search.best()
-    probability, alone = search.probabilities(parents)
+    probability, alone = search.probabilities()
     named = [node.id for node in nodes]
     edges = [
         *trained_edges(named, parents, probability, Steps(parents, matrices), answers.change),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lineage.errors import UserError, one_line
-from lineage.index.vectors import LENGTH
+from lineage.index.vectors import LENGTH, VERSION
 from lineage.storage.atomic import alone_in, written_whole
 from lineage.storage.index_schemas import INDEXED
 
@@ -42,6 +42,10 @@ class Stored:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+SKETCH = {b"sketch": str(VERSION).encode()}
+"""What a file says of the vectors in it."""
 
 
 class Store:
@@ -119,6 +123,8 @@ def _part(path: Path) -> pa.Table:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: is no part of an index: {one_line(error)}; remove it") from None
+    if table.schema.names == INDEXED.names and table.schema.metadata != SKETCH:
+        raise UserError(f"{path}: holds sketches of another version; make the index anew, in another folder")
     if table.schema.names != INDEXED.names:
         raise UserError(f"{path}: expected the columns {', '.join(INDEXED.names)}; is this folder an index?")
     return table
@@ -133,7 +139,7 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 def _write(path: Path, table: pa.Table) -> None:
     with written_whole(path) as part:
-        pq.write_table(table, part, compression="zstd", use_dictionary=False)
+        pq.write_table(table.replace_schema_metadata(SKETCH), part, compression="zstd", use_dictionary=False)
 
 
 def _vectors(column: pa.ChunkedArray) -> np.ndarray:

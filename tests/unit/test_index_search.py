@@ -61,7 +61,7 @@ def test_the_nearest_are_those_of_a_direct_search(tmp_path):
     query = Vectors(
         (own[7] * 0.5 + own[9] * 0.4).astype(np.int8), (given[11] * 0.9 + given[3] * 0.1).astype(np.int8), ""
     )
-    found = nearest.nearest(query, stored, 4)
+    found = nearest.Searcher(stored).nearest(query, 4)
     cosines = np.maximum(
         *(
             vectors
@@ -196,6 +196,14 @@ def test_mistakes_are_one_line(zoo, tmp_path):
         remove(tmp_path / "index", ["r9"])
     (tmp_path / "index" / "000000007.parquet").write_bytes(b"none")
     with pytest.raises(UserError, match="000000007.parquet: is no part of an index"):
+        store.Store(tmp_path / "index").read()
+
+
+def test_sketches_of_another_version_are_refused(tmp_path):
+    store.Store(tmp_path / "index").append(rows(2, np.random.default_rng(0)))
+    (path,) = (tmp_path / "index").glob("*.parquet")
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"sketch": "0"}), path)
+    with pytest.raises(UserError, match="holds sketches of another version"):
         store.Store(tmp_path / "index").read()
 
 
