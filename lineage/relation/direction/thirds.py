@@ -38,8 +38,10 @@ class Family:
 
     def apart(self, start: int, relative: int) -> float:
         """The squared distance of two relatives, over that of the first and the child."""
-        own, cross, other = (self.products[at] for at in ((start,) * 2, (start, relative), (relative,) * 2))
-        return float((own + other - 2 * cross) / max(own, 1e-30))
+        before, cross, after = (
+            self.products[at] for at in ((start,) * 2, (start, relative), (relative,) * 2)
+        )
+        return float((before + after - 2 * cross) / max(before, 1e-30))
 
     def farthest(self, candidate: int) -> int | None:
         """Of the other relatives, the one farthest from both; None without another."""
