@@ -11,7 +11,7 @@ $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration,
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -61,6 +61,7 @@ audit: $(READY) ## every child of config/models.tsv
 
 tree: $(READY) ## the family tree of the models that config/tree.yaml names
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s tree.smk
+	@echo "results/tree/tree.html, and beside it tree.json, tree.graphml, tree.dot, nodes.parquet, edges.parquet"
 
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py
@@ -69,6 +70,10 @@ audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` an
 bench-verdicts: $(READY) ## how often verdicts are right on families that are trained here; an hour or more
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk
 	@mkdir -p results/reference/bench && cp results/families/verdicts.parquet results/reference/bench/verdicts.parquet
+
+bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; a quarter of an hour
+	@$(RUN)/python tests/bench/label_rates.py
+	@$(RUN)/lineage results-page
 
 bench-pairing: $(READY) ## how often independent networks come out dependent, and relatives are found, under other names
 	@$(RUN)/python tests/bench/pairing_rates.py

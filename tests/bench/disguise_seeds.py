@@ -17,7 +17,7 @@ from lineage.relation.initialisation import DRAWS, initial_test
 from lineage.seeds import seed_of
 from lineage.types.scoring import Data, Network
 
-PAIRS_EACH, FEW_DRAWS = 170, 99
+PAIRS_EACH, DRAWS_A_PAIR, FEW_DRAWS = 170, 39, 99
 CHILDREN = ("c.adamw", "c.long", "gg", "task.labels")
 LARGE = {"FC": "fc", "ResNet18": "timm:resnet18", "ViT": "timm:vit_tiny_patch16_224"}
 IMAGE_SIZE, CHILDREN_EACH, STEPS, BATCH = 32, 3, 60, 64
@@ -39,7 +39,7 @@ def unrelated(folder: Path, rows: Measured) -> Iterator[dict]:
             child, other = str(draw.choice(CHILDREN)), str(draw.choice(families.strangers(family)))
             key = f"{architecture} {number} {family} {child} {other}"
             how = how if not {"thin", "shorten"} & set(how.split(" + ")) else "permute"
-            yield rows.add(key, tested, families, family, child, how, other, FEW_DRAWS)
+            yield rows.add(key, tested, families, family, child, how, other, DRAWS_A_PAIR)
 
 
 def related(folder: Path, rows: Measured) -> Iterator[dict]:
