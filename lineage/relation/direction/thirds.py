@@ -38,7 +38,9 @@ class Family:
 
     def apart(self, start: int, relative: int) -> float:
         """The squared distance of two relatives, over that of the first and the child."""
-        before, cross, after = (self.products[at] for at in ((start,) * 2, (start, relative), (relative,) * 2))
+        before, cross, after = (
+            self.products[at] for at in ((start,) * 2, (start, relative), (relative,) * 2)
+        )
         return float((before + after - 2 * cross) / max(before, 1e-30))
 
     def farthest(self, candidate: int) -> int | None:
