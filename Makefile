@@ -60,6 +60,7 @@ audit: $(READY) ## every child of config/models.tsv
 
 tree: $(READY) ## the family tree of the models that config/tree.yaml names
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s tree.smk
+	@echo "results/tree/tree.html, and beside it tree.json, tree.graphml, tree.dot, nodes.parquet, edges.parquet"
 
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py

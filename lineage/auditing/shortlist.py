@@ -78,7 +78,12 @@ def search(
     file = safe_file(Path(path), follow=follow_links)
     own = str(file.real) + (f"{MEMBER}{member}" if member else "")
     stored = Store(Path(index)).read()
-    near = Searcher(stored).nearest(vectors_of(open_plain_model(suspect, follow=follow_links)), top + 1)
+    vectors = vectors_of(open_plain_model(suspect, follow=follow_links))
+    if not (vectors.own.any() or vectors.given.any()):
+        raise UserError(
+            f"{suspect}: expected a matrix beside the head, found none; audit it with `lineage audit`"
+        )
+    near = Searcher(stored).nearest(vectors, top + 1)
     hits = [
         Hit(id=stored.ids[found.place], cosine=found.cosine)
         for found in near

@@ -102,6 +102,7 @@ def trained_edges(
     change: Mapping[Pair, float],
 ) -> Iterator[Edge]:
     """An edge for each model with a parent; undirected where its direction or the parent itself is not sure."""
+    found = found_parents(probability)
     for child, parent in parents.items():
         if parent == NO_PARENT:
             continue
@@ -115,7 +116,17 @@ def trained_edges(
             probability=float(forth if is_directed else min(1.0, forth + back)),
             is_directed=is_directed,
             change=float(moved) if math.isfinite(moved) else None,
+            rivals={named[place]: rate for place, rate in found.get(child, {}).items() if place != parent},
         )
+
+
+def found_parents(probability: Mapping[Pair, float]) -> dict[int, dict[int, float]]:
+    """Of each model the parents that were found for it, the most probable first, and how probable each is."""
+    found: dict[int, dict[int, float]] = {}
+    for (parent, child), rate in sorted(probability.items(), key=lambda item: (-item[1], item[0])):
+        if rate > 0:
+            found.setdefault(child, {})[parent] = float(rate)
+    return found
 
 
 def merged_edges(named: Sequence[str], parents: Parents, merges: Mapping[int, Mixing]) -> Iterator[Edge]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineage.index.store import Stored
-from lineage.index.vectors import LENGTH, Vectors
+from lineage.index.vectors import Vectors
+from lineage.storage.index_schemas import LENGTH
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Searcher:
         queries = child.own, child.given
         places: set[int] = set()
         for query, index in zip(queries, self._indices, strict=True):
-            if query.any():
+            if query.any() and index.ntotal:
                 _, found = index.search(query[None].astype(np.float32), min(count, index.ntotal))
                 places |= {int(place) for place in found[0]}
         cosines = {

@@ -1,4 +1,4 @@
-"""A model as two vectors of bytes, small enough to search among very many.
+"""A model as two vectors of bytes, numbers from -127 to 127, small enough to search among very many.
 
 The first is of neurons in coordinates of their own (`coordinates`): blind to their order and scales, and to names as
 far as these only tell which layers follow each other. The second is of tensors as they are given, by their shapes
@@ -22,11 +22,10 @@ from lineage.relation.alignment.canonical import SMALLEST
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.naming import canonical, heads, wrapper_of
 from lineage.seeds import seed_of
+from lineage.storage.index_schemas import LENGTH
 
 VERSION = 1
 """Of the vectors; those of another version are not compared."""
-LENGTH = 1024
-"""Of each of the two vectors, in bytes: numbers from -127 to 127."""
 WIDEST = 4.0
 """Numbers of a vector beyond so many standard deviations are cut off."""
 
