@@ -122,11 +122,13 @@ def test_pointing_at_an_edge_shows_its_evidence(opened):
     waited(browser, lambda _: tip.is_displayed())
     assert "r0 and r0.c are neighbours" in tip.text
     assert "probability 0.66" in tip.text
+    assert "other possible parents: r0.b 0.20, r0.a < 0.01" in tip.text
 
 
 def test_a_chosen_model_shows_all_that_is_known_of_it_and_its_lineage(opened):
     browser = opened("small")
     named(browser, "merge").click()
+    assert browser.switch_to.active_element.get_attribute("aria-label").startswith("merge, ")
     text = browser.find_element(BY_ID, "chosen").text
     assert "zoo/merge.safetensors" in text
     assert text.count("merge is a merge") == 2

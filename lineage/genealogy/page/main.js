@@ -84,7 +84,10 @@ marks.addEventListener("click", (event) => {
   }
   const place = Number(mark.dataset.place);
   if (rows[place].node === null || event.target.closest(".glyph, .badge")) toggle(place);
-  else choose(place);
+  else {
+    choose(place);
+    markOf(place).focus({ preventScroll: true });
+  }
 });
 lines.addEventListener("click", (event) => {
   const group = event.target.closest("[data-edge]");
