@@ -24,6 +24,7 @@ WRITTEN_BY_JOBS = {
     "scores.parquet": schemas.SCORES,
     "block_similarity/…/scores.parquet": schemas.BLOCK_SCORES,
     "predictions.parquet": schemas.PREDICTIONS,
+    "audits.parquet": schemas.AUDITS,
 }
 """Files of a run that are not committed."""
 
