@@ -1,5 +1,7 @@
+import sys
 from pathlib import Path
 
+from lineage.jobs.ending import end_when_asked
 from lineage.jobs.lock import check_no_slurm_jobs
 from lineage.results.summary import print_summary
 from snakemake.utils import min_version
@@ -35,8 +37,11 @@ rule all:
 
 
 onstart:
+    end_when_asked()
     stopping_on_mistakes(check_no_slurm_jobs, Path.cwd())
+    for line in filter(None, map(trained_again, workflow.dag.needrun_jobs())):
+        print(line, file=sys.stderr)
 
 
 onsuccess:
-    print_summary(Path(rules.tables.output.markdown).parents[1])
+    print_summary(Path(rules.tables.output.markdown).parents[1], jobs_of_run())

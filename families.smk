@@ -2,6 +2,7 @@
 from pathlib import Path
 
 from lineage.families.cases.shown import print_bench
+from lineage.jobs.ending import end_when_asked
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -20,6 +21,10 @@ rule all:
         expand(rules.grow.output.models, group=PLAN.groups),
         rules.bench_verdicts.output,
     localrule: True
+
+
+onstart:
+    end_when_asked()
 
 
 onsuccess:

@@ -4,7 +4,17 @@ Public names are imported when first used, so `import lineage` costs nothing. Ty
 `__init__.pyi`; docs/api.md shows how to use them.
 """
 
-__all__ = ["SIMILARITIES", "LineageDetector", "UserError", "audit", "score_pair", "search", "tree"]
+__all__ = [
+    "SIMILARITIES",
+    "LineageDetector",
+    "UserError",
+    "answer",
+    "ask",
+    "audit",
+    "score_pair",
+    "search",
+    "tree",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -15,6 +25,8 @@ def __getattr__(name: str) -> object:
         "LineageDetector": "lineage.detector.file",
         "SIMILARITIES": "lineage.similarity.measures",
         "UserError": "lineage.errors",
+        "answer": "lineage.asking.run",
+        "ask": "lineage.asking.run",
         "audit": "lineage.auditing.run",
         "score_pair": "lineage.similarity.score",
         "search": "lineage.auditing.shortlist",

@@ -7,17 +7,19 @@ from typing import Annotated
 import typer
 
 from lineage import commands
+from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
 from lineage.interrupts import stoppable
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(commands.app)
+app.add_typer(asking_commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
 
 
-EXTRAS = dict.fromkeys(("audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
-EXTRAS |= {"index": "index", "summarise": "run", "unlock": "run"}
+EXTRAS = dict.fromkeys(("answer", "audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
+EXTRAS |= {"ask": "run", "index": "index", "summarise": "run", "unlock": "run"}
 """What to install for each command; those not named here need no more than the package's own dependencies."""
 
 OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
@@ -94,6 +96,9 @@ def results_page(
     trees: Annotated[
         Path, typer.Option(help="The page that says how often edges of trees are right.")
     ] = Path("docs/tree.md"),
+    labels: Annotated[
+        Path, typer.Option(help="The page that says how often answers of a suspect are read rightly.")
+    ] = Path("docs/labels.md"),
 ) -> None:
     """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
     from lineage.report.verdict_rates import write_rates
@@ -102,7 +107,7 @@ def results_page(
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
-    for name, page in (("verdicts", audits), ("tree", trees)):
+    for name, page in (("verdicts", audits), ("tree", trees), ("labels", labels)):
         if (bench := results / "bench" / f"{name}.parquet").exists():
             write_rates(bench, page)
             typer.echo(page)

@@ -12,7 +12,7 @@ from lineage.auditing.decoys import shipped as shipped_decoys
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.adapters import of_adapter, with_bases
 from lineage.auditing.stages.aligning.aligned import Aligned, aligned_candidates, is_needed, of_aligned
-from lineage.auditing.stages.aligning.coarse import Coarse
+from lineage.auditing.stages.aligning.coarse import Coarse, without_copies
 from lineage.auditing.stages.aligning.words import explained
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
@@ -175,7 +175,7 @@ class Judge:
         child, settings = self._child, self._settings
         parts = parts_of(child, candidates)
         candidates = as_parts(candidates, parts)
-        relatives = compare_relatives(child, candidates, level.limit, opened, self._tracked)
+        relatives = without_copies(compare_relatives(child, candidates, level.limit, opened, self._tracked))
         settled = {relative.id: relative.candidate for relative in relatives}
         candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
         together, direction = Together(relatives), self._direction

@@ -18,7 +18,7 @@ from lineage.relation.matching import MatchedBy, Matching, exchanged, match
 from lineage.relation.naming import matrices
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import OF_EITHER_SIDE, Untestable, sketch
-from lineage.relation.structure.screen import BY_NAME, SURE, Key, Sketches, grouped, screened
+from lineage.relation.structure.screen import BY_NAME, SURE, Key, Sketches, grouped, matching_of, screened
 
 
 class ChildSketches:
@@ -42,9 +42,10 @@ class ChildSketches:
         better = screened(self._straight, theirs, tests, matching.pairs, transposed=False)
         if self._is_in_doubt(matching, tests | better, candidate):
             better |= screened(self._columns, theirs, tests | better, matching.pairs, transposed=True)
-        return {
+        by_name = {
             name: replace(test, log10_p=min(0.0, test.log10_p + BY_NAME)) for name, test in tests.items()
-        } | better
+        }
+        return self._beside_chosen(matching, by_name | better, candidate) if better else by_name
 
     def _of_matched(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
         tests = {}
@@ -57,6 +58,32 @@ class ChildSketches:
             theirs = candidate.sketches[partner]
             if ours is not None and ours.shape == theirs.shape:
                 tests[name] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
+        return tests
+
+    def _beside_chosen(
+        self, matching: Matching, tests: dict[str, RowTest], candidate: Digest
+    ) -> dict[str, RowTest]:
+        """The tests, those of pairs by order that show nothing with the partner beside one that the weights chose.
+
+        Without a test where that partner has none.
+        """
+        weak = [
+            name
+            for name, test in tests.items()
+            if test.log10_p > SURE and matching.how.get(name) is MatchedBy.ORDER
+        ]
+        others = {name: test for name, test in tests.items() if name not in weak}
+        found = matching_of(matching, self._digest.shapes, candidate.shapes, others)
+        for name in weak:
+            if found.how.get(name) is not MatchedBy.NAME or found.pairs[name] == matching.pairs[name]:
+                continue
+            ours, theirs = self._digest.sketches[name], candidate.sketches.get(found.pairs[name])
+            del tests[name]
+            if theirs is not None and theirs.shape == ours.shape:
+                test = row_test(theirs.astype(np.float32), ours.astype(np.float32))
+                tests[name] = replace(
+                    test, log10_p=min(0.0, test.log10_p + BY_NAME), partner=found.pairs[name]
+                )
         return tests
 
     def _is_in_doubt(self, matching: Matching, tests: Mapping[str, RowTest], candidate: Digest) -> bool:

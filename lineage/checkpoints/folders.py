@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.formats.index import weight_map
+from lineage.checkpoints.formats.tfjs import is_tfjs, manifest_of, paths_of
 from lineage.checkpoints.read import FORMATS, is_model
-from lineage.checkpoints.sniffing import Content, is_old_pickle
+from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle
 from lineage.errors import UserError
 
 SUFFIXES = {
@@ -30,9 +31,10 @@ OF_OTHERS = {".caffemodel", ".mlmodel", ".mnn", ".params", ".pdparams", ".t7"}
 """What models are called that may be of a kind that is not read: such a file is tried, and refused by name."""
 OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 """Numbers of TensorFlow's variables, which lie beside their index."""
-INDEX = ".index.json"
 COMPANIONS = {".bin": (".xml", ".param", ".onnx")}
 """Files that belong to another one of the same name."""
+OF_CORE_ML = "weight.bin"
+"""Numbers in a package of Core ML, in a folder beside its `.mlmodel`."""
 HIDDEN, NO_MODEL, TWICE = (
     "hidden",
     "of no format that is known",
@@ -62,7 +64,7 @@ def models_in_folder(folder: Path) -> Folder:
     files = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
     passed_over = {path: HIDDEN for path in files if _is_hidden(path.relative_to(folder))}
     visible = [path for path in files if path not in passed_over]
-    shards = {shard for path in visible if path.name.endswith(INDEX) for shard in _shards_of(path)}
+    shards = {shard for path in visible if path.suffix == ".json" for shard in _shards_of(path)}
     found: dict[Path, Path] = {}
     for path in visible:
         if path in shards or _is_companion(path):
@@ -108,6 +110,8 @@ def _is_companion(path: Path) -> bool:
         return True
     if path.suffix == ".pb" and (path.parent / "variables" / "variables.index").is_file():
         return True
+    if path.name == OF_CORE_ML and any(path.parent.parent.glob("*.mlmodel")):
+        return True
     beside = any(path.with_suffix(suffix).is_file() for suffix in COMPANIONS.get(path.suffix, ()))
     return beside and not _begins_as_pytorch(path)
 
@@ -121,9 +125,15 @@ def _begins_as_pytorch(path: Path) -> bool:
     return content.is_zip or is_old_pickle(content)
 
 
-def _shards_of(index: Path) -> set[Path]:
-    """The files that an index names; an index that is none is read, and refused, as a candidate."""
+def _shards_of(path: Path) -> set[Path]:
+    """The files that an index names; one that is broken is read, and refused, as a candidate."""
     try:
-        return {index.parent / shard for shard in weight_map(safe_file(index, follow=True)).values()}
-    except UserError:
-        return set()
+        file = safe_file(path, follow=True)
+        content = Content(file)
+        if is_index(content):
+            return {path.parent / shard for shard in weight_map(file).values()}
+        if is_tfjs(content):
+            return {path.parent / shard for group in manifest_of(file) for shard in paths_of(file, group)}
+    except (UserError, TypeError):
+        pass
+    return set()

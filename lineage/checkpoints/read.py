@@ -16,6 +16,8 @@ from lineage.checkpoints.formats.openvino import is_openvino, read_openvino
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
 from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
+from lineage.checkpoints.formats.tensorflow.graph import is_graph, read_graph
+from lineage.checkpoints.formats.tfjs import is_tfjs, read_tfjs
 from lineage.checkpoints.formats.tflite import read_tflite
 from lineage.checkpoints.several import MEMBER
 from lineage.checkpoints.sniffing import (
@@ -60,11 +62,13 @@ FORMATS = (
     Format("NumPy .npz", archive_of(".npy"), read_npz),
     Format("safetensors", is_safetensors, read_safetensors),
     Format("shards with an index", is_index, read_index),
+    Format("TensorFlow.js", is_tfjs, read_tfjs),
     Format("PyTorch before 1.6, bare pickles", is_old_pickle, read_torch),
     Format("Flax msgpack", is_flax, read_flax),
     Format("OpenVINO IR", is_openvino, read_openvino),
     Format("ncnn", begins(MAGIC.encode()), read_ncnn),
     Format("TensorFlow checkpoint", is_bundle, read_bundle),
+    Format("TensorFlow graph", is_graph, read_graph),
     Format("GGUF", begins(b"GGUF"), read_gguf),
     Format("TensorFlow Lite", lambda content: content.head[4:8] == b"TFL3", read_tflite),
     Format("ONNX", is_protobuf, read_onnx),

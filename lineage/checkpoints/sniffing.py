@@ -7,7 +7,7 @@ from functools import cached_property
 from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.files import SafeFile, head_of_file
 
-PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18")
 
 
 class Content:

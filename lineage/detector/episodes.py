@@ -6,7 +6,7 @@ of a batch, and only the crop's rows are read from a file. A pair's two crops ar
 mean square: no candidate depends on the others, and the child's alone would be nothing where its features died.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import prod
 
@@ -14,7 +14,7 @@ import h5py
 import torch
 from torch import Tensor
 
-from lineage.errors import UserError
+from lineage.networks.matrices import weight_matrix
 from lineage.networks.restore import traced
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.types.scoring import Network
@@ -23,26 +23,6 @@ EPSILON = 1e-12
 
 Image = Tensor | h5py.Dataset
 """[rows, ...], read or still in its file; the axes after the first are the columns."""
-
-
-def weight_matrix(shapes: Mapping[str, Sequence[int]], layer: str, parameters: Iterable[str]) -> str:
-    """The name of the largest of a layer's weight matrices.
-
-    Args:
-        shapes: of a model's tensors.
-        layer: the layer; its own weights are taken, or if it has none, those that lead to it.
-        parameters: names of the layer's parameters and of those before it.
-
-    Raises:
-        UserError: if none of them is a matrix.
-    """
-    matrices = [name for name in parameters if len(shapes[name]) > 1]
-    own = [name for name in matrices if name.startswith(f"{layer}.")]
-    if not matrices:
-        raise UserError(
-            f"detector.layers: {layer}: expected a layer with weights, but it has none; name another"
-        )
-    return max(own or matrices, key=lambda name: prod(shapes[name]))
 
 
 class Episodes:
@@ -55,6 +35,7 @@ class Episodes:
         parent_of: each child's parent.
         on_path: for each layer, a candidate's features on the way to a child, by (child, candidate); without it,
             its own features are shown.
+        aligned: for each layer, a candidate's weights in the order of a child's, likewise.
     """
 
     def __init__(
@@ -64,9 +45,10 @@ class Episodes:
         candidates: Sequence[str],
         parent_of: Mapping[str, str],
         on_path: list[Callable[[str, str], Image]] | None = None,
+        aligned: list[Callable[[str, str], Image]] | None = None,
     ):
         self._kinds = {"weights": weights, "features": features}
-        self._on_path = on_path
+        self._of_pairs = {"weights": aligned, "features": on_path}
         self.candidates = list(candidates)
         self._parent_of = parent_of
 
@@ -112,8 +94,8 @@ class Episodes:
             start = int(torch.randint(size - length + 1, (), generator=generator))
             window.append(slice(start, start + length))
         ours = torch.stack([_seen(images[child], *window) for child in children])
-        if self._on_path and kind == "features":
-            moved = self._on_path[layer]
+        if of_pairs := self._of_pairs[kind]:
+            moved = of_pairs[layer]
             theirs = torch.stack([_seen(moved(c, p), *window) for c in children for p in candidates])
             theirs = theirs.unflatten(0, (len(children), len(candidates)))
         else:
@@ -136,6 +118,8 @@ def load_episodes(
     network: Network,
     kinds: Sequence[str],
     on_path: PathFeatures | None = None,
+    *,
+    align: bool = False,
 ) -> Episodes:
     """Episodes of the children in `parent_of`, from files of weights and features that are read as needed.
 
@@ -147,9 +131,11 @@ def load_episodes(
         network: the experiment's network.
         kinds: which of `weights` and `features` are looked at.
         on_path: files of the candidates' features on the way to each child, to show instead of their own.
+        align: whether these files hold candidates' weights in the order of each child's too, to be shown.
     """
     models = [*candidates, *parent_of]
     of_weights: list[Mapping[str, Image]] = []
+    aligned: list[Callable[[str, str], Image]] = []
     if "weights" in kinds:
         state = weights(candidates[0])
         backbone = traced(network, state, layers)
@@ -157,8 +143,10 @@ def load_episodes(
         for layer in layers:
             name = weight_matrix(shapes, layer, backbone.parameters[layer])
             of_weights.append({model: weights.dataset(model, name) for model in models})
+            if on_path and align:
+                aligned.append(partial(on_path.dataset, layer=name))
     if "features" not in kinds:
-        return Episodes(of_weights, [], candidates, parent_of)
+        return Episodes(of_weights, [], candidates, parent_of, aligned=aligned)
     of_features = [{model: features.dataset(model, layer) for model in models} for layer in layers]
     moved = on_path and [partial(on_path.dataset, layer=layer) for layer in layers]
-    return Episodes(of_weights, of_features, candidates, parent_of, moved)
+    return Episodes(of_weights, of_features, candidates, parent_of, moved, aligned)

@@ -54,6 +54,7 @@ class DetectorNetwork(nn.Module):
         crop: rows and columns of the images that it is shown.
         alpha: how far on the way to the child a candidate's features are taken; at 0 they are its own.
         pool: how the features that it was trained on were pooled.
+        align: whether candidates' weights are first brought to the order and scale of the child's.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class DetectorNetwork(nn.Module):
         crop: int = 32,
         alpha: float = 0.0,
         pool: str = "mean",
+        align: bool = False,
     ):
         super().__init__()
         if inputs not in INPUTS:
@@ -76,7 +78,7 @@ class DetectorNetwork(nn.Module):
         self.config = {
             "layers": self.layers, "inputs": inputs, "no_parent": no_parent, "width": width,
             "blocks": blocks, "crop": crop, "alpha": alpha, "pool": pool,
-        }  # fmt: skip
+        } | ({"align": True} if align else {})  # fmt: skip
         self.kinds = INPUTS[1:] if inputs == "both" else (inputs,)
         self.encoders = nn.ModuleDict({kind: ImageEncoder(width) for kind in self.kinds})
         self.cls = nn.Parameter(torch.randn(width) * 0.02)

@@ -58,6 +58,7 @@ def check_experiment(experiment: dict, where: str) -> None:
             f"{where}.similarity.alphas: expected one below 1 for the approximation path, but got 1.0 alone: "
             "there every candidate has the child's own features"
         )
+    _check_alignment(experiment, where)
     _check_detector(experiment, zoo, where)
     wanted = experiment["detector"].get("layers", [])
     tapped = similarity.get("layers", wanted)
@@ -65,6 +66,19 @@ def check_experiment(experiment: dict, where: str) -> None:
         raise UserError(
             f"{where}.detector.layers: expected some of similarity.layers, {', '.join(tapped)}, "
             f"but got {untapped[0]!r}"
+        )
+
+
+def _check_alignment(experiment: dict, where: str) -> None:
+    """That no blocks of hybrids would be aligned; `false` is what is there without the key."""
+    for part in ("similarity", "detector"):
+        if not experiment[part].get("align", True):
+            del experiment[part]["align"]
+    hybrids = [name for name, setting in experiment["settings"].items() if "hybrid" in setting]
+    if "align" in experiment["similarity"] and hybrids:
+        raise UserError(
+            f"{where}.similarity.align: expected false with hybrids, whose blocks come from several candidates, "
+            f"but settings.{hybrids[0]} has some"
         )
 
 

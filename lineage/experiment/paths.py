@@ -67,8 +67,9 @@ class Paths:
         ]
 
     def path_features(self, setting: str) -> list[str]:
-        """The files of a setting's features on the path, where its detectors look at them."""
-        return self.blocks("path_features", "features.h5", setting) if self._detector.alpha else []
+        """The files of a setting's features on the path, or aligned, where its detectors look at them."""
+        is_of_pairs = self._detector.alpha or self._detector.align
+        return self.blocks("path_features", "features.h5", setting) if is_of_pairs else []
 
     def audits(self) -> list[str]:
         """The files of all audits, one a setting."""

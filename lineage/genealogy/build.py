@@ -10,10 +10,10 @@ import numpy as np
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
-from lineage.genealogy.contained import Contained
 from lineage.genealogy.geometry import Distances
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
 from lineage.genealogy.merges.recipe import Mixing
+from lineage.genealogy.passages import Passages
 from lineage.genealogy.points import points
 from lineage.genealogy.reading import Model
 from lineage.genealogy.types import Edge, Kind, Merge, Node
@@ -41,19 +41,19 @@ def family_tree(
     if not matrices:
         return nodes, [], []
     distances = Distances(matrices)
-    neighbours = neighbours_of(distances.nearest(NEIGHBOURS))
-    answers = answers_of(models, neighbours, cache, direction, follow=follow)
+    nearest = distances.nearest(NEIGHBOURS)
+    answers = answers_of(models, neighbours_of(nearest), cache, direction, follow=follow)
     merges = merges_of(matrices, distances.nearest(MOST_MIXED), answers.ancestor)
-    merges |= put_together(models, answers.ancestor, follow=follow)
+    merges |= put_together(models, follow=follow)
     search = Search(
         len(models),
         answers.ancestor,
         distances.by_part(list(answers.ancestor)),
-        Contained(matrices),
+        Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence(),
         barred_by(merges, len(models)),
     )
     parents = search.best()
-    probability, alone = search.probabilities(parents)
+    probability, alone = search.probabilities()
     named = [node.id for node in nodes]
     edges = [
         *trained_edges(named, parents, probability, Steps(parents, matrices), answers.change),
@@ -102,6 +102,7 @@ def trained_edges(
     change: Mapping[Pair, float],
 ) -> Iterator[Edge]:
     """An edge for each model with a parent; undirected where its direction or the parent itself is not sure."""
+    found = found_parents(probability)
     for child, parent in parents.items():
         if parent == NO_PARENT:
             continue
@@ -115,7 +116,17 @@ def trained_edges(
             probability=float(forth if is_directed else min(1.0, forth + back)),
             is_directed=is_directed,
             change=float(moved) if math.isfinite(moved) else None,
+            rivals={named[place]: rate for place, rate in found.get(child, {}).items() if place != parent},
         )
+
+
+def found_parents(probability: Mapping[Pair, float]) -> dict[int, dict[int, float]]:
+    """Of each model the parents that were found for it, the most probable first, and how probable each is."""
+    found: dict[int, dict[int, float]] = {}
+    for (parent, child), rate in sorted(probability.items(), key=lambda item: (-item[1], item[0])):
+        if rate > 0:
+            found.setdefault(child, {})[parent] = float(rate)
+    return found
 
 
 def merged_edges(named: Sequence[str], parents: Parents, merges: Mapping[int, Mixing]) -> Iterator[Edge]:

@@ -10,7 +10,6 @@ from lineage.auditing.report.types import ClaimState
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.testing import run_tests
 from lineage.checkpoints.find import Source
-from lineage.genealogy.reading import Model
 from lineage.genealogy.types import Claim, Edge, Node
 from lineage.index.digest import DigestCache
 
@@ -61,17 +60,17 @@ def _state(
 
 
 def independent_by_rows(
-    models: Sequence[Model], cache: DigestCache, *, alpha: float, follow: bool
+    models: Sequence[Source], cache: DigestCache, *, alpha: float, follow: bool
 ) -> Independent:
     """Tests two of the models by the order of their rows.
 
     They are independent if the test of two matrices and more could have shown that they are not, and did not.
 
     Args:
-        models: that were read; cache: of their digests.
+        models: that were read, each named alone; cache: of their digests.
         alpha: the false-positive rate of a test; follow: links out of the folders.
     """
-    source_of, limit = {model.id: model.source for model in models}, math.log10(alpha)
+    source_of, limit = {source.id: source for source in models}, math.log10(alpha)
 
     def independent(child: str, parent: str) -> bool:
         source = source_of[child]

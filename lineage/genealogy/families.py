@@ -6,7 +6,7 @@ families, until no model has another one to name. So a family of n costs about n
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -25,14 +25,18 @@ TRIES = 3
 """Pairs of two families that are tested, at most, before they are taken as unrelated."""
 
 
+PairTest = Callable[[Model, Model], float]
+"""Tests two models; gives log10 of how probable it is that unrelated ones are as much alike, 0 without a test."""
+
+
 def families_of(
-    models: Sequence[Model], cache: DigestCache, *, alpha: float, follow: bool, tracked: Tracked = untracked
+    models: Sequence[Model], test: PairTest, *, alpha: float, tracked: Tracked = untracked
 ) -> list[list[int]]:
     """Places of the models by family, in their order; families in the order of their members.
 
     Args:
-        models: of a folder; cache: of their digests.
-        alpha: how often any two unrelated models may be joined; follow: links out of the folders.
+        models: of a folder; test: of a pair.
+        alpha: how often any two unrelated models may be joined; tracked: says how far it is.
     """
     limit = math.log10(alpha / max(1, len(models) * (len(models) - 1) // 2))
     vectors = np.stack([model.vector for model in models]) if models else np.zeros((0, DIMENSIONS))
@@ -41,12 +45,24 @@ def families_of(
         for first, second in tracked(pairs, "possible pairs"):
             if not groups.may_join(first, second):
                 continue
-            source = models[first].source
-            child = read_child(source.path, cache, inside=source.inside, follow=follow)
-            tested = run_tests(child, [models[second].source], cache, follow=follow).candidates
-            is_related = any(candidate.log10_p <= limit for candidate in tested)
-            groups.learn(first, second, is_related=is_related)
+            groups.learn(first, second, is_related=test(models[first], models[second]) <= limit)
     return groups.members()
+
+
+def by_rows(cache: DigestCache, *, follow: bool) -> PairTest:
+    """The test of the order of two models' rows.
+
+    Args:
+        cache: of digests; follow: links out of the folders.
+    """
+
+    def test(first: Model, second: Model) -> float:
+        source = first.source
+        child = read_child(source.path, cache, inside=source.inside, follow=follow)
+        tested = run_tests(child, [second.source], cache, follow=follow).candidates
+        return min((candidate.log10_p for candidate in tested), default=0.0)
+
+    return test
 
 
 class Groups:

@@ -7,7 +7,10 @@ from pathlib import Path
 import networkx as nx
 import pandas as pd
 
-from lineage.genealogy.types import Edge, Tree
+from lineage.auditing.report.types import ClaimState
+from lineage.errors import UserError, one_line
+from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.types import FORMAT, Claim, Edge, Kind, Merge, Node, Tree
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import write_table
 from lineage.storage.tree_schemas import EDGES, NODES
@@ -19,13 +22,41 @@ def write_json(tree: Tree, path: Path) -> None:
         part.write_text(json.dumps(tree.to_dict(), indent=1, allow_nan=False) + "\n")
 
 
+def read_json(path: Path) -> Tree:
+    """A tree from its JSON.
+
+    Raises:
+        UserError: if it is none, or of another format.
+    """
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: expected the JSON of a tree: {one_line(error)}") from None
+    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+        raise UserError(f"{path}: expected the JSON of a tree, of format {FORMAT}; make the tree again")
+    edges = [Edge(**edge | {"kind": Kind(edge["kind"])}) for edge in stored["edges"]]
+    claims = [Claim(**claim | {"state": ClaimState(claim["state"])}) for claim in stored["claims"]]
+    merges = [Merge(**merge | {"recipe": Recipe(merge["recipe"])}) for merge in stored["merges"]]
+    return Tree(
+        given=stored["given"],
+        families=stored["families"],
+        nodes=[Node(**node) for node in stored["nodes"]],
+        edges=edges,
+        claims=claims,
+        merges=merges,
+        refused=stored["refused"],
+    )
+
+
 def write_graphml(tree: Tree, path: Path) -> None:
     """Writes nodes and edges as GraphML; an undirected edge is marked by `is_directed`."""
     graph = nx.DiGraph()
     for node in tree.nodes:
         graph.add_node(node.id, **_given(asdict(node) | {"copies": " ".join(node.copies)}))
     for edge in tree.edges:
-        graph.add_edge(edge.parent, edge.child, **_given(asdict(edge) | {"kind": str(edge.kind)}))
+        graph.add_edge(
+            edge.parent, edge.child, **_given(asdict(edge) | {"kind": str(edge.kind), "rivals": None})
+        )
     with written_whole(path) as part:
         nx.write_graphml_xml(graph, part)
 

@@ -53,6 +53,14 @@ def read_models(
         sources: files of one or more models; cache: of digests.
         follow: links out of the folders; tracked: says how far it is.
     """
+    found, refused = read_each(sources, cache, follow=follow, tracked=tracked)
+    return without_copies(found), refused
+
+
+def read_each(
+    sources: Sequence[Source], cache: DigestCache, *, follow: bool = False, tracked: Tracked = untracked
+) -> tuple[list[Model], dict[str, str]]:
+    """The same with equal models apart, in the order of the sources."""
     refused: dict[str, str] = {}
 
     def of_source(source: Source) -> list[Model]:
@@ -65,11 +73,15 @@ def read_models(
 
     with ThreadPoolExecutor(2) as workers:
         found = [model for models in tracked(workers.map(of_source, sources), "files") for model in models]
+    return found, refused
+
+
+def without_copies(found: Sequence[Model]) -> list[Model]:
+    """Models by their ids, of equal ones the first, which names the others."""
     by_content: dict[str, list[Model]] = {}
     for model in sorted(found, key=lambda model: model.id):
         by_content.setdefault(model.content, []).append(model)
-    models = [replace(first, copies=[model.id for model in copies]) for first, *copies in by_content.values()]
-    return models, refused
+    return [replace(first, copies=[model.id for model in copies]) for first, *copies in by_content.values()]
 
 
 def _model(source: Source, digest: Digest, *, is_alone: bool) -> Model:

@@ -12,7 +12,7 @@ from lineage.checkpoints.find import Source, read_table_of_models, sources_of
 from lineage.errors import UserError
 from lineage.genealogy.build import family_tree
 from lineage.genealogy.claims import claims_of, independent_by_rows
-from lineage.genealogy.families import families_of
+from lineage.genealogy.families import by_rows, families_of
 from lineage.genealogy.reading import read_models
 from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache, default_cache
@@ -95,8 +95,9 @@ def tree_of(
     models, refused = read_models(sources, cache, follow=follow, tracked=tracked)
     if not models:
         raise UserError(next(iter(refused.values()), f"{given}: holds no model"))
-    independent = independent_by_rows(models, cache, alpha=alpha, follow=follow)
-    families = families_of(models, cache, alpha=alpha, follow=follow, tracked=tracked)
+    alone = [model.source for model in models]
+    independent = independent_by_rows(alone, cache, alpha=alpha, follow=follow)
+    families = families_of(models, by_rows(cache, follow=follow), alpha=alpha, tracked=tracked)
     nodes: list[Node] = []
     edges: list[Edge] = []
     merges: list[Merge] = []

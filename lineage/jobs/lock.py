@@ -24,9 +24,10 @@ def remove_stale_lock(folder: Path) -> list[Path]:
     check_no_slurm_jobs(folder)
     locks = sorted((folder / ".snakemake" / "locks").glob("*"))
     if locks and (alive := _runs_in(folder)):
+        pids = " ".join(map(str, alive))
         raise UserError(
-            f"{folder}: a run is still alive here (process {', '.join(map(str, alive))}); "
-            "wait for it, or end it and run again"
+            f"{folder}: a run is still alive here (process {', '.join(map(str, alive))}); wait for it, or end "
+            f"it with `kill {pids}`, or `kill -9 {pids}` if it is there after 30 seconds, and run again"
         )
     for path in locks:
         path.unlink()
@@ -66,12 +67,12 @@ def _runs_in(folder: Path) -> list[int]:
     own = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
-        is_run = any(map(_is_run, process.info["cmdline"] or []))
-        if process.pid not in own and process.info["cwd"] == str(folder) and is_run:
+        runs = any(map(is_run, process.info["cmdline"] or []))
+        if process.pid not in own and process.info["cwd"] == str(folder) and runs:
             found.append(process.pid)
     return found
 
 
-def _is_run(argument: str) -> bool:
+def is_run(argument: str) -> bool:
     """Whether an argument is that of Snakemake or of one of its jobs, not of a reader of its logs."""
     return Path(argument).name == "snakemake" or ".snakemake/scripts/" in argument

@@ -3,7 +3,7 @@
 theta_p and theta_c are the weights of a candidate and of the child, Delta = theta_c - theta_p.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +17,8 @@ from lineage.storage.hdf5 import Weights
 from lineage.types.scoring import Network
 
 State = dict[str, Tensor]
+Aligned = Callable[[str, State, State], State]
+"""theta_p in the order of theta_c's units, by the candidate's id; see `lineage.similarity.aligned`."""
 
 BATCH_NORM = ("moves", "stays")
 """What running statistics do along the path."""

@@ -96,7 +96,15 @@ def heads(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:
     called = [name for name in linear if not LAST_OF.isdisjoint(_words(_module(name)))]
     if not by_name and called:
         by_name = {called[-1]}
-    return by_name or set(matrices({name: shapes[name] for name in ordered})[-1:])
+    return by_name or set([name for name in ordered if _may_be_head(name, shapes[name])][-1:])
+
+
+def _may_be_head(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor may be a head for its place at the end: of one output too, but no recurrent layer."""
+    is_of_one = (
+        len(shape) >= 2 and shape[0] == 1 and shape[1] > 1 and all(length == 1 for length in shape[2:])
+    )
+    return (is_of_one or (len(shape) >= 2 and shape[0] > 1)) and not is_recurrent(name)
 
 
 def _is_called_head(name: str) -> bool:

@@ -1,7 +1,7 @@
 """The closing screen of a run: methods and conditions, where the tables are, and where the time went."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -46,20 +46,22 @@ def table_of(matrix: Matrix) -> Table:
     return table
 
 
-def print_summary(results: Path) -> None:
-    """Prints the closing screen of a run: of every experiment that has results.
+def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> None:
+    """Prints the closing screen of a run: of what it has brought up to date, and of no older results.
 
     Args:
         results: the folder of results.
+        jobs: (rule, experiment) of the run's jobs, whether or not there was something to do.
     """
     console = Console(stderr=True, highlight=False)
-    for path in sorted(results.glob("*/results.parquet")):
-        frame = read_table(path, RESULTS)
+    rules = {rule for rule, _ in jobs}
+    for experiment in sorted(experiment for rule, experiment in jobs if rule == "evaluate"):
+        frame = read_table(results / experiment / "results.parquet", RESULTS)
         table = accuracy_table(frame, read_table(PUBLISHED_NUMBERS, PUBLISHED))
         for matrix in matrices(table, conditions_table(frame)):
             console.print(table_of(matrix))
             console.print("\n".join([*conclusions(matrix), MULTIPLE]))
-    times = time_by_stage(results.glob("logs/**/*.time.json"))
+    times = time_by_stage(results.glob("logs/**/*.time.json")).filter(rules, axis="index")
     table = Table(
         "stage", "jobs", "importing", "computing", title="core-seconds by stage, last run of each job"
     )
@@ -71,6 +73,7 @@ def print_summary(results: Path) -> None:
     table.add_row("all", f"{times['jobs'].sum()}", f"{total['importing']:.1f}", f"{total['computing']:.1f}")
     console.print(table)
     console.print(f"{share:.0%} of the jobs' time is computing, the rest is importing")
-    console.print(f"tables: {', '.join(map(str, sorted((results / 'tables').glob('*'))))}")
-    if (results / "report.html").exists():
+    if "tables" in rules:
+        console.print(f"tables: {', '.join(map(str, sorted((results / 'tables').glob('*'))))}")
+    if "report" in rules:
         console.print(f"page: {results / 'report.html'}")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
 from lineage.networks.restore import BATCH_NORM, Line
+from lineage.similarity.aligned import aligned
 from lineage.similarity.inputs import check_networks, first_pass, list_of_names, list_of_numbers
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES
 from lineage.similarity.pairs import (
@@ -36,6 +37,7 @@ def score_pair(
     similarities: Iterable[str] | None = None,
     pool: str = "mean",
     batch_norm: str = "moves",
+    align: bool = False,
 ) -> pd.DataFrame:
     """All scores of a candidate parent and a child of one architecture; heads may differ.
 
@@ -51,6 +53,8 @@ def score_pair(
         similarities: names from SIMILARITIES and WEIGHT_SIMILARITIES; by default all.
         pool: how features with more than two axes become [n, d]: mean or flatten.
         batch_norm: whether running statistics go along the path with the weights: moves or stays.
+        align: whether the candidate's weights are first brought to the order, scale and rotation of the child's,
+            which keeps what the candidate computes; for children whose neurons someone reordered.
 
     Returns:
         Columns layer, similarity, approximation, alpha, score, one row a score; larger means more alike. `direct`
@@ -60,7 +64,8 @@ def score_pair(
 
     Raises:
         UserError: for an unknown name, an alpha out of range, wrapped or compiled networks, networks of different
-            backbones, dtypes or devices, or a probe that they cannot take.
+            backbones, dtypes or devices, a probe that they cannot take, or with `align` networks whose axes are not
+            known from names and shapes.
 
     Source:
         Yu & Wang, Neural Lineage, CVPR 2024, section 3 (arXiv:2406.11129); docs/method.md says what differs.
@@ -87,6 +92,8 @@ def score_pair(
     with first_pass("parent", parent, probe):
         backbone = Backbone(parent, probe, layers=layers, pool=pool)
     theta_p, theta_c = state_of(parent), state_of(child)
+    if align:
+        theta_p = aligned(theta_p, theta_c)
     line = Line.between(backbone, theta_p, theta_c)
     _refuse_added_layers(backbone, theta_p, theta_c)
     with torch.no_grad():

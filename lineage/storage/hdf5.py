@@ -247,7 +247,8 @@ def write_path_features(
 
     Args:
         path: the HDF5 file.
-        pairs: (child's id, candidate's id, features of each layer) of each pair.
+        pairs: (child's id, candidate's id, features of each layer) of each pair; tensors of aligned candidates stand
+            beside them by their names.
         attributes: of the whole file.
     """
     with _created(path, "path features", attributes) as (file, check):

@@ -21,6 +21,8 @@ class DetectorOptions(Plain):
     """Rows and columns of the images shown."""
     alpha: float = 0
     """How far on the way to the child a candidate's features are taken; at 0 they are its own."""
+    align: bool | None = None
+    """Whether candidates' weights are first brought to the order and scale of each child's; None: they are not."""
     no_parent: bool = True
     """Whether it may answer that none of the candidates is the parent."""
     patience: int = 10

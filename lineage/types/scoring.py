@@ -112,6 +112,8 @@ class Similarity(Tapping):
     """Some of APPROXIMATIONS."""
     alphas: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     """How far from the candidate to the child, in (0, 1]."""
+    align: bool | None = None
+    """Whether candidates' weights are first brought to the order and scale of each child's; None: they are not."""
 
     @property
     def tapping(self) -> Tapping:

@@ -182,7 +182,9 @@ def audited(
     path = scratch / "child.safetensors"
     save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
     sources, cache = list(candidates(families, family, child)), DigestCache(scratch / "digests")
-    return {"case": case} | verdict_of(families, family, child, path, sources, cache)
+    real = families.state(family, child)
+    real = on_top(real, change) if change else real
+    return {"case": case} | verdict_of(families, family, child, path, sources, cache, real)
 
 
 def candidates(families: Families, family: str, child: str) -> Iterator[Source]:
@@ -195,8 +197,15 @@ def candidates(families: Families, family: str, child: str) -> Iterator[Source]:
 
 
 def verdict_of(
-    families: Families, family: str, child: str, path: Path, sources: list[Source], cache: DigestCache
+    families: Families,
+    family: str,
+    child: str,
+    path: Path,
+    sources: list[Source],
+    cache: DigestCache,
+    real: State,
 ) -> dict:
+    """What an audit says, and what is true of it; `real`: the child without a disguise."""
     audit = audit_sources(str(path), sources, settings=Settings(), cache=cache)
     verdict, parent = audit.verdict, tree.PARENT_OF[child]
     related = {source.id for source in sources if source.id in RUN_OF and source.id != "scratch"}
@@ -206,7 +215,7 @@ def verdict_of(
         if candidate not in related:
             return None
         shared = tree.common_ancestor(candidate, child)
-        return within(*(families.state(family, model) for model in (candidate, shared, child)))
+        return within(families.state(family, candidate), families.state(family, shared), real)
 
     return {
         "architecture": families.architecture,

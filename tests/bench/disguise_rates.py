@@ -17,6 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, cases, independent
+from disguise_cost import PAIRS, costs
+from disguise_seeds import large, related, unrelated
+from scipy.stats import kstest
 
 from lineage.auditing.decoys import FILE
 from lineage.families.cases.shown import print_bench
@@ -100,6 +103,48 @@ def row(
     }
 
 
+def numbers_of(folder: Path, out: Path, until: float) -> Iterator[dict]:
+    """The test against an initialisation, and what alignment costs."""
+    rows = Measured(out / "initialisations.jsonl", until)
+    found = pd.DataFrame(unrelated(folder, rows))
+    p = float(kstest(found["p"], "uniform").pvalue)
+    yield number("unrelated initialisations", "p of uniform p-values", p, len(found), (">=", 0.05))
+    own = pd.DataFrame(related(folder, rows))
+    for architecture, z in own.groupby("architecture")["z"]:
+        yield number(f"own initialisation: {architecture}", "median z", z.median(), len(z), None)
+    sizes = pd.DataFrame(large(rows))
+    for name, z in sizes.groupby("name")["z"]:
+        yield number(f"own initialisation: {name}", "median z", z.median(), len(z), (">=", 20))
+    yield number("999 draws", "most seconds", sizes["seconds"].max(), len(sizes), ("<=", 60))
+    for cost in costs(Measured(out / "costs.jsonl", until)):
+        if "ratio" in cost:
+            yield number(
+                "a child as it is", "time with alignment over without", cost["ratio"], 1, ("<=", 1.1)
+            )
+        else:
+            most = PAIRS[cost["name"]][1]
+            case, wanted = f"aligning a disguised {cost['name']}", most and ("<=", most)
+            yield number(case, "seconds", cost["seconds"], 1, wanted)
+
+
+def number(case: str, metric: str, value: float, count: int, wanted: tuple[str, float] | None) -> dict:
+    """A row whose value is no share."""
+    is_met = None if wanted is None else value >= wanted[1] if wanted[0] == ">=" else value <= wanted[1]
+    return {
+        "case": case,
+        "metric": metric,
+        "architecture": "all",
+        "optimiser": "all",
+        "value": float(value),
+        "low": math.nan,
+        "high": math.nan,
+        "n": count,
+        "wanted": None if wanted is None else f"{wanted[0]} {wanted[1]:g}",
+        "met": None if is_met is None else bool(is_met),
+        "fitted_on": STATED,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("families", type=Path, nargs="?", default=Path("results/families"))
@@ -122,8 +167,9 @@ def main() -> None:
     draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl", until))
     with np.load(FILE) as arrays:
         limit = float(arrays["margins"].max())
-    rows = bench_rows(beside_bare(pd.DataFrame(verdicts)), pd.DataFrame(draws), limit)
-    write_table(TABLE, list(rows), BENCH, ["architecture", "case", "metric"])
+    rows = list(bench_rows(beside_bare(pd.DataFrame(verdicts)), pd.DataFrame(draws), limit))
+    rows += numbers_of(given.families, given.out, until)
+    write_table(TABLE, rows, BENCH, ["architecture", "case", "metric"])
     print_bench(TABLE)
 
 

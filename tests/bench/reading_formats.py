@@ -1,15 +1,18 @@
 """Whether verdicts on one network are the same in every format that is read, and reading a large one costs little.
 
-    python tests/bench/reading_formats.py [--large GIGABYTES, 0 for none]
+    python tests/bench/reading_formats.py [--large GIGABYTES, 0 for none] [--seconds 500]
 
 Small networks of four kinds, a child of one and a stranger, each in every format against candidates in safetensors;
-then a sharded checkpoint of so many gigabytes, which is audited after its bytes were read once. Minutes.
+then a sharded checkpoint of so many gigabytes, which is audited after its bytes were read once. Minutes; with
+`--seconds` it stops after so long, and the next call goes on: what is done lies in build/reading until all is.
 """
 
 import argparse
+import functools
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,7 +31,9 @@ from lineage.auditing.run import audit
 from lineage.errors import UserError
 
 OUT = Path("results/reference/bench/reading.parquet")
-SEEDS = 3
+PARTS = Path("build/reading")
+SEEDS = 1
+"""Of each kind of network."""
 MOST_MEMORY, LEAST_SPEED = 2.0, 0.5
 """Gigabytes of an audit of a large checkpoint, and its speed as a share of reading its bytes."""
 
@@ -41,36 +46,35 @@ def verdict_of(child: Path, bases: Path) -> tuple[str, str | None]:
     return str(report.verdict), report.closest
 
 
-def of_formats(folder: Path) -> list[dict]:
-    """For each format, on how many networks the verdict is that from safetensors."""
-    alike: dict[tuple[str, str], list[bool]] = {}
-    for kind in SHAPES:
-        for seed in range(SEEDS):
-            parent, stranger = network(kind, 10 * seed), network(kind, 10 * seed + 1)
-            children = {"child": child_of(parent, seed), "stranger": network(kind, 10 * seed + 2)}
-            bases = folder / f"{kind}-{seed}"
-            bases.mkdir()
-            save_file(parent, bases / "parent.safetensors")
-            save_file(stranger, bases / "other.safetensors")
-            for role, state in children.items():
-                expected = verdict_of(written("safetensors", state, folder / "file"), bases)
-                right = "parent" if role == "child" else None
-                for name in WRITERS:
-                    found = verdict_of(written(name, state, folder / "file"), bases)
-                    alike.setdefault((name, role), []).append(found == expected and found[1] == right)
+def of_networks(kind: str, seed: int, folder: Path) -> dict[str, dict[str, bool]]:
+    """By format and role, whether the verdict on a child and on a stranger is right, and that from safetensors."""
+    parent, stranger = network(kind, 10 * seed), network(kind, 10 * seed + 1)
+    children = {"child": child_of(parent, seed), "stranger": network(kind, 10 * seed + 2)}
+    bases = folder / f"{kind}-{seed}"
+    bases.mkdir()
+    save_file(parent, bases / "parent.safetensors")
+    save_file(stranger, bases / "other.safetensors")
+    alike: dict[str, dict[str, bool]] = {}
+    for role, state in children.items():
+        expected = verdict_of(written("safetensors", state, folder / "file"), bases)
+        right = "parent" if role == "child" else None
+        for name in WRITERS:
+            found = verdict_of(written(name, state, folder / "file"), bases)
+            alike.setdefault(name, {})[role] = found == expected and found[1] == right
+    return alike
+
+
+def of_formats(done: list[dict[str, dict[str, bool]]]) -> list[dict]:
+    """For each format, on what share of the networks the verdict is that from safetensors."""
+    metric = "share of verdicts as from safetensors, and right"
     return [
-        row(
-            f"{name}: {role}",
-            "share of verdicts as from safetensors, and right",
-            np.mean(found),
-            len(found),
-            1.0,
-        )
-        for (name, role), found in alike.items()
+        row(f"{name}: {role}", metric, np.mean([each[name][role] for each in done]), len(done), 1.0)
+        for name in WRITERS
+        for role in ("child", "stranger")
     ]
 
 
-def of_large(folder: Path, gigabytes: float) -> list[dict]:
+def of_large(gigabytes: float, folder: Path) -> list[dict]:
     """Memory and speed of an audit of a sharded checkpoint, against reading its bytes, none of them in memory before.
 
     The candidate has two of its matrices, so that nearly all that is read is the child.
@@ -135,15 +139,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--large", type=float, default=5.0)
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "small").mkdir()
-        rows = of_formats(Path(folder) / "small")
-        if gigabytes := parser.parse_args().large:
-            rows += of_large(Path(folder), gigabytes)
+    parser.add_argument("--seconds", type=float, default=1e9)
+    given = parser.parse_args()
+    pieces = {
+        f"{kind}-{seed}": functools.partial(of_networks, kind, seed)
+        for seed in range(SEEDS)
+        for kind in SHAPES
+    }
+    networks = list(pieces)
+    if given.large:
+        pieces["large"] = functools.partial(of_large, given.large)
+    end = time.monotonic() + given.seconds
+    PARTS.mkdir(parents=True, exist_ok=True)
+    for name, piece in pieces.items():
+        if (PARTS / f"{name}.json").exists():
+            continue
+        if time.monotonic() > end:
+            sys.exit(f"{name} is not done yet; run again to go on")
+        with tempfile.TemporaryDirectory() as folder:
+            found = piece(Path(folder))
+        (PARTS / f"{name}.json").write_text(json.dumps(found))
+        print(f"{name} done", flush=True)
+    done = {name: json.loads((PARTS / f"{name}.json").read_text()) for name in pieces}
+    rows = of_formats([done[name] for name in networks]) + done.get("large", [])
     table = pd.DataFrame(rows)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(OUT, index=False)
     print(table.to_string(index=False))
+    shutil.rmtree(PARTS)
     print(f"{int(table.met.sum())} of {len(table)} met; {OUT}")
 
 

@@ -1,89 +1,114 @@
-"""How often edges of family trees are right, beside four rivals; `make bench-tree` calls it on grown families.
+"""How often edges and merges of family trees are right, beside four rivals; `make bench-tree` calls it.
 
-    python tests/bench/tree_rates.py results/families --seeds 3 4 --each 1 --out results/reference/bench/tree.parquet
+    python tests/bench/tree_rates.py results/families --first 6 --out results/reference/bench/tree.parquet
 
-Every family is drawn whole, and again with a fifth of its models left out at random. An edge is right if it is
-directed and leads from a model's nearest ancestor among the files; models without one count only if they are given
-one. Where the model's own parent was left out, an open node above it is right as well.
+Three kinds of zoos: the families of `make bench-verdicts`, a network of 300 models, and 56 small trees (`tree_zoos`).
+Every one is drawn whole, and again with a fifth of its models left out at random. An edge is right if it is directed
+and leads from a model's nearest ancestor among the files; models without one count only if they are given one. Where
+the model's own parent was left out, an open node above it is right as well. Rivals are told which models are related.
+
+What was measured of a zoo lies in the folder of `--work`, so that a run that was stopped goes on.
 """
 
 import argparse
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import networkx as nx
 import numpy as np
-import pandas as pd
-from safetensors.numpy import load_file
-from scipy.stats import kurtosis
+import tree_merges
+import tree_tables
+from tree_rivals import Answer, rivals
+from tree_zoos import Zoo, grown, many_trees, three_hundred
 
 from lineage.auditing.direction import read_model, shipped
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.checkpoints.find import Source
-from lineage.families.cases.changes import matrices
-from lineage.families.cases.tree import PARENT_OF, line_of_descent
+from lineage.families.cases.tree import PARENT_OF
 from lineage.genealogy.run import tree_of
 from lineage.index.digest import DigestCache
-from lineage.results.intervals import clustered_interval
-from lineage.storage.family_schemas import BENCH
-from lineage.storage.parquet import write_table
+from lineage.storage.atomic import written_whole
 
 LEFT_OUT = 0.2
-OURS = "lineage tree"
 UNDECIDED = ("", False)
-Answer = tuple[str, bool]
-"""A model's parent, "" for none here; and whether the edge is directed."""
-OUTCOMES = {
-    "directed edge right": None, "wrong direction": "<= 1%", "wrong parent": "<= 3%", "undetermined": None
-}  # fmt: skip
-WANTED = {"all models": ">= 95%", "a fifth left out": ">= 95%"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """Some models of a family: their files; truth: each one's nearest ancestor among them, "" if there is none."""
+    """Some models of a zoo.
 
-    family: str
+    name: of the zoo, or of the family; kind: of zoo; parents: of all its models, also of those left out.
+    """
+
+    name: str
+    kind: str
     architecture: str
     optimiser: str
     case: str
+    parents: Mapping[str, str | None]
     files: dict[str, Path]
 
-    @property
-    def truth(self) -> dict[str, str]:
-        return {
-            model: next((above for above in line_of_descent(model)[1:] if above in self.files), "")
-            for model in self.files
-        }
+    def line_of_descent(self, model: str) -> list[str]:
+        """The model, its parent, its grandparent, ..."""
+        found = [model]
+        while (parent := self.parents[found[-1]]) is not None:
+            found.append(parent)
+        return found
+
+    def truth(self, model: str) -> str:
+        """The nearest ancestor among the files, "" if there is none."""
+        return next((above for above in self.line_of_descent(model)[1:] if above in self.files), "")
 
     def is_gone(self, model: str) -> bool:
-        parent = PARENT_OF[model]
+        """Whether a model has a parent that was left out."""
+        parent = self.parents[model]
         return parent is not None and parent not in self.files
 
+    def families(self) -> list[dict[str, Path]]:
+        """The files by family, of two and more."""
+        found: dict[str, dict[str, Path]] = {}
+        for model, path in self.files.items():
+            found.setdefault(self.line_of_descent(model)[-1], {})[model] = path
+        return [files for files in found.values() if len(files) > 1]
 
-def questions(folder: Path, seeds: list[int], each: int) -> Iterator[Question]:
-    """Whole families and thinned ones, `each` of an architecture and seed, the optimisers taking turns."""
+
+def of_families(folder: Path, seeds: list[int], each: int, first: int | None) -> Iterator[Question]:
+    """Grown families, `each` of an architecture and seed, the optimisers taking turns; the `first` smallest ones."""
     groups = sorted(group for group in folder.iterdir() if group.name.rpartition("-")[2].isdigit())
+    chosen = []
     for turn, group in enumerate(groups):
         architecture, _, seed = group.name.rpartition("-")
-        if int(seed) not in seeds:
-            continue
         families = sorted(path for path in group.iterdir() if path.is_dir())
-        for place in range(each):
-            family = families[(turn + place) % len(families)]
-            optimiser = family.name.removeprefix(f"{architecture}-").rpartition("-")[0]
-            files = {path.stem: path for path in sorted(family.glob("*.safetensors"))}
-            draw = np.random.default_rng(turn)
-            stay = sorted(draw.permutation(len(files))[: round(len(files) * (1 - LEFT_OUT))])
-            names = list(files)
-            thinned = {names[number]: files[names[number]] for number in stay}
-            for case, chosen in (("all models", files), ("a fifth left out", thinned)):
-                yield Question(family.name, architecture, optimiser, case, chosen)
+        if int(seed) in seeds:
+            chosen += [
+                (families[(turn + place) % len(families)], architecture, turn) for place in range(each)
+            ]
+    chosen.sort(key=lambda family: sum(path.stat().st_size for path in family[0].glob("*.safetensors")))
+    for family, architecture, turn in chosen[:first]:
+        optimiser = family.name.removeprefix(f"{architecture}-").rpartition("-")[0]
+        files = {path.stem: path for path in sorted(family.glob("*.safetensors"))}
+        for case, part in thinned(files, turn):
+            yield Question(family.name, "families", architecture, optimiser, case, PARENT_OF, part)
+
+
+def of_zoo(zoo: Zoo, folder: Path) -> Iterator[Question]:
+    """A zoo that is trained here if it is not there yet."""
+    files = dict(sorted(grown(zoo, folder / zoo.name.replace(" ", "-"))))
+    for case, part in thinned(files, len(files)):
+        yield Question(zoo.name, zoo.name, zoo.architecture, "all", case, zoo.parents, part)
+
+
+def thinned(files: dict[str, Path], seed: int) -> Iterator[tuple[str, dict[str, Path]]]:
+    """All files, and those that stay when a fifth is left out."""
+    draw, names = np.random.default_rng(seed), list(files)
+    stay = sorted(draw.permutation(len(files))[: round(len(files) * (1 - LEFT_OUT))])
+    yield "all models", files
+    yield "a fifth left out", {names[number]: files[names[number]] for number in stay}
 
 
 def ours(question: Question, direction: Direction) -> tuple[dict[str, Answer], set[str]]:
@@ -99,200 +124,119 @@ def ours(question: Question, direction: Direction) -> tuple[dict[str, Answer], s
     return answers, {edge.child for edge in found.edges if edge.parent in open_nodes}
 
 
-class Weights:
-    """The matrices of some models that all of them have, for the rivals."""
-
-    def __init__(self, files: dict[str, Path]):
-        self.names = list(files)
-        states = [matrices(load_file(path)) for path in files.values()]
-        shared = [
-            name
-            for name, values in states[0].items()
-            if all(name in state and state[name].shape == values.shape for state in states)
-        ]
-        self._states, self._shared = states, shared
-        flat = np.stack([np.concatenate([state[name].ravel() for name in shared]) for state in states])
-        self.products = flat.astype(np.float64) @ flat.T.astype(np.float64)
-
-    @property
-    def distances(self) -> np.ndarray:
-        """‖X_i − X_j‖²."""
-        sizes = np.diagonal(self.products)
-        return np.maximum(sizes[:, None] + sizes - 2 * self.products, 0.0)
-
-    @property
-    def kurtoses(self) -> np.ndarray:
-        """Of each model, summed over its matrices."""
-        return np.array(
-            [sum(kurtosis(state[name], axis=None) for name in self._shared) for state in self._states]
-        )
-
-
-def of_chance(weights: Weights, seed: int) -> dict[str, Answer]:
-    """Any other model."""
-    draw = np.random.default_rng(seed)
-    others = {name: [model for model in weights.names if model != name] for name in weights.names}
-    return {name: (str(draw.choice(models)), True) for name, models in others.items()}
-
-
-def of_distance(weights: Weights) -> dict[str, Answer]:
-    """A minimum spanning arborescence of squared distances, from the most central model."""
-    root = int(weights.distances.sum(1).argmin())
-    return arborescence(weights, weights.distances, root)
-
-
-def of_kurtosis(weights: Weights) -> dict[str, Answer]:
-    """MoTHer: distances, and a penalty on edges towards a smaller kurtosis: specialising raises it.
-
-    A minimum directed spanning tree of D + λT, T_ij = 1 where i's kurtosis is above j's, λ a share of the mean of D
-    (Horwitz, Shul & Hoshen 2024, arXiv:2405.18432).
-    """
-    kurtoses = weights.kurtoses
-    against = kurtoses[:, None] > kurtoses[None, :]
-    return arborescence(weights, weights.distances + 0.3 * weights.distances.mean() * against, None)
-
-
-def of_outgroup(weights: Weights, outgroup: Weights) -> dict[str, Answer]:
-    """The minimum spanning tree, rooted at the model nearest to an unrelated one (outgroup rooting)."""
-    root = int(outgroup.distances[0, 1:].argmin())
-    found = nx.minimum_spanning_tree(nx.from_numpy_array(weights.distances + 1e-12))
-    parents = {child: parent for parent, child in nx.bfs_edges(found, root)}
-    return {
-        name: (weights.names[parents[place]], True) if place in parents else ("", True)
-        for place, name in enumerate(weights.names)
-    }
-
-
-def arborescence(weights: Weights, costs: np.ndarray, root: int | None) -> dict[str, Answer]:
-    """The minimum spanning arborescence, from a root or any."""
-    graph = nx.DiGraph()
-    for parent, child in np.ndindex(costs.shape):
-        if parent != child and child != root:
-            graph.add_edge(parent, child, weight=float(costs[parent, child]) + 1e-12)
-    parents = {child: parent for parent, child in nx.minimum_spanning_arborescence(graph).edges}
-    return {
-        name: (weights.names[parents[place]], True) if place in parents else ("", True)
-        for place, name in enumerate(weights.names)
-    }
-
-
 def outcome(question: Question, model: str, answer: Answer, *, is_open: bool) -> str | None:
     """What an answer is; None where a model without an ancestor here is given none."""
-    truth, (named, is_directed) = question.truth, answer
+    truth, (named, is_directed) = question.truth(model), answer
     if is_open and question.is_gone(model):
         return "directed edge right"
     if not named:
-        return "undetermined" if truth[model] else None
+        return "undetermined" if truth else None
     if not is_directed:
         return "undetermined"
-    if named == truth[model]:
+    if named == truth:
         return "directed edge right"
-    return "wrong direction" if model in line_of_descent(named)[1:] else "wrong parent"
+    return "wrong direction" if model in question.line_of_descent(named)[1:] else "wrong parent"
 
 
-def answered(question: Question, direction: Direction, stranger: Path) -> Iterator[tuple[str, str, str]]:
-    """Method, model and outcome of all methods."""
-    found, open_above = ours(question, direction)
-    related = {model: path for model, path in question.files.items() if model != "scratch"}
-    weights = Weights(related)
-    methods = {
-        OURS: found,
-        "chance": of_chance(weights, 0),
-        "weight distance, arborescence": of_distance(weights),
-        "MoTHer's kurtosis rule": of_kurtosis(weights),
-        "outgroup rule": of_outgroup(weights, Weights({"outgroup": stranger} | related)),
-    }
-    for method, answers in methods.items():
-        for model in related:
-            is_open = method == OURS and model in open_above
-            said = outcome(question, model, answers.get(model, UNDECIDED), is_open=is_open)
-            if said is not None:
-                yield method, model, said
-
-
-def results_of(settings: argparse.Namespace, question: Question) -> list[dict]:
+def edges_of(settings: argparse.Namespace, question: Question) -> list[dict]:
     """A row for each method and model."""
+    answers, open_above = ours(question, direction_of(settings, question.architecture))
+    methods = {tree_tables.OURS: answers}
+    for seed, files in enumerate(question.families()):
+        strangers = set(question.files.values()) - set(files.values())
+        stranger = min(strangers) if strangers else next(iter(files.values())).parent / "scratch.safetensors"
+        for method, found in rivals(files, stranger, seed).items():
+            methods.setdefault(method, {}).update(found)
+    rows = []
+    for method, found in methods.items():
+        for model in question.files:
+            is_open = method == tree_tables.OURS and model in open_above
+            said = outcome(question, model, found.get(model, UNDECIDED), is_open=is_open)
+            if said is not None and (method == tree_tables.OURS or model in found):
+                rows.append({"method": method, "model": model, "outcome": said})
+    same = {
+        "family": question.name, "kind": question.kind, "architecture": question.architecture,
+        "optimiser": question.optimiser, "case": question.case,
+    }  # fmt: skip
+    return [row | same for row in rows]
+
+
+def merges_in(settings: argparse.Namespace, question: Question, *, with_base: bool) -> list[dict]:
+    """A row for each merge of a family's networks."""
+    direction = direction_of(settings, question.architecture)
+    family = next(iter(question.files.values())).parent
+    same = {"family": question.name, "architecture": question.architecture}
+    with TemporaryDirectory() as folder, TemporaryDirectory() as cache:
+        found = tree_merges.answered(family, Path(folder), Path(cache), direction, with_base=with_base)
+        return [row | same for row in found]
+
+
+def direction_of(settings: argparse.Namespace, architecture: str) -> Direction:
+    """The model of direction, one that has not seen the architecture if there is such a one."""
     given = settings.direction
-    direction = read_model(given / f"{question.architecture}.npz") if given else shipped()
-    stranger = next(settings.families.glob(f"*/{question.family}/scratch.safetensors"))
-    return [
-        {"family": question.family, "architecture": question.architecture, "optimiser": question.optimiser,
-         "case": question.case, "method": method, "model": child, "outcome": said}
-        for method, child, said in answered(question, direction, stranger)
-    ]  # fmt: skip
+    return read_model(given / f"{architecture}.npz") if given else shipped()
 
 
-def rows_of(results: pd.DataFrame, fitted_on: str) -> Iterator[dict]:
-    """The table of results: every method's outcomes, over all and by architecture for ours."""
-    parts = [({"architecture": "all", "optimiser": "all"}, results)]
-    for column, rest in (("architecture", "optimiser"), ("optimiser", "architecture")):
-        own = results[results["method"] == OURS]
-        parts += [({column: value, rest: "all"}, part) for value, part in own.groupby(column)]
-    for by, part in parts:
-        for (case, method), rows in part.groupby(["case", "method"]):
-            for name, most in OUTCOMES.items():
-                hits = (rows["outcome"] == name).to_numpy()
-                low, high = clustered_interval(hits, rows["family"])
-                wanted = most or (WANTED[case] if name == "directed edge right" else None)
-                wanted = wanted if method == OURS else None
-                share = float(hits.mean())
-                met = None if wanted is None else _is_met(wanted, share)
-                yield by | {"case": f"{case}: {method}", "metric": name, "value": share, "low": low, "high": high,
-                            "n": len(rows), "wanted": wanted, "met": met, "fitted_on": fitted_on}  # fmt: skip
+def measured(settings: argparse.Namespace, job: tuple[str, Question, bool | None]) -> tuple[str, list[dict]]:
+    """What was measured of one job before, or now."""
+    name, question, with_base = job
+    path = settings.work / "measured" / f"{name}.json"
+    if not path.exists():
+        found = (
+            edges_of(settings, question)
+            if with_base is None
+            else merges_in(settings, question, with_base=with_base)
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as part:
+            part.write_text(json.dumps(found))
+    return name, json.loads(path.read_text())
 
 
-def _is_met(wanted: str, share: float) -> bool:
-    sign, bound = wanted.split()
-    limit = float(bound.rstrip("%")) / 100
-    return share >= limit if sign == ">=" else share <= limit
+def jobs_of(settings: argparse.Namespace) -> Iterator[tuple[str, Question, bool | None]]:
+    """Each job's name, its question, and of merges whether their base is among the models."""
+    of_grown = list(of_families(settings.families, settings.seeds, settings.each, settings.first))
+    for question in of_grown:
+        if question.case == "all models":
+            for with_base in (True, False):
+                yield f"merges-{question.name}-{'' if with_base else 'no-'}base", question, with_base
+    zoos = [
+        of_zoo(zoo, settings.work) for zoo in (many_trees(), three_hundred()) if zoo.name in settings.zoos
+    ]
+    for question in [*of_grown, *(question for zoo in zoos for question in zoo)]:
+        yield f"edges-{question.name}-{question.case}".replace(" ", "-"), question, None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("families", type=Path, help="what `make bench-verdicts` grew")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--each", type=int, default=1, help="families of an architecture and seed")
     parser.add_argument("--first", type=int, help="so many of these families, the smallest; by default all")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--direction", type=Path, help="a folder with a model of direction an architecture")
     parser.add_argument(
-        "--direction", type=Path, help="a folder with a model of direction for each architecture"
+        "--zoos", nargs="*", default=["56 trees", "300 networks"], help="that are trained here"
     )
+    parser.add_argument("--work", type=Path, default=Path("results/trees"))
+    parser.add_argument("--most", type=int, help="so many zoos more, then stop; by default all")
     parser.add_argument("--out", type=Path, required=True)
     settings = parser.parse_args()
     if not settings.families.is_dir():
         parser.error(f"{settings.families}: expected grown families; run `make bench-verdicts` first")
-    fitted_on = "the other architectures" if settings.direction else shipped().fitted_on
-    asked = sorted(questions(settings.families, settings.seeds, settings.each), key=bytes_of_family)
-    asked = asked[: 2 * settings.first] if settings.first else asked
-    results, rows = [], []
+    jobs = list(jobs_of(settings))
+    left = [job for job in jobs if not (settings.work / "measured" / f"{job[0]}.json").exists()]
     with ProcessPoolExecutor(settings.jobs) as workers:
-        for question, found in zip(asked, workers.map(partial(results_of, settings), asked), strict=True):
-            results += found
-            mine = [row["outcome"] for row in found if row["method"] == OURS]
-            counts = ", ".join(f"{mine.count(name)} {name}" for name in OUTCOMES)
-            print(f"{question.family}, {question.case}: {counts}", file=sys.stderr, flush=True)
-            rows = list(rows_of(pd.DataFrame(results), fitted_on))
-            write_table(settings.out, rows, BENCH, ["case", "metric", "architecture", "optimiser"])
-    show(pd.DataFrame(rows), len({row["family"] for row in results}))
-
-
-def bytes_of_family(question: Question) -> int:
-    """Small families come first: the table is written after each."""
-    (folder,) = {path.parent for path in question.files.values()}
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-
-
-def show(rows: pd.DataFrame, families: int) -> None:
-    """Prints shares in per cent by case, and ours by architecture and by optimiser."""
-    rows = rows.assign(percent=(100 * rows["value"]).round(1))
-    overall = rows[(rows["architecture"] == "all") & (rows["optimiser"] == "all")]
-    print(f"{families} families, per cent of models with an ancestor among the files")
-    for column, part in (("case", overall), ("architecture", rows), ("optimiser", rows)):
-        part = part if column == "case" else part[part[column] != "all"]
-        if len(part):
-            keys = ["case"] if column == "case" else ["case", column]
-            shown = part.pivot_table(index=[*keys, "n"], columns="metric", values="percent")
-            print(shown[list(OUTCOMES)].reset_index().to_markdown(index=False), end="\n\n")
+        for name, _ in workers.map(partial(measured, settings), left[: settings.most]):
+            print(name, file=sys.stderr, flush=True)
+    if settings.most is not None and len(left) > settings.most:
+        print(f"{len(left) - settings.most} of {len(jobs)} zoos are left: run it again", file=sys.stderr)
+        return
+    found = dict(measured(settings, job) for job in jobs)
+    edges = [row for name, rows in found.items() if name.startswith("edges") for row in rows]
+    merges = [row for name, rows in found.items() if name.startswith("merges") for row in rows]
+    fitted_on = "the other architectures" if settings.direction else shipped().fitted_on
+    tree_tables.write(settings.out, edges, merges, fitted_on)
 
 
 if __name__ == "__main__":

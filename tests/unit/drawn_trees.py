@@ -3,7 +3,8 @@
 import random
 
 from lineage.auditing.report.types import ClaimState
-from lineage.genealogy.types import Claim, Edge, Kind, Node, Tree
+from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.types import Claim, Edge, Kind, Merge, Node, Tree
 
 TASKS = ("food", "cars", "pets", "flowers", "sketch")
 FAMILIES, ALONE, STEPS = 30, 40, 60
@@ -33,7 +34,7 @@ def small_tree() -> Tree:
     edges = [
         edge("r0", "r0.a", probability=1.0, change=0.08),
         edge("r0", "r0.b", change=0.11),
-        edge("r0", "r0.c", probability=0.66, is_directed=False),
+        edge("r0", "r0.c", probability=0.66, is_directed=False, rivals={"r0.b": 0.2, "r0.a": 0.002}),
         edge("r0.a", "r0.a.g", probability=0.93),
         edge("r0.a", "merge", Kind.MERGED, weight=0.6, probability=1.0),
         edge("r0.b", "merge", Kind.MERGED, weight=0.4, probability=1.0),
@@ -51,8 +52,18 @@ def small_tree() -> Tree:
         ),
         Claim(child="r0.a", parent="r0", state=ClaimState.SUPPORTED, reason="the tree says the same"),
     ]
+    weights = {"r0.a": 0.6, "r0.b": 0.4}
+    merges = [Merge(child="merge", recipe=Recipe.TASK_ARITHMETIC, error=0.012, weights=weights, base="r0")]
     refused = {"broken": "zoo/broken.safetensors: expected a checkpoint, found HTML"}
-    return Tree(given="zoo/", families=families, nodes=nodes, edges=edges, claims=claims, refused=refused)
+    return Tree(
+        given="zoo/",
+        families=families,
+        nodes=nodes,
+        edges=edges,
+        claims=claims,
+        merges=merges,
+        refused=refused,
+    )
 
 
 def large_tree(count: int = 1000) -> Tree:

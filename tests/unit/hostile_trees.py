@@ -1,12 +1,13 @@
 """Files of Flax, TensorFlow, and bare pickles that no audit may trust."""
 
+import json
 import pickle
 import struct
 
 import msgpack
 import numpy as np
 from hostile import BAD, UNSUPPORTED, hostile
-from table_writer import block, bundle, entry, table, varint
+from table_writer import block, bundle, constant, entry, part, table, varint
 
 W = np.ones((8, 8), np.float32)
 
@@ -177,3 +178,61 @@ def _(path):
 @hostile("no-variables.index", BAD, "no floating point tensor")
 def _(path):
     path.write_bytes(table([*FRONT.items()]))
+
+
+def tfjs(path, **changes) -> None:
+    """A model of TensorFlow.js of one tensor, whose numbers lie beside it."""
+    path.with_name(f"{path.name}.numbers").write_bytes(W.tobytes())
+    weight = {"name": "w", "shape": [8, 8], "dtype": "float32"} | changes.pop("weight", {})
+    group = {"paths": [f"{path.name}.numbers"], "weights": [weight]} | changes
+    path.write_text(json.dumps({"modelTopology": {}, "weightsManifest": [group]}))
+
+
+@hostile("numbers-elsewhere.tfjs.json", BAD, "outside")
+def _(path):
+    tfjs(path, paths=["../../etc/passwd"])
+
+
+@hostile("numbers-twice.tfjs.json", BAD, "twice")
+def _(path):
+    tfjs(path, paths=[f"{path.name}.numbers"] * 100_000)
+
+
+@hostile("huge.tfjs.json", BAD, "more than the limit")
+def _(path):
+    tfjs(path, weight={"shape": [2**40, 2**40]})
+
+
+@hostile("infinite.tfjs.json", BAD, "list of weights")
+def _(path):
+    tfjs(path, weight={"shape": [float("inf"), 2]})
+
+
+@hostile("many-weights.tfjs.json", BAD, "more than")
+def _(path):
+    tfjs(path, weights=[{"name": str(n), "shape": [0], "dtype": "float32"} for n in range(100_001)])
+
+
+@hostile("nested.tfjs.json", BAD, "expected JSON")
+def _(path):
+    path.write_text('{"weightsManifest": ' + "[" * 200_000)
+
+
+@hostile("huge-constant.pb", BAD, "more than the limit")
+def _(path):
+    path.write_bytes(constant("w", W, shape=(2**40, 2**40)))
+
+
+@hostile("truncated-graph.pb", BAD, "truncated")
+def _(path):
+    path.write_bytes(constant("w", W)[:-90])
+
+
+@hostile("many-constants.pb", BAD, "more than")
+def _(path):
+    path.write_bytes(b"".join(constant(str(n), W[:1, :2]) for n in range(100_001)))
+
+
+@hostile("many-attributes.pb", BAD, "fields")
+def _(path):
+    path.write_bytes(part(1, part(1, b"n") + part(2, b"Const") + part(5, b"") * 1_600_000))

@@ -20,7 +20,7 @@ from openvino_writer import Graph
 from reading_networks import State
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
-from table_writer import bundle
+from table_writer import bundle, graph
 from tflite_writer import tflite_of
 
 Writer = Callable[[State, Path], Path]
@@ -232,6 +232,46 @@ def _(state, folder):
     names = {f"{layer}/{name}/.ATTRIBUTES/VARIABLE_VALUE": values
              for layer, parts in as_tree(state).items() for name, values in parts.items()}  # fmt: skip
     return bundle(folder / "variables" / "variables.index", names)
+
+
+@writer("TensorFlow graph")
+def _(state, folder):
+    flat = {
+        f"{layer}/{name}": values for layer, parts in as_tree(state).items() for name, values in parts.items()
+    }
+    (folder / "frozen.pb").write_bytes(graph(flat))
+    return folder / "frozen.pb"
+
+
+def of_tfjs(state: State, folder: Path, *, is_packed: bool) -> Path:
+    """A model of TensorFlow.js in two files of numbers, the cut in the middle of a tensor."""
+    weights, data = [], b""
+    for layer, parts in as_tree(state).items():
+        for name, values in parts.items():
+            weight = {"name": f"{layer}/{name}", "shape": values.shape, "dtype": "float32"}
+            if is_packed and values.ndim > 1:
+                low, scale = float(values.min()), float(np.ptp(values) / 255)
+                weight["quantization"] = {"dtype": "uint8", "min": low, "scale": scale}
+                values = np.round((values - low) / scale).astype(np.uint8)
+            weights.append(weight)
+            data += values.tobytes()
+    half = len(data) // 2 + 1
+    paths = ["group1-shard1of2.bin", "group1-shard2of2"]
+    for path, part in zip(paths, (data[:half], data[half:]), strict=True):
+        (folder / path).write_bytes(part)
+    manifest = [{"paths": paths, "weights": weights}]
+    (folder / "model.json").write_text(json.dumps({"modelTopology": {}, "weightsManifest": manifest}))
+    return folder / "model.json"
+
+
+@writer("TensorFlow.js")
+def _(state, folder):
+    return of_tfjs(state, folder, is_packed=False)
+
+
+@writer("TensorFlow.js, 8 bits")
+def _(state, folder):
+    return of_tfjs(state, folder, is_packed=True)
 
 
 @writer("TensorFlow Lite")

@@ -1,4 +1,4 @@
-"""A small writer of TensorFlow's checkpoints: a table of LevelDB's kind with messages in it, and numbers."""
+"""Small writers of TensorFlow's checkpoints (a table of LevelDB's kind, and numbers) and of its frozen graphs."""
 
 import struct
 from pathlib import Path
@@ -62,3 +62,30 @@ def bundle(path: Path, tensors: dict[str, np.ndarray], **changes: bytes) -> Path
     path.write_bytes(table(sorted(items.items())))
     path.with_name(f"{path.name.removesuffix('.index')}.data-00000-of-00001").write_bytes(data)
     return path
+
+
+def part(number: int, value: bytes | int) -> bytes:
+    """A field of a message of protobuf."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def constant(name: str, values: np.ndarray, *, in_fields: bool = False, **changes: bytes | int) -> bytes:
+    """A node of a GraphDef; `in_fields`: its numbers one by one, and not in one run of bytes."""
+    kinds = {"float32": 1, "float64": 2, "int32": 3, "float16": 19}
+    shape = b"".join(part(2, part(1, length)) for length in changes.get("shape", values.shape))
+    numbers = part(5 if in_fields else 4, np.ascontiguousarray(values).tobytes())
+    tensor = part(1, kinds[values.dtype.name]) + part(2, shape) + changes.get("numbers", numbers)
+    kind = part(5, part(1, b"dtype") + part(2, part(6, kinds[values.dtype.name])))
+    value = part(5, part(1, b"value") + part(2, part(8, tensor)))
+    return part(1, part(1, name.encode()) + part(2, b"Const") + kind + value)
+
+
+def graph(tensors: dict[str, np.ndarray]) -> bytes:
+    """A GraphDef that reads each of its constants."""
+    found = part(1, part(1, b"input") + part(2, b"Placeholder"))
+    for name, values in tensors.items():
+        read = part(1, f"{name}/read".encode()) + part(2, b"Identity") + part(3, name.encode())
+        found += constant(name, values) + part(1, read)
+    return found + part(4, part(1, 1205))

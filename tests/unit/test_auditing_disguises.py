@@ -9,11 +9,17 @@ from small_networks import ROOTS, child_of, network
 from typer.testing import CliRunner
 
 from lineage import audit
+from lineage.auditing.audit import audit_sources
 from lineage.auditing.report.bundle import write_html
+from lineage.auditing.stages.aligning.coarse import without_copies
+from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.verdict import Word
+from lineage.checkpoints.find import Source
 from lineage.cli import app
 from lineage.relation.alignment.disguises import disguised
+from lineage.relation.comparison import Comparison
 from lineage.relation.direction.estimate import RESOLUTION
+from lineage.relation.scars.scar import Later, Scar, ScarKind
 
 
 @pytest.fixture
@@ -44,6 +50,19 @@ def test_a_disguised_child_has_the_parent_that_it_has_without_the_disguise(tmp_p
     assert report.alignment.aligned["p1"].undone == ["neurons of 3 layers reordered and rescaled"]
     assert "neurons of 3 layers reordered and rescaled undone" in report.reason
     assert report.decided_by.startswith("rank of its margin among those of independent networks")
+
+
+@pytest.mark.parametrize(("how", "is_copy"), [("permute", True), ("permute,rescale", False)])
+def test_only_a_candidate_whose_scale_was_not_undone_can_be_a_copys_source(
+    tmp_path, candidates, how, is_copy
+):
+    """What rounding explains is small beside the steps of a grid, and a rescaled grid has other steps."""
+    child = hidden(tmp_path, child_of(ROOTS["p1"], 11), how)
+    sources = [Source(id="p1", path=str(candidates / "p1.safetensors"))]
+    found = audit_sources(str(child), sources).aligned.found["p1"]
+    scar = Scar(kind=ScarKind.GRID, later=Later.CHILD, evidence="a grid", is_copy=True)
+    relative = Relative(found, None, Comparison({}, set(), 0.1, [], [scar]), {})
+    assert [scar.is_copy for scar in without_copies([relative])[0].comparison.scars] == [is_copy]
 
 
 def test_without_its_family_a_disguised_child_is_of_none(tmp_path, candidates):

@@ -54,7 +54,7 @@ def test_the_dict_of_a_report_is_what_its_json_holds_key_by_key(report, tmp_path
     stored = json.loads((tmp_path / "report.json").read_text())
     assert stored == report.to_dict()
     assert not {"probe", "id"} & stored.keys()
-    assert (stored["format"], stored["family"], stored["closest"]) == (3, ["p2"], "p2")
+    assert (stored["format"], stored["family"], stored["closest"]) == (4, ["p2"], "p2")
     assert (stored["claimed"]["parent"], stored["claimed"]["state"]) == ("p1", "contradicted")
     assert stored["headline"] == report.headline
     assert {

@@ -137,3 +137,13 @@ def test_gates_of_keras_are_put_in_the_order_of_pytorch(gates, order):
     for name, values in (("rnn/cell/weight_ih_l0", kernel), ("rnn/cell/weight_hh_l0", recurrent)):
         blocks = [values[:, 5 * gate : 5 * gate + 5].T for gate in order]
         np.testing.assert_allclose(found[name].load(), np.concatenate(blocks), rtol=1e-6)
+
+
+def test_arrays_of_one_place_in_space_do_not_outvote_kernels():
+    """As TensorFlow.js stores basic-pitch: filters of its transform beside kernels of the network."""
+    shapes = {f"filters{number}": (1, 256, 1, 1) for number in range(8)}
+    shapes |= {"a": (5, 5, 8, 1), "b": (7, 7, 1, 32), "c": (3, 3, 33, 1)}
+    entries = {
+        name: Entry(shape, "float32", lambda shape=shape: np.zeros(shape)) for name, shape in shapes.items()
+    }
+    assert outputs_first(entries)[0]["c"].shape == (1, 33, 3, 3)

@@ -420,3 +420,21 @@ def test_an_experiment_with_anothers_models_has_none_of_its_own():
 )
 def test_candidates_that_cannot_be_are_named(candidates, told):
     assert told in complaint(with_value(f"{TOY}.settings.full.candidates", candidates))
+
+
+@pytest.mark.parametrize("part", ["similarity", "detector"])
+def test_candidates_are_aligned_only_where_it_is_asked(part):
+    """Without the key, and with `false`, a job's params stay what they were."""
+    plain = experiments_of(checked(copy.deepcopy(SMALLEST)))["toy"]
+    for value, expected in ((False, None), (True, True)):
+        found = experiments_of(checked(with_value(f"{TOY}.{part}", {"align": value})))["toy"]
+        assert getattr(found, part).align is expected
+        assert (getattr(found, part).plain() == getattr(plain, part).plain()) == (not value)
+
+
+def test_blocks_of_hybrids_are_not_aligned():
+    config = with_value(f"{TOY}.similarity", {"align": True})
+    config["experiments"]["toy"]["settings"]["full"]["hybrid"] = {"sources": 2}
+    config["experiments"]["toy"]["detector"] = {"inputs": []}
+    with pytest.raises(UserError, match=r"toy\.similarity\.align: expected false with hybrids"):
+        checked(config)

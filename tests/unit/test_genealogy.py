@@ -85,6 +85,20 @@ def test_copies_are_one_node(found):
     assert {node.id: list(node.copies) for node in found.nodes if node.copies} == {"r1.c": ["s"]}
 
 
+def test_every_probability_lies_between_0_and_1(found):
+    assert found.edges
+    assert all(0 <= edge.probability <= 1 for edge in found.edges)
+
+
+def test_other_possible_parents_of_an_edge_are_named_with_what_is_left_of_the_probability(found):
+    for edge in found.edges:
+        rates = list(edge.rivals.values())
+        assert not {edge.parent, edge.child} & set(edge.rivals)
+        assert rates == sorted(rates, reverse=True)
+        if edge.is_directed:
+            assert edge.probability + sum(rates) <= 1 + 1e-9
+
+
 def test_nothing_descends_from_itself(found):
     graph = nx.DiGraph((edge.parent, edge.child) for edge in found.edges)
     assert nx.is_directed_acyclic_graph(graph)
@@ -134,7 +148,8 @@ def test_one_matrix_in_common_is_too_little_to_call_two_models_independent(tmp_p
     save_file(second, tmp_path / "other.safetensors")
     save_file({"layer1.weight": second["layer1.weight"]}, tmp_path / "one.safetensors")
     models, _ = read_models(sources_of(str(tmp_path)), DigestCache(None))
-    independent = independent_by_rows(models, DigestCache(None), alpha=0.01, follow=False)
+    sources = [model.source for model in models]
+    independent = independent_by_rows(sources, DigestCache(None), alpha=0.01, follow=False)
     assert independent("whole", "other")
     assert not independent("whole", "one")
 

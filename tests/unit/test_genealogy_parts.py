@@ -1,6 +1,7 @@
 """The parts of a family tree against closed forms and searches of all possibilities."""
 
 import itertools
+import math
 
 import networkx as nx
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 
 from lineage.genealogy.answers import neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Search
-from lineage.genealogy.contained import Contained
 from lineage.genealogy.geometry import Nearest, at_one_scale, squared_from, whitened_alike
+from lineage.genealogy.passages import LEAST, Passages
+from lineage.relation.direction.estimate import unmodelled
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4}
 SIZE = 64
@@ -66,20 +68,21 @@ def test_a_child_whose_weights_decayed_comes_back_to_its_parent():
     np.testing.assert_allclose(apart[6, 4] / squared_distances(matrices)[6, 4], 1, atol=0.3)
 
 
-def test_a_parents_update_is_contained_once_and_a_siblings_is_not():
-    contained = Contained([grown(PARENT, 3), grown(PARENT, 4)])
-    assert contained.is_once(0, 1, 4)
-    assert contained.is_once(1, 4, 6)
-    assert not contained.is_once(0, 2, 4)
-    assert not contained.is_once(0, 2, 3)
+def test_a_childs_line_passes_its_parent_and_not_a_sibling_as_third_models_see_it():
+    points = [grown(PARENT, 3), grown(PARENT, 4)]
+    nearest = nearest_by_weights(points)
+    edges = [(1, 4), (4, 6), (2, 4), (2, 3)]
+    known = dict.fromkeys(edges, 0.9) | {(4, 1): 0.01, (6, 4): 0.01}
+    evidence = Passages(points, nearest, known, unmodelled).evidence()
+    sure, never = math.log(1 - LEAST), math.log(LEAST)
+    assert evidence == {edge: pytest.approx(sure if edge in ((1, 4), (4, 6)) else never) for edge in edges}
 
 
 def searched(ancestor: np.ndarray, parts: np.ndarray) -> dict[int, int]:
-    points = [np.zeros((len(ancestor), SIZE, SIZE), np.float32)]
     pairs = [pair for pair in np.ndindex(ancestor.shape) if np.isfinite(ancestor[pair])]
     known = {pair: float(ancestor[pair]) for pair in pairs}
     chosen = np.array([[part[pair] for pair in pairs] for part in parts])
-    return dict(Search(len(ancestor), known, chosen, Contained(points)).best())
+    return dict(Search(len(ancestor), known, chosen, {}).best())
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from lineage.genealogy.arborescence import NO_PARENT, Search
 from lineage.genealogy.build import tops_of
-from lineage.genealogy.contained import Contained
 from lineage.genealogy.families import Groups, possible_pairs
 from lineage.genealogy.geometry import Distances
 from lineage.genealogy.points import MOST_NUMBERS, extent
@@ -91,11 +90,11 @@ def test_nearest_and_parts_are_those_of_all_pairs():
 
 
 def searched(count: int, ancestor: dict, apart: dict) -> dict[int, int]:
-    """The tree, where all updates are contained."""
+    """The tree, where third models say nothing."""
     parts = np.array([[apart[pair] for pair in ancestor]])
-    search = Search(count, ancestor, parts, Contained([np.zeros((count, 8, 8), np.float32)]))
+    search = Search(count, ancestor, parts, {})
     parents = search.best()
-    _, alone = search.probabilities(parents)
+    _, alone = search.probabilities()
     assert alone.shape == (count,)
     return dict(parents)
 
@@ -118,7 +117,7 @@ def test_trees_are_as_good_as_networkx_finds_them_with_all_edges(seed):
         (int(first), int(second)) for first, second in draw.integers(0, count, (600, 2)) if first != second
     ]
     ancestor = {pair: float(draw.uniform(0.01, 1)) for pair in pairs}
-    search = Search(count, ancestor, np.ones((1, len(ancestor))), Contained([]))
+    search = Search(count, ancestor, np.ones((1, len(ancestor))), {})
     scores = draw.normal(-2, 2, len(ancestor))
     found = search._solved(scores)
     graph = nx.DiGraph()

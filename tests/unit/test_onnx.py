@@ -5,8 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from table_writer import part
 
 from lineage.checkpoints.read import open_model
+from lineage.errors import UserError
 
 W = np.random.default_rng(0).normal(size=(24, 10)).astype(np.float32)
 V = np.random.default_rng(1).normal(size=(24, 10)).astype(np.float32)
@@ -154,3 +156,11 @@ def test_the_files_that_hold_the_values_are_the_models_too(tmp_path):
     found = open_model(tmp_path / "b.onnx")
     assert [file.path.name for file in found.files] == ["b.onnx", "b.data"]
     assert np.array_equal(found.read("w"), W)
+
+
+@pytest.mark.parametrize("kind", [500, 502, 2000])
+def test_a_model_of_core_ml_is_told_from_onnx_though_both_begin_alike(tmp_path, kind):
+    data = part(1, 7) + part(2, part(100, b"a description")) + part(kind, b"\x0a\x02ab")
+    (tmp_path / "m.mlmodel").write_bytes(data)
+    with pytest.raises(UserError, match="a model of Core ML, which is not read"):
+        open_model(tmp_path / "m.mlmodel")

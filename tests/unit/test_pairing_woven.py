@@ -159,3 +159,36 @@ def test_gates_and_ups_without_names_are_no_recurrent_layer(tmp_path):
     entries, remark = gates_in_order(open_model(tmp_path / "m.safetensors").entries)
     assert list(entries) == list(shapes)
     assert remark is None
+
+
+def twins(seed: int) -> Tensors:
+    """Two networks of the same shapes in one file, for two rates of sound, say."""
+    drawn, found = np.random.default_rng(seed), {}
+    for rate in ("fast", "slow"):
+        shapes = {
+            "conv.weight": (64, 20, 3),
+            "rnn.weight_ih": (128, 64),
+            "rnn.weight_hh": (128, 32),
+            "out.weight": (1, 32, 1),
+        }
+        found |= {f"{rate}.{name}": drawn.normal(size=shape) / 4 for name, shape in shapes.items()}
+    return found
+
+
+def exchanged(tensors: Tensors) -> Tensors:
+    """The second network first, each in the branch of a condition."""
+    branches = {"slow": "If_0_else__Inline_0__", "fast": "If_0_then__Inline_0__"}
+    return {
+        branch + name.partition(".")[2]: tensors[name]
+        for rate, branch in branches.items()
+        for name in tensors
+        if name.startswith(rate)
+    }
+
+
+@pytest.mark.parametrize("spelling", [exchanged, lambda tensors: dict(reversed(tensors.items())), dict])
+def test_what_stands_beside_a_matrix_follows_it_where_order_pairs_it_wrongly(tmp_path, spelling):
+    found = audited(tmp_path, spelling(twins(1)), parent=twins(1), other=twins(2))
+    assert (found.verdict.word, found.verdict.parent) == (Word.SAME, "parent")
+    lone = audited(tmp_path, spelling(twins(1)), other=twins(2), third=twins(3))
+    assert lone.verdict.word is Word.NONE

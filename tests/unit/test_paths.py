@@ -122,6 +122,7 @@ def test_all_predictions_are_those_of_detectors_and_of_transfers():
 
 def test_features_on_the_path_are_needed_where_a_detector_looks_at_them_alone():
     assert paths_of(detector={"alpha": 0}).path_features("g2") == []
+    assert paths_of(detector={"alpha": 0, "align": True}).path_features("g2")
     assert paths_of(detector={"alpha": 0.5}, block_size=8).path_features("g2") == [
         f"<results>/tiny/path_features/g2/{parent}/0/features.h5" for parent in ("p0", "p1")
     ]

@@ -139,6 +139,16 @@ def test_a_candidate_in_its_own_scale_has_the_sizes_that_it_was_given(architectu
         np.testing.assert_allclose(*sizes, rtol=1e-3, atol=1e-6)
 
 
+def test_units_that_are_dead_in_one_of_the_two_keep_their_scale():
+    root, _, disguise = hidden("conv", "rescale")
+    name, norm = "block2.0.weight", "block2.1.running_var"
+    root[name][3] = 0
+    found = align(disguise, root)
+    assert found.factors["block2.0"][3] == 1
+    assert np.isfinite(found.tensors[norm]).all()
+    assert found.in_own_scale(disguise)[norm].max() < 100 * disguise[norm].max()
+
+
 def test_what_does_not_correspond_is_refused():
     with pytest.raises(UnknownStructureError):
         align(state_of("mlp"), state_of("conv"))

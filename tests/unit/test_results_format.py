@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lineage.storage import schemas
+from lineage.storage import schemas, tree_schemas
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -18,6 +18,7 @@ TYPES = {
     "long": pa.int64(),
     "float": pa.float64(),
     "bool": pa.bool_(),
+    "texts": pa.list_(pa.string()),
 }
 WRITTEN_BY_JOBS = {
     "models.parquet": schemas.MODELS,
@@ -25,6 +26,8 @@ WRITTEN_BY_JOBS = {
     "block_similarity/…/scores.parquet": schemas.BLOCK_SCORES,
     "predictions.parquet": schemas.PREDICTIONS,
     "audits.parquet": schemas.AUDITS,
+    "tree/nodes.parquet": tree_schemas.NODES,
+    "tree/edges.parquet": tree_schemas.EDGES,
 }
 """Files of a run that are not committed."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from table_writer import bundle
+from table_writer import bundle, constant, graph, part
 
 from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model, open_models
@@ -77,3 +77,48 @@ def test_every_truncation_and_a_missing_file_are_one_line(tmp_path):
     (tmp_path / "m.data-00000-of-00001").unlink()
     with pytest.raises(UserError, match=r"m\.index: its numbers lie beside it: .*m\.data-00000-of-00001"):
         open_model(path)
+
+
+GRAPH = {
+    "conv/weights": np.random.default_rng(0).normal(size=(3, 3, 4, 8)).astype("<f4"),
+    "fc/weights": np.random.default_rng(1).normal(size=(8, 5)).astype("<f2"),
+    "steps": np.arange(6, dtype="<i4"),
+}
+
+
+def test_the_constants_of_a_frozen_graph_are_its_weights(tmp_path):
+    (tmp_path / "g").write_bytes(graph(GRAPH))
+    model = open_model(tmp_path / "g")
+    assert model.format == "tensorflow graph"
+    assert list(model.entries) == ["conv/weights", "fc/weights"]
+    assert list(model.left_out) == ["steps"]
+    for name in model.entries:
+        assert np.array_equal(model.read(name), GRAPH[name].astype(np.float32))
+
+
+@pytest.mark.parametrize("first", ["a", "a_name/with/parts-1.2", "x" * 127])
+def test_a_graph_is_told_by_its_first_node(tmp_path, first):
+    values = np.random.default_rng(0).normal(size=(4, len(first) ** 2)).astype("<f4")
+    (tmp_path / "g").write_bytes(constant(first, values))
+    assert np.array_equal(open_model(tmp_path / "g").read(first), values)
+    (tmp_path / "h").write_bytes(constant(first, values, in_fields=True))
+    assert np.array_equal(open_model(tmp_path / "h").read(first), values)
+
+
+W = np.ones((4, 4), np.float32)
+GRAPHS = {
+    "without constants": (part(1, part(1, b"input") + part(2, b"Placeholder")), "without weights"),
+    "truncated": (graph(GRAPH)[:-300], "broken graph"),
+    "of more than it holds": (constant("w", W, shape=(4, 40)), "takes 640 bytes, found 64"),
+    "of a huge constant": (constant("w", W, shape=(2**40, 2**20)), "more than the limit"),
+    "of one number repeated": (constant("w", W, numbers=part(5, W[0, :1].tobytes())), "without weights"),
+}
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_other_graphs_are_refused_in_one_line(tmp_path, kind):
+    data, said = GRAPHS[kind]
+    (tmp_path / "g.pb").write_bytes(data)
+    with pytest.raises(UserError, match=said) as caught:
+        open_model(tmp_path / "g.pb")
+    assert "\n" not in str(caught.value)

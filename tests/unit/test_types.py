@@ -10,6 +10,7 @@ CHECKED = (
     "lineage/errors.py",
     "lineage/auditing/run.py",
     "lineage/detector/file.py",
+    "lineage/detector/stored.py",
     "lineage/similarity/inputs.py",
     "lineage/similarity/score.py",
     "tests/typing/client.py",

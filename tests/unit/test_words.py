@@ -17,7 +17,10 @@ ENDS = {".py", ".pyi", ".smk", ".md", ".yaml", ".j2", ".js", ".css", ".rst"}
 FILES = sorted(
     path
     for path in [
-        *(ROOT / name for name in ("README.md", "Snakefile", "audit.smk", "families.smk", "Makefile")),
+        *(
+            ROOT / name
+            for name in ("README.md", "Snakefile", "audit.smk", "families.smk", "tree.smk", "Makefile")
+        ),
         *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in ENDS),
     ]
 )

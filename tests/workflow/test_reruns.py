@@ -45,6 +45,18 @@ CONFIGURATION_EDITS = {
         set_in("similarity", alphas=[0.25, 0.5, 0.75]),
         SIMILARITIES | TABLES,
     ),
+    "candidates aligned": (
+        set_in("similarity", align=True),
+        SIMILARITIES | TABLES,
+    ),
+    "candidates not aligned, as without the key": (
+        set_in("similarity", align=False),
+        set(),
+    ),
+    "a detector of aligned candidates": (
+        set_in("detector", align=True),
+        {"path_features full/p0/0", "path_features full/p1/0"} | DETECTOR | TABLES,
+    ),
     "one child appended to one parent": (
         children(p0=4),
         of_block("p0", 0) | DETECTOR | TABLES,
@@ -146,6 +158,12 @@ CODE_EDITS = {
         "from lineage.errors import",
         "EDITED = True\nfrom lineage.errors import",
         {"probe"} | COMPUTED | TABLES,
+    ),
+    "alignment, where nothing is aligned": (
+        "lineage/relation/alignment/sides.py",
+        "AS_GOOD = 0.9",
+        "AS_GOOD = 0.8",
+        set(),
     ),
     "a checkpoint format": (
         "lineage/checkpoints/formats/npz.py",

@@ -7,7 +7,7 @@ import pytest
 CHECKS = {
     "ruff check": ("ruff", "check", "."),
     "ruff format": ("ruff", "format", "--check", "."),
-    "snakefmt": ("snakefmt", "--check", "Snakefile", "audit.smk", "families.smk", "workflow"),
+    "snakefmt": ("snakefmt", "--check", "Snakefile", "audit.smk", "families.smk", "tree.smk", "workflow"),
     "snakemake --lint": ("snakemake", "--lint"),
 }
 

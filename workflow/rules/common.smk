@@ -7,6 +7,7 @@ from lineage.experiment import params, paths
 from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import ids_of
 from lineage.experiment.zoo import Zoo
+from lineage.jobs.blocks import told_of_block
 from lineage.jobs.resources import check_cores
 
 FILES = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
@@ -95,6 +96,20 @@ def detector_settings(wildcards):
     return params.detector_of(experiment_of(wildcards).detector, wildcards.form)
 
 
+def jobs_of_run():
+    """(rule, experiment) of all jobs of this run, those with nothing to do among them."""
+    jobs = [(job.rule.name, job.wildcards_dict) for job in workflow.dag.jobs]
+    return {(rule, wildcards.get("experiment")) for rule, wildcards in jobs}
+
+
+def trained_again(job):
+    """What to tell of a job that trains a block of which some children are there; None of others."""
+    if job.rule.name != "finetune":
+        return None
+    block = block_of(job.wildcards)
+    return told_of_block(job.output.models, [child.id for child in block])
+
+
 @cache
 def evaluated_settings(experiment):
     """What the evaluation knows of an experiment's settings."""
@@ -105,3 +120,15 @@ def script_of_root(wildcards):
     """Only where a root starts from a file do the readers of files count as its code."""
     has_weights = zoo_of(wildcards).model(wildcards.root).recipe.weights is not None
     return "pretrain_from_weights.py" if has_weights else "pretrain.py"
+
+
+def script_of_scores(wildcards):
+    """Only where candidates are aligned does the code of alignment count."""
+    is_aligned = experiment_of(wildcards).similarity.align
+    return "aligned_similarity.py" if is_aligned else "similarity.py"
+
+
+def script_of_path(wildcards):
+    """The same of the features that detectors look at."""
+    is_aligned = experiment_of(wildcards).detector.align
+    return "aligned_path_features.py" if is_aligned else "path_features.py"

@@ -90,7 +90,8 @@ rule path_features:
         runtime=asked("runtime", path_work),
         gpu=gpus,
     params:
-        code=code_of("path_features.py"),
+        script=script_of_path,
+        code=lambda wildcards: code_of(script_of_path(wildcards)),
         device=config["device"],
         threads=config["threads"],
         network=plain("network"),
@@ -99,4 +100,4 @@ rule path_features:
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=compared_with,
     script:
-        "../scripts/path_features.py"
+        "../scripts/{params.script}"

@@ -22,7 +22,8 @@ rule similarity:
         runtime=asked("runtime", scoring_work),
         gpu=gpus,
     params:
-        code=code_of("similarity.py"),
+        script=script_of_scores,
+        code=lambda wildcards: code_of(script_of_scores(wildcards)),
         device=config["device"],
         threads=config["threads"],
         network=plain("network"),
@@ -30,4 +31,4 @@ rule similarity:
         children=lambda wildcards: ids_of(block_of(wildcards)),
         candidates=compared_with,
     script:
-        "../scripts/similarity.py"
+        "../scripts/{params.script}"

@@ -1,8 +1,8 @@
 """Trains one lineage detector and predicts the parents of its validation and test children."""
 
 from lineage.detector.episodes import load_episodes
-from lineage.detector.file import LineageDetector
 from lineage.detector.predict import predictions
+from lineage.detector.stored import StoredDetector
 from lineage.detector.training import TrainingConfig, train_detector
 from lineage.experiment.conditions import UNSEEN, asked_of
 from lineage.jobs.device import computing
@@ -24,9 +24,9 @@ with computing(snakemake) as run:
     weights, features = Weights(snakemake.input.weights), Features(snakemake.input.features)
     on_path = PathFeatures(snakemake.input.on_path) if snakemake.input.on_path else None
     layers = [layer for layer in features.layers if layer in (settings.layers or features.layers[-1:])]
-    of_network = {key: getattr(settings, key) for key in OF_NETWORK}
+    of_network = {key: getattr(settings, key) for key in OF_NETWORK} | {"align": bool(settings.align)}
     with seeded(seed):
-        detector = LineageDetector(layers=layers, pool=params.pool, **of_network).to(run.device)
+        detector = StoredDetector(layers=layers, pool=params.pool, **of_network).to(run.device)
     candidates = [*models.candidates, *models.unseen]
     asked = dict.fromkeys([*candidates, *(model for among in models.ancestors.values() for model in among)])
     episodes = load_episodes(
@@ -38,6 +38,7 @@ with computing(snakemake) as run:
         Network.of(params.network),
         detector.kinds,
         on_path,
+        align=bool(settings.align),
     )
     config = TrainingConfig(seed=seed, **{key: getattr(settings, key) for key in OF_TRAINING})
     history = train_detector(

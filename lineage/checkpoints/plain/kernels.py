@@ -45,7 +45,7 @@ def order_of(shape: tuple[int, ...]) -> str | None:
     fitting = []
     for order, space in (("OI..", shape[2:]), ("..IO", shape[:-2]), ("O..I", shape[1:-1])):
         others = _others(shape, order)
-        is_even = len(set(space)) == 1 and max(space) <= WIDEST
+        is_even = len(set(space)) == 1 and max(space) <= WIDEST and max(*space, min(others)) > 1
         if is_even and (len(shape) > 3 or max(space) < min(others)):
             fitting.append(order)
     return fitting[0] if len(fitting) == 1 else None

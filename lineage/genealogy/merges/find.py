@@ -45,14 +45,11 @@ def merges_of(
     return {child: mixing for child, mixing in found.items() if child not in exchanged}
 
 
-def put_together(
-    models: Sequence[Model], ancestor: Mapping[tuple[int, int], float], *, follow: bool
-) -> dict[int, Mixing]:
+def put_together(models: Sequence[Model], *, follow: bool) -> dict[int, Mixing]:
     """How each model that was put together from layers of others was merged, by its place.
 
     Args:
         models: of a family; follow: links out of the folders.
-        ancestor: of pairs, the probability that the first is an ancestor of the second.
     """
 
     def read(place: int, name: str) -> np.ndarray:
@@ -60,5 +57,5 @@ def put_together(
         return open_plain_model(source.path, inside=source.inside, follow=follow).read(name)
 
     marks = Marks(models)
-    found = {child: passthrough(child, marks, read, ancestor) for child in range(len(models))}
+    found = {child: passthrough(child, marks, read) for child in range(len(models))}
     return {child: mixing for child, mixing in found.items() if mixing is not None}

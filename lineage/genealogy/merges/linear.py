@@ -65,16 +65,33 @@ def mixed(near: Sequence[int], products: np.ndarray) -> tuple[int, ...] | None:
     Args:
         near: places; products: inner products of their arrays and, last, the mixture's.
     """
-    alone = distinct(products[:-1, :-1])
-    chosen = [*alone, len(near)]
-    weights = solved(products[np.ix_(chosen, chosen)])
-    heavy = [place for place, weight in zip(alone, weights, strict=True) if abs(weight) >= SMALLEST]
+    heavy = heaviest(products)
     if is_mixture(products, heavy):
         return tuple(sorted(near[place] for place in heavy))
     few = min(len(near), MOST_POSITIVE)
     names = [str(place) for place in range(few)]
     found = mixture(names, products[:few, :few], products[:few, -1], float(products[-1, -1]))
     return tuple(sorted(near[int(name)] for name in found.parents)) if found.is_exact else None
+
+
+def heaviest(products: np.ndarray) -> list[int]:
+    """Which arrays the last one is mixed of, others left out one by one, lightest first.
+
+    Other merges lie on one plane with their own parents, so weights are only sure once such ones are left out.
+    """
+    found = distinct(products[:-1, :-1])
+    while found:
+        chosen = [*found, len(products) - 1]
+        part = products[np.ix_(chosen, chosen)]
+        weights = solved(part)
+        apart = weights**2 @ (part[-1, -1] - 2 * part[:-1, -1] + np.diagonal(part)[:-1])
+        lightest = int(np.abs(weights).argmin())
+        if abs(weights[lightest]) >= SMALLEST or left_by(weights, part) > EXACT * max(
+            apart, part[-1, -1] * SAME
+        ):
+            break
+        del found[lightest]
+    return found
 
 
 def is_mixture(products: np.ndarray, heavy: Sequence[int]) -> bool:

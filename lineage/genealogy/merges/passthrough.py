@@ -1,14 +1,13 @@
 """Passthrough merges: every matrix of a model is one of some other model's, and no other model has them all.
 
-Matrices are compared by the marks of their sketches first, then value by value. Whoever trained one layer after
-another leaves the same pattern, so no parent may be an ancestor of another one.
+Matrices are compared by the marks of their sketches first, then value by value. Whoever trains one layer after
+another, the rest frozen, leaves the same pattern.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lineage.genealogy.merges.linear import BASE
 from lineage.genealogy.merges.recipe import Mixing, Recipe
 from lineage.genealogy.reading import Model
 
@@ -37,22 +36,17 @@ class Marks:
         }
 
 
-def passthrough(
-    child: int, marks: Marks, read: Read, ancestor: Mapping[tuple[int, int], float]
-) -> Mixing | None:
+def passthrough(child: int, marks: Marks, read: Read) -> Mixing | None:
     """How a model was put together from layers of others; None if it was not.
 
     Args:
         child: its place; marks: of its family; read: gives matrices.
-        ancestor: of pairs, the probability that the first is an ancestor of the second.
     """
     sources = marks.sources(child)
     if not sources or not all(sources.values()):
         return None
     parents = covering(sources)
-    if len(parents) < 2 or any(
-        ancestor.get((first, second), 0.0) >= BASE for first in parents for second in parents
-    ):
+    if len(parents) < 2:
         return None
     layers = {name: next((at, held[at]) for at in parents if at in held) for name, held in sources.items()}
     if not all(_is_same(read(child, name), read(*place)) for name, place in layers.items()):

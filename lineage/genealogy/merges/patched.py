@@ -28,6 +28,9 @@ SHARE = 0.1
 LARGER = 1.2
 """TIES keeps changes that are larger than the rest by this factor at least, in the median; DARE any."""
 
+UNEXPLAINED = 0.2
+"""Error from which on it is no merge: a model and merges of it have values in common as well."""
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -72,7 +75,8 @@ def patched(near: Sequence[int], values: np.ndarray, child: int) -> Mixing | Non
         if len(parents) > 1 and explained > most:
             chosen = {parent: Hits(of_base[parent].multiple, alone[parent]) for parent in parents}
             best, most = mixing_of(values, child, base, chosen), explained
-    return best or without_base(near, values, child)
+    found = best or without_base(near, values, child)
+    return found if found is not None and found.error <= UNEXPLAINED else None
 
 
 def hits_of(values: np.ndarray, base: int, parent: int, child: int) -> Hits | None:

@@ -44,14 +44,14 @@ function describe(place) {
 }
 
 function ofModel(node, place) {
-  const { file, hash, family, copies, above, claims } = nodes[node];
+  const { file, hash, family, copies, above, claims, recipe } = nodes[node];
   const children = below.get(node) ?? [];
   const lineage = lineageOf(place).filter((each) => rows[each].node !== null).reverse();
   const shown = children.slice(0, MANY).map(link);
   if (children.length > MANY) shown.push(`and ${children.length - MANY} more`);
   return [
     facts([["family", family], ["file", file], ["hash", hash && html("code", { textContent: hash.slice(0, 16), title: hash })], ["copies", copies.join(", ")]]),
-    ...(above.length ? [heading("Evidence"), list(above.map(evidence))] : []),
+    ...(above.length ? [heading("Evidence"), list([...above.map(evidence), ...(recipe ? [recipe] : [])])] : []),
     ...(claims.length ? [heading("Claim"), list(claims)] : []),
     ...(lineage.length > 1 ? [heading("Lineage"), html("p", {}, ...lineage.flatMap((each, step) => [step ? " → " : "", link(rows[each].node)]))] : []),
     ...(children.length ? [heading("Below it"), list(shown)] : []),
@@ -72,9 +72,9 @@ function tipOf(target) {
   if (edge) return evidence(Number(edge.dataset.edge));
   const row = rows[target.closest(".row")?.dataset.place];
   if (!row || row.node === null) return null;
-  const { id, above, claims } = nodes[row.node];
+  const { id, above, claims, recipe } = nodes[row.node];
   const lines = above.length ? above.flatMap(evidence) : [html("b", { textContent: id })];
-  return [...lines, ...claims.map((claim) => html("span", { textContent: claim }))];
+  return [...lines, ...[recipe, ...claims].filter(Boolean).map((claim) => html("span", { textContent: claim }))];
 }
 
 stage.addEventListener("pointermove", (event) => {

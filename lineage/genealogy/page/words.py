@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from lineage.auditing.report.headline import shown
-from lineage.genealogy.types import Claim, Edge, Kind, Node, Tree
+from lineage.genealogy.types import Claim, Edge, Kind, Merge, Node, Tree
 
 MISSING = "an ancestor that is not here"
+RIVALS = 3
+"""Other possible parents that are named."""
 SHORT = 20
 """Letters of a merge's parent in a note."""
 
@@ -53,14 +55,24 @@ def _said(edge: Edge, parent: str) -> str:
 def _facts(edge: Edge) -> list[str]:
     facts = []
     if edge.weight is not None:
-        facts.append(f"weight {edge.weight:.2f}, by coordinates that agree up to rounding")
+        facts.append(f"weight {edge.weight:.2f}")
     elif edge.is_directed or edge.kind is Kind.BRANCHED:
         facts.append(f"probability {shown(edge.probability)} that this is right")
     else:
         facts.append(f"probability {shown(edge.probability)} that they are neighbours")
     if edge.change is not None:
         facts.append(f"their weights are {100 * edge.change:.1f} % of the parent's norm apart")
+    if edge.rivals:
+        named = [f"{id} {shown(rate)}" for id, rate in list(edge.rivals.items())[:RIVALS]]
+        facts.append(f"other possible parents: {', '.join(named)}")
     return facts
+
+
+def recipe_in_words(merge: Merge) -> str:
+    """How a model was merged, and how well that fits."""
+    on = f" on {merge.base}" if merge.base else ""
+    left_out = "" if merge.left_out is None else f", {100 * merge.left_out:.0f} % of the changes left out"
+    return f"recipe: {merge.recipe}{on}{left_out}; it leaves {100 * merge.error:.1f} % of the merge's change"
 
 
 def note_of(edges: Sequence[Edge], labels: Mapping[str, str]) -> str:

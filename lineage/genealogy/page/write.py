@@ -7,7 +7,15 @@ from pathlib import Path
 
 from lineage.auditing.report.types import ClaimState
 from lineage.genealogy.page.outline import hanging, rows_of
-from lineage.genealogy.page.words import MISSING, claim_in_words, copies_of, evidence_of, note_of, summary_of
+from lineage.genealogy.page.words import (
+    MISSING,
+    claim_in_words,
+    copies_of,
+    evidence_of,
+    note_of,
+    recipe_in_words,
+    summary_of,
+)
 from lineage.genealogy.types import Claim, Node, Tree
 from lineage.storage.atomic import written_whole
 
@@ -51,6 +59,7 @@ def drawn(tree: Tree) -> dict[str, list[dict]]:
     for child, edges in above.items():
         edges.sort(key=lambda place: (place != first[child], -(tree.edges[place].weight or 0.0)))
     claims = {claim.child: claim for claim in tree.claims}
+    recipes = {merge.child: recipe_in_words(merge) for merge in tree.merges}
     rows = rows_of(tree)
     labels = {tree.nodes[row.node].id: row.label for row in rows if row.node is not None}
     return {
@@ -60,6 +69,7 @@ def drawn(tree: Tree) -> dict[str, list[dict]]:
                 node,
                 above[node.id],
                 note_of([tree.edges[place] for place in above[node.id]], labels),
+                recipes.get(node.id),
                 [claims[id] for id in (node.id, *node.copies) if id in claims],
             )
             for node in tree.nodes
@@ -77,7 +87,9 @@ def drawn(tree: Tree) -> dict[str, list[dict]]:
     }
 
 
-def _of_node(node: Node, above: Sequence[int], note: str, claims: Sequence[Claim]) -> dict[str, object]:
+def _of_node(
+    node: Node, above: Sequence[int], note: str, recipe: str | None, claims: Sequence[Claim]
+) -> dict[str, object]:
     return {
         "id": MISSING if node.is_open else node.id,
         "file": node.file,
@@ -87,6 +99,7 @@ def _of_node(node: Node, above: Sequence[int], note: str, claims: Sequence[Claim
         "copied": copies_of(node),
         "above": list(above),
         "note": note,
+        "recipe": recipe,
         "claims": [claim_in_words(claim) for claim in claims],
         "contradicted": any(claim.state is ClaimState.CONTRADICTED for claim in claims),
     }

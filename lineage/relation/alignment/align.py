@@ -18,7 +18,7 @@ from lineage.relation.alignment.axes import (
     shapes_of,
 )
 from lineage.relation.alignment.blocks import blocks_of, renamed
-from lineage.relation.alignment.canonical import SMALLEST, in_scale, scales
+from lineage.relation.alignment.canonical import in_scale, scales
 from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.search import ascend, outwards, search_turned
 from lineage.relation.alignment.sides import Sides, sides_of
@@ -30,6 +30,8 @@ PLAUSIBLE = 0.08
 """A margin below this after the first pass is no relation: nothing more is tried. Such groups stay as they are."""
 RESCALED = 0.6
 """Units were scaled where the middle four fifths of their log scales spread wider; training spreads them less."""
+DEAD = 1e-6
+"""A unit of less than this share of the typical size is dead."""
 MOVED, BACKWARDS = 0.1, 0.02
 """Units are in another order where a larger share has another place; of fewer units, where more steps go back."""
 
@@ -242,11 +244,16 @@ def _orders(sides: Sides) -> dict[str, list[Undone]]:
 def _factors(child: State, tensors: State, ours: Structure) -> dict[str, np.ndarray]:
     """The child's scales over the candidate's, of units by group and of norms by their weight."""
     own, theirs = scales(child, ours), scales(tensors, ours)
-    found = {group.id: own[group.id] / theirs[group.id] for group in ours.groups if group.id in own}
+    found = {group.id: _ratio(own[group.id], theirs[group.id]) for group in ours.groups if group.id in own}
     for gain in ours.gains:
-        factors = np.abs(child[gain.weight]) / np.maximum(np.abs(tensors[gain.weight]), SMALLEST)
-        found[gain.weight] = np.maximum(factors, SMALLEST)
+        found[gain.weight] = _ratio(np.abs(child[gain.weight]), np.abs(tensors[gain.weight]))
     return found
+
+
+def _ratio(own: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """The quotient of sizes; 1 of units that are dead in one of the two."""
+    is_alive = (own > DEAD * np.median(own)) & (theirs > DEAD * np.median(theirs))
+    return np.where(is_alive, own, 1.0) / np.where(is_alive, theirs, 1.0)
 
 
 def _is_rescaled(factors: np.ndarray) -> bool:

@@ -21,8 +21,8 @@ from lineage.relation.alignment.axes import (
 from lineage.relation.alignment.modules import SHORTCUTS, Module, modules_of
 
 BLOCK = re.compile(
-    r"^(layer\d+\.\d+|(?:block|stage)s?\d*(?:\.\d+)*|features\.\d+(?:\.\d+)?)"
-    r"\.(?:branch|shortcut|downsample|skip|block|conv\d?|bn\d|conv_\w+|se)(?:\.|$)"
+    r"^(layer\d+\.\d+|(?:block|stage)s?\d*(?:\.\d+)*|features\.\d+(?:\.\d+)?|layers\.\d+\.\d+(?=\.layers\.))"
+    r"\.(?:branch|shortcut|downsample|skip|block|conv\d?|bn\d|conv_\w+|se|layers)(?:\.|$)"
 )
 """Prefixes of residual blocks, before what stands in them."""
 SQUEEZED = {"se", "fc1", "fc2", "conv_reduce", "conv_expand"}

@@ -1,0 +1,83 @@
+"""Whether a query set follows from what it says: what a dishonest accuser would have to forge.
+
+Without the candidates, the queries are checked to be those that the rule chooses by what the candidates are said to
+answer on the pool, and all of it to be what was committed to. With the candidates and the data, also the pool and
+what they answer are computed again.
+"""
+
+import numpy as np
+
+from lineage.asking.choosing.rules import RULE, choose
+from lineage.asking.queryset import QuerySet
+from lineage.errors import UserError
+
+REFUSED = "the queries are refused as evidence; have them written anew by `lineage ask`"
+CLOSE = 0.05
+"""How far log-probabilities above the floor may differ between machines."""
+SHOWN = -10.0
+"""The floor: what is less likely is not compared."""
+LABELS = 0.002
+"""The share of labels on the pool that may differ between machines, where two classes are as likely."""
+
+
+def check_follows(queries: QuerySet, stated: str, published: str = "") -> None:
+    """Refuses queries that are not what was committed to, or that another rule chose.
+
+    Args:
+        stated: the commitment of the manifest; published: what was published, "" for nothing.
+
+    Raises:
+        UserError: in one line that says what does not follow.
+    """
+    if stated != queries.commitment:
+        raise UserError(
+            f"the manifest commits to {stated[:16]}…, but its files give {queries.commitment[:16]}…; {REFUSED}"
+        )
+    if published and published.strip().lower() != stated:
+        raise UserError(
+            f"what was published is {published[:16]}…, but the manifest commits to {stated[:16]}…; {REFUSED}"
+        )
+    plan = queries.plan
+    if plan.rule != RULE:
+        raise UserError(f"expected queries of the rule {RULE!r}, got those of {plan.rule!r}; {REFUSED}")
+    expected = choose(plan.rule, queries.seen, plan.budget, plan.seed)
+    if not np.array_equal(expected, queries.chosen):
+        raise UserError(f"the queries are not those that the rule {plan.rule!r} chooses; {REFUSED}")
+    said = queries.outputs.argmax(2)
+    if (said != queries.seen.labels[:, queries.chosen]).mean() > LABELS:
+        raise UserError(f"the candidates' answers to the queries are not those that chose them; {REFUSED}")
+
+
+def differences(queries: QuerySet, again: QuerySet) -> list[str]:
+    """What of a query set differs from the one that its candidates and its data give again, in words."""
+    found = []
+    old, new = queries.plan, again.plan
+    for role, was, now in (
+        ("candidate", old.candidates, new.candidates),
+        ("unrelated", old.unrelated, new.unrelated),
+    ):
+        found += [f"{role} {id}: has other weights, or is missing" for id in was if now.get(id) != was[id]]
+        found += [f"{role} {id}: was not there" for id in now if id not in was]
+    if old.data != new.data:
+        found.append("data: other images")
+    if not found and old != new:
+        found.append("plan: rule, budget, classes or how images are taken differ")
+    if found:
+        return found
+    if not np.array_equal(queries.seen.truth, again.seen.truth) or queries.seen.natural != again.seen.natural:
+        found.append("pool: other inputs")
+    if (queries.seen.labels != again.seen.labels).mean() > LABELS:
+        found.append("pool: the candidates answer otherwise")
+    same = np.isin(queries.chosen, again.chosen)
+    if (~same).mean() > CLOSE:
+        found.append("queries: others are chosen")
+    order = np.array(
+        [int(np.flatnonzero(again.chosen == place)[0]) for place in queries.chosen[same]], dtype=int
+    )
+    if not np.array_equal(queries.images[same], again.images[order]):
+        found.append("queries: the images are others")
+    was = np.maximum(queries.outputs[:, same].astype(float), SHOWN)
+    now = np.maximum(again.outputs[:, order].astype(float), SHOWN)
+    if np.abs(was - now).max(initial=0.0) > CLOSE * (1 + np.abs(now).max(initial=0.0)):
+        found.append("queries: the candidates answer otherwise")
+    return found

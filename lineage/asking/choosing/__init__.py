@@ -1,0 +1,1 @@
+"""From networks and images to queries."""

@@ -1,0 +1,114 @@
+"""The candidates that queries are chosen for: files of weights, or Python functions.
+
+N inputs, C classes, d features.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.find import Source, id_of, open_source, sources_of
+from lineage.diffing.hashes import hashes_of
+from lineage.errors import UserError
+
+Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+"""Takes inputs uint8 [N, H, W, C]; gives log-probabilities [N, classes], and features [N, d] where there are any."""
+Function = Callable[[np.ndarray], object]
+"""Takes the same; gives probabilities or logits [N, classes]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How networks take images: height and width in pixels, 1 or 3 channels, and what normalises pixels in [0, 1]."""
+
+    image_size: int
+    channels: int
+    mean: list[float] | None = None
+    std: list[float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One network.
+
+    id: unique; digest: SHA-256 of its weights, or of what a function answers to some images; answer: runs it.
+    """
+
+    id: str
+    digest: str
+    answer: Answer
+
+
+def from_files(given: str | Sequence[str], architecture: str, size: Size, role: str) -> list[Candidate]:
+    """The networks of a folder, a glob, a table of models or files; a table may name each one's architecture.
+
+    Raises:
+        UserError: for files that cannot be read, or are not of the architecture.
+    """
+    paths = [given] if isinstance(given, str) else list(given)
+    found = []
+    for source in (source for path in paths for source in sources_of(path, role)):
+        models = open_source(source, follow=False)
+        for model in models:
+            id = id_of(source, model.name, is_alone=len(models) == 1)
+            found.append(_from_file(id, source, model, source.architecture or architecture, size))
+    return found
+
+
+def from_functions(given: Mapping[str, object], images: np.ndarray, size: Size) -> list[Candidate]:
+    """Networks of torch, and functions.
+
+    Args:
+        given: by id.
+        images: uint8 [n, H, W, C], what functions are told apart by.
+    """
+    found = []
+    for id, function in given.items():
+        answer = _of_module(function, size) if hasattr(function, "state_dict") else _of_function(id, function)
+        rounded = np.round(answer(images)[0], 3)
+        digest = hashlib.sha256(f"{rounded.shape}".encode() + rounded.astype("<f4").tobytes()).hexdigest()
+        found.append(Candidate(id=id, digest=digest, answer=answer))
+    return found
+
+
+def _from_file(id: str, source: Source, model: Checkpoint, architecture: str, size: Size) -> Candidate:
+    if not architecture:
+        raise UserError(
+            f"{source.path}: its architecture is not known; name it by --arch, as timm:resnet18 or fc"
+        )
+
+    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from lineage.asking.choosing.networks import answers_of, restored
+
+        network = restored(model, architecture, channels=size.channels, image_size=size.image_size)
+        return answers_of(network, images, mean=size.mean, std=size.std)
+
+    return Candidate(id=id, digest=hashes_of(model).tensors, answer=answer)
+
+
+def _of_module(network: object, size: Size) -> Answer:
+    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from lineage.asking.choosing.networks import answers_of
+
+        return answers_of(network, images, mean=size.mean, std=size.std)
+
+    return answer
+
+
+def _of_function(id: str, function: Function) -> Answer:
+    def answer(images: np.ndarray) -> tuple[np.ndarray, None]:
+        values = np.asarray(function(images), dtype=np.float64)
+        if values.ndim != 2 or len(values) != len(images) or not np.isfinite(values).all():
+            raise UserError(
+                f"candidate {id!r}: expected finite probabilities or logits [{len(images)}, classes], "
+                f"got the shape {values.shape}"
+            )
+        if (values >= 0).all() and np.allclose(values.sum(1), 1, atol=1e-3):
+            values = np.log(np.maximum(values, 1e-7))
+        shifted = values - values.max(1, keepdims=True)
+        return (shifted - np.log(np.exp(shifted).sum(1, keepdims=True))).astype(np.float32), None
+
+    return answer

@@ -1,0 +1,104 @@
+"""Candidates that are run on inputs: networks of a known architecture with a file's weights. Needs torch.
+
+N inputs of H x W x C pixels; d features.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.errors import UserError
+from lineage.networks.architectures import build, head_of
+from lineage.networks.backbone import evaluating
+from lineage.relation.matching import laid_out, match
+
+BATCH = 256
+
+
+def restored(model: Checkpoint, architecture: str, *, channels: int, image_size: int) -> nn.Module:
+    """The architecture with a checkpoint's weights, head included; tensors go by name, then by shape and order.
+
+    Raises:
+        UserError: for an unknown architecture, or a checkpoint that is not of it.
+    """
+    size = {"channels": channels, "image_size": image_size}
+    with torch.device("meta"):
+        skeleton = build(architecture, classes=2, seed=0, **size)
+    head = f"{head_of(skeleton)}."
+    wanted = _shapes(skeleton)
+    theirs = {name: entry.shape for name, entry in model.entries.items()}
+    backbone = {name: shape for name, shape in wanted.items() if not name.startswith(head)}
+    left = match(backbone, theirs).only_candidate
+    heads = [shape for name, shape in wanted.items() if name.startswith(head) and len(shape) > 1]
+    classes = [theirs[name][0] for name in left if any(theirs[name][1:] == shape[1:] for shape in heads)]
+    network = build(architecture, classes=classes[0] if len(classes) == 1 else 2, seed=0, **size)
+    wanted = _shapes(network)
+    pairs = match(wanted, theirs)
+    if pairs.only_child:
+        name = pairs.only_child[0]
+        raise UserError(
+            f"{model.name}: expected the tensors of {architecture}, but it has none like {name} of shape "
+            f"{wanted[name]}; give another --arch, --image-size or --channels"
+        )
+    state = {}
+    for name, theirs in pairs.pairs.items():
+        values = laid_out(model.read(theirs), wanted[name], transposed=name in pairs.transposed)
+        state[name] = torch.from_numpy(np.array(values))
+    network.load_state_dict(state, strict=False)
+    return network
+
+
+@torch.no_grad()
+def answers_of(
+    network: nn.Module, images: np.ndarray, *, mean: list[float] | None, std: list[float] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What a network says of inputs: log-probabilities float32 [N, classes], and what its head sees, [N, d].
+
+    Args:
+        network: left in the mode that it was in.
+        images: uint8 [N, H, W, C].
+        mean, std: of each channel of pixels in [0, 1], to normalise by.
+
+    Raises:
+        UserError: if it does not give one row of logits an input.
+    """
+    outputs, features, seen = [], [], []
+    head = dict(network.named_modules())[head_of(network)]
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        with evaluating(network):
+            for start in range(0, len(images), BATCH):
+                seen.clear()
+                logits = network(_pixels(images[start : start + BATCH], mean, std))
+                if logits.ndim != 2:
+                    raise UserError(
+                        f"a candidate: expected logits [n, classes], got the shape {tuple(logits.shape)}"
+                    )
+                outputs.append(logits.log_softmax(1))
+                features.append(_pooled(seen[-1]))
+    finally:
+        hook.remove()
+    return torch.cat(outputs).float().numpy(), torch.cat(features).float().numpy()
+
+
+def _shapes(network: nn.Module) -> Mapping[str, tuple[int, ...]]:
+    return {
+        name: tuple(value.shape) for name, value in network.state_dict().items() if value.is_floating_point()
+    }
+
+
+def _pixels(images: np.ndarray, mean: list[float] | None, std: list[float] | None) -> torch.Tensor:
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float().div_(255)
+    if mean is not None and std is not None:
+        pixels.sub_(torch.tensor(mean)[:, None, None]).div_(torch.tensor(std)[:, None, None])
+    return pixels
+
+
+def _pooled(seen: torch.Tensor) -> torch.Tensor:
+    """What a head sees as [n, d]: of tokens or maps their mean over positions."""
+    if seen.ndim == 3:
+        return seen.mean(1)
+    return seen.flatten(2).mean(2) if seen.ndim > 3 else seen

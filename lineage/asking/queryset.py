@@ -1,0 +1,106 @@
+"""A query set: what a suspect is asked, what the candidates answer, and the commitment that was made before.
+
+n queries of H x W x C pixels, K candidates, N inputs of the pool, d features.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that a query set follows from: no number in it is free, the seed included.
+
+    rule: of `lineage.asking.choosing.rules`; budget: how many queries; data: SHA-256 of the images; candidates,
+    unrelated: SHA-256 of each one's weights by id; classes: how many all of them tell apart; class_names: their
+    names; image_size, channels, mean, std: how they take images.
+    """
+
+    rule: str
+    budget: int
+    data: str
+    candidates: dict[str, str]
+    unrelated: dict[str, str]
+    classes: int
+    class_names: list[str]
+    image_size: int
+    channels: int
+    mean: list[float] | None
+    std: list[float] | None
+
+    @property
+    def ids(self) -> list[str]:
+        """Of the candidates, then of the unrelated networks."""
+        return [*self.candidates, *self.unrelated]
+
+    @property
+    def seed(self) -> int:
+        """Follows from all the rest, so that nobody can try several."""
+        return int(digest_of(self)[:15], 16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the candidates answer on a pool.
+
+    labels: int [K, N]; margins: how far each answer's log-probability is above the next, [K, N]; classes: how many;
+    truth: int64 [N]; natural: how many inputs are images as they are, which come before the mixes.
+    """
+
+    labels: np.ndarray
+    margins: np.ndarray
+    classes: int
+    truth: np.ndarray
+    natural: int
+
+    @property
+    def is_natural(self) -> np.ndarray:
+        """Of each input, whether it is an image as it is."""
+        return np.arange(self.labels.shape[1]) < self.natural
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuerySet:
+    """Queries for the candidates at hand.
+
+    images: uint8 [n, H, W, C]; chosen: their places in the pool [n]; outputs: the candidates' log-probabilities,
+    float16 [K, n, classes], and features: what their heads see, float16 [n, d] of each id, where there are any;
+    seen: what the candidates answer on the pool; `source` names the data.
+    """
+
+    plan: Plan
+    source: str
+    images: np.ndarray
+    chosen: np.ndarray
+    outputs: np.ndarray
+    seen: Seen
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def commitment(self) -> str:
+        """SHA-256 over queries, seed and all that they follow from; to be published before anybody is asked."""
+        parts = [
+            digest_of(self.plan),
+            str(self.plan.seed),
+            array_digest(self.images),
+            array_digest(self.chosen),
+        ]
+        parts += [
+            array_digest(self.outputs),
+            *(array_digest(self.features[id]) for id in sorted(self.features)),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def digest_of(plan: Plan) -> str:
+    """SHA-256 of a plan."""
+    return hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()
+
+
+def array_digest(values: np.ndarray) -> str:
+    """SHA-256 of an array's shape, type and values."""
+    head = f"{values.dtype.str} {values.shape}".encode()
+    return hashlib.sha256(head + np.ascontiguousarray(values).tobytes()).hexdigest()

@@ -1,0 +1,179 @@
+"""The answer on a suspect: its family, the closest of it, or undetermined, at a stated error."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from lineage.asking.answers import Answers, Kind
+from lineage.asking.distances import agreement, least_squares
+from lineage.asking.methods import method_of, scores
+from lineage.asking.outliers import outliers
+from lineage.asking.queryset import QuerySet
+
+LEAST_NETWORKS = 8
+"""Candidates and unrelated networks: with fewer, what stands out cannot be known."""
+LEAST_ANSWERS = 50
+GROUPS = 10
+"""Of queries; each is left out once to see how firmly the closest is the closest."""
+FIRM = 2.26
+"""The 97.5 % quantile of Student's t with one degree less than there are groups."""
+NOMINAL = {0.01: 0.003, 0.05: 0.02}
+"""The level of the test of outliers that keeps a stated error, as `make bench-labels` has measured."""
+
+
+class Word(StrEnum):
+    """How far an answer goes."""
+
+    CLOSEST = "closest"
+    FAMILY = "family"
+    UNDETERMINED = "undetermined"
+
+
+EXIT_CODES = {Word.CLOSEST: 0, Word.FAMILY: 6, Word.UNDETERMINED: 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One network.
+
+    weight: what it alone explains; deviation: how far that is above those of the networks outside the family, in
+    their standard deviations; agreement: the share of queries that it labels as the suspect does, None where labels
+    are others.
+    """
+
+    id: str
+    is_candidate: bool
+    weight: float
+    deviation: float
+    agreement: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a suspect's answers say.
+
+    family: ids of candidates that stand out, nearest first; closest: the nearest of them, None where it is not firm;
+    reason: in words; method: representation and distance; queries: how many were answered; alpha: how often a
+    network of no candidate's family gets a family; critical: the deviation that is demanded; commitment: of the
+    query set; candidates: all networks, largest weight first.
+    """
+
+    word: Word
+    family: list[str]
+    closest: str | None
+    reason: str
+    method: str
+    queries: int
+    alpha: float
+    critical: float | None
+    commitment: str
+    candidates: list[Row]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self)
+
+
+def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
+    """The answer at an error that has a calibrated level."""
+    ids, count = queries.plan.ids, len(queries.plan.ids)
+    said = {
+        "method": method_of(answers),
+        "queries": len(answers.rows),
+        "alpha": alpha,
+        "commitment": queries.commitment,
+    }
+    weights = scores(answers, queries)
+    if count < LEAST_NETWORKS or len(answers.rows) < LEAST_ANSWERS:
+        needed, came = (
+            (f"{LEAST_NETWORKS} networks, candidates and unrelated ones (--unrelated)", count)
+            if count < LEAST_NETWORKS
+            else (f"{LEAST_ANSWERS} answers", len(answers.rows))
+        )
+        rows = _rows(answers, queries, weights, np.full(count, np.nan))
+        reason = f"expected at least {needed}, to see what stands out; there are {came}"
+        return Finding(
+            word=Word.UNDETERMINED,
+            family=[],
+            closest=None,
+            reason=reason,
+            critical=None,
+            candidates=rows,
+            **said,
+        )
+    found = outliers(weights, alpha=NOMINAL[alpha], most=most_of(count))
+    rows = _rows(answers, queries, weights, found.deviations)
+    said |= {"critical": found.critical, "candidates": rows}
+    places = _with_relatives(queries, found.chosen, weights)
+    chosen = [ids[place] for place in places]
+    if strangers := [id for id in chosen if id in queries.plan.unrelated]:
+        reason = f"{strangers[0]} was given as unrelated, and stands out"
+        return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
+    if not chosen:
+        reason = "no candidate explains the answers better than unrelated networks do"
+        return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
+    if len(chosen) == 1 or _is_firm(answers, queries, places[:2]):
+        reason = f"{chosen[0]} alone explains answers that the others do not"
+        return Finding(word=Word.CLOSEST, family=chosen, closest=chosen[0], reason=reason, **said)
+    reason = f"{chosen[0]} and {chosen[1]} explain the answers about as well"
+    return Finding(word=Word.FAMILY, family=chosen, closest=None, reason=reason, **said)
+
+
+def most_of(count: int) -> int:
+    """How many of so many networks may stand out by themselves: others must be left to compare with."""
+    return min(3, max(1, count // 6))
+
+
+def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -> list[int]:
+    """Networks that stand out, and those of the same family as the first of them, largest weight first.
+
+    The first may explain all that its relatives would; they are known by its own answers, as if it was the suspect.
+    """
+    if not chosen:
+        return []
+    first, logs = chosen[0], queries.outputs.astype(np.float64)
+    others = np.array([place for place in range(len(weights)) if place != first])
+    alike = outliers(
+        least_squares(logs[first], logs[others]),
+        alpha=NOMINAL[min(NOMINAL)],
+        most=most_of(len(others)),
+    )
+    family = {*chosen, *(int(others[place]) for place in alike.chosen)}
+    return sorted(family, key=lambda place: -weights[place])
+
+
+def _is_firm(answers: Answers, queries: QuerySet, leading: list[int]) -> bool:
+    """Whether the first of two candidates stays ahead of the second: the jackknife over groups of queries."""
+    groups = np.arange(len(answers.rows)) % GROUPS
+    first, second = leading
+    gaps = []
+    for group in range(GROUPS):
+        part = Answers(
+            kind=answers.kind, values=answers.values[groups != group], rows=answers.rows[groups != group],
+            own_labels=answers.own_labels,
+        )  # fmt: skip
+        weights = scores(part, queries, leading)
+        gaps.append(weights[first] - weights[second])
+    error = np.sqrt((GROUPS - 1) / GROUPS * np.square(np.array(gaps) - np.mean(gaps)).sum())
+    return bool(np.mean(gaps) > FIRM * error)
+
+
+def _rows(answers: Answers, queries: QuerySet, weights: np.ndarray, deviations: np.ndarray) -> list[Row]:
+    shares: list[float | None] = [None] * len(weights)
+    if answers.kind != Kind.EMBEDDINGS and not answers.own_labels:
+        shares = [
+            float(share) for share in agreement(answers.labels, queries.outputs.argmax(2)[:, answers.rows])
+        ]
+    rows = [
+        Row(
+            id=id,
+            is_candidate=id in queries.plan.candidates,
+            weight=float(weight),
+            deviation=float(deviation),
+            agreement=share,
+        )
+        for id, weight, deviation, share in zip(queries.plan.ids, weights, deviations, shares, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row.weight)

@@ -1,0 +1,97 @@
+"""The test against an initialisation: p-values of unrelated pairs, and z of disguised children of their own."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from disguise_cases import FITTING, HEAD_WIDTH, UNSEEN, Families, Measured, ways
+from torch.nn.functional import cross_entropy
+
+from lineage.data.load import load_data
+from lineage.networks.architectures import build
+from lineage.relation.alignment.disguises import disguised
+from lineage.relation.initialisation import DRAWS, initial_test
+from lineage.seeds import seed_of
+from lineage.types.scoring import Data, Network
+
+PAIRS_EACH, DRAWS_A_PAIR, FEW_DRAWS = 170, 39, 99
+CHILDREN = ("c.adamw", "c.long", "gg", "task.labels")
+LARGE = {"FC": "fc", "ResNet18": "timm:resnet18", "ViT": "timm:vit_tiny_patch16_224"}
+IMAGE_SIZE, CHILDREN_EACH, STEPS, BATCH = 32, 3, 60, 64
+HOW = {
+    "FC": ["permute", "rescale"],
+    "ResNet18": ["permute", "rescale", "stream"],
+    "ViT": ["permute", "rescale", "stream"],
+}
+
+
+def unrelated(folder: Path, rows: Measured) -> Iterator[dict]:
+    """p-values of disguised networks and initialisations that others were trained from."""
+    for architecture in FITTING:
+        families = Families(folder, architecture, (0, 1, *UNSEEN))
+        names, hows = sorted(families.width), ways(architecture)
+        draw = np.random.default_rng(seed_of(f"initialisations {architecture}"))
+        for number in range(PAIRS_EACH):
+            family, how = names[number % len(names)], hows[number % len(hows)]
+            child, other = str(draw.choice(CHILDREN)), str(draw.choice(families.strangers(family)))
+            key = f"{architecture} {number} {family} {child} {other}"
+            how = how if not {"thin", "shorten"} & set(how.split(" + ")) else "permute"
+            yield rows.add(key, tested, families, family, child, how, other, DRAWS_A_PAIR)
+
+
+def related(folder: Path, rows: Measured) -> Iterator[dict]:
+    """z of disguised networks and their own initialisation."""
+    for architecture in FITTING:
+        families = Families(folder, architecture, UNSEEN)
+        for family, child in itertools.product(sorted(families.width)[:4], CHILDREN):
+            key = f"{architecture} own {family} {child}"
+            yield rows.add(key, tested, families, family, child, "permute + rescale", family, FEW_DRAWS)
+
+
+def tested(families: Families, family: str, child: str, how: str, start: str, draws: int) -> dict:
+    draw = np.random.default_rng(seed_of(f"{family}/{child}/{start}"))
+    state = families.disguised(family, child, how)
+    found = initial_test(state, families.state(start, "init"), draw, draws)
+    jittered = 10**found.log10_p - draw.uniform(0, 1 / (1 + draws))
+    return {"architecture": families.architecture, "family": family, "z": found.z, "p": jittered}
+
+
+def large(rows: Measured) -> Iterator[dict]:
+    """z of disguised networks of usual sizes and their own initialisation, and the seconds that all draws take."""
+    for (name, architecture), seed in itertools.product(LARGE.items(), range(CHILDREN_EACH)):
+        yield rows.add(f"{name} {seed}", of_large, name, architecture, seed)
+
+
+def of_large(name: str, architecture: str, seed: int) -> dict:
+    network = Network(name=architecture, image_size=IMAGE_SIZE, channels=1)
+    net = build(architecture, classes=10, channels=1, image_size=IMAGE_SIZE, seed=seed)
+    start = state_of(net)
+    trained(net, network, seed)
+    draw = np.random.default_rng(seed)
+    head_width = HEAD_WIDTH * 2 if name == "ViT" else None
+    child = disguised(state_of(net), HOW[name], draw, head_width)
+    began = time.process_time()
+    found = initial_test(child, start, draw, DRAWS)
+    return {"name": name, "z": found.z, "seconds": time.process_time() - began}
+
+
+def state_of(net: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: values.detach().numpy().copy() for name, values in net.state_dict().items() if values.ndim}
+
+
+def trained(net: torch.nn.Module, network: Network, seed: int) -> None:
+    """STEPS of Adam on garments."""
+    data = load_data(Data(source="embedded:fashion-mnist"), network)
+    pixels, labels = data.tensor(), data.labels_tensor()
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    optimiser = torch.optim.Adam(net.parameters(), 1e-3)
+    net.train()
+    for step in range(STEPS):
+        chosen = order[(step * BATCH) % len(order) :][:BATCH]
+        optimiser.zero_grad()
+        cross_entropy(net(pixels[chosen]), labels[chosen]).backward()
+        optimiser.step()
+    net.eval()

@@ -1,0 +1,122 @@
+"""Zoos that are trained for the bench of family trees: the paper's network of 300 models, and many small trees.
+
+Networks and images are those of `lineage.families`. Of the 300 models, five are trained from random weights; each has
+three children, each of these three, and each of those five, but ten for two of them. The other zoo has the shape of
+OpenModelDB, a real zoo of vision models: 56 trees of at most four generations, most of them small, a few large, with
+about a third of its models.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+
+from lineage.families.fitting import fitted
+from lineage.families.networks import network
+from lineage.families.plan import Family
+from lineage.families.recipes import OPTIMISERS, Training
+from lineage.families.tasks import task
+from lineage.networks.architectures import head_of
+from lineage.seeds import seed_of
+from lineage.storage.atomic import written_whole
+
+TREES, EDGES, DEPTH = 56, 120, 4
+"""Of the zoo of many trees."""
+LARGE = 12
+"""Children in the largest of its trees, about."""
+TASKS = ("home", "more", "away", "part", "more")
+"""What each generation learns, from the first."""
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """Which models there are, and how they are trained.
+
+    parents: of every model, parents first, None for one from random weights; architecture, width: of all.
+    """
+
+    name: str
+    architecture: str
+    width: int
+    parents: dict[str, str | None]
+
+    def generation(self, model: str) -> int:
+        """0 for a model from random weights."""
+        parent = self.parents[model]
+        return 0 if parent is None else 1 + self.generation(parent)
+
+    def tree(self, model: str) -> str:
+        """The model from random weights that a model descends from."""
+        parent = self.parents[model]
+        return model if parent is None else self.tree(parent)
+
+
+def three_hundred() -> Zoo:
+    """The shape of the paper's network of 300 models, of networks of full layers."""
+    parents: dict[str, str | None] = {f"p{root}": None for root in range(5)}
+    for children in (3, 3, 5):
+        for parent in [model for model in parents if model not in set(parents.values())]:
+            many = 10 if children == 5 and parent in ("p0.0.0", "p1.1.1") else children
+            parents |= {f"{parent}.{number}": parent for number in range(many)}
+    return Zoo("300 networks", "mlp", 64, parents)
+
+
+def many_trees() -> Zoo:
+    """The shape of a real zoo, of convolutional networks: who has many children gets more."""
+    draw = np.random.default_rng(0)
+    parents: dict[str, str | None] = {f"t{tree:02}": None for tree in range(TREES)}
+    children = dict.fromkeys(parents, 0)
+    generations = dict.fromkeys(parents, 1)
+    for root in list(parents):
+        _add(root, parents, children, generations)
+    while len(parents) < TREES + EDGES:
+        possible = [model for model, generation in generations.items() if generation < DEPTH]
+        chances = np.array([0.2 + children[model] ** 1.3 for model in possible])
+        chances[[children[model] >= LARGE for model in possible]] = 0
+        _add(str(draw.choice(possible, p=chances / chances.sum())), parents, children, generations)
+    return Zoo("56 trees", "conv", 64, parents)
+
+
+def _add(parent: str, parents: dict, children: dict, generations: dict) -> None:
+    child = f"{parent}.{children[parent]}"
+    children[parent] += 1
+    parents[child], children[child], generations[child] = parent, 0, generations[parent] + 1
+
+
+def grown(zoo: Zoo, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Trains what is not there yet; gives each model and its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for model, parent in zoo.parents.items():
+        path = folder / f"{model}.safetensors"
+        if not path.exists():
+            _train(zoo, model, None if parent is None else folder / f"{parent}.safetensors", path)
+        yield model, path
+
+
+def _train(zoo: Zoo, model: str, start: Path | None, path: Path) -> None:
+    """Roots have four epochs; of two siblings one learns half as fast, and all see images of their own."""
+    seed = seed_of(f"{zoo.name}/{model}")
+    generation = zoo.generation(model)
+    family = Family(
+        architecture=zoo.architecture,
+        optimiser=OPTIMISERS[seed_of(zoo.tree(model)) % len(OPTIMISERS)],
+        seed=seed % 2**31,
+        width=zoo.width,
+        epoch_steps=16,
+    )
+    learned = task(TASKS[generation], family)
+    net = network(zoo.architecture, width=zoo.width, classes=learned.classes, seed=seed)
+    if start is not None:
+        own, head = net.state_dict(), f"{head_of(net)}."
+        taken = load_file(start)
+        net.load_state_dict({name: own[name] if name.startswith(head) else taken[name] for name in own})
+    rate = 1.0 if generation == 0 or seed % 2 else 0.5
+    training = Training(task=TASKS[generation], epochs=4 if generation == 0 else 2, rate=rate)
+    for _ in fitted(
+        net, learned, training, architecture=zoo.architecture, optimiser=family.optimiser, seed=seed
+    ):
+        pass
+    with written_whole(path) as part:
+        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, part)

@@ -1,0 +1,41 @@
+"""Networks that are functions of NumPy, for suspects that are asked: a shared part, and a part of each one's own."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+CLASSES, SIZE = 10, 8
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+def logits(weights: np.ndarray) -> Function:
+    """A linear network on pixels."""
+    return lambda images: (images.reshape(len(images), -1) / 255 - 0.3) @ weights
+
+
+def labels(weights: np.ndarray) -> Function:
+    """What it answers to a stranger: labels alone."""
+    return lambda images: logits(weights)(images).argmax(1)
+
+
+def probabilities(weights: np.ndarray) -> Function:
+    def answer(images: np.ndarray) -> np.ndarray:
+        values = logits(weights)(images)
+        shares = np.exp(values - values.max(1, keepdims=True))
+        return shares / shares.sum(1, keepdims=True)
+
+    return answer
+
+
+class World:
+    """Independent networks that learned the same: a part that all share, and noise of their own."""
+
+    def __init__(self, seed: int = 0, own: float = 0.6):
+        self._random, self._own = np.random.default_rng(seed), own
+        self._shared = self._random.normal(size=(SIZE**2, CLASSES))
+
+    def unrelated(self) -> np.ndarray:
+        return self._shared + self._own * self._random.normal(size=self._shared.shape)
+
+    def child(self, parent: np.ndarray, drift: float = 0.2) -> np.ndarray:
+        return parent + drift * self._random.normal(size=parent.shape)
