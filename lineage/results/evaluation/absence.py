@@ -54,25 +54,22 @@ def margins(scores: pd.DataFrame, outcomes: pd.DataFrame, models: Evaluated) -> 
         outcomes: its verdicts among all candidates, for the layer and alpha chosen in each seed.
         models: the setting's.
     """
-    choices = outcomes[["method", "seed", "layer", "alpha"]].drop_duplicates()
+    choices = outcomes[["method", "seed", "layer", "alpha"]].drop_duplicates().dropna(subset="layer")
+    if len(models.candidates) <= MOST_UNASKED:
+        choices = choices.iloc[:0]
+    among = scores[scores["candidate"].isin(models.candidates)]
+    of_choice = dict(list(among.groupby(["method", "layer", "alpha"])))
     rows = []
-    for choice in (
-        choices.dropna(subset="layer").itertuples() if len(models.candidates) > MOST_UNASKED else ()
-    ):
-        parts = models.splits[choice.seed]
-        picked = scores[
-            (scores["method"] == choice.method)
-            & (scores["layer"] == choice.layer)
-            & (scores["alpha"] == choice.alpha)
-            & scores["candidate"].isin(models.candidates)
-        ]
-        for child, of_child in picked.groupby("child"):
+    for method, seed, layer, alpha in choices.itertuples(index=False):
+        parts = models.splits[seed]
+        table = of_choice[method, layer, alpha].pivot(index="child", columns="candidate", values="score")
+        for child, values in zip(table.index, table.fillna(-np.inf).to_numpy(), strict=True):
             if parts[child] == "train":
                 continue
-            score_of = dict(zip(of_child["candidate"], of_child["score"].fillna(-np.inf), strict=True))
-            asked = asked_of(child, models.parents[child], list(score_of), counts=(), seed=choice.seed)
+            score_of = dict(zip(table.columns, values, strict=True))
+            asked = asked_of(child, models.parents[child], list(score_of), counts=(), seed=seed)
             rows += [
-                (choice.method, choice.seed, parts[child], condition, child, NO_PARENT,
+                (method, seed, parts[child], condition, child, NO_PARENT,
                  1 / (1 + lead([score_of[candidate] for candidate in asked[condition]])))
                 for condition in (PRESENT, ABSENT)
             ]  # fmt: skip

@@ -13,7 +13,7 @@ from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, 
 from lineage.results.evaluation.absence import absence, margins
 from lineage.results.evaluation.accuracy import summarised
 from lineage.results.evaluation.audits import audit_absence, audit_outcomes
-from lineage.results.evaluation.verdicts import CHOICE, chosen, verdicts
+from lineage.results.evaluation.verdicts import CHOICE, chosen, judged, verdicts
 from lineage.results.methods import best_score, method_of
 from lineage.storage.schemas import OUTCOMES
 from lineage.types.evaluation import Ancestors, Evaluated
@@ -59,7 +59,7 @@ def alpha_curves(scores: pd.DataFrame, parent_of: dict[str, str]) -> Iterator[di
     """Rows of CURVES of one setting, without its experiment and setting: what every alpha would have given."""
     keys = ["similarity", "approximation", *CHOICE]
     for key, of_choice in scores.groupby(keys):
-        credit = verdicts(of_choice, parent_of)["credit"]
+        credit = judged(of_choice, parent_of).credit
         yield dict(zip(keys, key, strict=True)) | {"accuracy": credit.mean(), "n": len(credit)}
 
 
