@@ -5,12 +5,13 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 WORKERS ?= auto
+ZOOS ?= "56 trees" "300 networks"
 ABSENT := $(filter-out $(wildcard $(CONFIG)),$(CONFIG))
 $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration, but there is no such file))
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-index bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -86,11 +87,14 @@ bench-intervals: $(READY) ## how often intervals of accuracies hold the truth wh
 bench-scars: $(READY) ## how often copies' sources are known by their scars, on networks that are trained here
 	@$(RUN)/python tests/bench/scar_rates.py
 
-bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families; a run that was stopped goes on
-	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),2 3 4) $(if $(FIRST),--first $(FIRST)) --out results/reference/bench/tree.parquet
+bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families, ZOOS= no zoos; a run that was stopped goes on
+	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),2 3 4) $(if $(FIRST),--first $(FIRST)) --zoos $(ZOOS) --out results/reference/bench/tree.parquet
 
 bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its own family's pairs; a quarter of an hour
 	@$(RUN)/python tests/bench/tree_growth.py
+
+bench-index: $(READY) ## how often an index of 100,000 models finds a child's relatives, on the families of bench-verdicts; FIRST=2 takes the smallest two of an architecture
+	@$(RUN)/python tests/bench/index_rates.py $(or $(FAMILIES),results/families) $(if $(FIRST),--first $(FIRST) --roots 0 --searches 1) --out results/reference/bench/index.parquet
 
 bench-disguises: $(READY) ## how often audits see through disguises, on the families of bench-verdicts; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(or $(FAMILIES),results/families) $(if $(DECOYS),--decoys)

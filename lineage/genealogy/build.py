@@ -43,16 +43,18 @@ def family_tree(
     distances = Distances(matrices)
     nearest = distances.nearest(NEIGHBOURS)
     answers = answers_of(models, neighbours_of(nearest), cache, direction, follow=follow)
-    merges = merges_of(matrices, distances.nearest(MOST_MIXED), answers.ancestor)
-    merges |= put_together(models, follow=follow)
-    search = Search(
-        len(models),
-        answers.ancestor,
-        distances.by_part(list(answers.ancestor)),
-        Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence(),
-        barred_by(merges, len(models)),
+    merges = merges_of(
+        matrices, distances.nearest(MOST_MIXED), answers.ancestor, put_together(models, follow=follow)
     )
-    parents = search.best()
+    parts = distances.by_part(list(answers.ancestor))
+    evidence = Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence()
+    barred = barred_by(merges, len(models))
+    while True:
+        search = Search(len(models), answers.ancestor, parts, evidence, barred)
+        parents = search.best()
+        if not (circular := below_themselves(parents, merges)):
+            break
+        barred |= circular
     probability, alone = search.probabilities()
     named = [node.id for node in nodes]
     edges = [
@@ -92,6 +94,18 @@ def barred_by(merges: Mapping[int, Mixing], count: int) -> frozenset[Pair]:
     into = {(place, merge) for merge in merges for place in range(count)}
     back = {(merge, parent) for merge, mixing in merges.items() for parent in mixing.weights}
     return frozenset(into | back)
+
+
+def below_themselves(parents: Parents, merges: Mapping[int, Mixing]) -> frozenset[Pair]:
+    """Edges from a merge that one of its own parents descends along."""
+    found = set()
+    for merge, mixing in merges.items():
+        for place in mixing.weights:
+            while (above := parents[place]) not in (NO_PARENT, merge):
+                place = above
+            if above == merge:
+                found.add((merge, place))
+    return frozenset(found)
 
 
 def trained_edges(
