@@ -18,7 +18,7 @@ from lineage.relation.scars.scar import Later, Scar, source_of
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
 LIKELIER = 0.3
-"""How much more probable than the reverse it has to be that a near copy of an ancestor lies beyond it, to the child."""
+"""How much more probable than the reverse it has to be that a near copy of an ancestor lies after it."""
 ALLOWANCE = 1.25
 """How much larger a change may be than the distance from an ancestor shows: squared distances add up only nearly."""
 PART_OF_BEST = 0.5
