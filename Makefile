@@ -71,8 +71,8 @@ bench-verdicts: $(READY) ## how often verdicts are right on families that are tr
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk
 	@mkdir -p results/reference/bench && cp results/families/verdicts.parquet results/reference/bench/verdicts.parquet
 
-bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; a quarter of an hour
-	@$(RUN)/python tests/bench/label_rates.py
+bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; WORLDS="resnet-fashion vit-digits" takes others; a run that was stopped goes on
+	@$(RUN)/python tests/bench/label_rates.py $(if $(WORLDS),--worlds $(WORLDS))
 	@$(RUN)/lineage results-page
 
 bench-pairing: $(READY) ## how often independent networks come out dependent, and relatives are found, under other names

@@ -1,6 +1,6 @@
 """How often a parent is known by answers alone, on networks that are trained here.
 
-    python tests/bench/label_rates.py [--worlds fc-fashion conv-digits resnet-fashion vit-digits]
+    python tests/bench/label_rates.py [--worlds fc-fashion conv-digits]
 
 Networks' answers, and what was measured on each world, are stored below build/labels and not computed again, so it
 may be stopped and run again. The level of the test of outliers is set on half of the architectures and counted on the
@@ -35,7 +35,7 @@ from lineage.seeds import seed_of
 
 FOLDER = Path("build/labels")
 OUT = Path("results/reference/bench/labels.parquet")
-WORLDS = ("fc-fashion", "conv-digits", "resnet-fashion", "vit-digits")
+WORLDS = ("fc-fashion", "conv-digits")
 CANDIDATES, MOST, GEOMETRY = 20, 500, 300
 """Candidates of a case, its most queries, and those of suspects under a new head."""
 LEVELS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05)
@@ -184,7 +184,7 @@ def _is_refused(case: Case, suspect: Suspect, own: int) -> bool:
 
 
 def speed() -> list[dict]:
-    """Seconds of the processor to choose 500 queries for 20 ResNet18 at 32 px, four times those of 5, and to answer."""
+    """Seconds of the processor: 500 queries for 20 ResNet18 at 32 px, four times those for 5; and an answer."""
     from lineage.networks.architectures import build
 
     size = {"classes": 10, "channels": 3, "image_size": 32}
@@ -234,9 +234,16 @@ def main() -> None:
     for row in table.itertuples():
         spread = "" if np.isnan(row.low) else f"{100 * row.low:.1f} … {100 * row.high:.1f}"
         value = f"{row.value:.3g}" if np.isnan(row.low) else f"{100 * row.value:.1f} %"
-        met = "" if row.met is None else "yes" if row.met else "no"
+        met = {True: "yes", False: "no"}.get(row.met, "")
         shown.add_row(
-            row.case, row.metric, row.architecture, value, spread, str(row.n), row.wanted or "", met
+            row.case,
+            row.metric,
+            row.architecture,
+            value,
+            spread,
+            str(row.n),
+            row.wanted if isinstance(row.wanted, str) else "",
+            met,
         )
     Console(width=160).print(shown)
 

@@ -13,7 +13,8 @@ from lineage.storage.parquet import write_table
 MARGIN = 0.8
 """A level is set so that false families are at most this share of the stated error."""
 SAME = ("same head", "int8", "pruned", "two generations")
-CONDITIONS = (*SAME, "distilled")
+STUDENT = "student"
+CONDITIONS = (*SAME, STUDENT)
 NEW = ("new head", "two generations, new head")
 MOST, GEOMETRY = 500, 300
 LABELS, PROBABILITIES, BASELINE, PLAIN = "labels", "probabilities", "misclassified inputs", "plain agreement"
@@ -24,6 +25,7 @@ BASIC = "all"
 def table_of(rows: list[dict], times: list[dict], out: Path) -> pd.DataFrame:
     """Writes the Parquet of the bench and gives it; rates are clustered by root."""
     cases = pd.DataFrame(rows)
+    cases["condition"] = cases["condition"].replace("distilled", STUDENT)
     cases["cluster"] = cases["world"] + " " + cases["root"]
     cases["is_new"] = cases["condition"].isin(NEW)
     found = [*_of_parents(cases), *_of_new_heads(cases), *_of_strangers(cases), *_of_accusers(cases)]
@@ -177,7 +179,7 @@ def _bounds(cases: pd.DataFrame, method: str) -> dict[str, float]:
 def _wanted(case: str, what: str, method: str) -> float | None:
     if method != LABELS:
         return None
-    if case == "distilled":
+    if case == STUDENT:
         return 0.6 if what.startswith("found") else None
     return (
         0.9
