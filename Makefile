@@ -5,12 +5,13 @@ READY := $(VENV)/.ready
 RUN := $(VENV)/bin
 FOLDER = $(or $(RESULTS),$(if $(wildcard results/*/results.parquet),results,results/reference))
 WORKERS ?= auto
+ZOOS ?= "56 trees" "300 networks"
 ABSENT := $(filter-out $(wildcard $(CONFIG)),$(CONFIG))
 $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration, but there is no such file))
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -60,6 +61,7 @@ audit: $(READY) ## every child of config/models.tsv
 
 tree: $(READY) ## the family tree of the models that config/tree.yaml names
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s tree.smk
+	@echo "results/tree/tree.html, and beside it tree.json, tree.graphml, tree.dot, nodes.parquet, edges.parquet"
 
 audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` and on zoos trained here; and how fast
 	@$(RUN)/python tests/bench/audit_rates.py
@@ -68,6 +70,10 @@ audit-bench: $(READY) ## how often audits are right, on the zoo of `make run` an
 bench-verdicts: $(READY) ## how often verdicts are right on families that are trained here; an hour or more
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk
 	@mkdir -p results/reference/bench && cp results/families/verdicts.parquet results/reference/bench/verdicts.parquet
+
+bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; a quarter of an hour
+	@$(RUN)/python tests/bench/label_rates.py
+	@$(RUN)/lineage results-page
 
 bench-pairing: $(READY) ## how often independent networks come out dependent, and relatives are found, under other names
 	@$(RUN)/python tests/bench/pairing_rates.py
@@ -81,8 +87,8 @@ bench-intervals: $(READY) ## how often intervals of accuracies hold the truth wh
 bench-scars: $(READY) ## how often copies' sources are known by their scars, on networks that are trained here
 	@$(RUN)/python tests/bench/scar_rates.py
 
-bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families; a run that was stopped goes on
-	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),2 3 4) $(if $(FIRST),--first $(FIRST)) --out results/reference/bench/tree.parquet
+bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families, ZOOS= no zoos; a run that was stopped goes on
+	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),2 3 4) $(if $(FIRST),--first $(FIRST)) --zoos $(ZOOS) --out results/reference/bench/tree.parquet
 
 bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its own family's pairs; a quarter of an hour
 	@$(RUN)/python tests/bench/tree_growth.py

@@ -96,6 +96,9 @@ def results_page(
     trees: Annotated[
         Path, typer.Option(help="The page that says how often edges of trees are right.")
     ] = Path("docs/tree.md"),
+    labels: Annotated[
+        Path, typer.Option(help="The page that says how often answers of a suspect are read rightly.")
+    ] = Path("docs/labels.md"),
 ) -> None:
     """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
     from lineage.report.verdict_rates import write_rates
@@ -104,7 +107,7 @@ def results_page(
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
-    for name, page in (("verdicts", audits), ("tree", trees)):
+    for name, page in (("verdicts", audits), ("tree", trees), ("labels", labels)):
         if (bench := results / "bench" / f"{name}.parquet").exists():
             write_rates(bench, page)
             typer.echo(page)

@@ -152,7 +152,7 @@ def _read_csv(path: Path, count: int) -> tuple[np.ndarray, dict[str, list[str]]]
         raise UserError(f"{path}: expected a CSV of answers, but it cannot be read: {error}") from None
     if not rows or QUERY not in rows[0] or len(rows[0]) < 2:
         raise UserError(f"{path}: expected the columns {QUERY} and label, top1, top2, ..., or one a class")
-    numbers, columns = [], {name: [] for name in rows[0] if name != QUERY}
+    numbers, columns = [], {name: [] for name in rows[0] if name not in (QUERY, None)}
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise UserError(f"{path}, line {line}: expected {len(columns) + 1} values, a column each")

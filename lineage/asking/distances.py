@@ -13,6 +13,8 @@ FLOOR = -10.0
 RIDGE = 1e-3
 """Pulls weights to 0, a query; where candidates are copies of each other they share the weight."""
 STEPS, CLOSE = 50, 1e-6
+AXES = 32
+"""Of what candidates answer themselves; with very many classes, so many say how well they are predicted."""
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Of a linear fit on features, in parts of their variance; the best is taken, for every candidate by itself."""
 
@@ -67,7 +69,12 @@ def ranked_logit(ranked: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     return weights
 
 
-def predicted(answers: np.ndarray, features: Sequence[np.ndarray], usual: Sequence[np.ndarray]) -> np.ndarray:
+def predicted(
+    answers: np.ndarray,
+    features: Sequence[np.ndarray],
+    usual: Sequence[np.ndarray],
+    places: Sequence[int] | None = None,
+) -> np.ndarray:
     """How much better each candidate's features predict the suspect's answers than those of the others [K].
 
     The share of the variance that a linear fit predicts of queries left out, one at a time (PRESS, Allen 1974,
@@ -78,18 +85,27 @@ def predicted(answers: np.ndarray, features: Sequence[np.ndarray], usual: Sequen
         features: of each candidate, [n, d].
         usual: what each candidate answers itself, as the suspect does, [n, b]; how well a candidate's features
             predict those of the others is what they give an unrelated network.
+        places: of the candidates to look at, by default all; the others get NaN.
     """
-    scores = np.empty(len(features))
-    for place, values in enumerate(features):
-        others = [answer for number, answer in enumerate(usual) if number != place]
-        kernel = _Kernel(values)
-        scores[place] = kernel.explained(answers) - np.mean([kernel.explained(answer) for answer in others])
+    scores = np.full(len(features), np.nan)
+    leading = [_leading(values) for values in usual]
+    for place in range(len(features)) if places is None else places:
+        own, *all_of_them = _Kernel(features[place]).explained([answers, *leading])
+        scores[place] = own - np.mean(np.delete(all_of_them, place))
     return scores
 
 
 def agreement(labels: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """The share of queries that each candidate labels as the suspect does [K]: the simplest rule, to compare with."""
     return (candidates == labels).mean(1)
+
+
+def _leading(answers: np.ndarray) -> np.ndarray:
+    """Answers along the axes [n, at most AXES] on which they vary most."""
+    if answers.shape[1] <= AXES:
+        return answers
+    left, strengths, _ = np.linalg.svd(answers - answers.mean(0), full_matrices=False)
+    return left[:, :AXES] * strengths[:AXES]
 
 
 class _Kernel:
@@ -101,17 +117,17 @@ class _Kernel:
         variance = max(float(np.square(values).sum()) / len(values), np.finfo(float).tiny)
         self._strengths, self._directions = np.linalg.eigh(values @ values.T / variance)
 
-    def explained(self, answers: np.ndarray) -> float:
-        """The share of the answers' variance that the best of the penalties predicts of queries left out."""
-        wanted = answers - answers.mean(0)
+    def explained(self, several: Sequence[np.ndarray]) -> np.ndarray:
+        """The share of the variance of each of several answers that the best penalty predicts of queries left out."""
+        starts = np.cumsum([0, *(answers.shape[1] for answers in several[:-1])])
+        wanted = np.concatenate([answers - answers.mean(0) for answers in several], axis=1)
         inside = self._directions.T @ wanted
-        total, n = np.square(wanted).sum(), len(wanted)
-        if not total > 0:
-            return 0.0
-        best = -np.inf
+        total, n = np.add.reduceat(np.square(wanted).sum(0), starts), len(wanted)
+        best = np.full(len(several), -np.inf)
         for penalty in PENALTIES:
             shrunk = self._strengths / (self._strengths + penalty * n)
             leverage = np.square(self._directions) @ shrunk + 1 / n
             missed = (wanted - self._directions @ (shrunk[:, None] * inside)) / (1 - leverage)[:, None]
-            best = max(best, 1 - float(np.square(missed).sum() / total))
-        return best
+            left = np.add.reduceat(np.square(missed).sum(0), starts)
+            best = np.maximum(best, 1 - left / np.maximum(total, np.finfo(float).tiny))
+        return np.where(total > 0, best, 0.0)

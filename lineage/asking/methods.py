@@ -3,7 +3,7 @@
 Queries, representation and distance are the parts of Godinot et al. 2025 (QuRD, arXiv:2412.13021).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,27 @@ class Distance:
     """What compares a suspect with all candidates: gives a number for each, larger if nearer."""
 
     name: str
-    compare: Callable[[np.ndarray, QuerySet, np.ndarray, Representation], np.ndarray]
+    compare: Callable[["Asked"], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a distance compares.
+
+    values: of the suspect's answers; seen: as what; queries: the set; rows: which of them were answered; places: the
+    candidates that are looked at, where they can be looked at one by one; by default all.
+    """
+
+    values: np.ndarray
+    seen: Representation
+    queries: QuerySet
+    rows: np.ndarray
+    places: Sequence[int] | None = None
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """The candidates' log-probabilities of what was answered [K, n, C]."""
+        return self.queries.outputs[:, self.rows].astype(np.float64)
 
 
 def _ranks(answers: Answers) -> np.ndarray:
@@ -65,26 +85,25 @@ EMBEDDINGS = Representation(
 
 LOGIT = Distance(
     name="logit on all candidates",
-    compare=lambda values, queries, rows, _: ranked_logit(values, queries.outputs[:, rows]),
+    compare=lambda asked: ranked_logit(asked.values, asked.outputs),
 )
 SQUARES = Distance(
     name="least squares on all candidates",
-    compare=lambda values, queries, rows, _: least_squares(values, queries.outputs[:, rows]),
+    compare=lambda asked: least_squares(asked.values, asked.outputs),
 )
 
 
-def _from_features(
-    values: np.ndarray, queries: QuerySet, rows: np.ndarray, seen: Representation
-) -> np.ndarray:
-    missing = [id for id in queries.plan.ids if id not in queries.features]
+def _from_features(asked: Asked) -> np.ndarray:
+    ids = asked.queries.plan.ids
+    missing = [id for id in ids if id not in asked.queries.features]
     if missing:
         raise UserError(
             f"candidate {missing[0]!r}: expected its features, which a function does not give; for a suspect with "
             "other labels give candidates as files or as networks of torch"
         )
-    logs = queries.outputs[:, rows].astype(np.float64)
-    features = [queries.features[id][rows] for id in queries.plan.ids]
-    return predicted(values, features, [seen.of_network(answered) for answered in logs])
+    features = [asked.queries.features[id][asked.rows] for id in ids]
+    usual = [asked.seen.of_network(logs) for logs in asked.outputs]
+    return predicted(asked.values, features, usual, asked.places)
 
 
 PREDICTED = Distance(name="predicted from each candidate's features", compare=_from_features)
@@ -101,14 +120,20 @@ METHODS: dict[tuple[Kind, bool], tuple[Representation, Distance]] = {
 """By what a suspect gives, and whether its classes are others than the candidates'."""
 
 
-def scores(answers: Answers, queries: QuerySet) -> np.ndarray:
+def scores(answers: Answers, queries: QuerySet, places: Sequence[int] | None = None) -> np.ndarray:
     """What each candidate alone explains of a suspect's answers [K].
+
+    Args:
+        places: of the candidates that matter; of the others nothing is said where that saves time.
 
     Raises:
         UserError: where a suspect has other classes, and a candidate's features are not known.
     """
-    representation, distance = METHODS[answers.kind, answers.own_labels]
-    return distance.compare(representation.of_suspect(answers), queries, answers.rows, representation)
+    seen, distance = METHODS[answers.kind, answers.own_labels]
+    values = seen.of_suspect(answers)
+    return distance.compare(
+        Asked(values=values, seen=seen, queries=queries, rows=answers.rows, places=places)
+    )
 
 
 def method_of(answers: Answers) -> str:

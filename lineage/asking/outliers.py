@@ -1,6 +1,7 @@
 """Which of a few scores stand out above the others: the generalised extreme Studentized deviate test."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -41,6 +42,7 @@ def outliers(scores: np.ndarray, *, alpha: float, most: int) -> Outliers:
     return Outliers([int(place) for place in order[:found]], places, critical)
 
 
+@cache
 def critical_value(n: int, alpha: float) -> float:
     """What the deviation of the largest of n normal scores from the n - 1 others exceeds with probability alpha."""
     from scipy.stats import t

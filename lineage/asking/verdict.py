@@ -154,7 +154,7 @@ def _is_firm(answers: Answers, queries: QuerySet, leading: list[int]) -> bool:
             kind=answers.kind, values=answers.values[groups != group], rows=answers.rows[groups != group],
             own_labels=answers.own_labels,
         )  # fmt: skip
-        weights = scores(part, queries)
+        weights = scores(part, queries, leading)
         gaps.append(weights[first] - weights[second])
     error = np.sqrt((GROUPS - 1) / GROUPS * np.square(np.array(gaps) - np.mean(gaps)).sum())
     return bool(np.mean(gaps) > FIRM * error)

@@ -11,7 +11,7 @@ from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.plain.form import open_plain_model
 from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
-from lineage.index.nearest import nearest
+from lineage.index.nearest import Searcher
 from lineage.index.store import Store
 from lineage.index.vectors import vectors_of
 
@@ -78,7 +78,12 @@ def search(
     file = safe_file(Path(path), follow=follow_links)
     own = str(file.real) + (f"{MEMBER}{member}" if member else "")
     stored = Store(Path(index)).read()
-    near = nearest(vectors_of(open_plain_model(suspect, follow=follow_links)), stored, top + 1)
+    vectors = vectors_of(open_plain_model(suspect, follow=follow_links))
+    if not (vectors.own.any() or vectors.given.any()):
+        raise UserError(
+            f"{suspect}: expected a matrix beside the head, found none; audit it with `lineage audit`"
+        )
+    near = Searcher(stored).nearest(vectors, top + 1)
     hits = [
         Hit(id=stored.ids[found.place], cosine=found.cosine)
         for found in near

@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from lineage.errors import UserError, one_line
 
 SMALL = 2**26
 """So many numbers may any file have."""
+PART = 2**24
+"""Numbers of a large tensor that are read at once by `Checkpoint.parts`."""
 HARMLESS = ("no weights", "beside the model")
 """Reasons for leaving tensors out that need no word on the terminal."""
 COUNTERS = ("num_batches_tracked", "global_step", "step", "steps", "epoch", "epochs")
@@ -24,11 +26,15 @@ UNREADABLE = (ValueError, OSError, RuntimeError, LookupError, TypeError, Arithme
 
 @dataclass(frozen=True)
 class Entry:
-    """One tensor that has not been read yet: its shape, its dtype as the file calls it, and how to read it."""
+    """One tensor that has not been read yet: its shape, its dtype as the file calls it, and how to read it.
+
+    load_rows: reads a range of rows alone, where the format can.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     load: Callable[[], np.ndarray]
+    load_rows: Callable[[int, int], np.ndarray] | None = None
 
 
 @dataclass
@@ -96,6 +102,22 @@ class Checkpoint:
             UserError: if the file does not hold what its header says.
         """
         return self._loaded(name, self.entries[name], np.float32)
+
+    def parts(self, name: str) -> Iterator[np.ndarray]:
+        """One tensor as float32 in runs of rows of about PART numbers, or whole where the format cannot read rows.
+
+        Raises:
+            UserError: as `read`.
+        """
+        entry = self.entries[name]
+        if entry.load_rows is None or math.prod(entry.shape) <= PART:
+            yield self.read(name)
+            return
+        rows = max(1, PART // max(1, math.prod(entry.shape[1:])))
+        for start in range(0, entry.shape[0], rows):
+            stop = min(start + rows, entry.shape[0])
+            part = Entry((stop - start, *entry.shape[1:]), entry.dtype, partial(entry.load_rows, start, stop))
+            yield self._loaded(name, part, np.float32)
 
     def _loaded(self, name: str, entry: Entry, dtype: type) -> np.ndarray:
         try:

@@ -43,16 +43,18 @@ def family_tree(
     distances = Distances(matrices)
     nearest = distances.nearest(NEIGHBOURS)
     answers = answers_of(models, neighbours_of(nearest), cache, direction, follow=follow)
-    merges = merges_of(matrices, distances.nearest(MOST_MIXED), answers.ancestor)
-    merges |= put_together(models, follow=follow)
-    search = Search(
-        len(models),
-        answers.ancestor,
-        distances.by_part(list(answers.ancestor)),
-        Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence(),
-        barred_by(merges, len(models)),
+    merges = merges_of(
+        matrices, distances.nearest(MOST_MIXED), answers.ancestor, put_together(models, follow=follow)
     )
-    parents = search.best()
+    parts = distances.by_part(list(answers.ancestor))
+    evidence = Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence()
+    barred = barred_by(merges, len(models))
+    while True:
+        search = Search(len(models), answers.ancestor, parts, evidence, barred)
+        parents = search.best()
+        if not (circular := below_themselves(parents, merges)):
+            break
+        barred |= circular
     probability, alone = search.probabilities()
     named = [node.id for node in nodes]
     edges = [
@@ -94,6 +96,18 @@ def barred_by(merges: Mapping[int, Mixing], count: int) -> frozenset[Pair]:
     return frozenset(into | back)
 
 
+def below_themselves(parents: Parents, merges: Mapping[int, Mixing]) -> frozenset[Pair]:
+    """Edges from a merge that one of its own parents descends along."""
+    found = set()
+    for merge, mixing in merges.items():
+        for place in mixing.weights:
+            while (above := parents[place]) not in (NO_PARENT, merge):
+                place = above
+            if above == merge:
+                found.add((merge, place))
+    return frozenset(found)
+
+
 def trained_edges(
     named: Sequence[str],
     parents: Parents,
@@ -102,6 +116,7 @@ def trained_edges(
     change: Mapping[Pair, float],
 ) -> Iterator[Edge]:
     """An edge for each model with a parent; undirected where its direction or the parent itself is not sure."""
+    found = found_parents(probability)
     for child, parent in parents.items():
         if parent == NO_PARENT:
             continue
@@ -115,7 +130,17 @@ def trained_edges(
             probability=float(forth if is_directed else min(1.0, forth + back)),
             is_directed=is_directed,
             change=float(moved) if math.isfinite(moved) else None,
+            rivals={named[place]: rate for place, rate in found.get(child, {}).items() if place != parent},
         )
+
+
+def found_parents(probability: Mapping[Pair, float]) -> dict[int, dict[int, float]]:
+    """Of each model the parents that were found for it, the most probable first, and how probable each is."""
+    found: dict[int, dict[int, float]] = {}
+    for (parent, child), rate in sorted(probability.items(), key=lambda item: (-item[1], item[0])):
+        if rate > 0:
+            found.setdefault(child, {})[parent] = float(rate)
+    return found
 
 
 def merged_edges(named: Sequence[str], parents: Parents, merges: Mapping[int, Mixing]) -> Iterator[Edge]:

@@ -54,7 +54,9 @@ def write_graphml(tree: Tree, path: Path) -> None:
     for node in tree.nodes:
         graph.add_node(node.id, **_given(asdict(node) | {"copies": " ".join(node.copies)}))
     for edge in tree.edges:
-        graph.add_edge(edge.parent, edge.child, **_given(asdict(edge) | {"kind": str(edge.kind)}))
+        graph.add_edge(
+            edge.parent, edge.child, **_given(asdict(edge) | {"kind": str(edge.kind), "rivals": None})
+        )
     with written_whole(path) as part:
         nx.write_graphml_xml(graph, part)
 

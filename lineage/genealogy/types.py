@@ -39,7 +39,8 @@ class Edge:
     """A parent and its child.
 
     probability: that this edge is right; of an undirected edge, that the two are neighbours in the tree, whichever
-    came earlier; weight: the parent's share of a merge; change: ‖child − parent‖ / ‖parent‖ over common matrices.
+    came earlier; weight: the parent's share of a merge; change: ‖child − parent‖ / ‖parent‖ over common matrices;
+    rivals: other models that may be the parent, the most probable first, and how probable each is.
     """
 
     parent: str
@@ -49,6 +50,7 @@ class Edge:
     is_directed: bool
     weight: float | None = None
     change: float | None = None
+    rivals: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,15 +50,16 @@ def add(
     given = [models] if isinstance(models, str | os.PathLike) else models
     sources = [source for path in given for source in sources_of(os.fspath(path))]
     store = Store(Path(index))
-    known = _known(store)
+    known = _Known(store)
     added, unchanged, refused, waiting = [], [], {}, []
     since = time.monotonic()
 
     def write() -> None:
         store.append(waiting)
-        for row in waiting:
-            say(f"added {row['id']}")
-        added.extend(row["id"] for row in waiting)
+        ids = [row["id"] for row in waiting if not row["is_removed"]]
+        for id in ids:
+            say(f"added {id}")
+        added.extend(ids)
         waiting.clear()
 
     for source in sources:
@@ -66,10 +67,12 @@ def add(
             file = safe_file(
                 Path(source.path.partition(MEMBER)[0]), inside=source.inside, follow=follow_links
             )
-            if same := known.get((str(file.real), file.size, file.mtime_ns)):
+            if same := known.by_state.get((str(file.real), file.size, file.mtime_ns)):
                 unchanged += same
                 continue
-            waiting += _rows(source, file, follow=follow_links)
+            rows = list(_rows(source, file, follow=follow_links))
+            gone = set(known.by_file.get(str(file.real), ())) - {row["id"] for row in rows}
+            waiting += [*rows, *({"id": id, "is_removed": True} for id in sorted(gone))]
         except UserError as error:
             refused[source.path] = str(error)
             say(f"left out: {error}")
@@ -105,16 +108,18 @@ def remove(index: str | os.PathLike[str], ids: Sequence[str]) -> list[str]:
     return found
 
 
-def _known(store: Store) -> dict[tuple[str, int, int], list[str]]:
-    """Ids by the state of their file."""
-    found: dict[tuple[str, int, int], list[str]] = {}
-    if store.folder.is_dir():
-        stored = store.read()
-        for id, file, size, changed in zip(
-            stored.ids, stored.files, stored.sizes.tolist(), stored.changed.tolist(), strict=True
-        ):
-            found.setdefault((file, size, changed), []).append(id)
-    return found
+class _Known:
+    """The models that were in an index: ids by the state of their file, and by the file."""
+
+    def __init__(self, store: Store):
+        self.by_state: dict[tuple[str, int, int], list[str]] = {}
+        self.by_file: dict[str, list[str]] = {}
+        if store.folder.is_dir():
+            stored = store.read()
+            states = zip(stored.files, stored.sizes.tolist(), stored.changed.tolist(), strict=True)
+            for id, state in zip(stored.ids, states, strict=True):
+                self.by_state.setdefault(state, []).append(id)
+                self.by_file.setdefault(state[0], []).append(id)
 
 
 def _rows(source: Source, file: SafeFile, *, follow: bool) -> Iterator[dict]:

@@ -6,14 +6,14 @@ order in which data pass. So a tensor's numbers in the coordinates of its axes a
 places, and, with what neurons give at norm 1, after they were scaled.
 """
 
-from collections import Counter
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from lineage.relation.alignment.axes import Group, Member, Shapes, Side, Structure, positions, scaled
+from lineage.relation.alignment.axes import Group, Member, Shapes, Side, Structure, positions
 from lineage.relation.alignment.canonical import SMALLEST, unit_rows
 
 PROBES = 48
@@ -22,18 +22,25 @@ PAIRS = 16
 """So many of them are multiplied by each other."""
 
 
+Send = Callable[[str, int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Of a tensor's name, an axis, numbers for all other places [places, PROBES] and factors of these [places]: sums of
+the tensor times factors and numbers [length, PROBES], and of the squares of the tensor times factors [length]."""
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """A tensor in the coordinates of its axes.
 
     name: of the tensor; units: coordinates of the units that it gives to, or follows; outputs: what it makes of its
-    inputs, both [units, PROBES]; products: of the first PAIRS coordinates of its inputs, summed over them.
+    inputs, both [units, PROBES]; products: of the first PAIRS coordinates of its inputs, summed over them; depth: how
+    many tensors the coordinates of its inputs come from, one after the other.
     """
 
     name: str
     units: np.ndarray
     outputs: np.ndarray
     products: np.ndarray
+    depth: int = 0
 
 
 class Coordinates:
@@ -41,7 +48,8 @@ class Coordinates:
 
     Args:
         structure: its groups of axes; shapes: of its tensors by name.
-        read: gives a tensor; each is asked for once.
+        send: sends numbers into a tensor along all axes but one, see `Send`; each is asked for once.
+        read: gives a vector, likewise.
         left_out: tensors that say nothing, such as the head.
     """
 
@@ -49,10 +57,11 @@ class Coordinates:
         self,
         structure: Structure,
         shapes: Shapes,
+        send: Send,
         read: Callable[[str], np.ndarray],
         left_out: set[str],
     ):
-        self._structure, self._shapes, self._read = structure, shapes, read
+        self._structure, self._shapes, self._send, self._read = structure, shapes, send, read
         self._axes: dict[tuple[str, int], list[tuple[Group, Member]]] = {}
         self._waiting: dict[str, list[Member]] = {group.id: [] for group in structure.groups}
         for group in structure.groups:
@@ -66,11 +75,11 @@ class Coordinates:
             for gain in structure.gains
             for taker in gain.takers
         }
-        self._factors: dict[str, np.ndarray] = {}
+        self._of_norms: dict[str, np.ndarray] = {}
         self._units: dict[str, np.ndarray] = {}
         self._scales: dict[str, np.ndarray] = {}
-        self._uses = Counter(member.tensor for members in self._waiting.values() for member in members)
-        self._open: dict[str, np.ndarray] = {}
+        self._depths: dict[str, int] = {}
+        self._sent: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
 
     def tensors(self) -> Iterator[Seen]:
         """The tensors whose axes have coordinates; one of several groups, as an attention's fused input, for each."""
@@ -85,14 +94,17 @@ class Coordinates:
 
     def _is_ready(self, member: Member, group: Group) -> bool:
         """Whether the orders of the tensor's other axes have coordinates."""
-        others = [
+        is_known = group.id in self._units or member.side is Side.GIVES
+        return is_known and all(id in self._units for id in self._inputs(member))
+
+    def _inputs(self, member: Member) -> list[str]:
+        """The groups of a tensor's other axes."""
+        return [
             near.id
             for axis in range(len(self._shapes[member.tensor]))
-            for near, place in self._axes.get((member.tensor, axis), [])
+            for near, _ in self._axes.get((member.tensor, axis), [])
             if axis != member.axis
         ]
-        is_known = group.id in self._units or member.side is Side.GIVES
-        return is_known and all(id in self._units for id in others)
 
     def _of_group(self, group: Group, ready: list[Member]) -> Iterator[Seen]:
         found_of = [(member, self._outputs_of(member, group)) for member in ready]
@@ -103,49 +115,47 @@ class Coordinates:
                 outputs / max(size, SMALLEST) for (_, (outputs, _)), size in zip(found_of, sizes, strict=True)
             )
             self._units[group.id] = _standard(total)
+            self._depths[group.id] = 1 + max(self._depth(member) for member in ready)
         for member, (outputs, products) in found_of:
-            yield Seen(member.tensor, self._units[group.id], outputs, products)
+            yield Seen(member.tensor, self._units[group.id], outputs, products, self._depth(member))
+
+    def _depth(self, member: Member) -> int:
+        return max((self._depths[id] for id in self._inputs(member)), default=0)
 
     def _outputs_of(self, member: Member, group: Group) -> tuple[np.ndarray, np.ndarray]:
         """What units, scalable ones at norm 1, get from the coordinates of other axes; and the products of these."""
-        values, name = self._values(member.tensor), member.tensor
-        sent_in = np.ones((1, PROBES), np.float32)
-        for axis in range(values.ndim):
+        name = member.tensor
+        inputs, factors = np.ones((1, PROBES), np.float32), np.ones(1, np.float32)
+        for axis in range(len(self._shapes[name])):
             if axis != member.axis:
-                values = self._in_scale(values, name, axis)
-                along = self._along(name, axis)
-                sent_in = (sent_in[:, None, :] * along).reshape(-1, PROBES)
-        rows = np.moveaxis(values, member.axis, 0)[positions(member, np.arange(group.size))]
-        rows = rows.reshape(len(rows), -1)
+                inputs = (inputs[:, None, :] * self._along(name, axis)).reshape(-1, PROBES)
+                factors = np.outer(factors, self._factors(name, axis)).ravel()
+        if (name, member.axis) not in self._sent:
+            self._sent[name, member.axis] = self._send(name, member.axis, inputs, factors)
+        outputs, squares = self._sent[name, member.axis]
+        places = positions(member, np.arange(group.size))
+        outputs = outputs[places].reshape(group.size, member.each, PROBES)
         if member.power == 1:
-            sizes = np.sqrt(np.square(rows.reshape(group.size, -1)).sum(1))
+            sizes = np.sqrt(squares[places].reshape(group.size, -1).sum(1))
             self._scales.setdefault(group.id, sizes)
-            rows = unit_rows(rows.reshape(group.size, -1)).reshape(rows.shape)
-        outputs = rows @ sent_in
-        outputs = (outputs.reshape(group.size, member.each, PROBES) * _probes(member.each, 0)).sum(1)
-        return outputs, _products(sent_in)
+            outputs = outputs / np.maximum(sizes, SMALLEST)[:, None, None]
+        return (outputs * _probes(member.each, 0)).sum(1), _products(inputs)
 
-    def _values(self, name: str) -> np.ndarray:
-        """A tensor, which stays in memory until the last group that it gives to has seen it."""
-        values = self._open.pop(name, None)
-        if values is None:
-            values = self._read(name)
-        self._uses[name] -= 1
-        if self._uses[name]:
-            self._open[name] = values
-        return values
-
-    def _in_scale(self, values: np.ndarray, name: str, axis: int) -> np.ndarray:
-        """A tensor that takes units' outputs as they are at norm 1, and norms' factors with it."""
+    def _factors(self, name: str, axis: int) -> np.ndarray:
+        """What places along an axis are multiplied by if units' outputs are at norm 1, and norms' factors are 1."""
+        found = np.ones(self._shapes[name][axis], np.float32)
         for group, member in self._axes.get((name, axis), []):
             if member.power == -1 and group.id in self._scales:
-                values = scaled(values, member, self._scales[group.id])
+                found[positions(member, np.arange(group.size))] *= np.repeat(
+                    self._scales[group.id], member.each
+                )
         if gain := self._gains.get((name, axis)):
             taker, weight = gain
-            if weight not in self._factors:
-                self._factors[weight] = self._read(weight)
-            values = scaled(values, taker, self._factors[weight])
-        return values
+            if weight not in self._of_norms:
+                self._of_norms[weight] = self._read(weight)
+            factors = self._of_norms[weight]
+            found[positions(taker, np.arange(len(factors)))] *= np.repeat(factors, taker.each)
+        return found
 
     def _along(self, name: str, axis: int) -> np.ndarray:
         """The coordinates of all places of an axis: [length, PROBES]."""
@@ -166,12 +176,15 @@ def _probes(length: int, axis: int) -> np.ndarray:
     return np.random.default_rng([length, axis]).standard_normal((length, PROBES), np.float32)
 
 
-def as_given(name: str, values: np.ndarray) -> Seen:
-    """A tensor whose rows, at norm 1, have any order, and all other axes a fixed one."""
-    rows = unit_rows(values.reshape(len(values), -1).astype(np.float32))
-    probes = _probes(rows.shape[1], 1)
-    outputs = rows @ probes
-    return Seen(name, outputs, outputs, _products(probes))
+def as_given(values: np.ndarray) -> np.ndarray:
+    """What rows, at norm 1, make of probes along all other axes, whose order is fixed: [rows, PROBES]."""
+    rows = unit_rows(values.reshape(len(values), -1))
+    return rows @ _probes(rows.shape[1], 1)
+
+
+def seen_as_given(name: str, shape: tuple[int, ...], outputs: np.ndarray) -> Seen:
+    """A tensor by what its rows make of the probes."""
+    return Seen(name, outputs, outputs, _products(_probes(math.prod(shape[1:]), 1)))
 
 
 def _products(inputs: np.ndarray) -> np.ndarray:

@@ -93,8 +93,8 @@ def content_of(values: np.ndarray) -> bytes:
     return found.digest()
 
 
-def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:
-    """Raises a UserError that counts and names what is not a finite number."""
+def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 0) -> None:
+    """Raises a UserError that counts and names what is not a finite number; of values that begin at some row."""
     flat = values.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(np.dot(flat, flat)):
@@ -102,6 +102,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray) -> None:
     missing, infinite = int(np.isnan(flat).sum()), int(np.isinf(flat).sum())
     if missing or infinite:
         first = np.unravel_index(np.flatnonzero(~np.isfinite(flat))[0], values.shape or (1,))
+        first = (first[0] + start, *first[1:])
         raise UserError(
             f"{model.files[0].path}: tensor {name!r} holds {missing} NaN and {infinite} infinite values, the first "
             f"at {list(map(int, first))}; expected finite weights"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineage.index.store import Stored
-from lineage.index.vectors import LENGTH, Vectors
+from lineage.index.vectors import Vectors
+from lineage.storage.index_schemas import LENGTH
 
 
 @dataclass(frozen=True)
@@ -20,33 +21,45 @@ class Near:
     cosine: float
 
 
-def nearest(child: Vectors, stored: Stored, count: int) -> list[Near]:
-    """The models most like one, the most similar first."""
-    places: set[int] = set()
-    for query, vectors in ((child.own, stored.own), (child.given, stored.given)):
-        if query.any():
-            places |= set(_most_similar(query, vectors, count))
-    found = [
-        Near(
-            place,
-            max(_cosine(child.own, stored.own[place]), _cosine(child.given, stored.given[place])),
-        )
-        for place in places
-    ]
-    return sorted(found, key=lambda near: (-near.cosine, near.place))[:count]
+class Searcher:
+    """Searches the models of an index.
+
+    Args:
+        stored: its models.
+    """
+
+    def __init__(self, stored: Stored):
+        self._vectors = stored.own, stored.given
+        self._indices = [_index(vectors) for vectors in self._vectors]
+
+    def nearest(self, child: Vectors, count: int) -> list[Near]:
+        """The models most like one, the most similar first."""
+        queries = child.own, child.given
+        places: set[int] = set()
+        for query, index in zip(queries, self._indices, strict=True):
+            if query.any() and index.ntotal:
+                _, found = index.search(query[None].astype(np.float32), min(count, index.ntotal))
+                places |= {int(place) for place in found[0]}
+        cosines = {
+            place: max(
+                _cosine(query, vectors[place]) for query, vectors in zip(queries, self._vectors, strict=True)
+            )
+            for place in places
+        }
+        ordered = sorted(cosines, key=lambda place: (-cosines[place], place))
+        return [Near(place, cosines[place]) for place in ordered[:count]]
 
 
-def _most_similar(query: np.ndarray, vectors: np.ndarray, count: int) -> list[int]:
-    """Places of the vectors with the largest inner product: all are about equally long."""
+def _index(vectors: np.ndarray):
+    """The vectors in faiss, which holds bytes shifted by 128; all are about equally long."""
     import faiss
 
     index = faiss.IndexScalarQuantizer(
         LENGTH, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
     )
-    faiss.copy_array_to_vector((vectors.reshape(-1).view(np.uint8) ^ 128), index.codes)
+    faiss.copy_array_to_vector(vectors.reshape(-1).view(np.uint8) ^ 128, index.codes)
     index.ntotal = len(vectors)
-    _, places = index.search(query[None].astype(np.float32), min(count, len(vectors)))
-    return [int(place) for place in places[0] if place >= 0]
+    return index
 
 
 def _cosine(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lineage.errors import UserError, one_line
-from lineage.index.vectors import LENGTH
+from lineage.index.vectors import VERSION
 from lineage.storage.atomic import alone_in, written_whole
-from lineage.storage.index_schemas import INDEXED
+from lineage.storage.index_schemas import INDEXED, LENGTH
 
 SMALL = 4096
 """Rows of a file that is joined with others."""
@@ -42,6 +42,10 @@ class Stored:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+SKETCH = {b"sketch": str(VERSION).encode()}
+"""What a file says of the vectors in it."""
 
 
 class Store:
@@ -92,11 +96,15 @@ class Store:
         if not rows:
             return
         table = pa.Table.from_pylist(list(rows), schema=INDEXED)
-        with alone_in(self.folder):
-            parts = self._parts()
-            number = int(parts[-1].stem) + 1 if parts else 0
-            _write(self.folder / f"{number:09}.parquet", table)
-            self._join_small()
+        try:
+            with alone_in(self.folder):
+                parts = self._parts()
+                number = int(parts[-1].stem) + 1 if parts else 0
+                _write(self.folder / f"{number:09}.parquet", table)
+                self._join_small()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserError(f"{self.folder}: the index cannot be written: {reason}; give a folder") from None
 
     def _parts(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdigit())
@@ -117,8 +125,12 @@ class Store:
 def _part(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: is no part of an index: {one_line(error)}; remove it") from None
+    if table.schema.names == INDEXED.names and table.schema.metadata != SKETCH:
+        raise UserError(f"{path}: holds sketches of another version; make the index anew, in another folder")
     if table.schema.names != INDEXED.names:
         raise UserError(f"{path}: expected the columns {', '.join(INDEXED.names)}; is this folder an index?")
     return table
@@ -133,9 +145,13 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 def _write(path: Path, table: pa.Table) -> None:
     with written_whole(path) as part:
-        pq.write_table(table, part, compression="zstd", use_dictionary=False)
+        pq.write_table(table.replace_schema_metadata(SKETCH), part, compression="zstd", use_dictionary=False)
 
 
 def _vectors(column: pa.ChunkedArray) -> np.ndarray:
-    joined = b"".join(column.to_pylist())
-    return np.frombuffer(joined, np.int8).reshape(-1, LENGTH)
+    """Bytes [models, LENGTH], as they lie in memory."""
+    whole = pa.concat_arrays([pa.array([], column.type), *column.chunks])
+    if not len(whole):
+        return np.zeros((0, LENGTH), np.int8)
+    values = np.frombuffer(whole.buffers()[1], np.int8, len(whole) * LENGTH, whole.offset * LENGTH)
+    return values.reshape(-1, LENGTH)

@@ -1,4 +1,4 @@
-"""A model as two vectors of bytes, small enough to search among very many.
+"""A model as two vectors of bytes, numbers from -127 to 127, small enough to search among very many.
 
 The first is of neurons in coordinates of their own (`coordinates`): blind to their order and scales, and to names as
 far as these only tell which layers follow each other. The second is of tensors as they are given, by their shapes
@@ -7,23 +7,25 @@ Both are sums over tensors under signs drawn from each one's shape: what one of 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.index.coordinates import PAIRS, Coordinates, Seen, as_given
-from lineage.index.digest import check_finite, content_of
+from lineage.index.coordinates import PAIRS, PROBES, Coordinates, Seen, as_given, seen_as_given
+from lineage.index.digest import check_finite
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
 from lineage.relation.alignment.canonical import SMALLEST
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.naming import canonical, heads, wrapper_of
 from lineage.seeds import seed_of
+from lineage.storage.index_schemas import LENGTH
 
-LENGTH = 1024
-"""Of each of the two vectors, in bytes: numbers from -127 to 127."""
+VERSION = 1
+"""Of the vectors; those of another version are not compared."""
 WIDEST = 4.0
 """Numbers of a vector beyond so many standard deviations are cut off."""
 
@@ -42,21 +44,55 @@ class Vectors:
 
 
 class _Once:
-    """A model's tensors, each read once; what is asked of every tensor is found on the way."""
+    """A model's tensors, each read once, in runs of rows; what is asked of every tensor is found on the way."""
 
     def __init__(self, model: Checkpoint, wide: set[str]):
         self.model, self.wide, self.left = model, wide, dict.fromkeys(model.entries)
         self.contents: list[bytes] = []
         self.given = np.zeros(LENGTH)
 
-    def __call__(self, name: str) -> np.ndarray:
-        values = self.model.read(name)
-        check_finite(self.model, name, values)
+    def parts(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Runs of rows, each with the number of its first row."""
         del self.left[name]
-        self.contents.append(content_of(values))
+        shape, start, outputs = self.model.entries[name].shape, 0, []
+        content = hashlib.sha256(str(shape).encode())
+        for values in self.model.parts(name):
+            check_finite(self.model, name, values, start)
+            content.update(np.ascontiguousarray(values, "<f4"))
+            if name in self.wide:
+                outputs.append(as_given(values))
+            yield start, values
+            start += len(values) if shape else 1
+        self.contents.append(content.digest())
         if name in self.wide:
-            self.given += _summed(f"given {values.shape}", _numbers(as_given(name, values)))
-        return values
+            seen = seen_as_given(name, shape, np.concatenate(outputs))
+            self.given += _summed(f"given {shape}", _numbers(seen))
+
+    def whole(self, name: str) -> np.ndarray:
+        """A vector."""
+        return np.concatenate([values for _, values in self.parts(name)])
+
+    def send(
+        self, name: str, axis: int, inputs: np.ndarray, factors: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sends numbers into a tensor; see `Send`."""
+        shape = self.model.entries[name].shape
+        sent, squares = factors[:, None] * inputs, np.square(factors)
+        if axis == 0:
+            found = [(rows @ sent, np.square(rows) @ squares) for rows in self._unfolded(name, axis)]
+            return np.concatenate([out for out, _ in found]), np.concatenate([size for _, size in found])
+        outputs, sizes = np.zeros((shape[axis], PROBES), np.float32), np.zeros(shape[axis], np.float32)
+        begin = 0
+        for rows in self._unfolded(name, axis):
+            end = begin + rows.shape[1]
+            outputs += rows @ sent[begin:end]
+            sizes += np.square(rows) @ squares[begin:end]
+            begin = end
+        return outputs, sizes
+
+    def _unfolded(self, name: str, axis: int) -> Iterator[np.ndarray]:
+        for _, values in self.parts(name):
+            yield np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
 
 
 def vectors_of(model: Checkpoint) -> Vectors:
@@ -68,16 +104,16 @@ def vectors_of(model: Checkpoint) -> Vectors:
     shapes = {name: entry.shape for name, entry in model.entries.items()}
     head = heads(shapes)
     wide = {name for name, shape in shapes.items() if len(shape) > 1 and shape[0] > 1} - head
-    read, own = _Once(model, wide), np.zeros(LENGTH)
-    for seen in _own(shapes, read, head):
-        own += _summed(f"own {seen.outputs.shape} {shapes[seen.name]}", _numbers(seen))
-    for name in list(read.left):
-        read(name)
-    content = hashlib.sha256(b"".join(sorted(read.contents))).hexdigest()
-    return Vectors(_as_bytes(own), _as_bytes(read.given), content)
+    once, own = _Once(model, wide), np.zeros(LENGTH)
+    for seen in _own(shapes, once, head):
+        own += _summed(f"own {seen.outputs.shape} {shapes[seen.name]}", _numbers(seen), seen.depth)
+    for name in list(once.left):
+        deque(once.parts(name), maxlen=0)
+    content = hashlib.sha256(b"".join(sorted(once.contents))).hexdigest()
+    return Vectors(as_bytes(own), as_bytes(once.given), content)
 
 
-def _own(shapes: Shapes, read: Callable[[str], np.ndarray], head: set[str]) -> Iterator[Seen]:
+def _own(shapes: Shapes, once: _Once, head: set[str]) -> Iterator[Seen]:
     """Tensors in coordinates of their units, under the names of the file; none if the structure is not known."""
     wrapper = wrapper_of(shapes)
     names = {canonical(name).removeprefix(wrapper): name for name in shapes}
@@ -89,7 +125,8 @@ def _own(shapes: Shapes, read: Callable[[str], np.ndarray], head: set[str]) -> I
     found = Coordinates(
         structure,
         bare,
-        lambda name: read(names[name]),
+        lambda name, *given: once.send(names[name], *given),
+        lambda name: once.whole(names[name]),
         {name for name, full in names.items() if full in head},
     )
     for seen in found.tensors():
@@ -109,17 +146,20 @@ def _numbers(seen: Seen) -> list[np.ndarray]:
     return [mean, np.power(centred, 3).mean(0), products]
 
 
-WEIGHTS = (1.0, 0.5, 0.7)
+WEIGHTS = (0.8, 1.0, 1.0)
 """Of what `_numbers` gives."""
+FADING = (1.0, 2.0, 2.0)
+"""How much less they weigh the deeper a tensor lies: training changes them more."""
 
 
-def _summed(key: str, numbers: list[np.ndarray]) -> np.ndarray:
+def _summed(key: str, numbers: list[np.ndarray], depth: int = 0) -> np.ndarray:
     """Numbers of one tensor on LENGTH places, under signs drawn from a key."""
     total = np.zeros(LENGTH)
-    for number, (values, weight) in enumerate(zip(numbers, WEIGHTS, strict=True)):
+    for number, values in enumerate(numbers):
         size = np.linalg.norm(values)
         if size > 0:
             places, signs = _hashing(f"{key} {number}", len(values))
+            weight = WEIGHTS[number] / (1 + depth) ** FADING[number]
             total += np.bincount(places, weight / size * values * signs, LENGTH)
     return total
 
@@ -132,7 +172,8 @@ def _hashing(key: str, count: int) -> tuple[np.ndarray, np.ndarray]:
     return draw.integers(0, LENGTH, count), draw.choice([-1.0, 1.0], count)
 
 
-def _as_bytes(vector: np.ndarray) -> np.ndarray:
+def as_bytes(vector: np.ndarray) -> np.ndarray:
+    """A vector as int8, whatever its length; cosines stay, up to rounding."""
     size = np.sqrt(np.square(vector).mean())
     if not size:
         return np.zeros(LENGTH, np.int8)

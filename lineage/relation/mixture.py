@@ -14,8 +14,8 @@ from scipy.optimize import nnls
 
 SMALLEST = 0.05
 """Weight of a parent, at least."""
-SUM = (0.85, 1.15)
-"""Bounds of the sum of the weights."""
+SUM = (0.97, 1.03)
+"""Bounds of the sum of the weights: what is left of a network by weight decay is no merge of its siblings."""
 MOST_LEFT = 0.04
 """What is left of the parts' differences, at most: what rounding and a little training after a merge leave.
 

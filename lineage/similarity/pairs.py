@@ -101,7 +101,11 @@ def _plain_attention() -> Iterator[None]:
 
 @torch.no_grad()
 def taylor(
-    features: Tensor, slope: Tensor, child: Representation, names: Sequence[str], alphas: Sequence[float]
+    features: Representation,
+    slope: Tensor,
+    child: Representation,
+    names: Sequence[str],
+    alphas: Sequence[float],
 ) -> dict[str, Tensor]:
     """Scores [A, ...] of each similarity by its first-order expansion at F(theta_p) along J Delta.
 
@@ -109,14 +113,16 @@ def taylor(
     and lp at 0 before the root, the root here keeps the sign.
 
     Args:
-        features: F(theta_p) [..., n, d]; slope: J Delta, likewise.
+        features: F(theta_p) [..., n, d]; slope: J Delta, of their shape.
         child: the child's features.
         names: similarities of features.
         alphas: the paper's grad scales.
     """
-    values, rates = jvp(lambda moving: compare(moving, child, names), (features,), (slope,))
-    steps = torch.tensor(alphas, dtype=features.dtype, device=features.device)
-    steps = steps.reshape(-1, *[1] * (features.ndim - 2))
+    F = features.features
+    values, rates = jvp(
+        lambda moving: compare(Representation(moving, features), child, names), (F,), (slope,)
+    )
+    steps = torch.tensor(alphas, dtype=F.dtype, device=F.device).reshape(-1, *[1] * (F.ndim - 2))
     scores = {}
     for name in names:
         power = POWERS.get(name, 1)
@@ -138,7 +144,7 @@ def pair_scores(
     probe: Tensor,
     child: Stacks,
     config: Similarity,
-    parent_features: dict[str, Tensor] | None = None,
+    parent: Stacks | None = None,
 ) -> Iterator[Row]:
     """Rows (layer, similarity, approximation, alpha, score) of one pair; see `score_pair`.
 
@@ -147,7 +153,7 @@ def pair_scores(
         probe: inputs [n, ...].
         child: the child's features, `stacked`: [L, n, d] of L layers.
         config: which scores; its layers are the line's own.
-        parent_features: the candidate's features [n, d] by layer, where they are known already.
+        parent: the candidate's features, stacked likewise, where they are known already.
     """
     of_features = [name for name in config.similarities if name in SIMILARITIES]
     approximations, alphas = config.approximations if of_features else (), config.alphas
@@ -162,10 +168,11 @@ def pair_scores(
                     yield layer, similarity, approximation, alpha, score
 
     if "direct" in approximations:
-        with torch.no_grad():
-            features = line.backbone(line.parent, probe) if parent_features is None else parent_features
-        for layers, G in child:
-            yield from rows("direct", layers, (0.0,), compare(_stack(features, layers), G, of_features))
+        if parent is None:
+            with torch.no_grad():
+                parent = stacked(line.backbone(line.parent, probe))
+        for (layers, F), (_, G) in zip(parent, child, strict=True):
+            yield from rows("direct", layers, (0.0,), compare(F, G, of_features))
     if "path" in approximations:
         for alpha in (alpha for alpha in alphas if alpha < 1):
             features = line.features(probe, alpha, config.batch_norm)
@@ -173,13 +180,16 @@ def pair_scores(
                 yield from rows("path", layers, (alpha,), compare(_stack(features, layers), G, of_features))
     if not {"linear", "taylor"}.isdisjoint(approximations):
         features, slopes = linearised(line.backbone, line.parent, line.delta, probe)
-        for layers, G in child:
+        for place, (layers, G) in enumerate(child):
             F, slope = _stack(features, layers), _stack(slopes, layers)
             if "linear" in approximations:
                 steps = torch.tensor(alphas, dtype=F.dtype, device=F.device).reshape(-1, 1, 1, 1)
                 yield from rows("linear", layers, alphas, compare(F + steps * slope, G, of_features))
             if "taylor" in approximations:
-                yield from rows("taylor", layers, alphas, taylor(F, slope, G, of_features, alphas))
+                known = None if parent is None else parent[place][1]
+                if known is None or not torch.equal(known.features, F):  # fused attention rounds otherwise
+                    known = Representation(F)
+                yield from rows("taylor", layers, alphas, taylor(known, slope, G, of_features, alphas))
     groups = line.backbone.parameters | {WHOLE: line.backbone.parameter_names}
     yield from weight_scores(groups, line.parent, line.child, names=config.similarities)
 
@@ -232,9 +242,9 @@ def block_scores(
     for candidate in tracked(candidates, f"candidates x {len(children)} children"):
         parent = models.restored(candidate)
         backbone = Backbone(parent, probe, layers=features.layers, pool=config.pool)
-        theta_p, parent_features = state_of(parent), on(device, features(candidate))
+        theta_p, of_parent = state_of(parent), stacked(on(device, features(candidate)))
         for child in (child for child in children if child != candidate):
-            start, known = theta_p, parent_features
+            start, known = theta_p, of_parent
             if aligned is not None:
                 start, known = aligned(candidate, theta_p, thetas[child]), None
             line = Line.between(backbone, start, thetas[child])

@@ -5,7 +5,7 @@ Below them, arithmetic that has a value and a derivative where a plain formula d
 Letters as in `lineage.similarity.measures`.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -21,10 +21,16 @@ NO_SIGNAL = 1e-13
 
 
 class Representation:
-    """Features [..., n, d] of one network, and all that depends on them alone, computed once if asked for."""
+    """Features [..., n, d] of one network, and all that depends on them alone, computed once if asked for.
 
-    def __init__(self, features: Tensor):
+    Args:
+        features: they may move, for a derivative.
+        still: the same features where they do not, whose products are used in place of computing them again.
+    """
+
+    def __init__(self, features: Tensor, still: "Representation | None" = None):
         self.features = as_float(features)
+        self._still = still
 
     @cached_property
     def row_norms(self) -> Tensor:
@@ -40,7 +46,12 @@ class Representation:
     @cached_property
     def gram(self) -> Tensor:
         """K = X Xᵀ."""
-        return self.unit @ self.unit.mT
+        return symmetric_product(self.unit, None if self._still is None else self._still.gram)
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """XᵀX [..., d, d]."""
+        return symmetric_product(self.unit.mT, None if self._still is None else self._still.covariance)
 
     @cached_property
     def diagonal(self) -> Tensor:
@@ -49,8 +60,10 @@ class Representation:
 
     @cached_property
     def hsic(self) -> Tensor:
-        """‖K‖², the biased HSIC of the network with itself [...]."""
-        return cross_energy(self, self)
+        """‖K‖² = ‖XᵀX‖², the biased HSIC of the network with itself [...]."""
+        if _has_small_gram(self, self):
+            return inner(self.gram, self.gram)
+        return vector_norm(self.covariance, dim=(-2, -1)).square()
 
     @cached_property
     def unbiased_hsic(self) -> Tensor:
@@ -113,10 +126,43 @@ class Pair:
 
 def cross_energy(F: Representation, G: Representation) -> Tensor:
     """‖XᵀY‖² = <K, L>: by feature products where these cost less than a Gram matrix."""
-    n, d = F.unit.shape[-2:]
-    if n < d + G.unit.shape[-1]:
+    if _has_small_gram(F, G):
         return inner(F.gram, G.gram)
     return vector_norm(F.unit.mT @ G.unit, dim=(-2, -1)).square()
+
+
+def _has_small_gram(F: Representation, G: Representation) -> bool:
+    n, d = F.unit.shape[-2:]
+    return n < d + G.unit.shape[-1]
+
+
+def symmetric_product(A: Tensor, known: Tensor | None = None) -> Tensor:
+    """A Aᵀ, or `known` where that has been computed; its derivative is one product and its transpose, not two."""
+    return _SymmetricProduct.apply(A, known)
+
+
+class _SymmetricProduct(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(A: Tensor, known: Tensor | None) -> Tensor:
+        return A @ A.mT if known is None else known.view_as(known)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.save_for_forward(inputs[0])
+        ctx.save_for_backward(inputs[0])
+
+    @staticmethod
+    def jvp(ctx, slope: Tensor, _) -> Tensor:
+        (A,) = ctx.saved_tensors
+        half = slope @ A.mT
+        return half + half.mT
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        (A,) = ctx.saved_tensors
+        return (gradient + gradient.mT) @ A, None
 
 
 def debias(hsic: Tensor, k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
@@ -131,8 +177,7 @@ def _median_above_diagonal(A: Tensor) -> Tensor:
     count = n * (n - 1) // 2
     if count == 0:
         return A.new_zeros(A.shape[:-2])
-    rows, columns = torch.triu_indices(n, n, 1, device=A.device)
-    entries = A.flatten(-2).index_select(-1, rows * n + columns)
+    entries = A.flatten(-2).index_select(-1, _above_diagonal(n, A.device))
     lower = _lower_median(entries)
     if count % 2:
         return lower
@@ -140,6 +185,13 @@ def _median_above_diagonal(A: Tensor) -> Tensor:
     next_above = torch.where(is_above, entries, torch.inf).amin(-1)
     repeats = (~is_above).sum(-1) > count // 2
     return (lower + torch.where(repeats, lower, next_above)) / 2
+
+
+@lru_cache(maxsize=2)
+def _above_diagonal(n: int, device: torch.device) -> Tensor:
+    """Places of the entries above the diagonal of a flat [n, n]."""
+    rows, columns = torch.triu_indices(n, n, 1, device=device)
+    return rows * n + columns
 
 
 def _lower_median(entries: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+LENGTH = 1024
+"""Bytes of a vector."""
 INDEXED = pa.schema(
     [
         ("id", pa.string()),
@@ -9,8 +11,8 @@ INDEXED = pa.schema(
         ("size", pa.int64()),
         ("changed", pa.int64()),
         ("content", pa.string()),
-        ("own", pa.binary()),
-        ("given", pa.binary()),
+        ("own", pa.binary(LENGTH)),
+        ("given", pa.binary(LENGTH)),
         ("is_removed", pa.bool_()),
     ]
 )

@@ -25,7 +25,7 @@ from lineage.seeds import seed_of
 
 ARCHITECTURES = {"fc": "mlp", "conv": "conv", "resnet": "resnet", "vit": "vit"}
 WIDTH = 64
-ROOTS, PARENTS = 24, 8
+SIZES = {"fc": (24, 8), "conv": (24, 8), "resnet": (22, 4), "vit": (22, 4)}
 """Roots of a world, and how many of them have children."""
 IMAGES = {"fashion": 2400, "digits": 1425}
 """Of two thirds of them all roots learn the same; children learn the others, or those again."""
@@ -140,30 +140,26 @@ def pruned(values: torch.Tensor) -> torch.Tensor:
     return values * (values.abs() > values.abs().median())
 
 
-def networks_of(world: World) -> Iterator[tuple[str, str, str, State]]:
-    """Each network's name, root, condition and weights."""
-    trainer = Trainer(world)
-    of_roots = Training(task="home", epochs=EPOCHS[world.kind])
-    for number in range(ROOTS):
-        root = f"r{number}"
-        state = trainer.trained(root, None, of_roots)
-        yield root, root, "root", state
-        if number >= PARENTS:
-            continue
-        yield f"{root}.int8", root, "int8", changed(state, int8)
-        yield f"{root}.pruned", root, "pruned", changed(state, pruned)
-        children = {}
-        for name, training in (TUNED | NEW_HEAD).items():
-            children[name] = trainer.trained(f"{root}.{name}", state, training)
-            condition = "new head" if name in NEW_HEAD else "same head"
-            yield f"{root}.{name}", root, condition, children[name]
-        yield f"{root}.tuned.int8", root, "int8", changed(children["tuned"], int8)
-        yield f"{root}.tuned.pruned", root, "pruned", changed(children["tuned"], pruned)
-        again = trainer.trained(f"{root}.tuned.again", children["tuned"], TUNED["again"])
-        yield f"{root}.tuned.again", root, "two generations", again
-        back = trainer.trained(f"{root}.new.part", children["new images"], NEW_HEAD["new classes"])
-        yield f"{root}.new.part", root, "two generations, new head", back
-        yield f"{root}.distilled", root, "distilled", trainer.distilled(f"{root}.distilled", state)
+def networks_of(trainer: Trainer, root: str, *, is_parent: bool) -> Iterator[tuple[str, str, State]]:
+    """A root and what is derived from it: each one's name, condition and weights."""
+    of_root = Training(task="home", epochs=EPOCHS[trainer.world.kind])
+    state = trainer.trained(root, None, of_root)
+    yield root, "root", state
+    if not is_parent:
+        return
+    yield f"{root}.int8", "int8", changed(state, int8)
+    yield f"{root}.pruned", "pruned", changed(state, pruned)
+    children = {}
+    for name, training in (TUNED | NEW_HEAD).items():
+        children[name] = trainer.trained(f"{root}.{name}", state, training)
+        yield f"{root}.{name}", "new head" if name in NEW_HEAD else "same head", children[name]
+    yield f"{root}.tuned.int8", "int8", changed(children["tuned"], int8)
+    yield f"{root}.tuned.pruned", "pruned", changed(children["tuned"], pruned)
+    again = trainer.trained(f"{root}.tuned.again", children["tuned"], TUNED["again"])
+    yield f"{root}.tuned.again", "two generations", again
+    back = trainer.trained(f"{root}.new.part", children["new images"], NEW_HEAD["new classes"])
+    yield f"{root}.new.part", "two generations, new head", back
+    yield f"{root}.distilled", "distilled", trainer.distilled(f"{root}.distilled", state)
 
 
 def answers(world: World, folder: Path, say: Callable[[str], None]) -> dict[str, np.ndarray]:
@@ -171,18 +167,34 @@ def answers(world: World, folder: Path, say: Callable[[str], None]) -> dict[str,
 
     Features of roots stand under `features|<name>`.
     """
-    path = folder / f"{world.id}.npz"
-    if not path.exists():
-        inputs, trainer, found = pool(world.kind), Trainer(world), {}
-        for name, root, condition, state in networks_of(world):
-            outputs, features = answers_of(trainer.loaded(state), inputs.images, mean=[MEAN], std=[STD])
-            found[f"{name}|{root}|{condition}"] = outputs
-            if condition == "root":
-                found[f"features|{name}"] = features.astype(np.float16)
-            right = (outputs.argmax(1) == inputs.labels)[: inputs.natural].mean()
-            say(f"{world.id} {name}: {right:.3f} right")
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path.with_suffix(".part.npz"), **found)
-        path.with_suffix(".part.npz").rename(path)
-    with np.load(path) as stored:
-        return {name: stored[name] for name in stored.files}
+    inputs, trainer, found = pool(world.kind), Trainer(world), {}
+    roots, parents = SIZES[world.architecture]
+    for number in range(roots):
+        root = f"r{number}"
+        path = folder / world.id / f"{root}.npz"
+        if not path.exists():
+            _store(path, _asked(trainer, root, inputs, is_parent=number < parents, say=say))
+        with np.load(path) as stored:
+            found |= {name: stored[name] for name in stored.files}
+    return found
+
+
+def _asked(
+    trainer: Trainer, root: str, inputs: Pool, *, is_parent: bool, say: Callable[[str], None]
+) -> dict[str, np.ndarray]:
+    found = {}
+    for name, condition, state in networks_of(trainer, root, is_parent=is_parent):
+        outputs, features = answers_of(trainer.loaded(state), inputs.images, mean=[MEAN], std=[STD])
+        found[f"{name}|{root}|{condition}"] = outputs
+        if condition == "root":
+            found[f"features|{name}"] = features.astype(np.float16)
+        right = (outputs.argmax(1) == inputs.labels)[: inputs.natural].mean()
+        say(f"{trainer.world.id} {name}: {right:.3f} right")
+    return found
+
+
+def _store(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **arrays)
+    part.rename(path)

@@ -110,7 +110,7 @@ class Costs:
         self.theta_p, self.theta_c = state_of(parent), state_of(other)
         self.line = Line.between(self.backbone, self.theta_p, self.theta_c)
         with torch.no_grad():
-            self._features = self.backbone(self.theta_p, self.probe)
+            self._parent = stacked(self.backbone(self.theta_p, self.probe))
             self.child_features = self.backbone(self.theta_c, self.probe)
         self._child = stacked(self.child_features)
 
@@ -123,7 +123,7 @@ class Costs:
         """Seconds of scoring the pair at one alpha."""
         config = Similarity(similarities=names, approximations=approximations, alphas=(0.5,))
         return median_seconds(
-            lambda: list(pair_scores(self.line, self.probe, self._child, config, self._features)), repeats
+            lambda: list(pair_scores(self.line, self.probe, self._child, config, self._parent)), repeats
         )
 
 

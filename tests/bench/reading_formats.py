@@ -8,6 +8,7 @@ then a sharded checkpoint of so many gigabytes, which is audited after its bytes
 """
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -31,7 +32,8 @@ from lineage.errors import UserError
 
 OUT = Path("results/reference/bench/reading.parquet")
 PARTS = Path("build/reading")
-SEEDS = 3
+SEEDS = 1
+"""Of each kind of network."""
 MOST_MEMORY, LEAST_SPEED = 2.0, 0.5
 """Gigabytes of an audit of a large checkpoint, and its speed as a share of reading its bytes."""
 
@@ -72,7 +74,7 @@ def of_formats(done: list[dict[str, dict[str, bool]]]) -> list[dict]:
     ]
 
 
-def of_large(folder: Path, gigabytes: float) -> list[dict]:
+def of_large(gigabytes: float, folder: Path) -> list[dict]:
     """Memory and speed of an audit of a sharded checkpoint, against reading its bytes, none of them in memory before.
 
     The candidate has two of its matrices, so that nearly all that is read is the child.
@@ -139,21 +141,27 @@ def main() -> None:
     parser.add_argument("--large", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=1e9)
     given = parser.parse_args()
-    end = time.monotonic() + given.seconds
-    pieces = {f"{kind}-{seed}": (kind, seed) for kind in SHAPES for seed in range(SEEDS)}
-    PARTS.mkdir(parents=True, exist_ok=True)
-    for name, (kind, seed) in pieces.items():
-        if time.monotonic() < end and not (PARTS / f"{name}.json").exists():
-            with tempfile.TemporaryDirectory() as folder:
-                found = of_networks(kind, seed, Path(folder))
-            (PARTS / f"{name}.json").write_text(json.dumps(found))
-            print(f"{name} done", flush=True)
-    if not all((PARTS / f"{name}.json").exists() for name in pieces) or time.monotonic() > end:
-        sys.exit("not done yet; run again to go on")
-    rows = of_formats([json.loads((PARTS / f"{name}.json").read_text()) for name in pieces])
+    pieces = {
+        f"{kind}-{seed}": functools.partial(of_networks, kind, seed)
+        for seed in range(SEEDS)
+        for kind in SHAPES
+    }
+    networks = list(pieces)
     if given.large:
+        pieces["large"] = functools.partial(of_large, given.large)
+    end = time.monotonic() + given.seconds
+    PARTS.mkdir(parents=True, exist_ok=True)
+    for name, piece in pieces.items():
+        if (PARTS / f"{name}.json").exists():
+            continue
+        if time.monotonic() > end:
+            sys.exit(f"{name} is not done yet; run again to go on")
         with tempfile.TemporaryDirectory() as folder:
-            rows += of_large(Path(folder), given.large)
+            found = piece(Path(folder))
+        (PARTS / f"{name}.json").write_text(json.dumps(found))
+        print(f"{name} done", flush=True)
+    done = {name: json.loads((PARTS / f"{name}.json").read_text()) for name in pieces}
+    rows = of_formats([done[name] for name in networks]) + done.get("large", [])
     table = pd.DataFrame(rows)
     OUT.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(OUT, index=False)

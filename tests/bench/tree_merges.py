@@ -28,7 +28,7 @@ PARENTS = {
     "WiSE-FT": (BASE, "c.l2sp"),
     "task arithmetic": ("c.decay", "g.light"),
     "TIES": ("g.adamw", "c.light"),
-    "DARE": ("gg", "task.data"),
+    "DARE": ("gg", "c.head"),
     "passthrough": ("g.adamw", "c.decay"),
 }
 """Of each merge: no two have two parents in common."""

@@ -23,9 +23,9 @@ from lineage.seeds import seed_of
 from lineage.storage.atomic import written_whole
 
 TREES, EDGES, DEPTH = 56, 120, 4
-"""Of the zoo of many trees."""
-LARGE = 12
-"""Children in the largest of its trees, about."""
+"""Of the zoo of many trees, in generations."""
+GROWTH = 2.8
+"""Power of its size that a tree's chance of another child goes with."""
 TASKS = ("home", "more", "away", "part", "more")
 """What each generation learns, from the first."""
 
@@ -64,25 +64,19 @@ def three_hundred() -> Zoo:
 
 
 def many_trees() -> Zoo:
-    """The shape of a real zoo, of convolutional networks: who has many children gets more."""
+    """The shape of a real zoo, of convolutional networks: the larger a tree, the likelier it gets the next child."""
     draw = np.random.default_rng(0)
-    parents: dict[str, str | None] = {f"t{tree:02}": None for tree in range(TREES)}
-    children = dict.fromkeys(parents, 0)
-    generations = dict.fromkeys(parents, 1)
-    for root in list(parents):
-        _add(root, parents, children, generations)
-    while len(parents) < TREES + EDGES:
-        possible = [model for model, generation in generations.items() if generation < DEPTH]
-        chances = np.array([0.2 + children[model] ** 1.3 for model in possible])
-        chances[[children[model] >= LARGE for model in possible]] = 0
-        _add(str(draw.choice(possible, p=chances / chances.sum())), parents, children, generations)
-    return Zoo("56 trees", "conv", 64, parents)
-
-
-def _add(parent: str, parents: dict, children: dict, generations: dict) -> None:
-    child = f"{parent}.{children[parent]}"
-    children[parent] += 1
-    parents[child], children[child], generations[child] = parent, 0, generations[parent] + 1
+    roots = [f"t{tree:02}" for tree in range(TREES)]
+    trees: dict[str, dict[str, str | None]] = {root: {root: None, f"{root}.0": root} for root in roots}
+    for _ in range(EDGES - TREES):
+        chances = np.array([len(trees[root]) ** GROWTH for root in roots])
+        tree = trees[str(draw.choice(roots, p=chances / chances.sum()))]
+        parents = [model for model in tree if model.count(".") < DEPTH - 1]
+        parent = str(draw.choice(parents))
+        tree[f"{parent}.{list(tree.values()).count(parent)}"] = parent
+    return Zoo(
+        "56 trees", "conv", 64, {model: parent for tree in trees.values() for model, parent in tree.items()}
+    )
 
 
 def grown(zoo: Zoo, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from unit.drawn_trees import large_tree, small_tree
+from unit.drawn_trees import FAMILIES, large_tree, small_tree
 
 from browser.conftest import requests, resized
 from browser.test_audit_page import coloured, contrast
@@ -49,12 +49,12 @@ def named(browser, name: str):
     """The row of a model."""
     return next(
         row
-        for row in browser.find_elements(BY_CSS, "#rows .row")
+        for row in browser.find_elements(BY_CSS, "#rows .row:not(.ghost)")
         if row.get_attribute("aria-label").split(", ")[0] == name
     )
 
 
-def names(browser, selector: str = "#rows .row") -> list[str]:
+def names(browser, selector: str = "#rows .row:not(.ghost)") -> list[str]:
     return browser.execute_script(
         "return [...document.querySelectorAll(arguments[0])].map((row) => row.ariaLabel.split(', ')[0])",
         selector,
@@ -122,11 +122,13 @@ def test_pointing_at_an_edge_shows_its_evidence(opened):
     waited(browser, lambda _: tip.is_displayed())
     assert "r0 and r0.c are neighbours" in tip.text
     assert "probability 0.66" in tip.text
+    assert "other possible parents: r0.b 0.20, r0.a < 0.01" in tip.text
 
 
 def test_a_chosen_model_shows_all_that_is_known_of_it_and_its_lineage(opened):
     browser = opened("small")
     named(browser, "merge").click()
+    assert browser.switch_to.active_element.get_attribute("aria-label").startswith("merge, ")
     text = browser.find_element(BY_ID, "chosen").text
     assert "zoo/merge.safetensors" in text
     assert text.count("merge is a merge") == 2
@@ -185,6 +187,27 @@ def test_all_thousand_models_can_be_opened_and_closed(opened):
     assert len(names(browser, "#rows .model")) == 1000
     browser.find_element(BY_ID, "close-all").click()
     assert len(names(browser, "#rows .model")) < 100
+
+
+def test_a_long_family_goes_on_on_further_cards_and_no_line_leaves_its_card(opened):
+    browser = opened("large")
+    browser.find_element(BY_ID, "open-all").click()
+    assert browser.execute_script("return document.querySelectorAll('#rows .ghost').length") >= 2
+    cards, lines = browser.execute_script(
+        """const corners = ({ x, y, width, height }) => [x, y, x + width, y + height];
+           return ['#cards rect', '#edges .shown, #edges .trunk'].map(
+             (chosen) => [...document.querySelectorAll(chosen)].map((each) => corners(each.getBBox())));"""
+    )
+    assert len(cards) > FAMILIES + 1
+    outside = [
+        line
+        for line in lines
+        if not any(
+            card[0] <= line[0] and card[1] <= line[1] and line[2] <= card[2] and line[3] <= card[3]
+            for card in cards
+        )
+    ]
+    assert outside == []
 
 
 def test_wheel_buttons_and_drags_move_and_zoom(opened):

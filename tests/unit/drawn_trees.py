@@ -34,7 +34,7 @@ def small_tree() -> Tree:
     edges = [
         edge("r0", "r0.a", probability=1.0, change=0.08),
         edge("r0", "r0.b", change=0.11),
-        edge("r0", "r0.c", probability=0.66, is_directed=False),
+        edge("r0", "r0.c", probability=0.66, is_directed=False, rivals={"r0.b": 0.2, "r0.a": 0.002}),
         edge("r0.a", "r0.a.g", probability=0.93),
         edge("r0.a", "merge", Kind.MERGED, weight=0.6, probability=1.0),
         edge("r0.b", "merge", Kind.MERGED, weight=0.4, probability=1.0),

@@ -267,3 +267,43 @@ def test_a_configuration_that_the_disk_does_not_give_is_one_line(tmp_path, monke
     monkeypatch.setattr(Path, "read_bytes", fails)
     with pytest.raises(UserError, match=r"adapter_config\.json: cannot be read: Input/output error"):
         config_beside(adapter)
+
+
+def loha(module: str) -> dict[str, np.ndarray]:
+    return {f"{module}.hada_{name}": drawn(8, 8) for name in ("w1_a", "w1_b", "w2_a", "w2_b")}
+
+
+def lokr(module: str) -> dict[str, np.ndarray]:
+    return {
+        f"{module}.lokr_w1": drawn(4, 4),
+        f"{module}.lokr_w2_a": drawn(20, 2),
+        f"{module}.lokr_w2_b": drawn(2, 20),
+    }
+
+
+OTHERS = {
+    "LoHa": loha, "LoKr": lokr, "IA3": lambda module: {f"{module}.ia3_l": drawn(80, 1)},
+    "OFT": lambda module: {f"{module}.oft_blocks.default.weight": drawn(4, 20, 20)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_adapters_that_are_not_merged_are_named_and_leave_no_none_of_these(tmp_path, kind):
+    tensors = OTHERS[kind]("base_model.model.layer1") | OTHERS[kind]("base_model.model.layer2")
+    (tmp_path / "bases").mkdir()
+    save_file(tensors, tmp_path / "bases" / "adapter.safetensors")
+    save_file(ROOTS["p1"], tmp_path / "bases" / "p1.safetensors")
+    save_file(child_of(ROOTS["p0"], 3), tmp_path / "child.safetensors")
+    report = audit(tmp_path / "child.safetensors", tmp_path / "bases", store_digests=False)
+    assert report.verdict == "cannot tell"
+    assert f"of the kind {kind} alone" in report.refused["adapter"]
+    with pytest.raises(UserError, match=f"of the kind {kind} alone") as caught:
+        audit(tmp_path / "bases" / "adapter.safetensors", tmp_path / "bases", store_digests=False)
+    assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_model_with_such_adapters_beside_its_layers_is_a_model(tmp_path, kind):
+    save_file(child_of(ROOTS["p0"], 3) | OTHERS[kind]("layer1"), tmp_path / "child.safetensors")
+    save_file(ROOTS["p0"], tmp_path / "p0.safetensors")
+    assert audit(tmp_path / "child.safetensors", tmp_path, store_digests=False).closest == "p0"

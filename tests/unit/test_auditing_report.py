@@ -385,6 +385,32 @@ def test_no_ancestor_is_named_where_a_nearer_relative_may_lie_between(way, relat
     assert closest.relation != "parent" or closest.bound == pytest.approx((0.1 / 0.9) ** 0.5)
 
 
+@pytest.mark.parametrize(("back", "first"), [(0.7, "early"), (0.3, "copy")])
+def test_a_near_copy_of_an_ancestor_is_closest_if_the_reverse_is_less_probable_and_both_have_a_bound(
+    back, first
+):
+    """The copy is a tenth of the child's own change away from the ancestor; its own relation is open."""
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    copy = dataclasses.replace(place("copy", 1.0), features={"of": "copy"})
+    probabilities = {"early": 0.8, "copy": back}
+    closest, _ = relate(
+        [early, copy],
+        share_of_place({"early": 0.0, "copy": 0.5}),
+        lambda start, relative: Passage(probabilities[start], is_sure=False, apart=0.01),
+    )
+    assert (closest.id, closest.relation) == (first, "parent")
+    most = 1.25**2 * 0.01 / (1 - 0.1) if first == "copy" else 0.1
+    assert closest.bound == pytest.approx((most / (1 - most)) ** 0.5)
+
+
+def test_a_relative_that_is_far_from_the_ancestor_keeps_its_own_relation_open():
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    far = dataclasses.replace(place("far", 0.8), features={"of": "far"})
+    way = Passage(0.9, is_sure=False, apart=0.4)
+    closest, _ = relate([early, far], share_of_place({"early": 0.0, "far": 0.5}), lambda start, relative: way)
+    assert (closest.id, closest.relation) == ("far", "undetermined")
+
+
 def test_without_an_ancestor_the_relative_on_the_ways_of_the_others_is_closest():
     """Three siblings and the network that they come from: it lies between each and the child; nothing is named."""
     shares = {"a": 0.5, "b": 0.5, "c": 0.5, "root": 0.5}

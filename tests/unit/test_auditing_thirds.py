@@ -53,6 +53,22 @@ def test_the_way_from_a_sibling_leads_by_its_parent(audit):
     assert passing("sibling", "late").is_probable
 
 
+def test_how_far_two_relatives_are_apart_is_their_squared_distance_over_the_childs(audit):
+    """Over all matrices alike: sums of squares of the planted networks, each over the child's own."""
+    names = [name for name in ROOT if name.startswith("layer") and ROOT[name].ndim > 1]
+
+    def squared(first, second):
+        differences = [
+            np.square(MODELS[first][name] - MODELS[second][name]).sum()
+            / np.square(MODELS["child"][name]).sum()
+            for name in names
+        ]
+        return sum(map(float, differences))
+
+    found = Passing(audit.together, unmodelled)("root", "late").apart
+    assert found == pytest.approx(squared("root", "late") / squared("root", "child"), rel=0.05)
+
+
 def test_what_was_not_compared_is_not_guessed(audit):
     assert passage_of(audit.together, "root", "stranger") == {}
     assert Passing(audit.together, unmodelled)("stranger", "late") is None

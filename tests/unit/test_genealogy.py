@@ -90,6 +90,15 @@ def test_every_probability_lies_between_0_and_1(found):
     assert all(0 <= edge.probability <= 1 for edge in found.edges)
 
 
+def test_other_possible_parents_of_an_edge_are_named_with_what_is_left_of_the_probability(found):
+    for edge in found.edges:
+        rates = list(edge.rivals.values())
+        assert not {edge.parent, edge.child} & set(edge.rivals)
+        assert rates == sorted(rates, reverse=True)
+        if edge.is_directed:
+            assert edge.probability + sum(rates) <= 1 + 1e-9
+
+
 def test_nothing_descends_from_itself(found):
     graph = nx.DiGraph((edge.parent, edge.child) for edge in found.edges)
     assert nx.is_directed_acyclic_graph(graph)

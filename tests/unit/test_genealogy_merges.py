@@ -7,10 +7,13 @@ from safetensors.numpy import save_file
 from small_networks import child_of, network
 
 import lineage
+from lineage.genealogy.arborescence import NO_PARENT
+from lineage.genealogy.build import below_themselves
 from lineage.genealogy.geometry import Nearest
 from lineage.genealogy.merges.find import merges_of
 from lineage.genealogy.merges.linear import on_plane, solved
 from lineage.genealogy.merges.passthrough import covering
+from lineage.genealogy.merges.recipe import Mixing, Recipe
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4, 7: 0}
 SIZE = 64
@@ -156,3 +159,10 @@ def test_a_passthrough_merge_says_which_layers_come_from_where(of_layers):
         "a": pytest.approx(2 / 3),
         "b": pytest.approx(1 / 3),
     }
+
+
+def test_edges_along_which_a_merges_parent_descends_from_it_are_named():
+    mixing = Mixing(recipe=Recipe.AVERAGE, error=0.0, weights={3: 0.5, 4: 0.5})
+    parents = {0: NO_PARENT, 1: 5, 2: 1, 3: 2, 4: 0, 5: NO_PARENT}
+    assert below_themselves(parents, {5: mixing}) == {(5, 1)}
+    assert below_themselves(parents | {1: 0}, {5: mixing}) == frozenset()

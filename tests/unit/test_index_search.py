@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
@@ -16,8 +17,8 @@ from lineage.auditing.shortlist import search
 from lineage.errors import UserError
 from lineage.index import change, nearest, store
 from lineage.index.change import add, remove
-from lineage.index.vectors import LENGTH, Vectors
-from lineage.storage.index_schemas import INDEXED
+from lineage.index.vectors import Vectors
+from lineage.storage.index_schemas import INDEXED, LENGTH
 
 COUNT = 40
 """Models that the writers add."""
@@ -61,7 +62,7 @@ def test_the_nearest_are_those_of_a_direct_search(tmp_path):
     query = Vectors(
         (own[7] * 0.5 + own[9] * 0.4).astype(np.int8), (given[11] * 0.9 + given[3] * 0.1).astype(np.int8), ""
     )
-    found = nearest.nearest(query, stored, 4)
+    found = nearest.Searcher(stored).nearest(query, 4)
     cosines = np.maximum(
         *(
             vectors
@@ -102,6 +103,15 @@ def test_what_was_removed_is_not_found_and_can_be_added_again(zoo, tmp_path):
     assert len(again.unchanged) == 3
 
 
+def test_an_index_of_the_child_alone_finds_nothing(zoo, tmp_path):
+    add(tmp_path / "index", zoo / "r1.safetensors")
+    with pytest.raises(UserError, match="holds no model but the child"):
+        search(tmp_path / "index", zoo / "r1.safetensors")
+    remove(tmp_path / "index", [zoo / "r1.safetensors"])
+    with pytest.raises(UserError, match="holds no model but the child"):
+        search(tmp_path / "index", zoo / "r1.safetensors")
+
+
 def test_a_file_that_changed_takes_the_place_of_its_old_self(zoo, tmp_path):
     index = tmp_path / "index"
     add(index, zoo)
@@ -111,6 +121,21 @@ def test_a_file_that_changed_takes_the_place_of_its_old_self(zoo, tmp_path):
     after = store.Store(index).read()
     assert sorted(before.ids) == sorted(after.ids)
     assert len(set(after.contents) - set(before.contents)) == 1
+
+
+def test_a_model_that_its_file_lost_is_removed(tmp_path):
+    index, path = tmp_path / "index", tmp_path / "several.pt"
+    for names in (["a", "b"], ["a"]):
+        states = {name: saved(tmp_path / "x.safetensors", 5 + len(name) + len(names)) for name in names}
+        torch.save(
+            {
+                name: {key: torch.from_numpy(value) for key, value in state.items()}
+                for name, state in states.items()
+            },
+            path,
+        )
+        add(index, path)
+        assert len(store.Store(index).read()) == len(names)
 
 
 def test_a_file_that_cannot_be_read_stops_no_other(zoo, tmp_path):
@@ -192,10 +217,23 @@ def test_mistakes_are_one_line(zoo, tmp_path):
     with pytest.raises(UserError, match="expected the folder of an index; make it with `lineage index add`"):
         search(tmp_path / "none", tmp_path / "child.safetensors")
     add(tmp_path / "index", zoo)
+    with pytest.raises(UserError, match="the index cannot be written: File exists"):
+        add(zoo / "r0.safetensors", zoo)
+    save_file({"head.weight": np.ones((3, 4), np.float32)}, tmp_path / "head.safetensors")
+    with pytest.raises(UserError, match="expected a matrix beside the head"):
+        search(tmp_path / "index", tmp_path / "head.safetensors")
     with pytest.raises(UserError, match="expected the id or the file of one of its 4 models, got 'r9'"):
         remove(tmp_path / "index", ["r9"])
     (tmp_path / "index" / "000000007.parquet").write_bytes(b"none")
     with pytest.raises(UserError, match="000000007.parquet: is no part of an index"):
+        store.Store(tmp_path / "index").read()
+
+
+def test_sketches_of_another_version_are_refused(tmp_path):
+    store.Store(tmp_path / "index").append(rows(2, np.random.default_rng(0)))
+    (path,) = (tmp_path / "index").glob("*.parquet")
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"sketch": "0"}), path)
+    with pytest.raises(UserError, match="holds sketches of another version"):
         store.Store(tmp_path / "index").read()
 
 

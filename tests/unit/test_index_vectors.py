@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from lineage.checkpoints import checkpoint
 from lineage.checkpoints.plain.form import open_plain_model
 from lineage.errors import UserError
 from lineage.families.networks import ARCHITECTURES, network
@@ -134,10 +135,45 @@ def test_each_tensor_is_read_once(tmp_path, architecture, monkeypatch):
     save_file(state_of(architecture), tmp_path / "model.safetensors")
     model = open_plain_model(tmp_path / "model.safetensors")
     asked = []
-    read = model.read
-    monkeypatch.setattr(model, "read", lambda name: asked.append(name) or read(name))
+    read = model.parts
+    monkeypatch.setattr(model, "parts", lambda name: asked.append(name) or read(name))
     vectors_of(model)
     assert sorted(asked) == sorted(model.entries)
+
+
+@pytest.mark.parametrize("architecture", ["conv", "vit", "llama"])
+def test_a_large_tensor_is_read_in_runs_of_rows_each_once(tmp_path, architecture, monkeypatch):
+    state = state_of(architecture)
+    save_file(state, tmp_path / "model.safetensors")
+    whole = vectors_of(open_plain_model(tmp_path / "model.safetensors"))
+    monkeypatch.setattr(checkpoint, "PART", 500)
+    model = open_plain_model(tmp_path / "model.safetensors")
+    seen = {name: [] for name in state}
+    parts = model.parts
+
+    def counted(name):
+        for values in parts(name):
+            seen[name].append(values)
+            yield values
+
+    monkeypatch.setattr(model, "parts", counted)
+    found = vectors_of(model)
+    assert all(np.array_equal(np.concatenate(runs), state[name]) for name, runs in seen.items())
+    assert all(run.size <= 500 or len(run) == 1 for runs in seen.values() for run in runs)
+    assert found.content == whole.content
+    assert cosine(found.own, whole.own) > ALIKE
+    assert cosine(found.given, whole.given) > ALIKE
+
+
+def test_a_value_that_is_no_number_is_named_by_its_row_in_the_whole_tensor(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "PART", 500)
+    state = state_of("mlp")
+    state["layer2.0.weight"][33, 4] = np.inf
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(
+        UserError, match=r"layer2.0.weight.*0 NaN and 1 infinite values, the first at \[33, 4\]"
+    ):
+        vectors_of(open_plain_model(tmp_path / "model.safetensors"))
 
 
 def test_a_model_with_a_value_that_is_no_number_is_refused(vectors):

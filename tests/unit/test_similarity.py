@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lineage.errors import UserError
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
+from lineage.similarity.representation import symmetric_product
 
 GAPS = ["l1", "l2", "lp", "linf", "lse"]
 CORRELATIONS = ["cka", "cka_unbiased", "cka_rbf", "dc", "procrustes"]
@@ -387,3 +388,14 @@ def test_weights_of_different_networks_are_refused(name):
         WEIGHT_SIMILARITIES[name](theta, {"weight": theta["weight"]})
     with pytest.raises(UserError, match=r"'bias': \[4\] in the parent, \[1\] in the child"):
         WEIGHT_SIMILARITIES[name](theta, theta | {"bias": torch.zeros(1)})
+
+
+def test_a_symmetric_product_has_the_derivatives_of_a_plain_one_whether_or_not_it_is_known():
+    draw = torch.Generator().manual_seed(0)
+    A, slope = torch.randn(2, 3, 5, 4, generator=draw, dtype=torch.float64)
+    plain = A @ A.mT
+    torch.autograd.gradcheck(symmetric_product, A.clone().requires_grad_(), check_forward_ad=True)
+    for known in (None, plain):
+        value, rate = torch.func.jvp(lambda x, known=known: symmetric_product(x, known), (A,), (slope,))
+        assert torch.equal(value, plain)
+        torch.testing.assert_close(rate, slope @ A.mT + A @ slope.mT)

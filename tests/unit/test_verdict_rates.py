@@ -72,7 +72,11 @@ def test_the_tables_stand_between_the_marks_and_nothing_else_of_the_page_changes
 
 @pytest.mark.parametrize(
     ("page", "committed"),
-    [(PAGE, COMMITTED), (PAGE.with_name("tree.md"), COMMITTED.with_name("tree.parquet"))],
+    [
+        (PAGE, COMMITTED),
+        (PAGE.with_name("tree.md"), COMMITTED.with_name("tree.parquet")),
+        (PAGE.with_name("labels.md"), COMMITTED.with_name("labels.parquet")),
+    ],
 )
 def test_the_committed_page_is_what_the_committed_parquet_gives(page, committed, tmp_path):
     text = page.read_text()

@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.relation.direction.between import Passage
-from lineage.relation.direction.estimate import UNKNOWN, Estimate
+from lineage.relation.direction.estimate import NEAR, UNKNOWN, Estimate
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
 from lineage.relation.scars.scar import Later, Scar, source_of
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
+LIKELIER = 0.3
+"""How much more probable than the reverse it has to be that a near copy of an ancestor lies after it."""
+ALLOWANCE = 1.25
+"""How much larger a change may be than the distance from an ancestor shows: squared distances add up only nearly."""
 PART_OF_BEST = 0.5
 """A relative that is less similar to the child than this share of the most similar one is a small part of a merge."""
 
@@ -112,10 +116,10 @@ def search(
     """The relative that the child's line leaves last, and its estimate; None if no relative lies on any way.
 
     From the farthest ancestor, the search moves to the farthest relative on the way to the child, and so on. Where
-    that was not compared, a relative may lie there if it is nearer to the child. A relative whose own relation is
-    open is as near to the child's line as the one that it was surely reached from: if the child branched off within
-    some bound of a network, it did so of each network on the way from there. Without an ancestor the search may start
-    at any relative, and shows only which is closest.
+    that was not compared, a relative may lie there if it is nearer to the child. It moves to a near copy of an
+    ancestor only if the reverse is clearly less probable, as both are the parent within the resolution. Of a relative
+    whose own relation is open more is known by the ancestor that it was reached from, see `_reached`. Without an
+    ancestor the search may start at any relative, and shows only which is closest.
 
     Args:
         ancestors: of the child; possible: relatives that may be ancestors.
@@ -130,22 +134,36 @@ def search(
         left.remove(nearest)
         ways = {place.id: lies_between(nearest.id, place.id) for place in left}
 
-        def is_on_the_way(place: Place, ways=ways, limit=nearest.distance) -> bool:
+        def is_on_the_way(place: Place, ways=ways, start=nearest.id, limit=nearest.distance) -> bool:
             if (way := ways[place.id]) is None:
                 return bool(ancestors) and place.distance < limit
-            return way.is_probable
+            if not ancestors or way.apart > NEAR:
+                return way.is_probable
+            back = lies_between(place.id, start)
+            return way.probability - (back.probability if back else 0.0) >= LIKELIER
 
         if not (between := [place for place in left if is_on_the_way(place)]):
             return (nearest, estimate) if ancestors or nearest is not start else None
         nearest = max(between, key=lambda place: place.distance)
         own, way = estimates[nearest.id], ways[nearest.id]
-        is_inherited = (
-            way is not None
-            and way.is_sure
-            and estimate.relation is Relation.ANCESTOR
-            and not nearest.is_rescaled
-        )
-        estimate = own.capped(estimate.most) if is_inherited and own.least < estimate.most else own
+        estimate = own if way is None or nearest.is_rescaled else _reached(own, estimate, way)
+
+
+def _reached(own: Estimate, before: Estimate, way: Passage) -> Estimate:
+    """What is known of a relative on the way from an ancestor to the child.
+
+    If the child branched off within some bound of a network, it did so of each network that is surely on the way from
+    there. And what is near an ancestor has changed no more than their distance since the child's line left it:
+    squared distances add up along a family tree.
+
+    Args:
+        own: what the relative's pair with the child shows.
+        before: the estimate of the network that it was reached from; way: between the two.
+    """
+    if before.relation is not Relation.ANCESTOR:
+        return own
+    by_distance = ALLOWANCE**2 * way.apart / (1 - before.most)
+    return before.inherited(own, min(before.most, by_distance) if way.is_sure else min(1.0, by_distance))
 
 
 def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest: bool) -> Related:

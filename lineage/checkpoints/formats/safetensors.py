@@ -78,10 +78,16 @@ def _entry(file: SafeFile, said: dict, start: int) -> Entry:
     shape, (begin, _) = tuple(said["shape"]), said["data_offsets"]
     dtype = np.dtype(DTYPES[said["dtype"]]) if said["dtype"] in DTYPES else None
 
+    def load_rows(first: int, last: int) -> np.ndarray:
+        row = math.prod(shape[1:]) * dtype.itemsize
+        mapped = np.memmap(file.real, np.uint8, "r", start + begin + first * row, ((last - first) * row,))
+        return np.array(mapped, subok=False).view(dtype).reshape(last - first, *shape[1:])
+
     def load() -> np.ndarray:
         if 0 in shape:
             return np.zeros(shape, dtype)
         mapped = np.memmap(file.real, np.uint8, "r", start + begin, (math.prod(shape) * dtype.itemsize,))
         return np.array(mapped, subok=False).view(dtype).reshape(shape)
 
-    return Entry(shape, dtype.name if dtype else said["dtype"], load)
+    can_split = bool(shape) and 0 not in shape and dtype is not None
+    return Entry(shape, dtype.name if dtype else said["dtype"], load, load_rows if can_split else None)

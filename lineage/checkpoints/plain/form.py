@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.plain.adapters import layers_named
+from lineage.checkpoints.files import Unsupported
+from lineage.checkpoints.plain.adapters import adapter_alone, layers_named
 from lineage.checkpoints.plain.kernels import outputs_first
 from lineage.checkpoints.plain.parts import whole
 from lineage.checkpoints.plain.recurrent import gates_in_order
@@ -26,7 +27,15 @@ def in_plain_form(model: Checkpoint) -> Checkpoint:
     """The model with its weights whole, its kernels as [outputs, inputs, ...], its gates in PyTorch's order.
 
     What was put together is a remark of the model.
+
+    Raises:
+        Unsupported: for an adapter alone of a kind that is not merged.
     """
+    if kind := adapter_alone(model.entries):
+        raise Unsupported(
+            f"{model.files[0].path}: an adapter of the kind {kind} alone, which says nothing of its base; "
+            "merge it with its base, and give that"
+        )
     for step in (whole, layers_named, gates_in_order, outputs_first):
         model.entries, remark = step(model.entries)
         if remark:

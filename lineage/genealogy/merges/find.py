@@ -20,20 +20,28 @@ MOST_MIXED = 48
 
 
 def merges_of(
-    points: Sequence[np.ndarray], nearest: Nearest, ancestor: Mapping[tuple[int, int], float]
+    points: Sequence[np.ndarray],
+    nearest: Nearest,
+    ancestor: Mapping[tuple[int, int], float],
+    known: Mapping[int, Mixing] | None = None,
 ) -> dict[int, Mixing]:
-    """How each merge of whole models was merged, by its place.
+    """How each merge was merged, by its place; a non-linear one is of models that are no merges themselves.
 
     Args:
         points: some matrices of all models, [n, rows, columns] each; nearest: of each, MOST_MIXED others.
         ancestor: of pairs, the probability that the first is an ancestor of the second.
+        known: merges that were put together from layers.
     """
     chosen = coordinates(points)
-    found: dict[int, Mixing] = {}
-    for child, places in enumerate(nearest.places):
-        near = [int(place) for place in places]
-        mixing = linear(near, points, child, ancestor) or patched(near[:MOST_PATCHED], chosen, child)
-        if mixing is not None:
+    found: dict[int, Mixing] = dict(known or {})
+    near_to = [[int(place) for place in places] for places in nearest.places]
+    for child, near in enumerate(near_to):
+        if child not in found and (mixing := linear(near, points, child, ancestor)) is not None:
+            found[child] = mixing
+    whole = set(found)
+    for child, near in enumerate(near_to):
+        possible = [place for place in near if place not in whole][:MOST_PATCHED]
+        if child not in whole and (mixing := patched(possible, chosen, child)) is not None:
             found[child] = mixing
     exchanged = {
         child

@@ -15,7 +15,7 @@ import numpy as np
 from lineage.genealogy.merges.recipe import Mixing, Recipe, Weights
 from lineage.genealogy.points import flat
 
-MOST_PATCHED = 16
+MOST_PATCHED = 24
 """Models that a non-linear merge may be of, and its base: the nearest ones."""
 COORDINATES = 8192
 """That are looked at."""
@@ -29,7 +29,7 @@ LARGER = 1.2
 """TIES keeps changes that are larger than the rest by this factor at least, in the median; DARE any."""
 
 UNEXPLAINED = 0.2
-"""Error from which on it is no merge: a model and merges of it have values in common as well."""
+"""Error from which on it is no merge of a base that is here."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ def patched(near: Sequence[int], values: np.ndarray, child: int) -> Mixing | Non
         if len(parents) > 1 and explained > most:
             chosen = {parent: Hits(of_base[parent].multiple, alone[parent]) for parent in parents}
             best, most = mixing_of(values, child, base, chosen), explained
-    found = best or without_base(near, values, child)
-    return found if found is not None and found.error <= UNEXPLAINED else None
+    if best is not None and best.error <= UNEXPLAINED:
+        return best
+    return without_base(near, values, child)
 
 
 def hits_of(values: np.ndarray, base: int, parent: int, child: int) -> Hits | None:

@@ -15,36 +15,32 @@ function draw() {
   cards.replaceChildren(...drawing.blocks.map(({ x, y, width, height }) => svg("rect", { class: "card", x, y, width, height, rx: 12 })));
   lines.replaceChildren(...trunks(), ...branches(lineage), ...arcs());
   const hits = new Set(state.hits);
-  marks.replaceChildren(...[...drawing.at.keys()].map((place) => rowMark(place, hits.has(place), lineage.has(place))));
+  marks.replaceChildren(...[...drawing.at.keys()].map((place) => rowMark(place, hits.has(place), lineage.has(place))), ...ghosts());
   marks.classList.toggle("searching", hits.size > 0);
 }
 
-// The row that a line is seen to come from: the source, or what it is folded into.
-function shownSource(row) {
-  let source = row.source;
-  while (source !== null && drawing.hidden[source]) source = rows[source].under;
-  return source;
+// Where the line to a row starts: at its source, or where the source is named again on the row's own card.
+function startOf(place) {
+  const source = shownSource(rows[place], drawing.hidden);
+  if (source === null) return null;
+  const [from, { block }] = [drawing.at.get(source), drawing.at.get(place)];
+  return from.block === block ? from : block.ghosts.get(source);
 }
 
 function trunks() {
   const last = new Map();
   for (const [place, { x, y }] of drawing.at) {
-    const source = shownSource(rows[place]);
-    if (source !== null && drawing.at.get(source).x < x) last.set(source, y);
+    const from = startOf(place);
+    if (from !== null && from.x < x) last.set(from, y);
   }
-  return [...last].map(([source, y]) => {
-    const from = drawing.at.get(source);
-    return svg("path", { class: "trunk", d: `M${from.x} ${from.y + RADIUS + 2}V${y - CORNER}` });
-  });
+  return [...last].map(([from, y]) => svg("path", { class: "trunk", d: `M${from.x} ${from.y + RADIUS + 2}V${y - CORNER}` }));
 }
 
 function branches(lineage) {
   const found = [];
   for (const [place, to] of drawing.at) {
-    const row = rows[place];
-    const source = shownSource(row);
-    if (source === null) continue;
-    const from = drawing.at.get(source);
+    const [row, from] = [rows[place], startOf(place)];
+    if (from === null) continue;
     const isBelow = from.x === to.x;
     const edge = row.edge === null ? null : edges[row.edge];
     const look = edge === null ? (isBelow ? "training-line" : "folded") : lookOf(edge);
@@ -59,6 +55,22 @@ function branches(lineage) {
     found.push(group);
   }
   return found;
+}
+
+// What a card repeats of an earlier one, so that its lines come from somewhere.
+function ghosts() {
+  return drawing.blocks.flatMap(({ heading, ghosts: named }) => {
+    const shown = [...named].map(([place, found]) => ghost(found, { "data-place": place }, svg("circle", { class: "glyph", r: RADIUS - 0.5 })));
+    return heading ? [ghost(heading, {}), ...shown] : shown;
+  });
+}
+
+function ghost({ x, y, words }, attributes, ...drawn) {
+  return svg("g", { class: "row ghost", "aria-hidden": true, transform: `translate(${x} ${y})`, ...attributes }, ...drawn, ...texts(words));
+}
+
+function texts(words) {
+  return words.map(({ kind, text, start }) => svg("text", { class: kind, x: start }, text));
 }
 
 function arcs() {
@@ -105,11 +117,7 @@ function rowMark(place, isHit, isOfLineage) {
   mark.append(
     svg("rect", { class: "behind", x: -RADIUS - 6, y: 1.5 - ROW / 2, width: end - x + RADIUS + 8, height: ROW - 3, rx: 6 }),
     ...glyph(row, place, isMerge),
-    ...words.map(({ kind, text, start }) => {
-      const drawn = svg("text", { class: kind, x: start });
-      drawn.textContent = text;
-      return drawn;
-    }),
+    ...texts(words),
   );
   return mark;
 }

@@ -1,7 +1,7 @@
 // What a reader does: choose, open and close, search, and all of that with the keyboard.
 const [search, counted, previous, next] = ["search", "hits", "previous", "next"].map((id) => document.getElementById(id));
 const FEW = 40;
-const texts = rows.map(({ node }) => {
+const sought = rows.map(({ node }) => {
   if (node === null) return null;
   const { id, file, hash, family, copies, claims } = nodes[node];
   return [id, file, hash, family, ...copies, ...claims].join("\n").toLowerCase();
@@ -33,15 +33,15 @@ function toggle(place) {
 }
 
 function markOf(place) {
-  return marks.querySelector(`[data-place="${place}"]`);
+  return marks.querySelector(`[data-place="${place}"]:not(.ghost)`);
 }
 
 function find(words) {
-  const sought = words.toLowerCase().split(/\s+/).filter(Boolean);
-  state.hits = sought.length ? [...rows.keys()].filter((place) => texts[place] !== null && sought.every((word) => texts[place].includes(word))) : [];
+  const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
+  state.hits = wanted.length ? [...rows.keys()].filter((place) => sought[place] !== null && wanted.every((word) => sought[place].includes(word))) : [];
   state.hit = state.hits.length ? 0 : -1;
   if (state.hits.length <= FEW) state.hits.forEach(reveal);
-  sayHits(sought.length > 0);
+  sayHits(wanted.length > 0);
   draw();
   if (state.hits.length) {
     reveal(state.hits[0]);
@@ -78,9 +78,16 @@ next.addEventListener("click", () => step(1));
 marks.addEventListener("click", (event) => {
   const mark = event.target.closest(".row");
   if (!mark || moved >= 5) return;
+  if (mark.matches(".ghost")) {
+    if (mark.dataset.place) goTo(Number(mark.dataset.place));
+    return;
+  }
   const place = Number(mark.dataset.place);
   if (rows[place].node === null || event.target.closest(".glyph, .badge")) toggle(place);
-  else choose(place);
+  else {
+    choose(place);
+    markOf(place).focus({ preventScroll: true });
+  }
 });
 lines.addEventListener("click", (event) => {
   const group = event.target.closest("[data-edge]");

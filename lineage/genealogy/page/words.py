@@ -6,6 +6,8 @@ from lineage.auditing.report.headline import shown
 from lineage.genealogy.types import Claim, Edge, Kind, Merge, Node, Tree
 
 MISSING = "an ancestor that is not here"
+RIVALS = 3
+"""Other possible parents that are named."""
 SHORT = 20
 """Letters of a merge's parent in a note."""
 
@@ -60,6 +62,9 @@ def _facts(edge: Edge) -> list[str]:
         facts.append(f"probability {shown(edge.probability)} that they are neighbours")
     if edge.change is not None:
         facts.append(f"their weights are {100 * edge.change:.1f} % of the parent's norm apart")
+    if edge.rivals:
+        named = [f"{id} {shown(rate)}" for id, rate in list(edge.rivals.items())[:RIVALS]]
+        facts.append(f"other possible parents: {', '.join(named)}")
     return facts
 
 

@@ -13,6 +13,7 @@ from lineage.relation.naming import canonical
 PARAMETERS = {"weight", "bias", "running_mean", "running_var"}
 FIRST = {"stem", "conv1", "bn1", "conv_stem", "patch_embed", "embed"}
 LAST = {"last", "conv_head", "bn2"}
+"""Of these, `bn2` follows a `conv2` where there is one."""
 HEADS = {"head", "heads", "fc", "classifier", "score", "logits", "output"}
 SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
 CONVOLUTION_OR_NORM = re.compile(r"(conv|bn|norm)(\d+)")
@@ -81,25 +82,26 @@ def modules_of(shapes: Shapes) -> list[Module]:
             for name in names
             if name.endswith(".conv_dw")
         }
-        modules.sort(key=lambda module: _place(module.parts, tables))
+        last = LAST - {"bn2"} if "conv2" in found else LAST
+        modules.sort(key=lambda module: _place(module.parts, tables, last))
     return modules
 
 
 Place = tuple[int, str, int, bool, str]
 
 
-def _place(parts: list[str], tables: dict[str, dict[str, int]]) -> list[Place]:
-    """Where a module stands in natural order: a key for each part of its name."""
+def _place(parts: list[str], tables: dict[str, dict[str, int]], last: set[str]) -> list[Place]:
+    """Where a module stands in natural order: a key for each part of its name; those called as `last` at the end."""
     places = []
     for depth, part in enumerate(parts):
         table = tables.get(".".join(parts[:depth]), {})
         in_table = (1, "conv", table[part], False, "") if part in table else None
-        places.append(in_table or (_of_first_part(part) if depth == 0 else _of_part(part)))
+        places.append(in_table or (_of_first_part(part, last) if depth == 0 else _of_part(part)))
     return places
 
 
-def _of_first_part(part: str) -> Place:
-    if part in LAST:
+def _of_first_part(part: str, last: set[str]) -> Place:
+    if part in last:
         return 2, "", 0, part.startswith("bn"), ""
     rank = 0 if part in FIRST else 3 if part in HEADS else 1
     return rank, *_of_part(part)[1:]

@@ -22,11 +22,15 @@ def pooled_shares(matrices: Sequence[Shares], prefix: str = "", suffix: str = ""
 
 @dataclass(frozen=True)
 class Passage:
-    """Whether a network lies on the way from another one to a child: how probable that is, and whether it is sure at
-    the error that the model states."""
+    """Whether a network lies on the way from another one to a child.
+
+    probability: of yes; is_sure: at the error that the model states; apart: the squared distance of the two networks,
+    over that of the first and the child.
+    """
 
     probability: float
     is_sure: bool
+    apart: float = math.inf
 
     @property
     def is_probable(self) -> bool:

@@ -73,9 +73,18 @@ class Estimate:
         }
         return probabilities.get(self.relation)
 
-    def capped(self, most: float) -> "Estimate":
-        """The same with a share of at most this."""
-        return replace(self, share=min(self.share, most), most=min(self.most, most))
+    def inherited(self, own: "Estimate", most: float) -> "Estimate":
+        """The estimate of another network, which moved at most this share if this one is an ancestor.
+
+        It is the other one's own, if that says more or excludes so small a share.
+
+        Args:
+            own: what its pair with the child shows.
+        """
+        if not own.least < most < own.most:
+            return own
+        as_ancestor = None if own.as_ancestor is None else max(own.as_ancestor, self.as_ancestor or 0.0)
+        return replace(own, share=min(own.share, most), most=most, as_ancestor=as_ancestor)
 
     def swapped(self) -> "Estimate":
         """Of the same pair with candidate and child exchanged."""

@@ -36,6 +36,13 @@ class Family:
         others = np.delete(np.arange(len(self.products)), candidate)
         return 1 - self.products[candidate, others] / max(own, 1e-30)
 
+    def apart(self, start: int, relative: int) -> float:
+        """The squared distance of two relatives, over that of the first and the child."""
+        before, cross, after = (
+            self.products[at] for at in ((start,) * 2, (start, relative), (relative,) * 2)
+        )
+        return float((before + after - 2 * cross) / max(before, 1e-30))
+
     def farthest(self, candidate: int) -> int | None:
         """Of the other relatives, the one farthest from both; None without another."""
         others = np.delete(np.arange(len(self.products)), candidate)

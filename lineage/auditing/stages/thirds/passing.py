@@ -1,6 +1,7 @@
 """Pass: which relatives lie on the way from another one to the child, looked at only where the search asks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from lineage.auditing.stages.thirds.together import Together
@@ -27,7 +28,11 @@ class Passing:
     def __call__(self, start: str, relative: str) -> Passage | None:
         """By their ids; None unless both are compared."""
         features = passage_of(self._together, start, relative)
-        return self._direction.between(features) if features else None
+        if not features:
+            return None
+        numbers = self._together.numbers
+        apart = self._together.points.apart(numbers[start], numbers[relative])
+        return replace(self._direction.between(features), apart=apart)
 
 
 def passage_of(together: Together, start: str, relative: str) -> dict[str, float]:
