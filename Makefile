@@ -11,7 +11,7 @@ $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration,
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-index bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -92,6 +92,9 @@ bench-tree: $(READY) ## how often edges and merges of family trees are right, on
 
 bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its own family's pairs; a quarter of an hour
 	@$(RUN)/python tests/bench/tree_growth.py
+
+bench-index: $(READY) ## how often an index of 100,000 models finds a child's relatives, on the families of bench-verdicts; FIRST=2 takes the smallest two of an architecture
+	@$(RUN)/python tests/bench/index_rates.py $(or $(FAMILIES),results/families) $(if $(FIRST),--first $(FIRST) --roots 0 --searches 1) --out results/reference/bench/index.parquet
 
 bench-disguises: $(READY) ## how often audits see through disguises, on the families of bench-verdicts; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(or $(FAMILIES),results/families) $(if $(DECOYS),--decoys)

@@ -23,6 +23,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/similarity.smk"
 include: "workflow/rules/detector.smk"
 include: "workflow/rules/blocks.smk"
+include: "workflow/rules/audits.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -99,6 +99,9 @@ def results_page(
     labels: Annotated[
         Path, typer.Option(help="The page that says how often answers of a suspect are read rightly.")
     ] = Path("docs/labels.md"),
+    searches: Annotated[
+        Path, typer.Option(help="The page that says how often searches find relatives.")
+    ] = Path("docs/index.md"),
 ) -> None:
     """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
     from lineage.report.verdict_rates import write_rates
@@ -107,7 +110,8 @@ def results_page(
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
-    for name, page in (("verdicts", audits), ("tree", trees), ("labels", labels)):
+    pages = {"verdicts": audits, "tree": trees, "labels": labels, "index": searches}
+    for name, page in pages.items():
         if (bench := results / "bench" / f"{name}.parquet").exists():
             write_rates(bench, page)
             typer.echo(page)

@@ -15,6 +15,8 @@ SMALL = 2**26
 """So many numbers may any file have."""
 PART = 2**24
 """Numbers of a large tensor that are read at once by `Checkpoint.parts`."""
+MOST_AXES = 64
+"""NumPy has no arrays of more."""
 HARMLESS = ("no weights", "beside the model")
 """Reasons for leaving tensors out that need no word on the terminal."""
 COUNTERS = ("num_batches_tracked", "global_step", "step", "steps", "epoch", "epochs")
@@ -151,7 +153,9 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def check_elements(where: object, name: str, shape: tuple[int, ...]) -> None:
-    """Raises a UserError for a shape that is negative, or larger than the limit."""
+    """Raises a UserError for a shape that is negative, or larger than the limit, or of more axes than any array."""
+    if len(shape) > MOST_AXES:
+        raise UserError(f"{where}: tensor {name!r} has {len(shape):,} axes; expected {MOST_AXES} at most")
     elements = 1
     for length in shape:
         if length < 0:

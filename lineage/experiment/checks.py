@@ -86,12 +86,18 @@ def _check_candidates(experiment: dict, name: str, where: str) -> None:
     """That a setting's candidates are models that there are, its children's parents among them."""
     setting, known = experiment["settings"][name], ["roots", *experiment["settings"]]
     wanted = setting.get("candidates", [setting["parents"]])
-    if unknown := [source for source in wanted if source not in known]:
-        raise UserError(f"{where}.candidates: expected some of {', '.join(known)}, but got {unknown[0]!r}")
-    if setting["parents"] not in wanted:
+    others = {f"among.{key}": sources for key, sources in setting.get("among", {}).items()}
+    for key, sources in ({"candidates": wanted} | others).items():
+        if unknown := [source for source in sources if source not in known]:
+            raise UserError(f"{where}.{key}: expected some of {', '.join(known)}, but got {unknown[0]!r}")
+        if setting["parents"] not in sources:
+            raise UserError(
+                f"{where}.{key}: expected {setting['parents']} among them, where the parents are, "
+                f"but got {', '.join(sources)}"
+            )
+    if others and "hybrid" in setting:
         raise UserError(
-            f"{where}.candidates: expected {setting['parents']} among them, where the parents are, "
-            f"but got {', '.join(wanted)}"
+            f"{where}.among: expected without hybrid, whose blocks are compared instead; drop one"
         )
     detector = experiment["detector"]
     if name in wanted and (detector["inputs"] or detector["unseen_parents"]):

@@ -27,6 +27,11 @@ def with_count(count: int) -> str:
     return f"{count} candidates"
 
 
+def among(name: str) -> str:
+    """The parent among other candidates, which the setting names so."""
+    return f"among {name}"
+
+
 def ancestor_in(setting: str) -> str:
     """The ancestor among the models of one setting, which may be generations back."""
     return f"ancestor in {setting}"

@@ -6,7 +6,7 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 
 from collections.abc import Iterable
 
-from lineage.experiment.conditions import ancestor_in
+from lineage.experiment.conditions import STANDARD, among, ancestor_in
 from lineage.experiment.paths import UNSEEN_PARENTS
 from lineage.experiment.zoo import Model, Zoo
 from lineage.types.detector import BOTH, Detector, Detectors
@@ -20,8 +20,8 @@ def ids_of(models: Iterable[Model]) -> list[str]:
 
 
 def models_of(zoo: Zoo, setting: str) -> list[str]:
-    """Ids of a setting's candidates and children, which its detectors look at."""
-    return [*zoo.candidates(setting), *ids_of(zoo.children(setting))]
+    """Ids of a setting's candidates and children, which its detectors and audits look at."""
+    return list(dict.fromkeys([*zoo.compared(setting), *ids_of(zoo.children(setting))]))
 
 
 def sources_of(children: Iterable[Model]) -> list[str]:
@@ -39,8 +39,9 @@ def evaluated_settings(zoo: Zoo, experiment: Experiment) -> dict[str, Evaluated]
 
 def evaluated_setting(zoo: Zoo, experiment: Experiment, setting: str) -> Evaluated:
     """What the evaluation knows of one setting's models."""
+    parents = {child.id: child.parent for child in zoo.children(setting)}
     return Evaluated(
-        parents={child.id: child.parent for child in zoo.children(setting)},
+        parents=parents,
         candidates=tuple(zoo.candidates(setting)),
         splits=tuple(zoo.split(setting, seed) for seed in range(experiment.seeds)),
         counts=tuple(
@@ -49,8 +50,18 @@ def evaluated_setting(zoo: Zoo, experiment: Experiment, setting: str) -> Evaluat
         ancestors={
             ancestor_in(name): Ancestors(candidates=tuple(ids_of(zoo.children(name))), parents=found)
             for name, found in zoo.ancestors(setting).items()
+        }
+        | {
+            among(name): Ancestors(candidates=tuple(candidates), parents=parents)
+            for name, candidates in zoo.among(setting).items()
         },
     )
+
+
+def audited_among(models: Evaluated) -> dict[str, list[str]]:
+    """The candidates of an audit by condition, the standard ones first."""
+    others = {condition: list(among.candidates) for condition, among in models.ancestors.items()}
+    return {STANDARD: list(models.candidates)} | others
 
 
 def hybrid_splits(zoo: Zoo, seeds: int) -> dict[str, list[dict[str, str]]]:

@@ -17,6 +17,7 @@ FOLDERS = {
     "features": "{experiment}/features/{setting}/{parent}/{block}",
     "path_features": "{experiment}/path_features/{setting}/{parent}/{block}",
     "similarity": "{experiment}/similarity/{setting}/{parent}/{block}",
+    "audits": "{experiment}/audits/{setting}",
     "block_similarity": "{experiment}/block_similarity/{setting}/{parent}/{block}",
     "detector": "{experiment}/detector/{setting}/{form}/{seed}",
     "transfer": "{experiment}/transfer/{setting}/{trained_on}/{seed}",
@@ -46,6 +47,7 @@ class Paths:
         self._name = name
         self._trained_in = experiment.models_of.experiment if experiment.models_of else name
         self._detector = experiment.detector
+        self._audited = experiment.audit
         self._seeds = range(experiment.seeds)
         self._zoo = zoo
 
@@ -68,6 +70,11 @@ class Paths:
         """The files of a setting's features on the path, or aligned, where its detectors look at them."""
         is_of_pairs = self._detector.alpha or self._detector.align
         return self.blocks("path_features", "features.h5", setting) if is_of_pairs else []
+
+    def audits(self) -> list[str]:
+        """The files of all audits, one a setting."""
+        settings = self._zoo.of_one_parent if self._audited else []
+        return [file_of("audits", "audits.parquet", experiment=self._name, setting=name) for name in settings]
 
     def detectors(self, name: str) -> list[str]:
         """The files of that name of all trained detectors."""

@@ -122,6 +122,19 @@ class Zoo:
         """Ids of the possible parents of a setting's children; of its own children, each is none of itself."""
         return [model.id for name in self._candidates_from(setting) for model in self._of_setting[name]]
 
+    def among(self, setting: str) -> dict[str, list[str]]:
+        """Ids of the other candidates among which a setting's parents are looked for too, by the condition's name."""
+        others = self._experiment.settings[setting].among or {}
+        return {
+            name: [model.id for source in sources for model in self._of_setting[source]]
+            for name, sources in others.items()
+        }
+
+    def compared(self, setting: str) -> list[str]:
+        """Ids of all models that are candidates under any condition."""
+        others = itertools.chain.from_iterable(self.among(setting).values())
+        return list(dict.fromkeys([*self.candidates(setting), *others]))
+
     def most_candidates(self, setting: str) -> int:
         """How many candidates each child of a setting has."""
         return len(self.candidates(setting)) - (setting in self._candidates_from(setting))

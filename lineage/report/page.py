@@ -11,11 +11,14 @@ from lineage.report.figure import Figure
 from lineage.report.inputs import Inputs, read_inputs
 from lineage.report.sections import Filled, filled_sections
 from lineage.report.words import sentences
+from lineage.results.matrix import MULTIPLE, against_leader, conclusions, matrices
 from lineage.results.methods import family_of
 from lineage.results.tables import best_rows, displayed
 from lineage.storage.atomic import written_whole
 
 VEGA_LITE = "6.4"
+SIGNS = {-1: "behind", 0: "", 1: "ahead"}
+"""Classes of cells whose method is surely behind the leader, or ahead of it."""
 SORTED_BY = (
     *("experiment", "setting", "method", "mean", "low", "n", "seeds", "chance", "ties", "overshoots"),
     "published",
@@ -49,6 +52,8 @@ def page(inputs: Inputs, sections: list[Filled]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("page.html.j2").render(
+        matrices=_matrices(inputs),
+        multiple=MULTIPLE,
         sentences=list(sentences(inputs)),
         columns=["", *displayed(inputs.accuracy).columns],
         rows=_table_rows(inputs.accuracy),
@@ -94,6 +99,23 @@ def _table_rows(table: pd.DataFrame) -> list[dict]:
             }
         )
     return rows
+
+
+def _matrices(inputs: Inputs) -> list[dict]:
+    """The matrices that the page begins with, and what they say."""
+    found = []
+    for matrix in matrices(inputs.accuracy, inputs.conditions):
+        signs = against_leader(matrix)
+        rows = []
+        for method in matrix.methods:
+            cells = []
+            for column in matrix.columns:
+                mean, _, interval = matrix.text(method, column).partition(" ")
+                cells.append((mean, interval, SIGNS[signs.get((method, column), 0)]))
+            rows.append({"method": method, "colour": family_of(method).colour, "cells": cells})
+        said = list(conclusions(matrix))
+        found.append({"matrix": matrix, "rows": rows, "quote": said[:1], "said": said[1:]})
+    return found
 
 
 def _provenance(inputs: Inputs) -> list[dict]:

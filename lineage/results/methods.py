@@ -1,8 +1,9 @@
 """The table of methods: what every method is called, where it stands, how it is drawn and what it can score at most.
 
-A method is a similarity of features with an approximation (`cka/path`), a similarity of weights (`weight_l2`) or a
-lineage detector (`detector`; `detector/weights` and `detector/features` see one of the two alone). Nothing outside
-this file decides a method's family, order, colour, marker, label or best possible score.
+A method is a similarity of features with an approximation (`cka/path`), a similarity of weights (`weight_l2`), an
+audit (`audit/closest`, `audit/parent`) or a lineage detector (`detector`; `detector/weights` and `detector/features`
+see one of the two alone). Nothing outside this file decides a method's family, order, colour, marker, label or best
+possible score.
 
 The rows are families, so that a new similarity needs none: its methods fall into the rows of the approximations. Its
 best possible score is 1, as that of every normalised similarity, unless BEST_SCORES says otherwise; a test measures
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 
 from lineage.errors import UserError
 
+AUDIT_CLOSEST, AUDIT_PARENT = "audit/closest", "audit/parent"
+"""What an audit of weights names: the closest candidate, and the parent, which it names only where it is sure."""
 DETECTOR = "detector"
 DETECTORS = {"both": DETECTOR, "weights": f"{DETECTOR}/weights", "features": f"{DETECTOR}/features"}
 """The lineage detector's name by its inputs."""
@@ -43,6 +46,7 @@ class Family:
 
 
 FAMILIES = (
+    Family(pattern="audit/(closest|parent)", label="audit", order=-1, colour=INK, marker="triangle-down"),
     Family(pattern="detector", label="detector", order=0, colour=INK, marker="circle"),
     Family(pattern="detector/weights", label="detector (weights)", order=0, colour=INK, marker="square"),
     Family(

@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from lineage.errors import UserError
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
+from lineage.experiment.zoo import Zoo
 from lineage.results.methods import BASELINE, DETECTOR, method_of
 from lineage.results.run_facts import run_facts
 from lineage.storage.folders import EVALUATED, SUMMARIES, experiments_in
 from lineage.storage.parquet import read_table, read_tables, write_table
 from lineage.storage.schemas import CALIBRATION, HISTORY, OUTCOMES, PREDICTIONS, SCORES
+from lineage.types.experiment import Experiment
 
 PAIR_METHODS = (DETECTOR, BASELINE, "cosine/direct", "cka/path")
 """Methods whose scores are written, of different families."""
@@ -94,7 +96,7 @@ def tables_of(
 ) -> dict[str, pd.DataFrame]:
     """The small tables of one experiment, by name."""
     verdicts = read_table(outcomes, OUTCOMES)
-    scored = read_tables(scores, SCORES)
+    scored = _of_candidates(read_tables(scores, SCORES), configuration)
     predicted = read_tables(_of_seen_parents(predictions), PREDICTIONS)
     tables = {
         "pairs": pairs(verdicts, scored, predicted),
@@ -104,6 +106,16 @@ def tables_of(
         "run": run_facts(experiment, folder, configuration),
     }
     return {name: frame.assign(experiment=experiment) for name, frame in tables.items()}
+
+
+def _of_candidates(scores: pd.DataFrame, configuration: dict | None) -> pd.DataFrame:
+    """Scores of the standard candidates; of all where the configuration is not known."""
+    if configuration is None:
+        return scores
+    zoo = Zoo(Experiment.of(configuration))
+    candidates = {setting: set(zoo.candidates(setting)) for setting in zoo.settings}
+    pairs = zip(scores["setting"], scores["candidate"], strict=True)
+    return scores[[candidate in candidates[setting] for setting, candidate in pairs]]
 
 
 def _of_seen_parents(paths: Iterable[Path]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The closing screen of a run: the best method, where the tables are, and where the time went."""
+"""The closing screen of a run: methods and conditions, where the tables are, and where the time went."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -8,7 +8,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, best_rows
+from lineage.results.matrix import MULTIPLE, Matrix, against_leader, conclusions, leader_of, matrices
+from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS
 
@@ -26,6 +27,25 @@ def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
     )
 
 
+def table_of(matrix: Matrix) -> Table:
+    """The matrix as it is printed: of each method the mean, and a sign where it is surely behind or ahead."""
+    signs, leader = against_leader(matrix), leader_of(matrix)
+    title = f"{matrix.experiment}: accuracy, %"
+    caption = f"▼ surely behind {leader}, ▲ surely ahead: intervals do not meet" if signs else None
+    table = Table("method", *matrix.columns, title=title, caption=caption)
+    for method in matrix.methods:
+        cells = []
+        for column in matrix.columns:
+            cell = matrix.cell(method, column)
+            sign = " ▲▼"[signs.get((method, column), 0)]
+            cells.append("" if cell is None else f"{cell['mean']:.1f} {sign}".rstrip())
+        table.add_row(method, *cells)
+    table.add_section()
+    table.add_row("chance", *map(matrix.chance, matrix.columns))
+    table.add_row("n", *map(matrix.n, matrix.columns))
+    return table
+
+
 def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> None:
     """Prints the closing screen of a run: of what it has brought up to date, and of no older results.
 
@@ -38,13 +58,9 @@ def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> No
     for experiment in sorted(experiment for rule, experiment in jobs if rule == "evaluate"):
         frame = read_table(results / experiment / "results.parquet", RESULTS)
         table = accuracy_table(frame, read_table(PUBLISHED_NUMBERS, PUBLISHED))
-        for setting, rows in table[best_rows(table)].groupby("setting", sort=False):
-            first = rows.iloc[0]
-            console.print(
-                f"\n[bold]{experiment} {setting}[/]: best {first['mean']:.1f} % (n = {first['n']}, chance "
-                f"{first['chance']:.1f} %) by {', '.join(rows['method'])}; picked by this number among "
-                f"{(table['setting'] == setting).sum()} methods, so without an interval"
-            )
+        for matrix in matrices(table, conditions_table(frame)):
+            console.print(table_of(matrix))
+            console.print("\n".join([*conclusions(matrix), MULTIPLE]))
     times = time_by_stage(results.glob("logs/**/*.time.json")).filter(rules, axis="index")
     table = Table(
         "stage", "jobs", "importing", "computing", title="core-seconds by stage, last run of each job"

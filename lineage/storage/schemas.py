@@ -86,6 +86,20 @@ OUTCOMES = pa.schema(
 )
 """One row a verdict on a test child; credit is 1 if right, 1/k if the parent is among k tied candidates."""
 
+AUDITS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("condition", pa.string()),
+        ("child", pa.string()),
+        ("candidates", pa.int32()),
+        ("verdict", pa.string()),
+        ("closest", pa.string()),
+        ("parent", pa.string()),
+    ]
+)
+"""One row an audit of a child under a condition: its verdict, the closest candidate and the parent, if any."""
+
 EDGES = pa.schema(
     [
         ("experiment", pa.string()),

@@ -7,12 +7,12 @@ from lineage.types.scoring import Plain
 
 @dataclass(frozen=True, kw_only=True)
 class Ancestors(Plain):
-    """Models of one setting, among which each child's ancestor is looked for."""
+    """Models among which each child's ancestor is looked for, or its parent among others than the standard ones."""
 
     candidates: tuple[str, ...]
-    """All models of that setting."""
+    """All of them; a child among them is no candidate of itself."""
     parents: dict[str, str]
-    """Each child's ancestor."""
+    """Each child's ancestor, or parent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Evaluated(Plain):
     counts: tuple[int, ...]
     """For how many candidates, fewer than there are, verdicts are asked for too."""
     ancestors: dict[str, Ancestors]
-    """By the condition under which an ancestor is asked for."""
+    """By the condition under which an ancestor, or the parent among others, is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

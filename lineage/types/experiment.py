@@ -56,6 +56,8 @@ class Setting(Training):
     """The setting whose models are the parents, or `roots`."""
     candidates: tuple[str, ...] | None = None
     """The settings, or `roots`, whose models are candidates; None: that of the parents."""
+    among: dict[str, tuple[str, ...]] | None = None
+    """Other candidates among which the parents are looked for too, by the condition's name: settings, or `roots`."""
     hybrid: Sources | None = None
     """None: each child starts from its parent alone."""
 
@@ -87,6 +89,8 @@ class Experiment(Plain):
     """Children that one job trains."""
     similarity: Similarity = field(default_factory=Similarity)
     detector: Detectors = field(default_factory=Detectors)
+    audit: bool = False
+    """Whether every child is audited against its candidates."""
     split: Split = field(default_factory=Split)
     seeds: int = 3
     """Splits, and detectors of each form."""

@@ -97,6 +97,8 @@ class Training(Plain):
     freeze: str | tuple[str, ...] | None = None
     """`linear-probe`, `last-block`, or names of modules that are not trained."""
     lora: LoRA | None = None
+    disguise: tuple[str, ...] | None = None
+    """What is done to the weights afterwards that hides where they come from: names of disguises."""
 
 
 @dataclass(frozen=True, kw_only=True)

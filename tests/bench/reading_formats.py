@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from safetensors.numpy import save_file
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
@@ -29,8 +30,19 @@ from reading_writers import WRITERS, written
 
 from lineage.auditing.run import audit
 from lineage.errors import UserError
+from lineage.storage.parquet import write_table
 
 OUT = Path("results/reference/bench/reading.parquet")
+COLUMNS = pa.schema(
+    {
+        "case": pa.string(),
+        "metric": pa.string(),
+        "value": pa.float64(),
+        "n": pa.int64(),
+        "wanted": pa.string(),
+        "met": pa.bool_(),
+    }
+)
 PARTS = Path("build/reading")
 SEEDS = 1
 """Of each kind of network."""
@@ -79,10 +91,11 @@ def of_large(gigabytes: float, folder: Path) -> list[dict]:
 
     The candidate has two of its matrices, so that nearly all that is read is the child.
     """
-    shards, generator, place = max(2, round(2 * gigabytes)), np.random.default_rng(0), {}
+    shards, place = max(2, round(2 * gigabytes)), {}
+    drawn = np.random.default_rng(0).standard_normal((4096, 4096), np.float32)
     for shard in range(shards):
         tensors = {
-            f"layers.{shard}.{layer}.weight": generator.standard_normal((4096, 4096), np.float32)
+            f"layers.{shard}.{layer}.weight": np.roll(drawn, 8 * shard + layer, axis=1)
             for layer in range(round(gigabytes / shards * 2**30 / 2**26))
         }
         save_file(tensors, folder / f"part-{shard}.safetensors")
@@ -163,8 +176,7 @@ def main() -> None:
     done = {name: json.loads((PARTS / f"{name}.json").read_text()) for name in pieces}
     rows = of_formats([done[name] for name in networks]) + done.get("large", [])
     table = pd.DataFrame(rows)
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(OUT, index=False)
+    write_table(OUT, table, COLUMNS, sort_by=["case", "metric"])
     print(table.to_string(index=False))
     shutil.rmtree(PARTS)
     print(f"{int(table.met.sum())} of {len(table)} met; {OUT}")

@@ -12,6 +12,8 @@ from lineage.detector.model import INPUTS
 from lineage.errors import UserError
 from lineage.report import palette
 from lineage.results.methods import (
+    AUDIT_CLOSEST,
+    AUDIT_PARENT,
     DETECTORS,
     FAMILIES,
     INK,
@@ -29,6 +31,7 @@ EVERY_METHOD = [
     *(method_of(*names) for names in itertools.product(SIMILARITIES, APPROXIMATIONS)),
     *(method_of(name, "direct") for name in WEIGHT_SIMILARITIES),
     *(DETECTORS[inputs] for inputs in INPUTS),
+    *(AUDIT_CLOSEST, AUDIT_PARENT),
 ]
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
 BLIND = ("deuteranomaly", "protanomaly", "tritanomaly")

@@ -49,25 +49,26 @@ def of_method(method: str, condition: str, metric: str) -> float:
     return rows["value"].mean()
 
 
-def test_the_screens_best_methods_are_the_parquets(readme):
-    said = " ".join(between(readme, "fc-fashion full: best", "  core-seconds").split())
-    results = table("fc-fashion/results.parquet")
-    results = results[(results["setting"] == "full") & (results["condition"] == "all candidates")]
-    value = results.groupby(["method", "metric"])["value"].mean().unstack()
-    best = value[value["accuracy"] == value["accuracy"].max()]
-    numbers, methods, picked = re.fullmatch(r"(.+?) by (.+); (picked by this number.+)", said).groups()
-    assert set(methods.split(", ")) == set(best.index)
-    row = best.iloc[0]
-    n = results[results["metric"] == "chance"]["n"].iloc[0]
-    assert numbers == f"{100 * row['accuracy']:.1f} % (n = {n}, chance {100 * row['chance']:.1f} %)"
-    assert f"among {len(value)} methods" in picked
+def test_the_screens_matrix_is_the_parquets(readme):
+    lines = between(readme, "┃ method     ┃ full", "├──").splitlines()[2:]
+    assert len(lines) == 8
+    for line in lines:
+        method, full, absent = (cell.strip() for cell in line.strip("│").split("│"))
+        accuracy = of_method(method, "all candidates", "accuracy")
+        sure = of_method(method, "all candidates", "interval_high") < of_method(
+            "weight_l2", "all candidates", "interval_low"
+        )
+        assert full == f"{100 * accuracy:.1f}" + " ▼" * int(sure)
+        told = of_method(method, "parent absent", "accuracy")
+        assert absent == ("" if math.isnan(told) else f"{100 * told:.1f}")
+    assert "Surely behind weight_l2 in “full” is cka/direct." in readme
 
 
 def test_the_screens_times_are_the_parquets(readme):
     lines = [
         [cell.strip() for cell in line.strip("│").split("│")]
         for line in readme.splitlines()
-        if re.match(r"│ \w+ +│ \d", line)
+        if re.match(r"│ \w+ +│ \d+ +│ [\d.]+ +│ [\d.]+ +│", line)
     ]
     stages = table("fc-fashion/stages.parquet").set_index("stage")
     assert sorted(line[0] for line in lines) == sorted(stages.index)

@@ -142,6 +142,33 @@ def test_every_number_of_the_table_is_in_the_parquet(text):
         assert paper == ("" if of_hybrids else published.get(method, ""))
 
 
+def test_every_accuracy_of_the_matrices_is_in_the_parquet(text):
+    tables = re.findall(
+        r"<h3>(\S+)</h3>\s*(?:<p class=\"quote\">.*?</p>\s*)?<div class=\"scroll\".*?</table>",
+        text,
+        re.DOTALL,
+    )
+    results = raw()
+    assert len(tables) == results["experiment"].nunique()
+    shown = re.search(r"Methods and conditions: fc-generations.*?</table>", text, re.DOTALL)[0]
+    columns = re.findall(r'<th scope="col">(.*?)</th>', shown)[1:]
+    mine = results[(results["experiment"] == "fc-generations")]
+    values = mine.groupby(["method", "setting", "condition", "metric"])["value"].mean() * 100
+    for line in re.findall(r'<tr><th scope="row">.*?</tr>', shown, re.DOTALL)[:-2]:
+        method = re.search(r"</span> (\S+)</th>", line)[1]
+        for column, (mean, bounds) in zip(
+            columns, re.findall(r"<strong>(.*?)</strong>(.*?)</td>", line), strict=True
+        ):
+            setting, _, condition = column.partition(", ")
+            key = (method, setting, condition or "all candidates")
+            if not mean:
+                assert (*key, "accuracy") not in values
+                continue
+            assert mean == f"{values[(*key, 'accuracy')]:.1f}"
+            low, high = (values.get((*key, f"interval_{end}")) for end in ("low", "high"))
+            assert bounds.strip() == ("" if low is None else f"({low:.0f} … {high:.0f})")
+
+
 def test_every_number_of_the_readmes_table_is_in_the_parquet():
     readme = (ROOT / "README.md").read_text()
     table = readme[readme.index("| method | accuracy % |") :].split("\n\n")[0].splitlines()[2:]

@@ -25,6 +25,7 @@ WRITTEN_BY_JOBS = {
     "scores.parquet": schemas.SCORES,
     "block_similarity/…/scores.parquet": schemas.BLOCK_SCORES,
     "predictions.parquet": schemas.PREDICTIONS,
+    "audits.parquet": schemas.AUDITS,
     "tree/nodes.parquet": tree_schemas.NODES,
     "tree/edges.parquet": tree_schemas.EDGES,
 }

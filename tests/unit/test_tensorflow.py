@@ -111,14 +111,20 @@ GRAPHS = {
     "truncated": (graph(GRAPH)[:-300], "broken graph"),
     "of more than it holds": (constant("w", W, shape=(4, 40)), "takes 640 bytes, found 64"),
     "of a huge constant": (constant("w", W, shape=(2**40, 2**20)), "more than the limit"),
+    "of many axes": (constant("w", W, shape=(2**62,) * 100), "axes; expected 64 at most"),
+    "whose names are numbers": (constant("w", W) + part(1, part(1, 7) + part(2, 8) + part(5, 9)), None),
+    "whose attributes have none": (constant("w", W) + part(1, part(2, b"Const") + part(5, part(2, 5))), None),
     "of one number repeated": (constant("w", W, numbers=part(5, W[0, :1].tobytes())), "without weights"),
 }
 
 
 @pytest.mark.parametrize("kind", GRAPHS)
-def test_other_graphs_are_refused_in_one_line(tmp_path, kind):
+def test_other_graphs_are_refused_in_one_line_and_odd_nodes_passed_over(tmp_path, kind):
     data, said = GRAPHS[kind]
     (tmp_path / "g.pb").write_bytes(data)
+    if said is None:
+        assert list(open_model(tmp_path / "g.pb").entries) == ["w"]
+        return
     with pytest.raises(UserError, match=said) as caught:
         open_model(tmp_path / "g.pb")
     assert "\n" not in str(caught.value)

@@ -207,3 +207,13 @@ def test_candidates_come_from_the_settings_named_and_parents_from_one():
 
 def test_where_parents_alone_are_candidates_no_other_ancestor_is_asked_for():
     assert all(not nested().ancestors(name) for name in nested().settings)
+
+
+def test_parents_are_looked_for_among_other_settings_too():
+    settings = {"full": setting(3) | {"among": {"relatives": ["roots", "full"]}}}
+    zoo = Zoo(experiment(settings))
+    children = [child.id for child in zoo.children("full")]
+    assert zoo.candidates("full") == ["p0", "p1"]
+    assert zoo.among("full") == {"relatives": ["p0", "p1", *children]}
+    assert zoo.compared("full") == ["p0", "p1", *children]
+    assert zoo_of(3).compared("full") == ["p0", "p1"]

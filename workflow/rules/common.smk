@@ -76,6 +76,11 @@ def candidates_of(wildcards):
     return zoo_of(wildcards).candidates(wildcards.setting)
 
 
+def compared_with(wildcards):
+    """Ids of all models that a setting's children are compared with."""
+    return zoo_of(wildcards).compared(wildcards.setting)
+
+
 def child_weights(wildcards):
     """The file of a block's weights."""
     return files_of(wildcards).weights(ids_of(block_of(wildcards)))[0]
@@ -83,7 +88,7 @@ def child_weights(wildcards):
 
 def candidate_weights(wildcards):
     """The files of the candidates' weights."""
-    return files_of(wildcards).weights(candidates_of(wildcards))
+    return files_of(wildcards).weights(compared_with(wildcards))
 
 
 def detector_settings(wildcards):

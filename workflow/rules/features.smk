@@ -73,7 +73,7 @@ rule path_features:
     input:
         probe="<results>/{experiment}/probe.h5",
         weights=lambda wildcards: files_of(wildcards).weights(
-            [*ids_of(block_of(wildcards)), *candidates_of(wildcards)]
+            [*ids_of(block_of(wildcards)), *compared_with(wildcards)]
         ),
     output:
         features="<results>/<path_features>/features.h5",
@@ -98,6 +98,6 @@ rule path_features:
         tapping=lambda wildcards: experiment_of(wildcards).similarity.tapping.plain(),
         alpha=lambda wildcards: experiment_of(wildcards).detector.alpha,
         children=lambda wildcards: ids_of(block_of(wildcards)),
-        candidates=candidates_of,
+        candidates=compared_with,
     script:
         "../scripts/{params.script}"

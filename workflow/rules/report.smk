@@ -19,6 +19,7 @@ rule evaluate:
             )
         ],
         predictions=lambda wildcards: files_of(wildcards).predictions(),
+        audits=lambda wildcards: files_of(wildcards).audits(),
         blocks=lambda wildcards: [
             rules.evaluate_blocks.output.results.format(
                 experiment=wildcards.experiment

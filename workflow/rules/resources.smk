@@ -108,7 +108,7 @@ def pairs_work(wildcards, child_weights, of_pair, work=scoring):
         of_pair,
         parameters_in(child_weights, children),
         children,
-        len(candidates_of(wildcards)),
+        len(compared_with(wildcards)),
     )
 
 
@@ -121,7 +121,7 @@ def detection_work(wildcards, input, epochs=None):
     """Of one detector."""
     zoo = zoo_of(wildcards)
     children = len(zoo.children(wildcards.setting))
-    candidates = len(zoo.candidates(wildcards.setting))
+    candidates = len(zoo.compared(wildcards.setting))
     parameters = sum(map(parameters_in, input.weights)) // (children + candidates)
     epochs = epochs or detector_settings(wildcards).epochs
     return detection(epochs, parameters, children, candidates)

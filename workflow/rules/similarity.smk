@@ -5,7 +5,7 @@ rule similarity:
         child_features="<results>/<features>/features.h5",
         candidate_weights=candidate_weights,
         candidate_features=lambda wildcards: files_of(wildcards).features(
-            candidates_of(wildcards)
+            compared_with(wildcards)
         ),
     output:
         scores="<results>/<similarity>/scores.parquet",
@@ -29,6 +29,6 @@ rule similarity:
         network=plain("network"),
         similarity=plain("similarity"),
         children=lambda wildcards: ids_of(block_of(wildcards)),
-        candidates=candidates_of,
+        candidates=compared_with,
     script:
         "../scripts/{params.script}"

@@ -28,11 +28,12 @@ with computing(snakemake) as run:
     with seeded(seed):
         detector = StoredDetector(layers=layers, pool=params.pool, **of_network).to(run.device)
     candidates = [*models.candidates, *models.unseen]
+    asked = dict.fromkeys([*candidates, *(model for among in models.ancestors.values() for model in among)])
     episodes = load_episodes(
         weights,
         features,
         layers,
-        candidates,
+        list(asked),
         models.parents,
         Network.of(params.network),
         detector.kinds,
@@ -52,7 +53,11 @@ with computing(snakemake) as run:
         conditions = {child: {UNSEEN: models.unseen} for child in tested}
     else:
         conditions = {
-            child: asked_of(child, parent, candidates, counts=models.counts, seed=seed) | models.ancestors
+            child: asked_of(child, parent, candidates, counts=models.counts, seed=seed)
+            | {
+                condition: [candidate for candidate in among if candidate != child]
+                for condition, among in models.ancestors.items()
+            }
             for child, parent in models.parents.items()
             if models.parts[child] != "train"
         }

@@ -6,7 +6,7 @@ from lineage.jobs.stage import stage
 from lineage.results.evaluation.edges import edges, precision_and_recall
 from lineage.results.evaluation.outcomes import alpha_curves, evaluated
 from lineage.storage.parquet import read_table, read_tables, write_table
-from lineage.storage.schemas import CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
+from lineage.storage.schemas import AUDITS, CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
 from lineage.types.evaluation import Evaluated
 
 ALL = "all"
@@ -15,9 +15,10 @@ ALL = "all"
 with stage(snakemake) as run:
     scores = read_tables(snakemake.input.scores, SCORES)
     predictions = read_tables(snakemake.input.predictions, PREDICTIONS)
+    audits = read_tables(snakemake.input.audits, AUDITS)
     of_blocks = [read_table(path, RESULTS) for path in snakemake.input.blocks]
     settings = {name: Evaluated.of(models) for name, models in snakemake.params.settings.items()}
-    outcomes, results = evaluated(scores, predictions, settings)
+    outcomes, results = evaluated(scores, predictions, audits, settings)
     generations = snakemake.params.generations
     network = edges(outcomes, generations)
     if max(generations.values(), default=0) > 2:
@@ -34,6 +35,9 @@ with stage(snakemake) as run:
     curves = [
         {"experiment": experiment, "setting": setting} | row
         for setting, models in settings.items()
-        for row in alpha_curves(scores[scores["setting"] == setting], models.parents)
+        for row in alpha_curves(
+            scores[(scores["setting"] == setting) & scores["candidate"].isin(models.candidates)],
+            models.parents,
+        )
     ]
     write_table(snakemake.output.curves, curves, CURVES, CURVES.names[:-2])

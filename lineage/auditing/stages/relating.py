@@ -17,8 +17,8 @@ from lineage.relation.scars.scar import Later, Scar, source_of
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
-LIKELY = 0.8
-"""Probability from which a near copy of an ancestor is taken to lie between it and the child."""
+LIKELIER = 0.3
+"""How much more probable than the reverse it has to be that a near copy of an ancestor lies after it."""
 ALLOWANCE = 1.25
 """How much larger a change may be than the distance from an ancestor shows: squared distances add up only nearly."""
 PART_OF_BEST = 0.5
@@ -117,9 +117,9 @@ def search(
 
     From the farthest ancestor, the search moves to the farthest relative on the way to the child, and so on. Where
     that was not compared, a relative may lie there if it is nearer to the child. It moves to a near copy of an
-    ancestor only for good reason, as both are the parent within the resolution. Of a relative whose own relation is
-    open more is known by the ancestor that it was reached from, see `_reached`. Without an ancestor the search may
-    start at any relative, and shows only which is closest.
+    ancestor only if the reverse is clearly less probable, as both are the parent within the resolution. Of a relative
+    whose own relation is open more is known by the ancestor that it was reached from, see `_reached`. Without an
+    ancestor the search may start at any relative, and shows only which is closest.
 
     Args:
         ancestors: of the child; possible: relatives that may be ancestors.
@@ -134,11 +134,13 @@ def search(
         left.remove(nearest)
         ways = {place.id: lies_between(nearest.id, place.id) for place in left}
 
-        def is_on_the_way(place: Place, ways=ways, limit=nearest.distance) -> bool:
+        def is_on_the_way(place: Place, ways=ways, start=nearest.id, limit=nearest.distance) -> bool:
             if (way := ways[place.id]) is None:
                 return bool(ancestors) and place.distance < limit
-            is_copy = bool(ancestors) and way.apart <= NEAR
-            return way.probability >= LIKELY if is_copy else way.is_probable
+            if not ancestors or way.apart > NEAR:
+                return way.is_probable
+            back = lies_between(place.id, start)
+            return way.probability - (back.probability if back else 0.0) >= LIKELIER
 
         if not (between := [place for place in left if is_on_the_way(place)]):
             return (nearest, estimate) if ancestors or nearest is not start else None

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
-from lineage.results.evaluation.absence import absence
+from lineage.results.evaluation.absence import absence, margins
 from lineage.results.evaluation.accuracy import summarised
+from lineage.results.evaluation.audits import audit_absence, audit_outcomes
 from lineage.results.evaluation.verdicts import CHOICE, chosen, judged, verdicts
 from lineage.results.methods import best_score, method_of
 from lineage.storage.schemas import OUTCOMES
@@ -84,13 +85,14 @@ def detector_outcomes(
 
 
 def evaluated(
-    scores: pd.DataFrame, predictions: pd.DataFrame, settings: dict[str, Evaluated]
+    scores: pd.DataFrame, predictions: pd.DataFrame, audits: pd.DataFrame, settings: dict[str, Evaluated]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Verdicts and results of all of an experiment's settings.
 
     Args:
         scores: the learning-free scores.
         predictions: the lineage detectors'.
+        audits: those of all children, if there are any.
         settings: what is known of the models of each.
 
     Returns:
@@ -100,18 +102,28 @@ def evaluated(
     for setting, models in settings.items():
         of_setting = scores[scores["setting"] == setting]
         predicted = predictions[predictions["setting"] == setting]
+        audited = audits[audits["setting"] == setting]
         frames = []
         for seed, parts in enumerate(models.splits):
             some = fewer_candidates(models, parts, seed)
-            frames += learning_free_outcomes(of_setting, models.parents, parts, seed, some)
+            standard = of_setting[of_setting["candidate"].isin(models.candidates)]
+            frames += learning_free_outcomes(standard, models.parents, parts, seed, some)
             for condition, among in models.ancestors.items():
                 of_these = of_setting[of_setting["candidate"].isin(among.candidates)]
                 found = learning_free_outcomes(of_these, among.parents, parts, seed, {})
                 frames += (verdict.assign(condition=condition) for verdict in found)
         frames += detector_outcomes(predicted, models.parents, models.ancestors)
+        frames += audit_outcomes(audited, models)
         verdict = pd.concat(frames).reset_index().assign(setting=setting)
         outcomes.append(verdict)
-        results += [{"setting": setting} | row for row in (*summarised(verdict), *absence(predicted))]
+        names = zip(of_setting["similarity"], of_setting["approximation"], strict=True)
+        leads = margins(
+            of_setting.assign(method=[method_of(*name) for name in names]),
+            verdict[verdict["condition"] == STANDARD],
+            models,
+        )
+        told = (*absence(predicted), *absence(leads), *audit_absence(audited, models))
+        results += [{"setting": setting} | row for row in (*summarised(verdict), *told)]
     return pd.concat(outcomes) if outcomes else pd.DataFrame(columns=VERDICT), pd.DataFrame(results)
 
 

@@ -65,6 +65,8 @@ def _constants(graph: Message) -> Iterator[tuple[str, Message]]:
         name = kind = ""
         tensor = None
         for field, value in node.fields():
+            if not isinstance(value, Message):
+                continue
             if field == NAME:
                 name = value.text()
             elif field == OP:
@@ -77,23 +79,30 @@ def _constants(graph: Message) -> Iterator[tuple[str, Message]]:
 
 def _tensor_of(attribute: Message) -> Message | None:
     """The tensor that an attribute called `value` holds."""
-    parts = dict(attribute.fields())
-    if not isinstance(parts.get(VALUE), Message) or parts[KEY].text() != "value":
+    parts = _messages(attribute)
+    if KEY not in parts or VALUE not in parts or parts[KEY].text() != "value":
         return None
-    return dict(parts[VALUE].fields()).get(TENSOR)
+    return _messages(parts[VALUE]).get(TENSOR)
+
+
+def _messages(of: Message) -> dict[int, Message]:
+    """The fields of a message that are no numbers."""
+    return {number: value for number, value in of.fields() if isinstance(value, Message)}
 
 
 def _entry(file: SafeFile, name: str, tensor: Message) -> Entry | None:
     """A constant of more than one number; None of texts, single numbers and repeated ones."""
-    parts = dict(tensor.fields())
-    dtype = DTYPES.get(parts.get(DTYPE, 0))
-    shape = tuple(_lengths(parts[SHAPE])) if SHAPE in parts else ()
-    numbers = parts.get(CONTENT) or parts.get(FLOATS)
-    if dtype is None or math.prod(shape) <= 1 or not isinstance(numbers, Message):
-        return None
+    dtype = next(
+        (DTYPES.get(kind) for number, kind in tensor.fields() if number == DTYPE and kind in DTYPES), None
+    )
+    inner = _messages(tensor)
+    shape = tuple(_lengths(inner[SHAPE])) if SHAPE in inner else ()
+    numbers = inner.get(CONTENT, inner.get(FLOATS))
     check_elements(file.path, name, shape)
+    if dtype is None or numbers is None or math.prod(shape) <= 1:
+        return None
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    if CONTENT not in parts and (len(numbers) < size or np.dtype(dtype) != np.float32):
+    if CONTENT not in inner and (len(numbers) < size or np.dtype(dtype) != np.float32):
         return None
     if len(numbers) != size:
         raise ValueError(f"constant {name!r} of shape {shape} takes {size:,} bytes, found {len(numbers):,}")
@@ -102,5 +111,8 @@ def _entry(file: SafeFile, name: str, tensor: Message) -> Entry | None:
 
 def _lengths(shape: Message) -> Iterator[int]:
     for number, dimension in shape.fields():
-        if number == DIMENSION:
-            yield signed(dict(dimension.fields()).get(SIZE, 0))
+        if number == DIMENSION and isinstance(dimension, Message):
+            length = dict(dimension.fields()).get(SIZE, 0)
+            if isinstance(length, Message):
+                raise ValueError("a length that is no number")
+            yield signed(length)

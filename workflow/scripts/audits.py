@@ -1,0 +1,47 @@
+"""Audits every child of a setting, from weights alone, under every condition and without its parent."""
+
+import tempfile
+from pathlib import Path
+
+from lineage.auditing.audit import audit_sources
+from lineage.checkpoints.find import Source
+from lineage.checkpoints.read import open_models
+from lineage.checkpoints.several import MEMBER
+from lineage.experiment.conditions import ABSENT
+from lineage.index.digest import DigestCache
+from lineage.jobs.stage import stage
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import AUDITS
+
+
+def models_in(path):
+    """The models of a file of weights, by their ids."""
+    for model in open_models(path):
+        id = model.name.partition(MEMBER)[2]
+        yield Source(id=id, path=f"{path}{MEMBER}{id}")
+
+
+with stage(snakemake) as run, tempfile.TemporaryDirectory() as folder:
+    cache = DigestCache(Path(folder))
+    models = [model for path in snakemake.input.weights for model in models_in(path)]
+    found = {source.id: source for source in models}
+    rows = []
+    for child, parent in run.tracked(snakemake.params.parents.items(), "children"):
+        asked = {name: set(ids) - {child} for name, ids in snakemake.params.among.items()}
+        standard = next(iter(asked.values()))
+        for condition, ids in (asked | {ABSENT: standard - {parent}}).items():
+            candidates = [found[model] for model in sorted(ids)]
+            verdict = audit_sources(found[child].path, candidates, cache=cache).verdict
+            rows.append(
+                {
+                    "experiment": snakemake.wildcards.experiment,
+                    "setting": snakemake.wildcards.setting,
+                    "condition": condition,
+                    "child": child,
+                    "candidates": len(candidates),
+                    "verdict": str(verdict.word),
+                    "closest": verdict.closest,
+                    "parent": verdict.parent,
+                }
+            )
+    write_table(snakemake.output.audits, rows, AUDITS, ["condition", "child"])
