@@ -94,7 +94,7 @@ bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its 
 	@$(RUN)/python tests/bench/tree_growth.py
 
 bench-index: $(READY) ## how often an index of 100,000 models finds a child's relatives, on the families of bench-verdicts; FIRST=2 takes the smallest two of an architecture
-	@$(RUN)/python tests/bench/index_rates.py $(or $(FAMILIES),results/families) $(if $(FIRST),--first $(FIRST) --roots 0 --searches 1) --out results/reference/bench/index.parquet
+	@$(RUN)/python tests/bench/index_rates.py $(or $(FAMILIES),results/families) $(if $(FIRST),--first $(FIRST) --roots 2 --searches 1) --out results/reference/bench/index.parquet
 
 bench-disguises: $(READY) ## how often audits see through disguises, on the families of bench-verdicts; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(or $(FAMILIES),results/families) $(if $(DECOYS),--decoys)

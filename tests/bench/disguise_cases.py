@@ -104,6 +104,10 @@ def plans_of(architecture: str, number: int) -> list[tuple[str, str]]:
     return [("", ""), *((how, "") for how in turn), ("permute + rescale", ON_TOP[number % len(ON_TOP)])]
 
 
+class OutOfTimeError(Exception):
+    """The time that was given is over."""
+
+
 class Measured:
     """Rows of JSON that stay on disk: what is there is not measured again.
 
@@ -120,7 +124,7 @@ class Measured:
     def add(self, key: str, measure: Callable[..., dict], *given: object) -> dict:
         if key not in self.rows:
             if time.monotonic() > self._until:
-                raise SystemExit(f"{self._path}: {len(self.rows)} rows so far; the same command goes on")
+                raise OutOfTimeError(f"{self._path}: {len(self.rows)} rows so far; the same command goes on")
             self.rows[key] = {"key": key} | measure(*given)
             with self._path.open("a") as file:
                 file.write(json.dumps(self.rows[key]) + "\n")

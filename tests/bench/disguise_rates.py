@@ -1,6 +1,6 @@
 """How often audits see through disguises, on grown families of networks.
 
-    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys] [--children 10]
+    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys] [--children 4]
         [--minutes 9]
 
 `--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them for
@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, cases, independent
+from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, OutOfTimeError, cases, independent
 from disguise_cost import PAIRS, costs
+from disguise_hiding import hiding
 from disguise_seeds import large, related, unrelated
 from scipy.stats import kstest
 
@@ -103,20 +104,27 @@ def row(
     }
 
 
-def numbers_of(folder: Path, out: Path, until: float) -> Iterator[dict]:
-    """The test against an initialisation, and what alignment costs."""
-    rows = Measured(out / "initialisations.jsonl", until)
+def of_pairs(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
+    """p-values of the test against an initialisation."""
     found = pd.DataFrame(unrelated(folder, rows))
     p = float(kstest(found["p"], "uniform").pvalue)
     yield number("unrelated initialisations", "p of uniform p-values", p, len(found), (">=", 0.05))
     own = pd.DataFrame(related(folder, rows))
     for architecture, z in own.groupby("architecture")["z"]:
         yield number(f"own initialisation: {architecture}", "median z", z.median(), len(z), None)
+
+
+def of_large(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
+    """The same test on networks of usual sizes."""
     sizes = pd.DataFrame(large(rows))
     for name, z in sizes.groupby("name")["z"]:
         yield number(f"own initialisation: {name}", "median z", z.median(), len(z), (">=", 20))
     yield number("999 draws", "most seconds", sizes["seconds"].max(), len(sizes), ("<=", 60))
-    for cost in costs(Measured(out / "costs.jsonl", until)):
+
+
+def of_cost(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
+    """What alignment costs."""
+    for cost in costs(rows):
         if "ratio" in cost:
             yield number(
                 "a child as it is", "time with alignment over without", cost["ratio"], 1, ("<=", 1.1)
@@ -125,6 +133,38 @@ def numbers_of(folder: Path, out: Path, until: float) -> Iterator[dict]:
             most = PAIRS[cost["name"]][1]
             case, wanted = f"aligning a disguised {cost['name']}", most and ("<=", most)
             yield number(case, "seconds", cost["seconds"], 1, wanted)
+
+
+def of_hiding(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
+    """What still hides a relation."""
+    found = pd.DataFrame(hiding(folder, rows, limit))
+    students, trained = (found[found["kind"] == kind] for kind in ("student", "trained on"))
+    case, count = "students of a teacher", len(students)
+    yield number(case, "least agreement with it", students["agreement"].min(), count, None)
+    yield number(case, "largest margin with it", students["margin"].max(), count, None)
+    yield number(case, "largest margin with a stranger", students["foreign"].max(), count, None)
+    yield number(case, "largest margin of independent networks", limit, 1, None)
+    is_lost = trained["is_lost"].astype(bool)
+    case = "roots that are trained on"
+    yield number(case, "share that is lost", is_lost.mean(), len(trained), None)
+    if is_lost.any():
+        yield number(case, "least change of those", trained["distance"][is_lost].min(), is_lost.sum(), None)
+    if not is_lost.all():
+        least = trained["distance"][~is_lost].max()
+        yield number(case, "largest change of the others", least, (~is_lost).sum(), None)
+
+
+PARTS = {"pairs": of_pairs, "large": of_large, "costs": of_cost, "hiding": of_hiding}
+"""Measures that are no shares, by the name of their file; a part that the time did not suffice for has no rows."""
+
+
+def numbers_of(folder: Path, out: Path, until: float, limit: float) -> Iterator[dict]:
+    """The rows of PARTS."""
+    for name, part in PARTS.items():
+        try:
+            yield from list(part(folder, Measured(out / f"{name}.jsonl", until), limit))
+        except OutOfTimeError as error:
+            print(error)
 
 
 def number(case: str, metric: str, value: float, count: int, wanted: tuple[str, float] | None) -> dict:
@@ -138,7 +178,7 @@ def number(case: str, metric: str, value: float, count: int, wanted: tuple[str, 
         "value": float(value),
         "low": math.nan,
         "high": math.nan,
-        "n": count,
+        "n": int(count),
         "wanted": None if wanted is None else f"{wanted[0]} {wanted[1]:g}",
         "met": None if is_met is None else bool(is_met),
         "fitted_on": STATED,
@@ -150,7 +190,7 @@ def main() -> None:
     parser.add_argument("families", type=Path, nargs="?", default=Path("results/families"))
     parser.add_argument("--out", type=Path, default=Path("build/disguises"))
     parser.add_argument("--decoys", action="store_true")
-    parser.add_argument("--children", type=int, default=10, help="of each architecture")
+    parser.add_argument("--children", type=int, default=4, help="of each architecture")
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="after which to stop; a later run goes on"
     )
@@ -163,12 +203,15 @@ def main() -> None:
         margins = np.sort([found["margin"] for found in decoys]).astype(np.float32)
         of = f"{len(margins)} pairs of small networks that were trained apart"
         np.savez(FILE, margins=margins, of=of)
-    verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl", until), given.children)
-    draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl", until))
+    try:
+        verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl", until), given.children)
+        draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl", until))
+    except OutOfTimeError as error:
+        raise SystemExit(str(error)) from None
     with np.load(FILE) as arrays:
         limit = float(arrays["margins"].max())
     rows = list(bench_rows(beside_bare(pd.DataFrame(verdicts)), pd.DataFrame(draws), limit))
-    rows += numbers_of(given.families, given.out, until)
+    rows += numbers_of(given.families, given.out, until, limit)
     write_table(TABLE, rows, BENCH, ["architecture", "case", "metric"])
     print_bench(TABLE)
 
