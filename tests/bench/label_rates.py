@@ -235,16 +235,8 @@ def main() -> None:
         spread = "" if np.isnan(row.low) else f"{100 * row.low:.1f} … {100 * row.high:.1f}"
         value = f"{row.value:.3g}" if np.isnan(row.low) else f"{100 * row.value:.1f} %"
         met = {True: "yes", False: "no"}.get(row.met, "")
-        shown.add_row(
-            row.case,
-            row.metric,
-            row.architecture,
-            value,
-            spread,
-            str(row.n),
-            row.wanted if isinstance(row.wanted, str) else "",
-            met,
-        )
+        wanted = row.wanted if isinstance(row.wanted, str) else ""
+        shown.add_row(row.case, row.metric, row.architecture, value, spread, str(row.n), wanted, met)
     Console(width=160).print(shown)
 
 
