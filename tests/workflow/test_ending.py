@@ -66,7 +66,7 @@ def test_children_appended_within_a_block_are_told_to_have_it_trained_again(fini
     finished.configure(lambda experiment: experiment["settings"]["full"].update(children={"default": 4}))
     code, output = finished.snakemake("--cores", "1", "--touch", "--until", "finetune")
     assert code == 0, output
-    told = [line for line in output.splitlines() if "appended" in line]
+    told = [line for line in output.splitlines() if " appended (" in line]
     assert len(told) == 1
     assert (
         "finetune/full/p0/0/models.parquet: 1 appended (p0.full.003): the block's other 3 are trained"
