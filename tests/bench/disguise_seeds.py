@@ -11,6 +11,8 @@ from disguise_cases import FITTING, HEAD_WIDTH, UNSEEN, Families, Measured, ways
 from torch.nn.functional import cross_entropy
 
 from lineage.data.load import load_data
+from lineage.families.cases.changes import State
+from lineage.families.networks import network
 from lineage.networks.architectures import build
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.initialisation import DRAWS, initial_test
@@ -29,17 +31,18 @@ HOW = {
 
 
 def unrelated(folder: Path, rows: Measured) -> Iterator[dict]:
-    """p-values of disguised networks and initialisations that others were trained from."""
+    """p-values of disguised networks and initialisations that are drawn for each pair: independent of each other."""
     for architecture in FITTING:
         families = Families(folder, architecture, (0, 1, *UNSEEN))
         names, hows = sorted(families.width), ways(architecture)
         draw = np.random.default_rng(seed_of(f"initialisations {architecture}"))
         for number in range(PAIRS_EACH):
             family, how = names[number % len(names)], hows[number % len(hows)]
-            child, other = str(draw.choice(CHILDREN)), str(draw.choice(families.strangers(family)))
-            key = f"{architecture} {number} {family} {child} {other}"
+            child = str(draw.choice(CHILDREN))
+            start = state_of(network(architecture, width=families.width[family], classes=10, seed=number))
+            key = f"{architecture} {number} {family} {child}"
             how = how if not {"thin", "shorten"} & set(how.split(" + ")) else "permute"
-            yield rows.add(key, tested, families, family, child, how, other, DRAWS_A_PAIR)
+            yield rows.add(key, tested, families, family, child, how, start, DRAWS_A_PAIR)
 
 
 def related(folder: Path, rows: Measured) -> Iterator[dict]:
@@ -48,13 +51,14 @@ def related(folder: Path, rows: Measured) -> Iterator[dict]:
         families = Families(folder, architecture, UNSEEN)
         for family, child in itertools.product(sorted(families.width)[:4], CHILDREN):
             key = f"{architecture} own {family} {child}"
-            yield rows.add(key, tested, families, family, child, "permute + rescale", family, FEW_DRAWS)
+            start = families.state(family, "init")
+            yield rows.add(key, tested, families, family, child, "permute + rescale", start, FEW_DRAWS)
 
 
-def tested(families: Families, family: str, child: str, how: str, start: str, draws: int) -> dict:
-    draw = np.random.default_rng(seed_of(f"{family}/{child}/{start}"))
+def tested(families: Families, family: str, child: str, how: str, start: State, draws: int) -> dict:
+    draw = np.random.default_rng(seed_of(f"{family}/{child}/{float(next(iter(start.values())).sum())}"))
     state = families.disguised(family, child, how)
-    found = initial_test(state, families.state(start, "init"), draw, draws)
+    found = initial_test(state, start, draw, draws)
     jittered = 10**found.log10_p - draw.uniform(0, 1 / (1 + draws))
     return {"architecture": families.architecture, "family": family, "z": found.z, "p": jittered}
 
@@ -66,10 +70,10 @@ def large(rows: Measured) -> Iterator[dict]:
 
 
 def of_large(name: str, architecture: str, seed: int) -> dict:
-    network = Network(name=architecture, image_size=IMAGE_SIZE, channels=1)
+    described = Network(name=architecture, image_size=IMAGE_SIZE, channels=1)
     net = build(architecture, classes=10, channels=1, image_size=IMAGE_SIZE, seed=seed)
     start = state_of(net)
-    trained(net, network, seed)
+    trained(net, described, seed)
     draw = np.random.default_rng(seed)
     head_width = HEAD_WIDTH * 2 if name == "ViT" else None
     child = disguised(state_of(net), HOW[name], draw, head_width)
@@ -82,9 +86,9 @@ def state_of(net: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: values.detach().numpy().copy() for name, values in net.state_dict().items() if values.ndim}
 
 
-def trained(net: torch.nn.Module, network: Network, seed: int) -> None:
+def trained(net: torch.nn.Module, described: Network, seed: int) -> None:
     """STEPS of Adam on garments."""
-    data = load_data(Data(source="embedded:fashion-mnist"), network)
+    data = load_data(Data(source="embedded:fashion-mnist"), described)
     pixels, labels = data.tensor(), data.labels_tensor()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     optimiser = torch.optim.Adam(net.parameters(), 1e-3)

@@ -196,10 +196,9 @@ def measured(settings: argparse.Namespace, job: tuple[str, Question, bool | None
 def jobs_of(settings: argparse.Namespace) -> Iterator[tuple[str, Question, bool | None]]:
     """Each job's name, its question, and of merges whether their base is among the models."""
     of_grown = list(of_families(settings.families, settings.seeds, settings.each, settings.first))
-    for question in of_grown:
-        if question.case == "all models":
-            for with_base in (True, False):
-                yield f"merges-{question.name}-{'' if with_base else 'no-'}base", question, with_base
+    for question in [question for question in of_grown if question.case == "all models"][: settings.merge]:
+        for with_base in (True, False):
+            yield f"merges-{question.name}-{'' if with_base else 'no-'}base", question, with_base
     zoos = [
         of_zoo(zoo, settings.work) for zoo in (many_trees(), three_hundred()) if zoo.name in settings.zoos
     ]
@@ -213,6 +212,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--each", type=int, default=1, help="families of an architecture and seed")
     parser.add_argument("--first", type=int, help="so many of these families, the smallest; by default all")
+    parser.add_argument("--merge", type=int, help="networks of so many of them are merged; by default of all")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--direction", type=Path, help="a folder with a model of direction an architecture")
     parser.add_argument(

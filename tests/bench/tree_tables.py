@@ -72,7 +72,7 @@ def of_merges(case: str, rows: pd.DataFrame, *, is_part: bool = False) -> Iterat
     hits, missed, false = (rows[name].sum() for name in ("hits", "missed", "false"))
     yield same | number_of("F1 of parents", 2 * hits / max(2 * hits + missed + false, 1), is_part, ">= 0.95")
     errors = [error for found in rows["errors"] for error in found]
-    if errors:
+    if errors and not is_part:
         yield same | number_of("mean error of weights", float(np.mean(errors)), is_part, "<= 0.03")
     families = list(rows["family"])
     yield (
