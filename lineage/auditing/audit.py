@@ -12,7 +12,7 @@ from lineage.auditing.decoys import shipped as shipped_decoys
 from lineage.auditing.direction import shipped
 from lineage.auditing.stages.adapters import of_adapter, with_bases
 from lineage.auditing.stages.aligning.aligned import Aligned, aligned_candidates, is_needed, of_aligned
-from lineage.auditing.stages.aligning.coarse import Coarse, without_copies
+from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.aligning.words import explained
 from lineage.auditing.stages.candidates import Candidate, Level
 from lineage.auditing.stages.child import Child, read_child
@@ -120,12 +120,13 @@ def audit_sources(
         )
     opened = Opener(follow=settings.follow)
 
-    def judge_of(child: Child, direction: Direction) -> Judge:
+    direction = settings.direction or shipped()
+
+    def judge_of(child: Child) -> Judge:
         return Judge(child, tested, outside.candidates, direction, settings, tracked)
 
-    direction = settings.direction or shipped()
     level = Level.over(tested.candidates, settings.alpha)
-    as_is = judged = judge_of(child, direction)(tested.candidates, level, opened)
+    as_is = judged = judge_of(child)(tested.candidates, level, opened)
     aligned = None
     rescaled = any(place.is_rescaled for place in as_is.places)
     if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
@@ -135,7 +136,7 @@ def audit_sources(
         if aligned and as_is.verdict.family and not aligned.undid:
             aligned = None
         elif aligned and aligned.found:
-            judge = judge_of(aligned.child, Coarse(direction))
+            judge = judge_of(aligned.child)
             judged = judged_again(as_is, aligned, level, judge, of_aligned(opened))
         if aligned:
             judged = replace(judged, verdict=explained(judged.verdict, aligned))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from lineage import audit
 from lineage.auditing.audit import audit_sources
 from lineage.auditing.report.bundle import write_html
-from lineage.auditing.stages.aligning.coarse import without_copies
+from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.verdict import Word
 from lineage.checkpoints.find import Source

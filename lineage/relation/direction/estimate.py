@@ -19,8 +19,8 @@ from lineage.relation.relations import Relation
 RESOLUTION = 0.35
 """A candidate that moved less than this share of the child's own change is not told apart from their common ancestor:
 the largest bound with which a parent is named."""
-LEVELS = (0.15, RESOLUTION)
-"""Bounds that are tried, the narrowest first."""
+LEVELS = (RESOLUTION,)
+"""Bounds that are tried, the narrowest first. At 0.15, pairs just beyond were taken for pairs within too often."""
 
 
 def share_of(bound: float) -> float:
