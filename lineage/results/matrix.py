@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -44,8 +45,11 @@ class Matrix:
 
     def cell(self, method: str, column: str) -> pd.Series | None:
         """A method's numbers in a column; None where it was not asked."""
-        found = self.cells[(self.cells["method"] == method) & (self.cells["column"] == column)]
-        return None if found.empty else found.iloc[0]
+        return self._cell_of.get((method, column))
+
+    @cached_property
+    def _cell_of(self) -> dict[tuple[str, str], pd.Series]:
+        return {(cell["method"], cell["column"]): cell for _, cell in self.cells.iterrows()}
 
     def text(self, method: str, column: str) -> str:
         """A cell as it is shown: `95.8 (79 … 99)`."""

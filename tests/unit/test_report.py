@@ -142,6 +142,25 @@ def test_every_number_of_the_table_is_in_the_parquet(text):
         assert paper == ("" if of_hybrids else published.get(method, ""))
 
 
+def font_sizes(part) -> list[float]:
+    """All sizes of type in a specification."""
+    if isinstance(part, list):
+        return [size for item in part for size in font_sizes(item)]
+    if not isinstance(part, dict):
+        return []
+    own = [value for key, value in part.items() if key.lower().endswith("fontsize")]
+    return own + [size for key, item in part.items() if key != "datasets" for size in font_sizes(item)]
+
+
+def test_type_in_figures_has_at_least_12_pixels(drawn):
+    for figure in drawn.values():
+        specification = figure.specification()
+        sizes = font_sizes(specification)
+        assert min(sizes) >= 12, figure.name
+        for kind in ("axis", "header", "legend"):
+            assert specification["config"][kind]["labelFontSize"] >= 12
+
+
 def test_every_accuracy_of_the_matrices_is_in_the_parquet(text):
     tables = re.findall(
         r"<h3>(\S+)</h3>\s*(?:<p class=\"quote\">.*?</p>\s*)?<div class=\"scroll\".*?</table>",

@@ -35,7 +35,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
             base.mark_point(filled=True, size=36, opacity=1).encode(
                 x=x, color=colour, shape=palette.shape(methods), tooltip=list(shown.columns[:-1])
             ),
-        ).properties(height=13 * len(methods))
+        ).properties(height=15 * len(methods))
         yield Figure(
             name=f"accuracy-{experiment}-{setting}",
             title=f"Accuracy of every method: {experiment}, {setting}",

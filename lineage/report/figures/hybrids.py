@@ -14,6 +14,8 @@ from lineage.results.names import in_numbers
 
 MOST_CHILDREN = 20
 """So many are drawn."""
+MOST_NAMED = 6
+"""With more blocks, names of candidates do not fit into their cells."""
 FOUND = alt.Scale(domain=["right", "wrong"], range=[palette.FILL, palette.WRONG])
 
 
@@ -43,14 +45,16 @@ def source_figures(inputs: Inputs) -> Iterator[Figure]:
             color=alt.Color("found:N", title=None, scale=FOUND),
             tooltip=["method", "child", "layer", "source", "predicted", "probability"],
         )
-        size = 8 if shown["layer"].nunique() <= 6 else 6
-        names = base.mark_text(fontSize=size).encode(text="predicted:N")
-        panel = alt.layer(cells, names, data=shown).properties(width=PANEL - 10, height=14 * len(children))
+        layers, held = [cells], "the table under it says which candidate"
+        if shown["layer"].nunique() <= MOST_NAMED:
+            layers.append(base.mark_text(fontSize=12).encode(text="predicted:N"))
+            held = "a cell holds the candidate that"
+        panel = alt.layer(*layers, data=shown).properties(width=PANEL - 10, height=14 * len(children))
         yield Figure(
             name=f"block-sources-{experiment}-{setting}",
             title=f"Where blocks come from: {experiment}, {setting}",
-            caption="Test hybrids of the first seed; a cell holds the candidate that its block was found to come "
-            "from, red where that is wrong.",
+            caption=f"Test hybrids of the first seed; {held} a block was found to come from, red where that is "
+            "wrong.",
             alt=f"Blocks of {len(children)} hybrid networks with the candidate that each was found to come from, "
             f"one panel a method, of {experiment}, {setting}",
             chart=facets(panel, "method", methods),

@@ -119,7 +119,7 @@ def chord(
             )
             .transform_filter(is_chosen),
             _marks(shown, x, y, 22).transform_filter(is_chosen),
-            alt.Chart(of_root).mark_text(fontSize=11, fontWeight="bold").encode(x=x, y=y, text="root:N"),
+            alt.Chart(of_root).mark_text(fontSize=12, fontWeight="bold").encode(x=x, y=y, text="root:N"),
         )
         .add_params(chosen)
         .resolve_scale(color="independent", shape="independent")
@@ -201,7 +201,7 @@ def family(
         f"dashed lines, of {experiment}; the table under it tells the same",
         chart=alt.layer(*layers)
         .add_params(chosen)
-        .properties(height=max(120, 10 * int(places["row"].max() + 2))),
+        .properties(height=max(120, 14 * int(places["row"].max() + 2))),
         data=shown,
     )
 
@@ -232,7 +232,7 @@ def _choice(methods: list[str]) -> tuple[alt.Parameter, object]:
 
 
 def _labels(shown: pd.DataFrame, **place: float) -> alt.Chart:
-    return alt.Chart(shown).mark_text(align="left", fontSize=8, aria=False, **place).encode(text="label:N")
+    return alt.Chart(shown).mark_text(align="left", fontSize=12, aria=False, **place).encode(text="label:N")
 
 
 def _along(channel: alt.X | alt.Y, column: str) -> alt.X | alt.Y:
