@@ -14,7 +14,7 @@ import numpy as np
 from lineage.relation.alignment.axes import Member, State, Structure, UnknownStructureError, shapes_of
 from lineage.relation.alignment.canonical import SMALLEST, canonical_scale, unit_rows
 from lineage.relation.alignment.disguises import without_gains
-from lineage.relation.alignment.sides import Sides, assigned
+from lineage.relation.alignment.neurons import Sides, assigned
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.naming import canonical, heads
 

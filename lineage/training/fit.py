@@ -19,9 +19,9 @@ from lineage.training.disguising import disguised_state
 from lineage.training.freezing import LINEAR_PROBE, freeze
 from lineage.training.lora import adapt, merge
 from lineage.training.objectives import classified, detected
+from lineage.training.optimisers import Steps
 from lineage.training.regularisation import EarlyStopping, drop_before_head, l2_sp
 from lineage.training.sampling import training_images
-from lineage.training.steps import Steps
 from lineage.types.recipe import Recipe
 from lineage.types.scoring import Network
 

@@ -10,7 +10,7 @@ from lineage.families.networks import network
 from lineage.relation.alignment.align import Undone, align, align_as
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
-from lineage.relation.alignment.sides import EXACT, assigned
+from lineage.relation.alignment.neurons import EXACT, assigned
 
 HEAD_WIDTH = 32
 REORDERED, RESCALED, THINNED = {Undone.REORDERED}, {Undone.RESCALED}, {Undone.THINNED}

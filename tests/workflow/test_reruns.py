@@ -160,7 +160,7 @@ CODE_EDITS = {
         {"probe"} | COMPUTED | TABLES,
     ),
     "alignment, where nothing is aligned": (
-        "lineage/relation/alignment/sides.py",
+        "lineage/relation/alignment/neurons.py",
         "AS_GOOD = 0.9",
         "AS_GOOD = 0.8",
         set(),

@@ -20,8 +20,8 @@ from lineage.relation.alignment.axes import (
 from lineage.relation.alignment.blocks import blocks_of, renamed
 from lineage.relation.alignment.canonical import in_scale, scales
 from lineage.relation.alignment.disguises import turned, without_gains
+from lineage.relation.alignment.neurons import Sides, sides_of
 from lineage.relation.alignment.search import ascend, outwards, search_turned
-from lineage.relation.alignment.sides import Sides, sides_of
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.naming import canonical
 from lineage.relation.permutation_test import RowTest, combined

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike, shapes_of
+from lineage.relation.alignment.neurons import sides_of
 from lineage.relation.alignment.search import outwards
-from lineage.relation.alignment.sides import sides_of
 from lineage.relation.alignment.structure import structure_of
 
 IMPOSSIBLE = -1.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage.relation.alignment.axes import Group, Kind, Member
 from lineage.relation.alignment.disguises import turned
-from lineage.relation.alignment.sides import Sides
+from lineage.relation.alignment.neurons import Sides
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import Untestable, sketch
 

@@ -1,4 +1,4 @@
-"""Steps that change weights: by which optimiser, how far in which layer and when, in which precision."""
+"""Optimisers of training: which one, how far in which layer and when, in which precision."""
 
 import torch
 from torch import Tensor, nn

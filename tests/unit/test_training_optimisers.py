@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from lineage.networks.architectures import build
 from lineage.training.fit import fit
-from lineage.training.steps import layers_of, optimizer_of, parameters_of, schedule_of
+from lineage.training.optimisers import layers_of, optimizer_of, parameters_of, schedule_of
 from lineage.types.recipe import Recipe
 
 RECIPE = {"data": {"source": "parquet:toy.parquet"}, "learning_rate": 0.05, "epochs": 3, "batch_size": 8}
