@@ -7,7 +7,7 @@ what they answer are computed again.
 
 import numpy as np
 
-from lineage.asking.choosing.rules import RULE, choose
+from lineage.asking.choosing.rules import BUDGETS, RULE, choose
 from lineage.asking.queryset import QuerySet
 from lineage.errors import UserError
 
@@ -16,6 +16,8 @@ CLOSE = 0.05
 """How far log-probabilities above the floor may differ between machines."""
 SHOWN = -10.0
 """The floor: what is less likely is not compared."""
+FEATURES = 0.01
+"""How far features may differ between machines, relative to their size: the norm of the difference."""
 LABELS = 0.002
 """The share of labels on the pool that may differ between machines, where two classes are as likely."""
 
@@ -40,6 +42,11 @@ def check_follows(queries: QuerySet, stated: str, published: str = "") -> None:
     plan = queries.plan
     if plan.rule != RULE:
         raise UserError(f"expected queries of the rule {RULE!r}, got those of {plan.rule!r}; {REFUSED}")
+    if plan.budget not in BUDGETS:
+        raise UserError(
+            f"expected one of {', '.join(map(str, BUDGETS))} queries, for which errors are measured, got "
+            f"{plan.budget}; {REFUSED}"
+        )
     expected = choose(plan.rule, queries.seen, plan.budget, plan.seed)
     if not np.array_equal(expected, queries.chosen):
         raise UserError(f"the queries are not those that the rule {plan.rule!r} chooses; {REFUSED}")
@@ -80,4 +87,17 @@ def differences(queries: QuerySet, again: QuerySet) -> list[str]:
     now = np.maximum(again.outputs[:, order].astype(float), SHOWN)
     if np.abs(was - now).max(initial=0.0) > CLOSE * (1 + np.abs(now).max(initial=0.0)):
         found.append("queries: the candidates answer otherwise")
+    return found + _other_features(queries, again, same, order)
+
+
+def _other_features(queries: QuerySet, again: QuerySet, same: np.ndarray, order: np.ndarray) -> list[str]:
+    """Whose features differ, on which answers under other labels rest; compared on the queries that both have."""
+    found = []
+    for id in sorted(queries.features.keys() ^ again.features.keys()):
+        found.append(f"features of {id}: {'not expected' if id in queries.features else 'missing'}")
+    for id in sorted(queries.features.keys() & again.features.keys()):
+        was = queries.features[id][same].astype(float)
+        now = again.features[id][order].astype(float)
+        if was.shape != now.shape or not np.linalg.norm(was - now) <= FEATURES * np.linalg.norm(now):
+            found.append(f"features of {id}: are others")
     return found

@@ -15,7 +15,7 @@ from lineage.checkpoints.files import LIMITS, safe_file
 from lineage.errors import UserError, one_line
 from lineage.storage.atomic import written_whole
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, QUERIES, CANDIDATES, POOL, PICTURES = (
     "manifest.json", "queries.npz", "candidates.npz", "pool.npz", "images",
 )  # fmt: skip

@@ -33,13 +33,20 @@ class Plan:
 
     @property
     def ids(self) -> list[str]:
-        """Of the candidates, then of the unrelated networks."""
-        return [*self.candidates, *self.unrelated]
+        """Of the candidates, then of the unrelated networks, in the order of their weights' SHA-256.
+
+        So neither the order in which they were given nor their names say who stands where.
+        """
+        return [
+            id for of in (self.candidates, self.unrelated) for id in sorted(of, key=lambda id: (of[id], id))
+        ]
 
     @property
     def seed(self) -> int:
-        """Follows from all the rest, so that nobody can try several."""
-        return int(digest_of(self)[:15], 16)
+        """Follows from weights, images, rule and budget, so that nobody can try several; names play no part."""
+        weights = sorted([*self.candidates.values(), *self.unrelated.values()])
+        said = json.dumps([self.rule, self.budget, self.data, weights])
+        return int(hashlib.sha256(said.encode()).hexdigest()[:15], 16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +97,7 @@ class QuerySet:
         ]
         parts += [
             array_digest(self.outputs),
-            *(array_digest(self.features[id]) for id in sorted(self.features)),
+            *(f"{array_digest(self.features[id])} {id}" for id in sorted(self.features)),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

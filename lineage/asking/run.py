@@ -11,13 +11,12 @@ from lineage.asking.checking import check_follows, differences
 from lineage.asking.choosing.candidates import Candidate, Size, from_files, from_functions
 from lineage.asking.choosing.choose import chosen_for
 from lineage.asking.choosing.pool import images_of
+from lineage.asking.choosing.rules import BUDGETS
 from lineage.asking.files import read_query_set, write_query_set
 from lineage.asking.queryset import QuerySet
 from lineage.asking.verdict import NOMINAL, Finding, decide
 from lineage.errors import UserError
 
-BUDGETS = (100, 200, 300, 500)
-"""Numbers of queries for which errors are measured."""
 OnePath = str | os.PathLike[str]
 Networks = OnePath | Sequence[OnePath] | Mapping[str, object]
 """Files as `lineage.audit` takes them, or networks of torch and functions by id."""

@@ -39,8 +39,9 @@ def lines_of(found: Finding, suspect: str) -> list[str]:
     if found.word != Word.UNDETERMINED:
         lines.append(f"  because: {found.reason}")
         lines.append(
-            f"  error: at most {found.alpha:.0%} of unrelated networks of equal accuracy get a family; "
-            "the direction is not known: the suspect may as well be an ancestor, or share one"
+            f"  error: aimed at is a family for at most {found.alpha:.0%} of unrelated networks of equal accuracy "
+            "(rates measured: docs/labels.md); the direction is not known: the suspect may as well be an ancestor, "
+            "or share one"
         )
     lines.append(f"  by: {found.method}, on {found.queries} answers")
     if found.critical is not None:

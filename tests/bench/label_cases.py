@@ -23,13 +23,13 @@ class Suspect:
 
 
 class Case:
-    """Candidates, and the queries that were chosen for them."""
+    """Candidates by sorted ids, and the queries that were chosen for them."""
 
     def __init__(self, ids: list[str], stored: dict[str, np.ndarray], inputs: Pool, budget: int, seed: int):
         outputs = np.stack([stored[f"{id}|{id}|root"] for id in ids]).astype(np.float16)
         self.seen = seen_by(outputs, inputs)
         plan = Plan(
-            rule=RULE, budget=budget, data=str(seed), candidates=dict.fromkeys(ids, ""), unrelated={},
+            rule=RULE, budget=budget, data=str(seed), candidates={id: id for id in ids}, unrelated={},
             classes=outputs.shape[2], class_names=[], image_size=inputs.images.shape[1], channels=1,
             mean=None, std=None,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from asking_networks import SIZE, World, labels, logits
 import lineage
 from lineage.asking.answers import Answers, Kind, read_answers
 from lineage.asking.checking import check_follows, differences
+from lineage.asking.choosing.rules import RULE, choose
 from lineage.asking.files import MANIFEST, QUERIES, read_query_set, write_query_set
 from lineage.asking.queryset import QuerySet
 from lineage.asking.run import verify
@@ -143,10 +144,20 @@ def test_queries_picked_by_hand_are_refused_although_they_commit_to_themselves(h
     )
 
 
-@pytest.mark.parametrize("field", ["rule", "budget", "data"])
+@pytest.mark.parametrize("budget", [50, 1000])
+def test_a_budget_of_which_no_error_is_measured_is_refused(budget, honest):
+    queries, _ = read_query_set(honest)
+    plan = replace(queries.plan, budget=budget)
+    chosen = choose(plan.rule, queries.seen, budget, plan.seed)
+    forged = replace(queries, plan=plan, chosen=chosen)
+    with pytest.raises(UserError, match=f"expected one of 100, 200, 300, 500 queries, .* got {budget}"):
+        check_follows(forged, forged.commitment)
+
+
+@pytest.mark.parametrize("field", ["rule", "data"])
 def test_a_plan_that_was_changed_for_better_queries_is_refused(field, honest, tmp_path):
     queries, _ = read_query_set(honest)
-    other = {"rule": "alone", "budget": 99, "data": "0" * 64}[field]
+    other = {"rule": "alone", "data": "0" * 64}[field]
     refused(changed(honest, tmp_path / "queries", plan=replace(queries.plan, **{field: other})), "the rule")
 
 
@@ -160,8 +171,6 @@ def test_candidates_that_are_said_to_answer_otherwise_are_refused(honest, tmp_pa
 
 def lying(queries: QuerySet, suspect: np.ndarray) -> QuerySet:
     """A set that follows from itself: p0 is said to answer the whole pool as the suspect does."""
-    from lineage.asking.choosing.rules import RULE, choose
-
     said = queries.seen.labels.copy()
     said[0] = suspect
     seen = replace(queries.seen, labels=said)
@@ -182,6 +191,44 @@ def test_a_pool_that_was_forged_whole_is_seen_when_the_candidates_are_asked_agai
     assert verify(tmp_path / "queries", functions, "sklearn:digits") != []
 
 
+def test_lines_that_change_places_in_a_manifest_blame_nobody_else(honest, tmp_path):
+    folder = shutil.copytree(honest, tmp_path / "queries")
+    said = json.loads((folder / MANIFEST).read_text())
+    said["plan"]["candidates"] = dict(reversed(said["plan"]["candidates"].items()))
+    (folder / MANIFEST).write_text(json.dumps(said))
+    before, _ = read_query_set(honest)
+    after, stated = read_query_set(folder)
+    assert (after.plan.ids, after.commitment) == (before.plan.ids, stated)
+
+
+def test_names_and_their_order_draw_no_other_queries(honest, functions):
+    renamed = {f"q{id}": function for id, function in reversed(functions.items())}
+    queries, _ = read_query_set(honest)
+    again = lineage.ask(renamed, **DIGITS)
+    assert again.plan.seed == queries.plan.seed
+    assert np.array_equal(again.images, queries.images)
+    assert again.plan.ids == [f"q{id}" for id in queries.plan.ids]
+
+
+def test_features_that_were_forged_are_named(honest):
+    queries, _ = read_query_set(honest)
+    values = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float16)
+    ours = replace(queries, features={"p0": values, "p1": values, "p2": values, "p3": values})
+    forged = {"p0": values * np.float16(1.001), "p1": values[::-1], "p2": values[:, :3], "p4": values}
+    assert differences(replace(queries, features=forged), ours) == [
+        "features of p3: missing", "features of p4: not expected",
+        "features of p1: are others", "features of p2: are others",
+    ]  # fmt: skip
+    assert differences(ours, ours) == []
+
+
+def test_features_that_change_names_are_not_what_was_committed_to(honest):
+    queries, _ = read_query_set(honest)
+    values = np.ones((100, 4), np.float16)
+    commitments = {replace(queries, features={id: values}).commitment for id in ("p0", "p1")}
+    assert len(commitments) == 2
+
+
 def test_other_candidates_and_other_data_are_named(honest, functions):
     fewer = {id: function for id, function in functions.items() if id != "p3"}
     assert "candidate p3: has other weights, or is missing" in verify(honest, fewer, "sklearn:digits")
@@ -194,7 +241,7 @@ def test_other_candidates_and_other_data_are_named(honest, functions):
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        (MANIFEST, "{}", "expected the manifest of a query set, format 1"),
+        (MANIFEST, "{}", "expected the manifest of a query set, format 2"),
         (MANIFEST, "[", "expected the manifest of a query set"),
         (QUERIES, "PK", "zip archive"),
     ],

@@ -27,11 +27,11 @@ def chosen_for(
     Raises:
         UserError: for networks of several label spaces, or ids that are given twice.
     """
-    everyone = [*possible, *strangers]
-    ids = [network.id for network in everyone]
+    ids = [network.id for network in (*possible, *strangers)]
     if twice := [id for id in ids if ids.count(id) > 1]:
         raise UserError(f"candidate {twice[0]!r}: expected each id once; give one of the two another name")
-    classes = everyone[0].answer(np.asarray(images.pixels[:1]))[0].shape[1]
+    everyone = {network.id: network for network in (*possible, *strangers)}
+    classes = everyone[ids[0]].answer(np.asarray(images.pixels[:1]))[0].shape[1]
     names = (
         images.class_names if len(images.class_names) == classes else [str(label) for label in range(classes)]
     )
@@ -49,7 +49,7 @@ def chosen_for(
         std=size.std,
     )
     pool = pool_of(images, plan.seed)
-    outputs, features = answered(everyone, pool, classes, say)
+    outputs, features = answered([everyone[id] for id in plan.ids], pool, classes, say)
     seen = seen_by(outputs, pool)
     chosen = choose(RULE, seen, budget, plan.seed)
     return QuerySet(

@@ -63,6 +63,8 @@ RULES: dict[str, tuple[str, ...]] = {
 
 RULE = "mixed"
 """The rule of queries that count as evidence: errors are measured for it alone, and nobody can try several."""
+BUDGETS = (100, 200, 300, 500)
+"""Numbers of queries for which errors are measured."""
 
 
 def choose(rule: str, seen: Seen, count: int, seed: int) -> np.ndarray:
