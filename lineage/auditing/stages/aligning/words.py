@@ -36,7 +36,8 @@ def _not_aligned(aligned: Aligned) -> str:
     if not aligned.refused:
         return ""
     id, reason = next(iter(aligned.refused.items()))
-    return f"; {len(aligned.refused)} could not be aligned, so reordered neurons would hide a relation ({id}: {reason})"
+    count = len(aligned.refused)
+    return f"; {count} could not be aligned, so reordered neurons would hide a relation ({id}: {reason})"
 
 
 def undone_in_words(alignment: Alignment) -> list[str]:

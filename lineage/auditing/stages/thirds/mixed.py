@@ -31,10 +31,11 @@ def _scar(at: int, names: list[str], products: np.ndarray) -> Scar | None:
     energy, with_others = float(products[at, at]), products[others, at]
     if energy <= NOTHING * products.diagonal().max():
         return None
-    found = mixture([names[other] for other in others], products[np.ix_(others, others)], with_others, energy)
+    gram = products[np.ix_(others, others)]
+    found = mixture([names[number] for number in others], gram, with_others, energy)
     weights = np.array(list(found.weights.values()))
     own = 1 - float(weights.sum())
-    rest = energy - 2 * weights @ with_others + weights @ products[np.ix_(others, others)] @ weights
+    rest = energy - 2 * weights @ with_others + weights @ gram @ weights
     apart = energy - 2 * with_others + products.diagonal()[others]
     if own < SMALLEST or not found.parents or rest > EXACT * (weights**2 @ apart + own**2 * energy):
         return None
