@@ -11,6 +11,8 @@ from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.plain.form import open_plain_model
 from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
+from lineage.index.change import id_of_model
+from lineage.index.coordinates import LONGEST
 from lineage.index.nearest import Searcher
 from lineage.index.store import Store
 from lineage.index.vectors import vectors_of
@@ -74,20 +76,20 @@ def search(
     if top < 1:
         raise UserError(f"top: expected at least 1, got {top}")
     suspect = os.fspath(child)
-    path, _, member = suspect.partition(MEMBER)
-    file = safe_file(Path(path), follow=follow_links)
-    own = str(file.real) + (f"{MEMBER}{member}" if member else "")
+    file = safe_file(Path(suspect.partition(MEMBER)[0]), follow=follow_links)
     stored = Store(Path(index)).read()
-    vectors = vectors_of(open_plain_model(suspect, follow=follow_links))
+    model = open_plain_model(suspect, follow=follow_links)
+    itself, vectors = {str(file.real), id_of_model(file, model)}, vectors_of(model)
     if not (vectors.own.any() or vectors.given.any()):
         raise UserError(
-            f"{suspect}: expected a matrix beside the head, found none; audit it with `lineage audit`"
+            f"{suspect}: expected a matrix beside the head, of rows and columns of at most {LONGEST:,} numbers, "
+            "found none; audit it with `lineage audit`"
         )
-    near = Searcher(stored).nearest(vectors, top + 1)
+    near = Searcher(stored).nearest(vectors, top + len(itself))
     hits = [
         Hit(id=stored.ids[found.place], cosine=found.cosine)
         for found in near
-        if stored.ids[found.place] != own
+        if stored.ids[found.place] not in itself
     ][:top]
     if not hits:
         raise UserError(f"{index}: holds no model but the child; add others with `lineage index add`")

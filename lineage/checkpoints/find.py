@@ -62,7 +62,7 @@ def look_for(given: str, role: str = "candidate") -> Sources:
     if path.is_dir():
         found = models_in_folder(path)
         return Sources(_named([(file, path) for file in found.models], path), found.passed_over)
-    if any(letter in given for letter in "*?["):
+    if any(letter in given for letter in "*?[") and not Path(given.partition(MEMBER)[0]).exists():
         anchor = Path(path.anchor) if path.anchor else Path()
         files = sorted(file for file in anchor.glob(str(path.relative_to(path.anchor))) if not file.is_dir())
         if not files:

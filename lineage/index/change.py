@@ -2,13 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, safe_file
-from lineage.checkpoints.find import Source, open_source, sources_of
+from lineage.checkpoints.find import open_source, sources_of
 from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.index.store import Store
@@ -34,9 +34,10 @@ def add(
     follow_links: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> Added:
-    """Adds models to an index; each file is read once, and not at all if it is there and has not changed.
+    """Adds models to an index; each is read once, and not at all if it is there and its file has not changed.
 
-    A model's id is its file's path, with `::ID` where the file holds several. Nothing in any file is executed.
+    A model's id is its file's path, with `::ID` where the file names its models; of FILE::ID, that one
+    alone is added. Nothing in any file is executed.
 
     Args:
         index: its folder, made if it is not there.
@@ -67,11 +68,15 @@ def add(
             file = safe_file(
                 Path(source.path.partition(MEMBER)[0]), inside=source.inside, follow=follow_links
             )
-            if same := known.by_state.get((str(file.real), file.size, file.mtime_ns)):
-                unchanged += same
+            is_whole = MEMBER not in source.path
+            same = known.by_state.get((str(file.real), file.size, file.mtime_ns), ())
+            if is_whole and str(file.real) in same:
+                unchanged.append(str(file.real))
                 continue
-            rows = list(_rows(source, file, follow=follow_links))
-            gone = set(known.by_file.get(str(file.real), ())) - {row["id"] for row in rows}
+            models = {id_of_model(file, model): model for model in open_source(source, follow=follow_links)}
+            rows = [_row(id, model, file) for id, model in models.items() if id not in same]
+            gone = set(known.by_file.get(str(file.real), ())) - models.keys() if is_whole else ()
+            unchanged += [id for id in models if id in same]
             waiting += [*rows, *({"id": id, "is_removed": True} for id in sorted(gone))]
         except UserError as error:
             refused[source.path] = str(error)
@@ -122,17 +127,16 @@ class _Known:
                 self.by_file.setdefault(state[0], []).append(id)
 
 
-def _rows(source: Source, file: SafeFile, *, follow: bool) -> Iterator[dict]:
-    models = open_source(source, follow=follow)
-    for model in models:
-        yield _row(model, file, is_alone=len(models) == 1)
-
-
-def _row(model: Checkpoint, file: SafeFile, *, is_alone: bool) -> dict:
+def id_of_model(file: SafeFile, model: Checkpoint) -> str:
+    """A model's id in an index."""
     own = model.name.partition(MEMBER)[2]
+    return f"{file.real}{MEMBER}{own}" if own else str(file.real)
+
+
+def _row(id: str, model: Checkpoint, file: SafeFile) -> dict:
     vectors = vectors_of(model)
     return {
-        "id": str(file.real) if is_alone or not own else f"{file.real}{MEMBER}{own}",
+        "id": id,
         "file": str(file.real),
         "size": file.size,
         "changed": file.mtime_ns,

@@ -20,6 +20,10 @@ PROBES = 48
 """Numbers that describe a unit."""
 PAIRS = 16
 """So many of them are multiplied by each other."""
+LONGEST = 2**20
+"""Tensors whose rows or columns are longer are left out: the numbers sent in, PROBES a place, would fill memory."""
+SHORT = 2**13
+"""Of more lengths than one up to this, the probes stay in memory."""
 
 
 Send = Callable[[str, int, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -67,8 +71,8 @@ class Coordinates:
         for group in structure.groups:
             for member in group.members:
                 self._axes.setdefault((member.tensor, member.axis), []).append((group, member))
-                is_wide = len(shapes[member.tensor]) > 1 and member.tensor not in left_out
-                if is_wide and member.side is not Side.TAKES:
+                is_wide = is_sketched(shapes[member.tensor], member.axis)
+                if is_wide and member.tensor not in left_out and member.side is not Side.TAKES:
                     self._waiting[group.id].append(member)
         self._gains = {
             (taker.tensor, taker.axis): (taker, gain.weight)
@@ -168,12 +172,23 @@ class Coordinates:
         return found
 
 
-@lru_cache(maxsize=256)
+def is_sketched(shape: tuple[int, ...], axis: int) -> bool:
+    """Whether a tensor is a matrix, unfolded along an axis, of at most LONGEST rows and columns."""
+    return len(shape) > 1 and max(shape[axis], math.prod(shape[:axis] + shape[axis + 1 :])) <= LONGEST
+
+
 def _probes(length: int, axis: int) -> np.ndarray:
     """Fixed random numbers for the places of an axis: [length, PROBES]; 1 for the only place."""
     if length == 1:
         return np.ones((1, PROBES), np.float32)
+    return (_of_short if length <= SHORT else _of_long)(length, axis)
+
+
+def _drawn(length: int, axis: int) -> np.ndarray:
     return np.random.default_rng([length, axis]).standard_normal((length, PROBES), np.float32)
+
+
+_of_short, _of_long = lru_cache(maxsize=256)(_drawn), lru_cache(maxsize=1)(_drawn)
 
 
 def as_given(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.index.coordinates import PAIRS, PROBES, Coordinates, Seen, as_given, seen_as_given
+from lineage.index.coordinates import PAIRS, PROBES, Coordinates, Seen, as_given, is_sketched, seen_as_given
 from lineage.index.digest import check_finite
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
 from lineage.relation.alignment.canonical import SMALLEST
@@ -103,7 +103,7 @@ def vectors_of(model: Checkpoint) -> Vectors:
     """
     shapes = {name: entry.shape for name, entry in model.entries.items()}
     head = heads(shapes)
-    wide = {name for name, shape in shapes.items() if len(shape) > 1 and shape[0] > 1} - head
+    wide = {name for name, shape in shapes.items() if is_sketched(shape, 0) and shape[0] > 1} - head
     once, own = _Once(model, wide), np.zeros(LENGTH)
     for seen in _own(shapes, once, head):
         own += _summed(f"own {seen.outputs.shape} {shapes[seen.name]}", _numbers(seen), seen.depth)

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from lineage.errors import UserError
 
@@ -62,14 +63,11 @@ def _held(part: Path, path: Path) -> Iterator[None]:
     """Creates and locks the temporary file, where the file system has locks; removes it if the body raises."""
     with part.open("ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BeingWritten(
                 f"{path}: another process is writing it; wait for that process or end it, and run again"
             ) from None
-        except OSError as error:
-            if error.errno not in WITHOUT_LOCKS:
-                raise
         file.truncate(0)
         try:
             with unfinished(part):
@@ -82,11 +80,23 @@ def _held(part: Path, path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Waits until no other process is in this body with the same folder, which is made if it is not there."""
+    """Waits until no other process is in this body with the same folder, which is made if it is not there.
+
+    Where the file system has no locks, nothing waits.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _lock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock(file: IO, how: int) -> None:
+    """Locks a file, where the file system has locks."""
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
 
 
 @contextlib.contextmanager

@@ -34,6 +34,14 @@ def test_folders_globs_and_tables_name_models(tmp_path):
         sources_of(str(table))
 
 
+@pytest.mark.parametrize("name", ["run[1]", "a*", "what?"])
+def test_a_file_that_exists_is_no_glob_whatever_it_is_called(tmp_path, name):
+    for file in (name, "run1", "ab", "what1"):
+        (tmp_path / file).touch()
+    assert [source.path for source in sources_of(f"{tmp_path}/{name}")] == [f"{tmp_path}/{name}"]
+    assert [source.path for source in sources_of(f"{tmp_path}/{name}::ema")] == [f"{tmp_path}/{name}::ema"]
+
+
 @pytest.mark.parametrize(
     "name", ["model_best.pth.tar", "weights", "epoch=3.model", "net.t7", "best.PTH", "a.b.c.dat"]
 )

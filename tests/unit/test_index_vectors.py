@@ -9,6 +9,8 @@ from lineage.checkpoints import checkpoint
 from lineage.checkpoints.plain.form import open_plain_model
 from lineage.errors import UserError
 from lineage.families.networks import ARCHITECTURES, network
+from lineage.index import coordinates
+from lineage.index.coordinates import LONGEST
 from lineage.index.vectors import Vectors, vectors_of
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
@@ -163,6 +165,35 @@ def test_a_large_tensor_is_read_in_runs_of_rows_each_once(tmp_path, architecture
     assert found.content == whole.content
     assert cosine(found.own, whole.own) > ALIKE
     assert cosine(found.given, whole.given) > ALIKE
+
+
+def test_a_matrix_of_very_long_rows_is_left_out_without_the_memory_that_its_probes_would_take(vectors):
+    state = state_of("mlp")
+    found, few, many = (
+        vectors(state | more)
+        for more in (
+            {},
+            {"table": np.ones((2, LONGEST + 1), np.float32)},
+            {"table": np.ones((LONGEST + 1, 2), np.float32)},
+        )
+    )
+    for other in (few, many):
+        assert np.array_equal(other.given, found.given)
+        assert other.content != found.content
+    assert not vectors({"table": np.ones((2, LONGEST + 1), np.float32)}).given.any()
+
+
+def test_nothing_is_sent_in_along_an_axis_that_is_too_long(vectors, monkeypatch):
+    drawn, lengths = coordinates._probes, []
+    monkeypatch.setattr(
+        coordinates, "_probes", lambda length, axis: lengths.append(length) or drawn(length, axis)
+    )
+    assert vectors(state_of("mlp")).own.any()
+    assert max(lengths) == 256
+    lengths.clear()
+    monkeypatch.setattr(coordinates, "LONGEST", 255)
+    assert not vectors(state_of("mlp")).own.any()
+    assert max(lengths) == WIDTH
 
 
 def test_a_value_that_is_no_number_is_named_by_its_row_in_the_whole_tensor(tmp_path, monkeypatch):

@@ -86,6 +86,10 @@ BROKEN = {
     "no weights": (lambda groups: groups[0].pop("weights"), "without the paths and weights"),
     "no shape": (lambda groups: groups[0]["weights"][0].pop("shape"), "'shape'"),
     "weights of another kind": (change(weights=[1, 2]), "expected TensorFlow.js' list of weights"),
+    "a quantisation of another kind": (
+        lambda groups: groups[0]["weights"][0].update(quantization="x"),
+        'quantization: expected an object with dtype, scale and min, got "x"',
+    ),
     "nothing": (lambda groups: groups.clear(), "without a list of weights"),
 }
 

@@ -11,7 +11,7 @@ import torch
 from limits import files_at_most
 
 from lineage.errors import UserError
-from lineage.storage.atomic import written_whole
+from lineage.storage.atomic import alone_in, written_whole
 from lineage.storage.hdf5 import Weights, write_weights
 
 
@@ -90,6 +90,17 @@ def test_a_file_system_without_locks_will_do(target, monkeypatch, answer):
     with written_whole(target) as part:
         part.write_text("new")
     assert target.read_text() == "new"
+    with alone_in(target.parent):
+        pass
+
+
+def test_another_answer_than_that_there_are_no_locks_is_an_error(target, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="broken"), alone_in(target.parent):
+        pass
 
 
 def test_hdf5_is_read_although_the_file_system_would_refuse_a_lock(tmp_path):

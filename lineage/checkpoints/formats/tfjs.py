@@ -124,6 +124,11 @@ def _entry(file: SafeFile, weight: dict, numbers: Numbers, at: int) -> tuple[Ent
     shape = tuple(int(length) for length in weight["shape"])
     check_elements(file.path, str(weight["name"]), shape)
     packed = weight.get("quantization") or {}
+    if not isinstance(packed, dict):
+        raise UserError(
+            f"{file.path}: tensor {weight['name']!r}: quantization: expected an object with dtype, scale and min, "
+            f"got {json.dumps(packed)[:80]}; convert the model again"
+        )
     stored = str(packed.get("dtype", weight["dtype"]))
     if stored not in TYPES:
         raise Unsupported(f"{file.path}: tensor {weight['name']!r} is of {stored}; convert it to safetensors")
