@@ -38,4 +38,4 @@ def root_of(model: str) -> str:
 
 def in_numbers(name: str) -> tuple:
     """What names are sorted by, so that p10 comes after p9."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name))
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name))

@@ -61,7 +61,8 @@ def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> No
         for matrix in matrices(table, conditions_table(frame)):
             console.print(table_of(matrix))
             console.print("\n".join([*conclusions(matrix), MULTIPLE]))
-    times = time_by_stage(results.glob("logs/**/*.time.json")).filter(rules, axis="index")
+    times = time_by_stage(results.glob("logs/**/*.time.json"))
+    times = times[times.index.isin(rules)]
     table = Table(
         "stage", "jobs", "importing", "computing", title="core-seconds by stage, last run of each job"
     )

@@ -25,4 +25,4 @@ EDGES = pa.schema(
         ("change", pa.float64()),
     ]
 )
-"""One row a parent and its child; of an undirected edge the order of the two says nothing."""
+"""One row a parent and its child; of an undirected edge the two stand in the more probable order."""

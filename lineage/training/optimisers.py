@@ -93,8 +93,10 @@ def schedule_of(optimizer: torch.optim.Optimizer, recipe: Recipe, steps_an_epoch
 
     In a warm-up of w steps, step i = 1, 2, ... has i / (w + 1) of the rate. Of n steps after it, step i = 0, 1, ...
     has (1 + cos(π i / n)) / 2 with `cosine` (Loshchilov & Hutter 2017, arXiv:1608.03983), 1 - i / n with `linear`.
+    A warm-up leaves one step at least after it.
     """
-    warm_up = round((recipe.warm_up or 0) * steps_an_epoch)
+    last = max(recipe.epochs * steps_an_epoch - 1, 0)
+    warm_up = min(round((recipe.warm_up or 0) * steps_an_epoch), last)
     steps = recipe.epochs * steps_an_epoch - warm_up
     schedule = None
     if isinstance(recipe.schedule, Drops):

@@ -7,31 +7,37 @@ Every one is drawn whole, and again with a fifth of its models left out at rando
 and leads from a model's nearest ancestor among the files; models without one count only if they are given one. Where
 the model's own parent was left out, an open node above it is right as well. Rivals are told which models are related.
 
-What was measured of a zoo lies in the folder of `--work`, so that a run that was stopped goes on.
+What was measured of a zoo lies in the folder of `--work`, so that a run that was stopped goes on; it is measured
+again once code or the model of direction has changed.
 """
 
 import argparse
+import hashlib
+import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import tree_merges
+import tree_rivals
 import tree_tables
+import tree_zoos
 from tree_rivals import Answer, rivals
 from tree_zoos import Zoo, grown, many_trees, three_hundred
 
-from lineage.auditing.direction import read_model, shipped
+from lineage.auditing.direction import FILE, read_model, shipped
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.checkpoints.find import Source
 from lineage.families.cases.tree import PARENT_OF
 from lineage.genealogy.run import tree_of
 from lineage.index.digest import DigestCache
+from lineage.jobs.code_digest import code_of
 from lineage.storage.atomic import written_whole
 
 LEFT_OUT = 0.2
@@ -177,10 +183,31 @@ def direction_of(settings: argparse.Namespace, architecture: str) -> Direction:
     return read_model(given / f"{architecture}.npz") if given else shipped()
 
 
+def place_of(settings: argparse.Namespace, name: str, question: Question) -> Path:
+    """Where what was measured of a job lies: in another folder for other code or another model of direction."""
+    given = settings.direction
+    direction = given / f"{question.architecture}.npz" if given else FILE
+    digest = hashlib.sha256((digest_of_code() + digest_of_file(direction)).encode()).hexdigest()[:16]
+    return settings.work / "measured" / digest / f"{name}.json"
+
+
+@cache
+def digest_of_code() -> str:
+    """Of the modules of this bench and of what they reach."""
+    modules = [__file__, *(module.__file__ for module in (tree_merges, tree_rivals, tree_zoos))]
+    modules.append(inspect.getfile(tree_merges.recipe_of))
+    return " ".join(map(code_of, modules))
+
+
+def digest_of_file(path: Path) -> str:
+    """Of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def measured(settings: argparse.Namespace, job: tuple[str, Question, bool | None]) -> tuple[str, list[dict]]:
     """What was measured of one job before, or now."""
     name, question, with_base = job
-    path = settings.work / "measured" / f"{name}.json"
+    path = place_of(settings, name, question)
     if not path.exists():
         found = (
             edges_of(settings, question)
@@ -209,7 +236,7 @@ def jobs_of(settings: argparse.Namespace) -> Iterator[tuple[str, Question, bool 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("families", type=Path, help="what `make bench-verdicts` grew")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[2, 3, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3, 4])
     parser.add_argument("--each", type=int, default=1, help="families of an architecture and seed")
     parser.add_argument("--first", type=int, help="so many of these families, the smallest; by default all")
     parser.add_argument("--merge", type=int, help="networks of so many of them are merged; by default of all")
@@ -225,7 +252,7 @@ def main() -> None:
     if not settings.families.is_dir():
         parser.error(f"{settings.families}: expected grown families; run `make bench-verdicts` first")
     jobs = list(jobs_of(settings))
-    left = [job for job in jobs if not (settings.work / "measured" / f"{job[0]}.json").exists()]
+    left = [job for job in jobs if not place_of(settings, *job[:2]).exists()]
     with ProcessPoolExecutor(settings.jobs) as workers:
         for name, _ in workers.map(partial(measured, settings), left[: settings.most]):
             print(name, file=sys.stderr, flush=True)

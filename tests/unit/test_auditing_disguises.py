@@ -1,5 +1,6 @@
 """Audits of disguised children: what is found, what was undone, and what the weights say as they are."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 from lineage import audit
 from lineage.auditing.audit import audit_sources
 from lineage.auditing.report.bundle import write_html
+from lineage.auditing.stages.aligning.aligned import Aligned
 from lineage.auditing.stages.aligning.copies import without_copies
+from lineage.auditing.stages.aligning.words import explained
 from lineage.auditing.stages.candidates import Relative
-from lineage.auditing.stages.verdict import Word
+from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.find import Source
 from lineage.cli import app
 from lineage.relation.alignment.disguises import disguised
@@ -132,3 +135,14 @@ def test_those_with_the_most_tensors_of_the_childs_shapes_are_aligned(tmp_path):
     (folder / "p1.safetensors").unlink()
     report = audit(tmp_path / "child.safetensors", folder, store_digests=False)
     assert report.verdict is Word.CANNOT_TELL
+
+
+def test_none_of_these_says_which_candidates_could_not_be_aligned_and_why():
+    verdict = Verdict(word=Word.NONE, decided_by="order of neurons", reason="no candidate is alike")
+    refused = Aligned(child=None, found={}, tried=0, refused={"a": "head.weight: expected 48 inputs, got 24"})
+    assert explained(verdict, refused).reason == (
+        "no candidate is alike; 1 could not be aligned, so reordered neurons would hide a relation "
+        "(a: head.weight: expected 48 inputs, got 24)"
+    )
+    tried = dataclasses.replace(refused, tried=2, refused={})
+    assert "none of the 2 that were aligned" in explained(verdict, tried).reason

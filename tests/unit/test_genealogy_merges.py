@@ -102,6 +102,13 @@ def test_a_corner_of_a_parallelogram_is_a_merge_only_beside_its_known_base():
     }
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_models_that_may_each_be_the_others_base_one_is_the_merge(seed):
+    undecided = {(above, below): 0.5 for above in (0, MERGED) for below in (FIRST, SECOND)}
+    found = found_in(points_with(MERGINGS["task arithmetic, strong"][0], 20 + seed), undecided)
+    assert {place: mixing.base for place, mixing in found.items()} == {MERGED: 0}
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_trained_pruned_and_frozen_models_are_no_merges(seed):
     points = []

@@ -149,6 +149,7 @@ def test_an_edge_is_put_into_words_as_sure_as_it_is(given, said, note):
 
 def test_numbers_in_names_sort_as_numbers_and_a_common_folder_is_said_once():
     assert sorted(["c10", "c9", "b", "c9.1"], key=natural) == ["b", "c9", "c9.1", "c10"]
+    assert sorted(["x²", "x1²", "x1"], key=natural) == ["x1", "x1²", "x²"]
     assert common_folder(["zoo/vit/a", "zoo/vit-b/c"]) == "zoo/"
     assert common_folder(["vit/a", "vit/b"]) == "vit/"
     assert common_folder(["a", "ab"]) == ""

@@ -26,13 +26,14 @@ CLAIMS = {"r0.a": "r0", "r0.b": "other", "copy": "r0"}
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> list[Source]:
-    """A table: a family of five with a copy and claims, children of a parent that is not there, and a broken file."""
+    """A table: a family with an average, a copy and claims; children of a parent that is not there; a broken file."""
     folder = tmp_path_factory.mktemp("zoo")
     root, missing = network(0), network(2)
     models = {"r0": root, "other": network(5)}
     models |= {f"r0.{name}": child_of(root, 50 + number) for number, name in enumerate("abc")}
     models |= {f"m.c{number}": child_of(missing, 30 + number, strength=1.5) for number in range(4)}
     models["copy"] = models["r0.c"]
+    models["average"] = {name: (models["r0.a"][name] + models["r0.b"][name]) / 2 for name in root}
     for name, tensors in models.items():
         save_file(tensors, folder / f"{name}.safetensors")
     (folder / "broken.safetensors").write_text("<html>")
@@ -49,7 +50,7 @@ def cache(tmp_path_factory) -> DigestCache:
 def test_the_steps_give_the_tree_that_one_call_gives(sources, cache, tmp_path):
     batches = batches_of(sources, 3)
     for name, batch in batches.items():
-        rows = json.loads(json.dumps(list(map(row_of, batch))))
+        rows = json.loads(json.dumps([row_of(source, with_claim=False) for source in batch]))
         write_models(*read_each(list(map(source_of, rows)), cache), tmp_path / name)
     found, refused = read_written(tmp_path / name for name in batches)
     models = without_copies(found)
@@ -64,6 +65,7 @@ def test_the_steps_give_the_tree_that_one_call_gives(sources, cache, tmp_path):
     assert any(node.is_open for node in wanted.nodes)
     assert any(node.copies for node in wanted.nodes)
     assert len(wanted.claims) == len(CLAIMS)
+    assert [merge.child for merge in wanted.merges] == ["average"]
     found_again = together("zoo", sources, stored, trees, cache, 0.01)
     assert json.dumps(found_again.to_dict(), indent=1) == json.dumps(wanted.to_dict(), indent=1)
 

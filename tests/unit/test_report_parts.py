@@ -25,7 +25,7 @@ from lineage.report.figures.p_values import shares
 from lineage.report.files import write_figures
 from lineage.report.inputs import read_inputs
 from lineage.results.methods import shown_methods
-from lineage.results.names import number_in, without_probe
+from lineage.results.names import in_numbers, number_in, without_probe
 from lineage.results.summarise import calibration, pairs, stages
 
 
@@ -51,6 +51,10 @@ def test_names_give_back_the_number_they_were_made_with(number, base):
 def test_other_names_carry_no_number(name):
     assert {number_in(name, kind) for kind in ("candidates", "gap", "probe")} == {None}
     assert without_probe(name) == name
+
+
+def test_names_sort_by_their_numbers_also_beside_digits_that_are_no_decimals():
+    assert sorted(["p10", "²", "p9", "p9²", "p9.1"], key=in_numbers) == ["p9", "p9.1", "p9²", "p10", "²"]
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,19 @@ def test_learning_rates_follow_their_closed_forms(form, warm_up):
             steps.step()
 
 
+@pytest.mark.parametrize("form", ["cosine", "linear"])
+def test_a_warm_up_that_rounds_to_all_steps_leaves_the_schedule_one(form):
+    net = network()
+    of_run = recipe(schedule=form, warm_up=1.5, epochs=2, batch_size=30)
+    optimizer = optimizer_of(net, of_run, SAMPLE)
+    steps = schedule_of(optimizer, of_run, 1)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05 / 2)
+    optimizer.step()
+    steps.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
+    assert np.isfinite(fit(net, *toy(), of_run, seed=0).loss)
+
+
 @pytest.mark.parametrize("count", [24, 29, 7])
 def test_accumulated_batches_are_one_batch_of_all_their_images(count):
     pixels, labels = toy(count)

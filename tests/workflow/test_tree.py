@@ -83,7 +83,6 @@ def test_a_new_model_computes_its_own_family_alone(grown):
     assert code == 0, output
     changed = [path.name for path in trees.iterdir() if before.get(path.name) != path.stat().st_mtime_ns]
     assert [name.rpartition("-")[0] for name in changed] == ["r1"]
-    assert "6 models, 2 families; 0 pairs tested" not in output
     tested = int(re.search(r"7 models, 2 families; (\d+) pairs? tested", output)[1])
     assert 1 <= tested <= 2
     assert "r1.new" in (grown.results / "tree" / "tree.html").read_text()

@@ -35,6 +35,11 @@ def sources_in(family):
     return [member.source for member in families().members[family]]
 
 
+def unclaimed(sources):
+    """The rows of steps in which claimed parents change nothing."""
+    return [row_of(source, with_claim=False) for source in sources]
+
+
 rule tree_sketches:
     input:
         models=lambda wildcards: files_of(BATCHES[wildcards.batch]),
@@ -53,7 +58,7 @@ rule tree_sketches:
         runtime=60,
     params:
         code=code_of("tree_sketches.py"),
-        sources=lambda wildcards: list(map(row_of, BATCHES[wildcards.batch])),
+        sources=lambda wildcards: unclaimed(BATCHES[wildcards.batch]),
     script:
         "../scripts/tree_sketches.py"
 
@@ -100,7 +105,7 @@ rule tree_family:
         runtime=120,
     params:
         code=code_of("tree_family.py"),
-        sources=lambda wildcards: list(map(row_of, sources_in(wildcards.family))),
+        sources=lambda wildcards: unclaimed(sources_in(wildcards.family)),
     script:
         "../scripts/tree_family.py"
 

@@ -12,6 +12,7 @@ from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import is_same
 from lineage.auditing.stages.hints import hints_of
 from lineage.auditing.stages.relating import Place
+from lineage.auditing.stages.thirds.mixed import mixed_with_child
 from lineage.auditing.stages.thirds.together import Together
 from lineage.relation.direction.between import pooled_shares
 from lineage.relation.direction.lost import lost, of_sides, pooled
@@ -27,6 +28,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
     Args:
         together: those that are compared with each other too.
     """
+    mixed = mixed_with_child(together)
     return [
         Place(
             id=relative.id,
@@ -35,7 +37,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
             distance=relative.comparison.distance,
             is_same=is_same(child, relative),
             is_rescaled=relative.comparison.is_rescaled,
-            scars=relative.comparison.scars,
+            scars=[*relative.comparison.scars, *([mixed[relative.id]] if relative.id in mixed else [])],
             features=features,
             hints=hints_of(relative.counts, child.checkpoint.counts),
         )

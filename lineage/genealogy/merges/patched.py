@@ -160,13 +160,18 @@ def without_base(near: Sequence[int], values: np.ndarray, child: int) -> Mixing 
 
 
 def alike(values: np.ndarray, base: int, parents: Weights) -> float:
-    """The largest cosine of what two parents added to a base: small for the true base of a merge."""
-    changes = [values[parent] - values[base] for parent in parents]
+    """The largest |cosine| of what two parents added to a base: small for the true base of a merge.
+
+    Args:
+        values: some coordinates of all models, [n, k]; base: its place; parents: which the base may be one of.
+    """
+    changes = [values[parent] - values[base] for parent in parents if parent != base]
     sizes = [np.linalg.norm(change) for change in changes]
-    return max(
-        float(changes[first] @ changes[second] / (sizes[first] * sizes[second]))
+    cosines = (
+        abs(float(changes[first] @ changes[second] / (sizes[first] * sizes[second])))
         for first, second in combinations(range(len(changes)), 2)
     )
+    return max(cosines, default=0.0)
 
 
 def commonest(values: np.ndarray) -> float:

@@ -102,6 +102,7 @@ document.querySelector("aside").addEventListener("click", (event) => {
 
 function everything(isClosed) {
   rows.forEach((row, place) => { closed[place] = isClosed && canClose(row) && row.kind !== "family"; });
+  state.focused = shownFor(state.focused);
   chooseColumns(room(), isClosed ? LEGIBLE : 0);
   draw();
   if (isClosed) firstView();

@@ -81,7 +81,7 @@ def _rank(edge: Edge) -> tuple[bool, float]:
 def natural(id: str) -> list[tuple[bool, int, str]]:
     """A key that sorts names by the numbers in them."""
     parts = re.split(r"(\d+)", id)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts if part]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part]
 
 
 def common_folder(ids: Sequence[str]) -> str:

@@ -14,6 +14,13 @@ function reveal(place) {
   for (let above = rows[place].under; above !== null; above = rows[above].under) closed[above] = false;
 }
 
+// The row itself, or the topmost closed one that hides it.
+function shownFor(place) {
+  let found = place;
+  for (let above = rows[place].under; above !== null; above = rows[above].under) if (closed[above]) found = above;
+  return found;
+}
+
 function canClose(row) {
   return row.count > 0;
 }

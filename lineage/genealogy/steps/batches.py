@@ -24,10 +24,11 @@ def batches_of(sources: Sequence[Source], count: int) -> dict[str, list[Source]]
     return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
 
-def row_of(source: Source) -> dict[str, str]:
-    """A source as text."""
+def row_of(source: Source, *, with_claim: bool = True) -> dict[str, str]:
+    """A source as text; without its claimed parent for a step whose result does not depend on it."""
     inside = "" if source.inside is None else str(source.inside)
-    return {"id": source.id, "path": source.path, "inside": inside, "claimed_parent": source.claimed_parent}
+    claimed = source.claimed_parent if with_claim else ""
+    return {"id": source.id, "path": source.path, "inside": inside, "claimed_parent": claimed}
 
 
 def source_of(row: Row) -> Source:

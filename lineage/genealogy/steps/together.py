@@ -72,7 +72,13 @@ def together(
     independent = independent_by_rows(models, cache, alpha=alpha, follow=False)
     claims = list(claims_of(sources, nodes, edges, independent))
     return Tree(
-        given=given, families=named, nodes=nodes, edges=edges, claims=claims, refused=families.refused
+        given=given,
+        families=named,
+        nodes=nodes,
+        edges=edges,
+        merges=merges,
+        claims=claims,
+        refused=families.refused,
     )
 
 

@@ -14,6 +14,7 @@ class ScarKind(StrEnum):
     WIDENED = "rows or columns added"
     REPEATED = "layers repeated"
     ADAPTED = "adapters beside layers"
+    MIXED = "weights of several mixed"
 
 
 class Later(StrEnum):

@@ -18,8 +18,9 @@ UNITS = {"neurons": "neurons", "stream": "residual stream", "queries": "queries 
 
 def explained(verdict: Verdict, aligned: Aligned) -> Verdict:
     """The verdict with a reason that says what was undone, or that nothing could be."""
-    if verdict.word is Word.NONE and aligned.tried:
-        return replace(verdict, reason=NEITHER.format(tried=aligned.tried))
+    if verdict.word is Word.NONE:
+        reason = NEITHER.format(tried=aligned.tried) if aligned.tried else verdict.reason
+        return replace(verdict, reason=reason + _not_aligned(aligned))
     closest = aligned.found.get(verdict.closest or "")
     if closest is None:
         return verdict
@@ -28,6 +29,14 @@ def explained(verdict: Verdict, aligned: Aligned) -> Verdict:
         decided_by=f"{closest.null}, after alignment; {verdict.decided_by.removeprefix('order of neurons, ')}",
         reason=f"with {' and '.join(undone_in_words(closest.alignment)) or 'nothing'} undone, {verdict.reason}",
     )
+
+
+def _not_aligned(aligned: Aligned) -> str:
+    """What of the candidates could not be aligned, so that reordered neurons would hide a relation."""
+    if not aligned.refused:
+        return ""
+    id, reason = next(iter(aligned.refused.items()))
+    return f"; {len(aligned.refused)} could not be aligned, so reordered neurons would hide a relation ({id}: {reason})"
 
 
 def undone_in_words(alignment: Alignment) -> list[str]:
