@@ -61,8 +61,9 @@ def read_answers(path: Path, count: int, class_names: Sequence[str], *, own_labe
     """The answers in a file.
 
     A CSV has a column `query`, a picture's name or number, and either `label`, or `top1`, `top2`, ..., or a column of
-    probabilities a class. Labels are numbers from 0, or names. An `.npz` has one array of `labels`, `top`,
-    `probabilities` or `embeddings`, a row a query.
+    probabilities a class, headed by its name or number; by other words it is a class that the candidates lack. Labels
+    are numbers from 0, or names. An `.npz` has one array of `labels`, `top`, `probabilities` or `embeddings`, a row a
+    query.
 
     Args:
         count: how many queries there are.
@@ -161,8 +162,13 @@ def _read_csv(path: Path, count: int) -> tuple[np.ndarray, dict[str, list[str]]]
             raise UserError(
                 f"{path}, line {line}: expected a query's number below {count}, got {row[QUERY]!r}"
             )
-        if all(row[column].strip() == "" for column in columns):
+        blank = [column for column in columns if row[column].strip() == ""]
+        if len(blank) == len(columns):
             continue
+        if blank:
+            raise UserError(
+                f"{path}, line {line}: expected a value in each column, or in none; {blank[0]!r} is empty"
+            )
         numbers.append(int(name))
         for column, values in columns.items():
             values.append(row[column].strip())
@@ -188,10 +194,11 @@ def _of_columns(
     except ValueError as error:
         raise UserError(f"{path}: expected a column of probabilities a class: {error}") from None
     names = list(columns)
-    if set(names) == set(class_names):
-        order = [names.index(name) for name in class_names]
-        return Kind.PROBABILITIES, values[:, order], False
-    return Kind.PROBABILITIES, values, len(names) != len(class_names)
+    numbers = [str(number) for number in range(len(class_names))]
+    for known in (list(class_names), numbers):
+        if set(names) == set(known):
+            return Kind.PROBABILITIES, values[:, [names.index(name) for name in known]], False
+    return Kind.PROBABILITIES, values, True
 
 
 def _classes(given: list[str], class_names: Sequence[str]) -> tuple[np.ndarray, bool]:

@@ -83,7 +83,7 @@ def print_answer(
     found = answer(queries, answers, alpha=alpha, own_labels=own_labels, commitment=commitment)
     if json_to:
         with written_whole(json_to) as part:
-            part.write_text(json.dumps(found.to_dict(), indent=1))
+            part.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False))
     print_finding(found, str(answers))
     raise typer.Exit(EXIT_CODES[found.word])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lineage.asking.queryset import Plan, QuerySet, Seen
+from lineage.asking.queryset import Plan, QuerySet, Seen, check_taken
 from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.files import LIMITS, safe_file
 from lineage.errors import UserError, one_line
@@ -19,6 +19,9 @@ FORMAT = 2
 MANIFEST, QUERIES, CANDIDATES, POOL, PICTURES = (
     "manifest.json", "queries.npz", "candidates.npz", "pool.npz", "images",
 )  # fmt: skip
+
+WRITE = "write it by `lineage ask`"
+KINDS = {"u": "bytes", "iu": "whole numbers", "f": "numbers of floating point"}
 
 
 def write_query_set(queries: QuerySet, folder: Path) -> None:
@@ -64,29 +67,40 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
                 f"{path}: expected the manifest of a query set, format {FORMAT}; write it by `lineage ask`"
             )
         plan = Plan(**{field.name: said["plan"][field.name] for field in fields(Plan)})
-        stated, source, natural = str(said["commitment"]), str(said["source"]), int(said["natural"])
+        stated, source, natural = said["commitment"], said["source"], said["natural"]
     except FileNotFoundError:
         raise UserError(
             f"{path}: expected the manifest of a query set, found none; run `lineage ask`"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: expected the manifest of a query set: {one_line(error)}") from None
+    _check_plan(plan, path)
+    if not (isinstance(stated, str) and isinstance(source, str) and type(natural) is int):
+        raise UserError(f"{path}: expected commitment and source as text, and natural as a number; {WRITE}")
     queries = load_arrays(folder / QUERIES, ["images", "chosen"])
     answered = load_arrays(folder / CANDIDATES, ["outputs"])
     pool = load_arrays(folder / POOL, ["labels", "margins", "truth"])
-    n, count, inputs = len(queries["chosen"]), len(plan.ids), len(pool["truth"])
-    size = plan.image_size
-    expected = {
-        f"{QUERIES}: images": (queries["images"].shape, (n, size, size, plan.channels)),
-        f"{CANDIDATES}: outputs": (answered["outputs"].shape, (count, n, plan.classes)),
-        f"{POOL}: labels": (pool["labels"].shape, (count, inputs)),
-        f"{POOL}: margins": (pool["margins"].shape, (count, inputs)),
-    }
-    for where, (came, wanted) in expected.items():
-        if came != wanted:
-            raise UserError(
-                f"{folder}/{where}: expected the shape {wanted}, got {came}; write it by `lineage ask`"
-            )
+    features = {id: answered[f"features/{id}"] for id in plan.ids if f"features/{id}" in answered}
+    n, count, inputs, size = plan.budget, len(plan.ids), pool["truth"].size, plan.image_size
+    for where, values, kinds, shape in (
+        (f"{QUERIES}: images", queries["images"], "u", (n, size, size, plan.channels)),
+        (f"{QUERIES}: chosen", queries["chosen"], "iu", (n,)),
+        (f"{CANDIDATES}: outputs", answered["outputs"], "f", (count, n, plan.classes)),
+        (f"{POOL}: labels", pool["labels"], "iu", (count, inputs)),
+        (f"{POOL}: margins", pool["margins"], "f", (count, inputs)),
+        (f"{POOL}: truth", pool["truth"], "iu", (inputs,)),
+        *((f"{CANDIDATES}: features/{id}", values, "f", (n, values.shape[-1] if values.ndim else 0))
+          for id, values in features.items()),
+    ):  # fmt: skip
+        _check_array(f"{folder}/{where}", values, kinds, shape)
+    for where, values, most in (
+        (f"{QUERIES}: chosen", queries["chosen"], inputs),
+        (f"{POOL}: labels", pool["labels"], plan.classes),
+    ):
+        if (values < 0).any() or (values >= most).any():
+            raise UserError(f"{folder}/{where}: expected numbers from 0 and below {most}; {WRITE}")
+    if not 0 <= natural <= inputs:
+        raise UserError(f"{path}: natural: expected at most the pool's {inputs} inputs; {WRITE}")
     seen = Seen(
         labels=pool["labels"],
         margins=pool["margins"],
@@ -96,8 +110,47 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
     )
     return QuerySet(
         plan=plan, source=source, images=queries["images"], chosen=queries["chosen"], outputs=answered["outputs"],
-        seen=seen, features={id: answered[f"features/{id}"] for id in plan.ids if f"features/{id}" in answered},
+        seen=seen, features=features,
     ), stated  # fmt: skip
+
+
+def _check_plan(plan: Plan, path: Path) -> None:
+    """Refuses a stranger's plan whose values are of other types than those of `Plan`, or contradict each other."""
+    try:
+        check_taken(plan.image_size, plan.channels, plan.mean, plan.std)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    for name in ("candidates", "unrelated"):
+        held = getattr(plan, name)
+        if not isinstance(held, dict) or not all(isinstance(digest, str) for digest in held.values()):
+            raise UserError(f"{path}: {name}: expected a SHA-256 by id; {WRITE}")
+        if strange := [id for id in held if not id.isprintable()]:
+            raise UserError(f"{path}: {name}: expected ids that can be printed, got {ascii(strange[0])[:50]}")
+    if not plan.candidates or plan.candidates.keys() & plan.unrelated.keys():
+        raise UserError(f"{path}: candidates: expected one at least, and none that is unrelated too; {WRITE}")
+    for name in ("budget", "classes"):
+        if type(value := getattr(plan, name)) is not int or value < 1:
+            raise UserError(
+                f"{path}: {name}: expected a whole number above 0, got {str(value)[:50]}; {WRITE}"
+            )
+    if not isinstance(plan.rule, str) or not isinstance(plan.data, str):
+        raise UserError(f"{path}: expected rule and data as text; {WRITE}")
+    names = plan.class_names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path}: class_names: expected a list of names; {WRITE}")
+    if len(names) != plan.classes:
+        raise UserError(
+            f"{path}: class_names: expected {plan.classes}, one a class, got {len(names)}; {WRITE}"
+        )
+
+
+def _check_array(where: str, values: np.ndarray, kinds: str, shape: tuple[int, ...]) -> None:
+    if values.shape != shape:
+        raise UserError(f"{where}: expected the shape {shape}, got {values.shape}; {WRITE}")
+    if values.dtype.kind not in kinds or (kinds == "u" and values.dtype != np.uint8):
+        raise UserError(f"{where}: expected {KINDS[kinds]}, got {values.dtype}; {WRITE}")
+    if kinds == "f" and not np.isfinite(values).all():
+        raise UserError(f"{where}: expected finite numbers; {WRITE}")
 
 
 def load_arrays(path: Path, needed: Iterable[str] = ()) -> dict[str, np.ndarray]:

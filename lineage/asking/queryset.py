@@ -5,9 +5,14 @@ n queries of H x W x C pixels, K candidates, N inputs of the pool, d features.
 
 import hashlib
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 
 import numpy as np
+
+from lineage.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +105,30 @@ class QuerySet:
             *(f"{array_digest(self.features[id])} {id}" for id in sorted(self.features)),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def check_taken(image_size: object, channels: object, mean: object, std: object) -> None:
+    """Refuses what does not say how networks take images.
+
+    Raises:
+        UserError: in one line that names what is wrong.
+    """
+    if type(image_size) is not int or image_size < 1:
+        raise UserError(f"image size: expected a whole number of pixels, 1 at least, got {image_size!r}")
+    if type(channels) is not int or channels not in (1, 3):
+        raise UserError(f"channels: expected 1 or 3, got {channels!r}")
+    if (mean is None) != (std is None):
+        given, lacking = ("std", "mean") if mean is None else ("mean", "std")
+        raise UserError(f"{given}: expected {lacking} with it; give both, or neither")
+    for name, values in (("mean", mean), ("std", std)):
+        if values is None:
+            continue
+        if not isinstance(values, Sequence | np.ndarray) or len(values) != channels:
+            raise UserError(f"{name}: expected a number for each channel, {channels} in all, got {values!r}")
+        if not all(isinstance(value, Real) and math.isfinite(value) for value in values):
+            raise UserError(f"{name}: expected finite numbers, got {values!r}")
+        if name == "std" and min(values) <= 0:
+            raise UserError(f"std: expected numbers above 0, got {values!r}")
 
 
 def digest_of(plan: Plan) -> str:

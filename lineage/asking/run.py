@@ -13,7 +13,7 @@ from lineage.asking.choosing.choose import chosen_for
 from lineage.asking.choosing.pool import images_of
 from lineage.asking.choosing.rules import BUDGETS
 from lineage.asking.files import read_query_set, write_query_set
-from lineage.asking.queryset import QuerySet
+from lineage.asking.queryset import QuerySet, check_taken
 from lineage.asking.verdict import NOMINAL, Finding, decide
 from lineage.errors import UserError
 
@@ -59,11 +59,12 @@ def ask(
     """
     if budget not in BUDGETS:
         raise UserError(f"budget: expected one of {', '.join(map(str, BUDGETS))} queries, got {budget}")
+    check_taken(image_size, channels, mean, std)
     size = Size(
         image_size=image_size,
         channels=channels,
-        mean=None if mean is None else list(mean),
-        std=None if std is None else list(std),
+        mean=None if mean is None else [float(value) for value in mean],
+        std=None if std is None else [float(value) for value in std],
     )
     queries = _chosen(candidates, unrelated, data, arch, size, budget, say)
     if out is not None:

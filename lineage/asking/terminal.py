@@ -56,4 +56,4 @@ def _named(row: Row) -> str:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "" if value is None or value != value else form.format(value)
+    return "" if value is None else form.format(value)

@@ -42,14 +42,14 @@ class Row:
     """One network.
 
     weight: what it alone explains; deviation: how far that is above those of the networks outside the family, in
-    their standard deviations; agreement: the share of queries that it labels as the suspect does, None where labels
-    are others.
+    their standard deviations, None with too few of them; agreement: the share of queries that it labels as the
+    suspect does, None where labels are others.
     """
 
     id: str
     is_candidate: bool
     weight: float
-    deviation: float
+    deviation: float | None
     agreement: float | None
 
 
@@ -174,7 +174,7 @@ def _rows(answers: Answers, queries: QuerySet, weights: np.ndarray, deviations: 
             id=id,
             is_candidate=id in queries.plan.candidates,
             weight=float(weight),
-            deviation=float(deviation),
+            deviation=None if np.isnan(deviation) else float(deviation),
             agreement=share,
         )
         for id, weight, deviation, share in zip(queries.plan.ids, weights, deviations, shares, strict=True)

@@ -6,13 +6,15 @@ N inputs, C classes, d features.
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.find import Source, id_of, open_source, sources_of
-from lineage.diffing.hashes import hashes_of
+from lineage.diffing.hashes import combined, hashes_of
 from lineage.errors import UserError
+from lineage.index.digest import content_of
 
 Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """Takes inputs uint8 [N, H, W, C]; gives log-probabilities [N, classes], and features [N, d] where there are any."""
@@ -34,7 +36,8 @@ class Size:
 class Candidate:
     """One network.
 
-    id: unique; digest: SHA-256 of its weights, or of what a function answers to some images; answer: runs it.
+    id: unique; digest: SHA-256 of its weights, or of what a function answers to some images, which another machine
+    may round otherwise; answer: runs it.
     """
 
     id: str
@@ -64,14 +67,32 @@ def from_functions(given: Mapping[str, object], images: np.ndarray, size: Size) 
     Args:
         given: by id.
         images: uint8 [n, H, W, C], what functions are told apart by.
+
+    Raises:
+        UserError: for a network without weights, or a function that gives no answers.
     """
     found = []
     for id, function in given.items():
-        answer = _of_module(function, size) if hasattr(function, "state_dict") else _of_function(id, function)
-        rounded = np.round(answer(images)[0], 3)
-        digest = hashlib.sha256(f"{rounded.shape}".encode() + rounded.astype("<f4").tobytes()).hexdigest()
+        if hasattr(function, "state_dict"):
+            answer, digest = _of_module(function, size), _digest_of_module(id, function)
+        else:
+            answer = _of_function(id, function)
+            rounded = np.round(answer(images)[0], 3)
+            digest = hashlib.sha256(f"{rounded.shape}".encode() + rounded.astype("<f4").tobytes()).hexdigest()
         found.append(Candidate(id=id, digest=digest, answer=answer))
     return found
+
+
+def _digest_of_module(id: str, network: Any) -> str:
+    """That of a file with its weights."""
+    weights = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    if not weights:
+        raise UserError(
+            f"candidate {id!r}: expected a network with weights, which tell it apart; it has none"
+        )
+    return combined(
+        {name: content_of(value.detach().cpu().float().numpy()) for name, value in weights.items()}
+    ).tensors
 
 
 def _from_file(id: str, source: Source, model: Checkpoint, architecture: str, size: Size) -> Candidate:

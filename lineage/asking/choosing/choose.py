@@ -82,9 +82,25 @@ def answered(
                 f"candidate {network.id!r}: expected {classes} classes, as {networks[0].id!r} has, but it has "
                 f"{logs.shape[1]}; ask candidates of one label space at a time"
             )
+        if not np.isfinite(logs).all():
+            raise UserError(
+                f"candidate {network.id!r}: expected finite answers, but some are not; check its weights, and mean "
+                "and std"
+            )
         outputs.append(np.maximum(logs, -1e4).astype(np.float16))
         if seen is not None:
-            features[network.id] = seen.astype(np.float16)
+            features[network.id] = _halved(seen, network.id)
         if say:
             say(f"{number} of {len(networks)} networks asked: {network.id}")
     return np.stack(outputs), features
+
+
+def _halved(features: np.ndarray, id: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        found = features.astype(np.float16)
+    if not np.isfinite(found).all():
+        raise UserError(
+            f"candidate {id!r}: expected features that 16 bits hold, below {np.finfo(np.float16).max:.0f}, but what "
+            "its head sees is larger, or no number; check its weights, and mean and std"
+        )
+    return found
