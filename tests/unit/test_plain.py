@@ -15,7 +15,7 @@ from lineage.types.scoring import Data, Network, Probe, Similarity
 CONFIGURATIONS = sorted(
     path
     for path in (Path(__file__).parents[2] / "config").glob("*.yaml")
-    if path.stem not in ("audit", "families")
+    if path.stem not in ("audit", "families", "tree")
 )
 SCHEMAS = yaml.safe_load(SCHEMA.read_text())["$defs"]
 TYPES = {
