@@ -149,7 +149,7 @@ def counters_in(raw: Mapping[str, Entry]) -> dict[str, Entry]:
 
 def natural(name: str) -> list[tuple[int, str]]:
     """Names in the order of the numbers in them: dense_2 comes before dense_10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d{1,9})", name)]
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d{1,9})", name)]
 
 
 def check_elements(where: object, name: str, shape: tuple[int, ...]) -> None:

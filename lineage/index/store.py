@@ -107,7 +107,7 @@ class Store:
             raise UserError(f"{self.folder}: the index cannot be written: {reason}; give a folder") from None
 
     def _parts(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdigit())
+        return sorted(path for path in self.folder.glob("*.parquet") if path.stem.isdecimal())
 
     def _join_small(self) -> None:
         """Joins the small files at the end, if there are many; the last takes all rows, then the others go."""

@@ -63,7 +63,7 @@ def layer_of(name: str) -> str:
 @functools.lru_cache(maxsize=2**16)
 def natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts `layer.2` before `layer.10`."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in NUMBERS.split(canonical(name))]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in NUMBERS.split(canonical(name))]
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from lineage.checkpoints import checkpoint
+from lineage.relation import naming
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of
 from lineage.relation.naming import heads, reason_against
 from lineage.relation.sketch import Reason
@@ -93,3 +95,14 @@ def test_rows_of_recurrent_gates_are_put_together_by_neuron(kind):
     )
     np.testing.assert_allclose(after, before[order.numpy()], atol=1e-5)
     assert reason_against("weight_ih_l0", {"weight_ih_l0": (28, 5)}) is Reason.RECURRENT
+
+
+@pytest.mark.parametrize("natural", [naming.natural, checkpoint.natural], ids=["relation", "checkpoints"])
+def test_names_are_sorted_by_their_numbers_and_signs_that_only_look_like_numbers_are_text(natural):
+    """Superscripts are digits to `str.isdigit`, and none to `int`."""
+    assert sorted(["layer10", "layer2", "layer2²", "layer²"], key=natural) == [
+        "layer2",
+        "layer2²",
+        "layer10",
+        "layer²",
+    ]

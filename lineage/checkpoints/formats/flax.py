@@ -207,7 +207,7 @@ def _joined(found: dict) -> Stored:
 
 def _numbered(parts: object) -> Iterator[tuple[int, object]]:
     items = parts.items() if isinstance(parts, dict) else ()
-    yield from sorted(((int(key), part) for key, part in items if key.isdigit()), key=lambda item: item[0])
+    yield from sorted(((int(key), part) for key, part in items if key.isdecimal()), key=lambda item: item[0])
 
 
 def _is_length(length: object) -> bool:
