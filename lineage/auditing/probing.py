@@ -12,7 +12,6 @@ from lineage.auditing.report.types import ProbeReport
 from lineage.auditing.stages.comparing import Opener
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
-from lineage.relation.matching import laid_out, match
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -62,28 +61,21 @@ class Prober:
         import torch
 
         from lineage.networks.architectures import build, head_of
+        from lineage.networks.from_checkpoint import shapes_of, state_from
 
         with torch.device("meta"):
             skeleton = build(self.architecture, classes=2, seed=0, **self._size)
         head = head_of(skeleton)
-        shapes = {
-            name: tuple(value.shape)
-            for name, value in skeleton.state_dict().items()
-            if value.is_floating_point()
+        backbone = {
+            name: shape for name, shape in shapes_of(skeleton).items() if not name.startswith(f"{head}.")
         }
-        backbone = {name: shape for name, shape in shapes.items() if not name.startswith(f"{head}.")}
-        pairs = match(backbone, {name: entry.shape for name, entry in model.entries.items()})
-        if pairs.only_child:
-            name = pairs.only_child[0]
-            raise UserError(
-                f"{model.name}: expected the tensors of {self.architecture}, but it has none like {name} of shape "
-                f"{backbone[name]}; give another --arch, --image-size or --channels, or leave them out"
-            )
+        state = state_from(
+            model,
+            backbone,
+            architecture=self.architecture,
+            advice="give another --arch, --image-size or --channels, or leave them out",
+        )
         network = build(self.architecture, classes=2, seed=0, **self._size)
-        state = {}
-        for name, theirs in pairs.pairs.items():
-            values = laid_out(model.read(theirs), backbone[name], transposed=name in pairs.transposed)
-            state[name] = torch.from_numpy(values.copy())
         network.load_state_dict(state, strict=False)
         return network.eval()
 

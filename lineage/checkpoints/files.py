@@ -1,12 +1,13 @@
 """Files that nobody vouches for: resolved, sniffed and hashed before anything parses them."""
 
 import hashlib
+import json
 import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.errors import UserError
+from lineage.errors import UserError, one_line
 
 MIB = 2**20
 GIB = 2**30
@@ -134,6 +135,25 @@ def head_of_file(file: SafeFile, size: int = 4096) -> bytes:
             return stream.read(size)
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {os.strerror(error.errno)}") from None
+
+
+def read_json(file: SafeFile, what: str) -> object:
+    """What a file of JSON holds.
+
+    Args:
+        what: it is, for the message.
+
+    Raises:
+        UserError: for a file over the limit of headers, or that is no JSON.
+    """
+    if file.size > LIMITS.header_bytes:
+        raise UserError(
+            f"{file.path}: {what} of {file.size:,} bytes is over the limit of {LIMITS.header_bytes:,}"
+        )
+    try:
+        return json.loads(file.real.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file.path}: expected JSON: {one_line(error)}") from None
 
 
 def sha256_of(path: Path) -> str:

@@ -63,7 +63,12 @@ def mixture(names: list[str], gram: np.ndarray, products: np.ndarray, energy: fl
     positive = values > 1e-10 * values[-1]
     root = np.sqrt(values[positive])[:, None] * vectors[:, positive].T
     weights, _ = nnls(root, (vectors[:, positive].T @ products) / np.sqrt(values[positive]))
-    rest = max(0.0, energy - 2 * weights @ products + weights @ gram @ weights)
+    rest = unexplained(weights, gram, products, energy)
     alone = float(weights**2 @ np.maximum(energy - 2 * products + np.diagonal(gram), 0.0))
     left = rest / alone if alone > 1e-9 * energy else 1.0
     return Mixture(dict(zip(names, map(float, weights), strict=True)), float(left))
+
+
+def unexplained(weights: np.ndarray, gram: np.ndarray, products: np.ndarray, energy: float) -> float:
+    """‖A w − c‖² from inner products, named as in `mixture`; not below 0, which rounding alone could give."""
+    return max(0.0, float(energy - 2 * weights @ products + weights @ gram @ weights))

@@ -27,6 +27,12 @@ def probabilities(weights: np.ndarray) -> Function:
     return answer
 
 
+def unrelated_functions(count: int) -> dict[str, Function]:
+    """So many candidates that are independent of each other, by id."""
+    world = World(seed=1)
+    return {f"p{number}": logits(world.unrelated()) for number in range(count)}
+
+
 class World:
     """Independent networks that learned the same: a part that all share, and noise of their own."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking_networks import SIZE, World, labels, logits
+from asking_networks import SIZE, World, labels, unrelated_functions
 
 import lineage
 from lineage.asking.answers import Answers, Kind, read_answers
@@ -97,8 +97,7 @@ def test_pickles_in_an_archive_are_not_opened(tmp_path):
 
 @pytest.fixture(scope="module")
 def functions() -> dict:
-    world = World(seed=1)
-    return {f"p{number}": logits(world.unrelated()) for number in range(9)}
+    return unrelated_functions(9)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE, World, labels, logits
+from asking_networks import SIZE, World, labels, unrelated_functions
 
 import lineage
 from lineage.asking.answers import Kind, read_answers
@@ -23,8 +23,7 @@ NAMES = ["cat", "dog", "fox"]
 
 @pytest.fixture(scope="module")
 def functions() -> dict:
-    world = World(seed=1)
-    return {f"p{number}": logits(world.unrelated()) for number in range(3)}
+    return unrelated_functions(3)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 N inputs of H x W x C pixels; d features.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from torch import nn
@@ -13,7 +11,8 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.networks.architectures import build, head_of
 from lineage.networks.backbone import evaluating
-from lineage.relation.matching import laid_out, match
+from lineage.networks.from_checkpoint import shapes_of, state_from
+from lineage.relation.matching import match
 
 BATCH = 256
 
@@ -28,25 +27,19 @@ def restored(model: Checkpoint, architecture: str, *, channels: int, image_size:
     with torch.device("meta"):
         skeleton = build(architecture, classes=2, seed=0, **size)
     head = f"{head_of(skeleton)}."
-    wanted = _shapes(skeleton)
+    wanted = shapes_of(skeleton)
     theirs = {name: entry.shape for name, entry in model.entries.items()}
     backbone = {name: shape for name, shape in wanted.items() if not name.startswith(head)}
     left = match(backbone, theirs).only_candidate
     heads = [shape for name, shape in wanted.items() if name.startswith(head) and len(shape) > 1]
     classes = [theirs[name][0] for name in left if any(theirs[name][1:] == shape[1:] for shape in heads)]
     network = build(architecture, classes=classes[0] if len(classes) == 1 else 2, seed=0, **size)
-    wanted = _shapes(network)
-    pairs = match(wanted, theirs)
-    if pairs.only_child:
-        name = pairs.only_child[0]
-        raise UserError(
-            f"{model.name}: expected the tensors of {architecture}, but it has none like {name} of shape "
-            f"{wanted[name]}; give another --arch, --image-size or --channels"
-        )
-    state = {}
-    for name, theirs in pairs.pairs.items():
-        values = laid_out(model.read(theirs), wanted[name], transposed=name in pairs.transposed)
-        state[name] = torch.from_numpy(np.array(values))
+    state = state_from(
+        model,
+        shapes_of(network),
+        architecture=architecture,
+        advice="give another --arch, --image-size or --channels",
+    )
     network.load_state_dict(state, strict=False)
     return network
 
@@ -82,12 +75,6 @@ def answers_of(
     finally:
         hook.remove()
     return torch.cat(outputs).float().numpy(), torch.cat(features).float().numpy()
-
-
-def _shapes(network: nn.Module) -> Mapping[str, tuple[int, ...]]:
-    return {
-        name: tuple(value.shape) for name, value in network.state_dict().items() if value.is_floating_point()
-    }
 
 
 def _pixels(images: np.ndarray, mean: list[float] | None, std: list[float] | None) -> torch.Tensor:

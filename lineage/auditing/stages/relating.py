@@ -134,12 +134,12 @@ def search(
         left.remove(nearest)
         ways = {place.id: lies_between(nearest.id, place.id) for place in left}
 
-        def is_on_the_way(place: Place, ways=ways, start=nearest.id, limit=nearest.distance) -> bool:
+        def is_on_the_way(place: Place, ways=ways, before=nearest) -> bool:
             if (way := ways[place.id]) is None:
-                return bool(ancestors) and place.distance < limit
+                return bool(ancestors) and place.distance < before.distance
             if not ancestors or way.apart > NEAR:
                 return way.is_probable
-            back = lies_between(place.id, start)
+            back = lies_between(place.id, before.id)
             return way.probability - (back.probability if back else 0.0) >= LIKELIER
 
         if not (between := [place for place in left if is_on_the_way(place)]):

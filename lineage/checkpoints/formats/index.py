@@ -1,13 +1,12 @@
 """Shards with an index, of safetensors or of PyTorch: one model in several files of a folder."""
 
-import json
 from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, safe_file
+from lineage.checkpoints.files import SafeFile, Unsupported, head_of_file, read_json, safe_file
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import of_raw, raw_tensors
-from lineage.errors import UserError, one_line
+from lineage.errors import UserError
 
 
 def read_index(file: SafeFile) -> list[Checkpoint]:
@@ -46,14 +45,7 @@ def _of_shard(part: SafeFile) -> tuple[dict[str, Entry], dict[str, str], str]:
 
 def weight_map(file: SafeFile) -> dict[str, str]:
     """The shard of each tensor; raises as `read_index`."""
-    if file.size > LIMITS.header_bytes:
-        raise UserError(
-            f"{file.path}: an index of {file.size:,} bytes is over the limit of {LIMITS.header_bytes:,}"
-        )
-    try:
-        index = json.loads(file.real.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file.path}: expected JSON: {one_line(error)}") from None
+    index = read_json(file, "an index")
     shard_of = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(shard_of, dict) or not all(isinstance(name, str) for name in shard_of.values()):
         raise Unsupported(f"{file.path}: JSON without the weight_map of an index of shards")

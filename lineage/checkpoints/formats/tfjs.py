@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, safe_file
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, read_json, safe_file
 from lineage.checkpoints.quantised.weights import weights_of
 from lineage.checkpoints.sniffing import Content
 from lineage.errors import UserError, one_line
@@ -90,14 +90,7 @@ def read_tfjs(file: SafeFile) -> list[Checkpoint]:
 
 def manifest_of(file: SafeFile) -> list[dict]:
     """The groups of weights; raises as `read_tfjs`."""
-    if file.size > LIMITS.header_bytes:
-        raise UserError(
-            f"{file.path}: JSON of {file.size:,} bytes is over the limit of {LIMITS.header_bytes:,}"
-        )
-    try:
-        found = json.loads(file.real.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file.path}: expected JSON: {one_line(error)}") from None
+    found = read_json(file, "JSON")
     groups = found.get("weightsManifest") if isinstance(found, dict) else found
     if not groups:
         raise Unsupported(f"{file.path}: a model of TensorFlow.js without a list of weights")

@@ -6,7 +6,7 @@ Nothing but averaging puts a network there: training leaves the plane of others 
 import numpy as np
 
 from lineage.auditing.stages.thirds.together import Together
-from lineage.relation.mixture import EXACT, SMALLEST, mixture
+from lineage.relation.mixture import EXACT, SMALLEST, mixture, unexplained
 from lineage.relation.scars.scar import Later, Scar, ScarKind
 
 NOTHING = 1e-9
@@ -35,7 +35,7 @@ def _scar(at: int, names: list[str], products: np.ndarray) -> Scar | None:
     found = mixture([names[number] for number in others], gram, with_others, energy)
     weights = np.array(list(found.weights.values()))
     own = 1 - float(weights.sum())
-    rest = energy - 2 * weights @ with_others + weights @ gram @ weights
+    rest = unexplained(weights, gram, with_others, energy)
     apart = energy - 2 * with_others + products.diagonal()[others]
     if own < SMALLEST or not found.parents or rest > EXACT * (weights**2 @ apart + own**2 * energy):
         return None
