@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
-from lineage.relation.naming import canonical
+from lineage.relation.tensor_names import canonical
 
 PARAMETERS = {"weight", "bias", "running_mean", "running_var"}
 FIRST = {"stem", "conv1", "bn1", "conv_stem", "patch_embed", "embed"}
