@@ -117,7 +117,7 @@ def disguise(
     channels: Annotated[int, typer.Option(min=1, max=3, help="Channels of the noise: 1 or 3.")] = 3,
 ) -> None:
     """Writes a copy of a checkpoint with other weights for the same function, to try detectors on."""
-    from lineage.auditing.disguise import write_disguised
+    from lineage.auditing.disguised_copy import write_disguised
 
     size = {"image_size": image_size, "channels": channels}
     found = write_disguised(model, how.split(","), out, seed=seed, head_width=head_width, arch=arch, **size)

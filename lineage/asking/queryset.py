@@ -19,7 +19,7 @@ from lineage.errors import UserError
 class Plan:
     """All that a query set follows from: no number in it is free, the seed included.
 
-    rule: of `lineage.asking.choosing.rules`; budget: how many queries; data: SHA-256 of the images; candidates,
+    rule: of `lineage.asking.choosing.query_rules`; budget: how many queries; data: SHA-256 of the images; candidates,
     unrelated: SHA-256 of each one's weights by id; classes: how many all of them tell apart; class_names: their
     names; image_size, channels, mean, std: how they take images.
     """

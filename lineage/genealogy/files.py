@@ -9,7 +9,7 @@ import pandas as pd
 
 from lineage.auditing.report.types import ClaimState
 from lineage.errors import UserError, one_line
-from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.merges.types import Recipe
 from lineage.genealogy.types import FORMAT, Claim, Edge, Kind, Merge, Node, Tree
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import write_table

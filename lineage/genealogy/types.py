@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from lineage.auditing.report.types import ClaimState
-from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.merges.types import Recipe
 
 FORMAT = 1
 

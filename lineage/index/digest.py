@@ -21,8 +21,8 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError, one_line
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
-from lineage.relation.naming import heads, matrices, reason_against
 from lineage.relation.sketch import Reason, Untestable, sketch
+from lineage.relation.tensor_names import heads, matrices, reason_against
 from lineage.storage.atomic import BeingWritten, written_whole
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from lineage.asking.answers import Answers, Kind
 from lineage.asking.choosing.choose import seen_by
 from lineage.asking.choosing.pool import Pool
-from lineage.asking.choosing.rules import RULE, choose
+from lineage.asking.choosing.query_rules import RULE, choose
 from lineage.asking.methods import scores
 from lineage.asking.queryset import Plan, QuerySet
 

@@ -6,7 +6,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from lineage.auditing.disguise import write_disguised
+from lineage.auditing.disguised_copy import write_disguised
 from lineage.cli import app
 from lineage.errors import UserError
 from lineage.networks.architectures import ARCHITECTURES, build

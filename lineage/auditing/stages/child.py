@@ -10,7 +10,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import Digest, DigestCache
-from lineage.relation.naming import heads, layer_of, matrices
+from lineage.relation.tensor_names import heads, layer_of, matrices
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lineage.auditing.stages.candidates import Level
+from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Related, Relation
 from lineage.relation.sketch import Reason
 

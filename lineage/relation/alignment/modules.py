@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
-from lineage.relation.naming import as_passed, canonical
+from lineage.relation.tensor_names import as_passed, canonical
 
 PARAMETERS = {"weight", "bias", "running_mean", "running_var"}
 FIRST = {"stem", "conv1", "bn1", "conv_stem", "patch_embed", "embed"}
