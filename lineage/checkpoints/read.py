@@ -19,7 +19,7 @@ from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tensorflow.graph import is_graph, read_graph
 from lineage.checkpoints.formats.tfjs import is_tfjs, read_tfjs
 from lineage.checkpoints.formats.tflite.read import read_tflite
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.several import MEMBER, apart
 from lineage.checkpoints.sniffing import (
     Content,
     archive_of,
@@ -92,7 +92,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     text, _, wanted = str(path).partition(MEMBER)
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
-        models = format_of(file).read(file)
+        models = [part for model in format_of(file).read(file) for part in apart(model)]
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if wanted:

@@ -153,7 +153,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 
         )
 
 
-VERSION = 6
+VERSION = 7
 """Of the layout; digests of another version are not found."""
 
 
