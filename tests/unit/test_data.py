@@ -392,6 +392,26 @@ def test_what_systems_and_notebooks_leave_in_a_folder_is_passed_over(tmp_path):
     assert images.class_names == ["a", "b", "c"]
 
 
+def test_files_that_end_in_their_middle_and_32_bits_a_pixel_are_all_named_at_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    for number, (ending, mode) in enumerate(
+        [("jpg", "RGB"), ("jpg", "CMYK"), ("png", "P"), ("bmp", "RGB"), ("webp", "RGB")]
+    ):
+        file = tmp_path / "a" / f"{number}.{ending}"
+        noise.convert(mode).save(file)
+        (tmp_path / "a" / f"whole{number}.{ending}").write_bytes(file.read_bytes())
+        file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "a" / "x.tif")
+    said = complaint(f"folder:{tmp_path}")
+    assert "but 6 files are none" in said
+    assert [f"a/{name}" in said for name in ("0.jpg", "1.jpg", "2.png", "3.bmp", "4.webp", "x.tif")] == [
+        True
+    ] * 6
+    assert "whole" not in said
+    assert "\n" not in said
+
+
 def test_images_of_16_bits_are_scaled_to_8_and_cmyk_ones_are_converted(tmp_path):
     (tmp_path / "a").mkdir()
     ramp = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)

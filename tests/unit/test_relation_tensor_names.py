@@ -52,6 +52,7 @@ def test_rows_are_free_but_for_those_of_tables_attention_and_recurrence(name, sh
         ({"fc1.weight": (64, 784), "fc.weight": (64, 64), "out.weight": (10, 64)}, {"out.weight"}),
         ({"head.weight": (10, 64), "out.weight": (64, 64)}, {"head.weight"}),
         ({"0.weight": (64, 784), "2.weight": (10, 64)}, {"2.weight"}),
+        ({"decoder.0.weight": (64, 32), "decoder.2.weight": (9, 64), "encoder.w": (32, 9)}, {"decoder.2.weight"}),
         ({"0.weight": (64, 784), "2.weight": (64, 64), "4.weight": (1, 64)}, {"4.weight"}),
         ({"0.weight": (64, 3, 3), "1.weight": (64, 64, 3), "2.weight": (1, 64, 1)}, {"2.weight"}),
         ({"0.weight": (64, 784), "1.weight": (64, 64), "positions": (1, 9, 64)}, {"1.weight"}),

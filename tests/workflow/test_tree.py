@@ -29,6 +29,7 @@ def grown(repository, tmp_path_factory):
             child = child_of(network(root), 50 + 10 * root + number)
             save_file(child, folder / "models" / f"r{root}.{number}.safetensors")
     (folder / "models" / "broken.safetensors").write_text("<html>")
+    (folder / "models" / "README.md").write_text("passed over")
     (folder / "config" / "tree.yaml").write_text(CONFIG)
     checkout = type(repository)(folder)
     code, output = checkout.snakemake("-s", "tree.smk", "--cores", "2", timeout=240)
