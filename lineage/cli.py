@@ -102,14 +102,18 @@ def results_page(
     searches: Annotated[
         Path, typer.Option(help="The page that says how often searches find relatives.")
     ] = Path("docs/index.md"),
+    readme: Annotated[Path, typer.Option(help="The page that shows what a run prints.")] = Path("README.md"),
 ) -> None:
-    """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
+    """Makes the page of measured results beside the paper's claims, the README's screen and the rates of verdicts."""
     from lineage.report.verdict_rates import write_rates
     from lineage.results.claims_page import write_page
+    from lineage.results.readme import write_screen
     from lineage.results.tables import PUBLISHED_NUMBERS
 
     write_page(results, PUBLISHED_NUMBERS, out)
     typer.echo(out)
+    write_screen(results, readme)
+    typer.echo(readme)
     pages = {"verdicts": audits, "tree": trees, "labels": labels, "index": searches}
     for name, page in pages.items():
         if (bench := results / "bench" / f"{name}.parquet").exists():

@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, ancestor_in, with_count
+from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, among, ancestor_in, with_count
 from lineage.results.claims import GENERATIONS, NETWORK, claims_table, means
+from lineage.results.methods import AUDIT_CLOSEST
 from lineage.results.names import number_in
 from lineage.storage.atomic import written_whole
 from lineage.storage.folders import experiments_in
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS, RUN
 
-SHOWN = ("l1/direct", "l1/path", "l1/taylor", "cka/direct", "cka/path", "cka/taylor", "weight_l2", "detector")
+SHOWN = (
+    *("l1/direct", "l1/path", "l1/taylor", "cka/direct", "cka/path", "cka/taylor", "weight_l2", "detector"),
+    AUDIT_CLOSEST,
+)
 """The methods of every table: fixed, so that the best is not picked by its test accuracy."""
 HEAD = """# Results
 
@@ -57,6 +61,7 @@ def page(results: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> 
         ("The source of every block of hybrid networks", blocks_table(results)),
         ("Probes", probes_table(results)),
         ("Number of candidates", counts_table(results)),
+        ("The parent among other candidates", among_table(results)),
     ]
     return HEAD + "".join(
         f"\n## {title}\n\n{table.to_markdown(index=False, disable_numparse=True)}\n"
@@ -169,13 +174,21 @@ def counts_table(results: pd.DataFrame) -> pd.DataFrame:
     counts = sorted(
         {number for name in results["condition"].unique() if (number := number_in(name, "candidates"))}
     )
-    tables = []
-    for count in counts:
-        table = accuracy_table(results, with_count(count))
-        tables.append(table.assign(candidates=str(count)))
+    return _by_candidates({str(count): accuracy_table(results, with_count(count)) for count in counts})
+
+
+def among_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy among other candidates that the configuration names, such as siblings."""
+    names = sorted({name for name in results["condition"].unique() if name.startswith(among(""))})
+    return _by_candidates({name.removeprefix(among("")): accuracy_table(results, name) for name in names})
+
+
+def _by_candidates(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Tables of accuracies under each other, with what their candidates are."""
     if not tables:
         return pd.DataFrame()
-    table = pd.concat(tables).sort_values(["experiment", "setting"], kind="stable")
+    table = pd.concat([found.assign(candidates=name) for name, found in tables.items()])
+    table = table.sort_values(["experiment", "setting"], kind="stable")
     first = ["experiment", "setting", "candidates"]
     return table[[*first, *(name for name in table if name not in first)]].loc[:, (table != "").any()]
 

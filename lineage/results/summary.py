@@ -56,11 +56,7 @@ def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> No
     console = Console(stderr=True, highlight=False)
     rules = {rule for rule, _ in jobs}
     for experiment in sorted(experiment for rule, experiment in jobs if rule == "evaluate"):
-        frame = read_table(results / experiment / "results.parquet", RESULTS)
-        table = accuracy_table(frame, read_table(PUBLISHED_NUMBERS, PUBLISHED))
-        for matrix in matrices(table, conditions_table(frame)):
-            console.print(table_of(matrix))
-            console.print("\n".join([*conclusions(matrix), MULTIPLE]))
+        print_matrices(console, read_table(results / experiment / "results.parquet", RESULTS))
     times = time_by_stage(results.glob("logs/**/*.time.json"))
     times = times[times.index.isin(rules)]
     table = Table(
@@ -78,3 +74,15 @@ def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> No
         console.print(f"tables: {', '.join(map(str, sorted((results / 'tables').glob('*'))))}")
     if "report" in rules:
         console.print(f"page: {results / 'report.html'}")
+
+
+def print_matrices(console: Console, results: pd.DataFrame) -> None:
+    """Prints the matrix of every experiment, and what its intervals say.
+
+    Args:
+        results: RESULTS.
+    """
+    table = accuracy_table(results, read_table(PUBLISHED_NUMBERS, PUBLISHED))
+    for matrix in matrices(table, conditions_table(results)):
+        console.print(table_of(matrix))
+        console.print("\n".join([*conclusions(matrix), MULTIPLE]))

@@ -64,9 +64,9 @@ def named(audit: Audit) -> str:
 
 
 def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> None:
-    """Every child of the default experiment, with all roots, and with sets of the other roots."""
+    """Every child of the default experiment's first setting, with all roots, and with sets of the other roots."""
     roots = roots_of(results)
-    children = [(child, child.id.partition(".")[0]) for child in children_of(results)]
+    children = [(child, child.id.partition(".")[0]) for child in children_of(results, "full")]
     audited = []
     for child, parent in children:
         audit = rates.audit(child.path, roots)
@@ -110,11 +110,11 @@ def roots_of(results: Path) -> list[Source]:
     ]
 
 
-def children_of(results: Path) -> list[Source]:
-    """The fine-tuned models of an experiment, of all generations."""
+def children_of(results: Path, setting: str = "*") -> list[Source]:
+    """The fine-tuned models of an experiment, of all generations or of one setting."""
     return [
         Source(id=model, path=f"{path}::{model}")
-        for path in sorted(results.glob("finetune/*/*/*/weights.h5"))
+        for path in sorted(results.glob(f"finetune/{setting}/*/*/weights.h5"))
         for model in models_of(path)
     ]
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, ancestor_in, gap, of_block
+from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, among, ancestor_in, gap, of_block
 from lineage.results.claims import claims_table
 from lineage.results.claims_page import (
     accuracy_table,
+    among_table,
     blocks_table,
     generations_table,
     network_table,
@@ -47,6 +48,20 @@ def test_accuracies_are_means_over_the_seeds_in_per_cent():
     (row,) = accuracy_table(frame).to_dict("records")
     assert (row["l1/direct"], row["detector"], row["weight_l2"]) == ("75.0", "100.0", "")
     assert (row["n"], row["chance %"]) == ("10", "25.0")
+
+
+def test_accuracies_among_other_candidates_name_these_and_leave_out_what_was_not_run():
+    frame = results(
+        rows("e", "full", "weight_l2", 0.25, condition=among("relatives")),
+        rows("e", "full", "weight_l2", 1.0),
+        rows("e", "second", "audit/closest", 0.5, condition=among("grandparents")),
+    )
+    first, second = among_table(frame).to_dict("records")
+    assert (first["setting"], first["candidates"]) == ("full", "relatives")
+    assert (first["weight_l2"], first["audit/closest"]) == ("25.0", "")
+    assert (second["candidates"], second["audit/closest"]) == ("grandparents", "50.0")
+    assert "detector" not in first
+    assert among_table(results(rows("e", "full", "weight_l2", 1.0))).empty
 
 
 @pytest.mark.parametrize(("path", "seen"), [((0.9, 0.9), "yes"), ((0.1, 0.6), "no")])

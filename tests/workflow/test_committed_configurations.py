@@ -70,7 +70,7 @@ def test_generations_from_weights_on_disk_build_once_the_file_is_there(repositor
         path.parent.rmdir()
 
 
-def test_the_conditions_build_and_every_setting_is_audited(repository):
-    jobs = planned(repository, "conditions")
-    assert jobs.items() >= wanted(repository, "conditions").items()
+def test_what_make_run_runs_builds_and_every_setting_is_audited(repository):
+    jobs = planned(repository, "config")
+    assert jobs.items() >= wanted(repository, "config").items()
     assert jobs["audits"] == 4
