@@ -23,9 +23,10 @@ from torchvision.transforms.functional import normalize
 
 from lineage.data.images import stratified_subset
 from lineage.data.load import load_data, load_images
+from lineage.data.probe import load_probe
 from lineage.data.source_files import source_files
 from lineage.errors import UserError
-from lineage.types.scoring import Data, Network
+from lineage.types.scoring import Data, Network, Probe
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
 LABELS = [0, 1, 2, 2, 1, 0]
@@ -583,3 +584,11 @@ def test_images_are_normalised_where_the_network_says_by_what(classes):
     numbers = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     plain, normalised = load_data(data, network), load_data(data, replace(network, **numbers))
     torch.testing.assert_close(normalised.tensor([1, 4]), normalize(plain.tensor([1, 4]), **numbers))
+
+
+def test_a_probe_of_more_images_than_there_are_is_told():
+    probe = Probe(data=Data(source="sklearn:digits", split="all"), images=5000)
+    with pytest.raises(
+        UserError, match=r"probe\.images: expected at most 1797, .* sklearn:digits, but got 5000"
+    ):
+        load_probe(probe, Network(name="fc", image_size=8, channels=1))
