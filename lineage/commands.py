@@ -138,11 +138,14 @@ def add_to_index(
 ) -> None:
     """Adds models, each read once; a line says of each that it is in the index now. Exit code 1 if some could not be
     read."""
+    from lineage.auditing.report.passed_over import by_reason, in_words
     from lineage.index.change import add
 
     found = add(folder, models, follow_links=follow_links, say=typer.echo)
     counts = f"{len(found.added)} added, {len(found.unchanged)} unchanged, {len(found.refused)} left out"
     typer.echo(f"{folder}: {counts}", err=True)
+    for files in by_reason(found.passed_over):
+        typer.echo(f"passed over: {in_words(files)}", err=True)
     raise typer.Exit(1 if found.refused else 0)
 
 

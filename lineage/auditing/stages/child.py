@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lineage.auditing.pair_tests import digest_of_child
-from lineage.checkpoints.adapters import merged, shipped_base
+from lineage.checkpoints.adapters.config import shipped_base
+from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import open_model

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, groups_of
+from lineage.report.figure import PANEL, Figure, groups_of, hover
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 
@@ -39,7 +39,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
                 color=palette.colour(methods, shown=False),
                 strokeDash=alt.StrokeDash("children:N", title=None, sort=list(LOSSES.values())),
                 detail="seed:N",
-                tooltip=["method", "seed", "epoch", "children", "loss"],
+                tooltip=hover(["method", "seed", "epoch", "children", "loss"]),
             )
             .properties(width=PANEL - 10, height=110)
         )
@@ -49,6 +49,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
             caption="One line a seed; the state with the best validation loss is the one that is used.",
             alt=f"Loss of the lineage detector against epoch on a logarithmic axis, training and validation, {seeds} "
             f"seeds, of {experiment}, {setting}",
+            experiment=experiment,
             chart=facets(panel, "method", methods),
             data=shown,
             kind="panels",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.figures.layout import ancestry, circle, family_tree, in_family_order, tree
 from lineage.report.inputs import Inputs
 from lineage.results.methods import shown_methods
@@ -132,6 +132,7 @@ def chord(
         "its lineage.",
         alt=f"Chord figure of {graph.number_of_nodes()} models around a circle with a chord from each child to its "
         f"predicted parent, of {experiment}; the table under it tells the same",
+        experiment=experiment,
         chart=chart,
         data=shown,
         kind="square",
@@ -199,6 +200,7 @@ def family(
         "was not, with a dashed red line from the model that was taken for it.",
         alt=f"Tree of {graph.number_of_nodes()} models by generation, with wrong verdicts marked by crosses and "
         f"dashed lines, of {experiment}; the table under it tells the same",
+        experiment=experiment,
         chart=alt.layer(*layers)
         .add_params(chosen)
         .properties(height=max(120, 14 * int(places["row"].max() + 2))),
@@ -218,7 +220,7 @@ def _marks(shown: pd.DataFrame, x: alt.X, y: alt.Y, size: int) -> alt.Chart:
             y=y,
             color=alt.Color("verdict:N", title=None, scale=alt.Scale(domain=present, range=list(colours))),
             shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=present, range=list(shapes))),
-            tooltip=["model", "lineage", "generation", "predicted", "verdict", "margin"],
+            tooltip=hover(["model", "lineage", "generation", "predicted", "verdict", "margin"]),
         )
     )
 

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from lineage.checkpoints.archives import Place, content
-from lineage.checkpoints.files import GIB, SafeFile
+from lineage.checkpoints.files import GIB, SafeFile, read_bytes
 from lineage.checkpoints.trees import Leaf
 from lineage.errors import UserError
 
@@ -163,15 +163,20 @@ class Storages:
             return np.zeros(tensor.shape, tensor.dtype)
         size = tensor.dtype.itemsize
         begin = (tensor.storage.start + tensor.offset) * size
-        numbers = self._numbers(self.places[tensor.storage.key], begin, tensor.extent, size)
+        is_whole = tensor.extent == math.prod(tensor.shape)
+        numbers = self._numbers(self.places[tensor.storage.key], begin, tensor.extent, size, is_whole)
         view = np.lib.stride_tricks.as_strided(
             numbers, tensor.shape, [step * size for step in tensor.strides]
         )
-        return np.array(view, f"=u{size}", order="C", subok=False).view(tensor.dtype)
+        return np.array(view, f"=u{size}", order="C", subok=False, copy=None if is_whole else True).view(
+            tensor.dtype
+        )
 
-    def _numbers(self, place: Place, begin: int, count: int, size: int) -> np.ndarray:
-        """Elements of a stored run as unsigned integers, which have a byte order."""
+    def _numbers(self, place: Place, begin: int, count: int, size: int, is_whole: bool) -> np.ndarray:
+        """Elements of a stored run as unsigned integers, which have a byte order; mapped if not all are needed."""
         kind = np.dtype(f"{self.byte_order}u{size}")
+        if not place.packed and is_whole:
+            return read_bytes(self.file, place.start + begin, count * size).view(kind)
         if not place.packed:
             return np.memmap(self.file.real, kind, "r", place.start + begin, (count,))
         if self._unpacked[0] != place.name:
