@@ -202,7 +202,14 @@ class DigestCache:
         except BeingWritten:
             return
         except (UserError, SafetensorError) as error:
-            self.trouble = one_line(error)
+            self.trouble = (
+                one_line(error) if isinstance(error, UserError) else f"{self.folder}: {one_line(error)}"
+            )
+
+    @property
+    def warning(self) -> str:
+        """What a reader is told where something could not be stored."""
+        return f"warning: digests are not stored, so that the next run takes as long: {self.trouble}"
 
     def _path(self, state: list, suffix: str) -> Path:
         key = hashlib.sha256(json.dumps([VERSION, state]).encode()).hexdigest()[:32]
