@@ -87,3 +87,15 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, ki
     for lines in (said, of_tree):
         (line,) = [line for line in lines if "digests are not stored" in line]
         assert str(stored) in line
+
+
+def test_reading_a_large_checkpoint_says_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("lineage.index.digest.SMALL", 1000)
+    for name in ("p0", "p1"):
+        save_file(ROOTS[name], tmp_path / f"{name}.safetensors")
+    said: list[str] = []
+    audit(tmp_path / "p0.safetensors", tmp_path / "p1.safetensors", store_digests=False, say=said.append)
+    count = len(ROOTS["p0"])
+    assert [line.split(" in ")[0] for line in said[:2]] == [
+        f"{count} tensors of {name}.safetensors" for name in ("p0", "p1")
+    ]
