@@ -97,5 +97,5 @@ def test_reading_a_large_checkpoint_says_how_far_it_is(tmp_path, monkeypatch):
     audit(tmp_path / "p0.safetensors", tmp_path / "p1.safetensors", store_digests=False, say=said.append)
     count = len(ROOTS["p0"])
     assert [line.split(" in ")[0] for line in said[:2]] == [
-        f"{count} tensors of {name}.safetensors" for name in ("p0", "p1")
+        f"tensors of {name}.safetensors: {count}" for name in ("p0", "p1")
     ]
