@@ -59,7 +59,7 @@ def tree(
         folder = Path(cache or default_cache()) if store_digests else None
         digests = DigestCache(folder or stack.enter_context(temporary_folder()))
         found = rows_of(os.fspath(models))
-        return tree_of(
+        grown = tree_of(
             os.fspath(models),
             found.given,
             digests,
@@ -69,6 +69,9 @@ def tree(
             passed_over=by_reason(found.passed_over),
             tracked=partial(tracked, say=say) if say else untracked,
         )
+        if say and digests.trouble:
+            say(digests.warning)
+        return grown
 
 
 def rows_of(given: str) -> Sources:
