@@ -90,7 +90,7 @@ class Experiment(Plain):
     similarity: Similarity = field(default_factory=Similarity)
     detector: Detectors = field(default_factory=Detectors)
     audit: bool = False
-    """Whether every child is audited against its candidates."""
+    """Whether every test child is audited against its candidates."""
     split: Split = field(default_factory=Split)
     seeds: int = 3
     """Splits, and detectors of each form."""
