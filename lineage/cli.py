@@ -193,12 +193,18 @@ def audit(
     ] = None,
     no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
     follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
 ) -> None:
     """Says which candidates are of a checkpoint's family, which is the closest, and what it is to the checkpoint.
 
     Nothing in any file is executed. Exit codes: 0 parent or same weights, 6 same family but no parent is named,
     3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
+    if more:
+        raise UserError(
+            f"{more[0]}: expected one argument after each option, got {len(more)} more; put a pattern in quotes, as "
+            "--candidates 'runs/*.pt', so that the shell leaves it alone, or give a folder or a table of models"
+        )
     if initial:
         from lineage.auditing.initial import against_initial, sentence
 

@@ -117,7 +117,7 @@ def disguise(
     channels: Annotated[int, typer.Option(min=1, max=3, help="Channels of the noise: 1 or 3.")] = 3,
 ) -> None:
     """Writes a copy of a checkpoint with other weights for the same function, to try detectors on."""
-    from lineage.auditing.disguise import write_disguised
+    from lineage.auditing.disguised_copy import write_disguised
 
     size = {"image_size": image_size, "channels": channels}
     found = write_disguised(model, how.split(","), out, seed=seed, head_width=head_width, arch=arch, **size)
@@ -138,11 +138,14 @@ def add_to_index(
 ) -> None:
     """Adds models, each read once; a line says of each that it is in the index now. Exit code 1 if some could not be
     read."""
+    from lineage.auditing.report.passed_over import by_reason, in_words
     from lineage.index.change import add
 
     found = add(folder, models, follow_links=follow_links, say=typer.echo)
     counts = f"{len(found.added)} added, {len(found.unchanged)} unchanged, {len(found.refused)} left out"
     typer.echo(f"{folder}: {counts}", err=True)
+    for files in by_reason(found.passed_over):
+        typer.echo(f"passed over: {in_words(files)}", err=True)
     raise typer.Exit(1 if found.refused else 0)
 
 

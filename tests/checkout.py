@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
+from forked_snakemake import snakemake_in_a_fork
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = """
@@ -96,6 +97,10 @@ class Checkout:
         """Exit code and output of Snakemake."""
         return self.python("-m", "snakemake", *arguments, timeout=timeout, **options)
 
+    def dry_run(self, *arguments: str, timeout: float = 120) -> tuple[int, str]:
+        """Exit code and output of Snakemake's dry-run."""
+        return snakemake_in_a_fork(self.folder, self.environment(), "--dry-run", *arguments, timeout=timeout)
+
     def unlock(self) -> None:
         """Removes the lock of a killed run."""
         code, output = self.python("-m", "lineage", "unlock")
@@ -111,7 +116,7 @@ class Checkout:
 
     def jobs_to_rerun(self) -> set[str]:
         """What a dry-run would run: `rule wildcard/wildcard/...`, the experiment left out; without `all`."""
-        code, output = self.snakemake("--dry-run", "--quiet", "host", "reason")
+        code, output = self.dry_run("--quiet", "host", "reason")
         assert code == 0, output
         jobs = [self._name(job) for job in JOB.finditer(output)]
         announced = re.search(r"^total +(\d+)$", output, re.MULTILINE)

@@ -7,7 +7,7 @@ what they answer are computed again.
 
 import numpy as np
 
-from lineage.asking.choosing.rules import BUDGETS, RULE, choose
+from lineage.asking.choosing.query_rules import BUDGETS, RULE, choose
 from lineage.asking.queryset import QuerySet
 from lineage.errors import UserError
 

@@ -141,9 +141,9 @@ class _Kernel:
             self._strengths, self._directions = np.linalg.eigh(values @ values.T / variance)
             return
         strengths, axes = np.linalg.eigh(values.T @ values / variance)
-        kept = strengths > NOTHING * max(strengths.max(), NOTHING)
-        self._strengths = strengths[kept]
-        self._directions = values @ (axes[:, kept] / np.sqrt(strengths[kept] * variance))
+        strong = strengths > NOTHING * max(strengths.max(), NOTHING)
+        self._strengths = strengths[strong]
+        self._directions = values @ (axes[:, strong] / np.sqrt(strengths[strong] * variance))
 
     def explained(self, several: Sequence[np.ndarray]) -> np.ndarray:
         """The share of the variance of each of several answers that the best penalty predicts of queries left out."""

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lineage.asking.choosing.views import VIEWS
-from lineage.asking.queryset import Plan, QuerySet, Seen, check_taken
+from lineage.asking.queryset import VIEWS, Plan, QuerySet, Seen, check_taken
 from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.files import LIMITS, safe_file
 from lineage.errors import UserError, one_line

@@ -10,9 +10,8 @@ from functools import lru_cache
 import numpy as np
 
 from lineage.asking.answers import Answers, Kind
-from lineage.asking.choosing.views import PRUNED, TRAINED
 from lineage.asking.distances import FLOOR, Explained, Predictors, centred, least_squares, ranked_logit
-from lineage.asking.queryset import QuerySet
+from lineage.asking.queryset import PRUNED, TRAINED, QuerySet
 from lineage.errors import UserError
 
 

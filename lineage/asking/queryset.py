@@ -16,13 +16,19 @@ from lineage.errors import UserError
 
 LEAST_LOG = -1e4
 """The least log-probability that is kept: 16 bits hold no much smaller one."""
+PRUNED = {"pruned by 35 %": 0.35, "pruned by 65 %": 0.65}
+"""The share of the weights that copies of the candidates lack, by the name of the view."""
+TRAINED = "trained further"
+"""Copies that learned for some steps what all candidates together answer."""
+VIEWS = (*PRUNED, TRAINED)
+"""What children of the candidates may answer that are no longer like them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """All that a query set follows from: no number in it is free, the seed included.
 
-    rule: of `lineage.asking.choosing.rules`; budget: how many queries; data: SHA-256 of the images; candidates,
+    rule: of `lineage.asking.choosing.query_rules`; budget: how many queries; data: SHA-256 of the images; candidates,
     unrelated: SHA-256 of each one's weights by id; classes: how many all of them tell apart; class_names: their
     names; image_size, channels, mean, std: how they take images.
     """

@@ -11,7 +11,7 @@ from lineage.asking.checking import check_follows, differences
 from lineage.asking.choosing.candidates import Candidate, Size, from_files, from_functions
 from lineage.asking.choosing.choose import chosen_for
 from lineage.asking.choosing.pool import images_of
-from lineage.asking.choosing.rules import BUDGETS
+from lineage.asking.choosing.query_rules import BUDGETS
 from lineage.asking.files import read_query_set, write_query_set
 from lineage.asking.queryset import QuerySet, check_taken
 from lineage.asking.verdict import NOMINAL, Finding, decide

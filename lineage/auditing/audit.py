@@ -14,7 +14,7 @@ from lineage.auditing.stages.adapters import of_adapter, with_bases
 from lineage.auditing.stages.aligning.aligned import Aligned, aligned_candidates, is_needed, of_aligned
 from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.aligning.words import explained
-from lineage.auditing.stages.candidates import Candidate, Level
+from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.describing import places_of
@@ -31,6 +31,7 @@ from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.mixture import Mixture
+from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Relation
 
 
@@ -125,7 +126,7 @@ def audit_sources(
     def judge_of(child: Child) -> Judge:
         return Judge(child, tested, outside.candidates, direction, settings, tracked)
 
-    level = Level.over(tested.candidates, settings.alpha)
+    level = level_of(tested.candidates, settings.alpha)
     as_is = judged = judge_of(child)(tested.candidates, level, opened)
     aligned = None
     rescaled = any(place.is_rescaled for place in as_is.places)
@@ -232,4 +233,4 @@ def dependent_of(unrelated: Sequence[Candidate], alpha: float) -> Candidate | No
     if not unrelated:
         return None
     most = min(unrelated, key=lambda candidate: candidate.log10_p)
-    return most if most.log10_p <= Level.over(unrelated, alpha).limit else None
+    return most if most.log10_p <= level_of(unrelated, alpha).limit else None

@@ -15,10 +15,10 @@ from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.relation.gates import is_recurrent
 from lineage.relation.matching import MatchedBy, Matching, exchanged, match
-from lineage.relation.naming import matrices
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import OF_EITHER_SIDE, Untestable, sketch
 from lineage.relation.structure.screen import BY_NAME, SURE, Key, Sketches, grouped, matching_of, screened
+from lineage.relation.tensor_names import matrices
 
 
 class ChildSketches:

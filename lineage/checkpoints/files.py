@@ -4,8 +4,11 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from lineage.errors import UserError, one_line
 
@@ -156,12 +159,34 @@ def read_json(file: SafeFile, what: str) -> object:
         raise UserError(f"{file.path}: expected JSON: {one_line(error)}") from None
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, in hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def read_bytes(file: SafeFile, start: int, size: int) -> np.ndarray:
+    """A run of a file's bytes.
+
+    They are read and not mapped: of a file that is cut off meanwhile, a map's pages end the process.
+
+    Raises:
+        EOFError: if the file ends before.
+    """
+    found = np.empty(size, np.uint8)
+    left = memoryview(found)
+    with file.real.open("rb", buffering=0) as stream:
+        stream.seek(start)
+        while left:
+            if not (count := stream.readinto(left)):
+                raise EOFError(f"the file ends {len(left):,} bytes before")
+            left = left[count:]
+    return found
+
+
+def sha256_of(path: Path, stop: threading.Event | None = None) -> str:
+    """The sha256 of a file, in hex digits; once `stop` is set, of as much as was read."""
+    found, block = hashlib.sha256(), bytearray(MIB)
+    with path.open("rb", buffering=0) as stream:
+        while not (stop and stop.is_set()) and (count := stream.readinto(block)):
+            found.update(memoryview(block)[:count])
+    return found.hexdigest()
 
 
 def _kind(mode: int) -> str:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kinds = {stat.S_IFDIR: "a folder; give a file in it", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return kinds.get(stat.S_IFMT(mode), "a device")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lineage.checkpoints.adapters import merged
+from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form

@@ -9,7 +9,7 @@ from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.formats.index import weight_map
 from lineage.checkpoints.formats.tfjs import is_tfjs, manifest_of, paths_of
 from lineage.checkpoints.read import FORMATS, is_model
-from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle
+from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle, is_orbax
 from lineage.errors import UserError
 
 SUFFIXES = {
@@ -33,6 +33,8 @@ OF_INDEX = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 """Numbers of TensorFlow's variables, which lie beside their index."""
 COMPANIONS = {".bin": (".xml", ".param", ".onnx")}
 """Files that belong to another one of the same name."""
+OF_ORBAX = "_METADATA", "manifest.ocdbt"
+"""What Orbax calls the files by which its folders are known, the one that stands for the folder first."""
 OF_CORE_ML = "weight.bin"
 """Numbers in a package of Core ML, in a folder beside its `.mlmodel`."""
 HIDDEN, NO_MODEL, TWICE = (
@@ -56,7 +58,8 @@ class Folder:
 def models_in_folder(folder: Path) -> Folder:
     """The models of a folder and of those below it.
 
-    A packed archive counts as a model, for it may hold one: it is refused by name, and not passed over.
+    A packed archive counts as a model, for it may hold one, and so does a checkpoint of Orbax: these are refused by
+    name, and not passed over.
 
     Raises:
         UserError: if there are none.
@@ -65,9 +68,10 @@ def models_in_folder(folder: Path) -> Folder:
     passed_over = {path: HIDDEN for path in files if _is_hidden(path.relative_to(folder))}
     visible = [path for path in files if path not in passed_over]
     shards = {shard for path in visible if path.suffix == ".json" for shard in _shards_of(path)}
-    found: dict[Path, Path] = {}
+    orbax = _folders_of_orbax(visible)
+    found: dict[Path, Path] = {path: path for path in orbax.values()}
     for path in visible:
-        if path in shards or _is_companion(path):
+        if path in shards or _is_companion(path) or not orbax.keys().isdisjoint(path.parents):
             continue
         if not (_is_called_model(path) or is_model(path, inside=folder) or _is_packed(path)):
             passed_over[path] = NO_MODEL
@@ -82,6 +86,23 @@ def models_in_folder(folder: Path) -> Folder:
         formats = ", ".join(form.name for form in FORMATS)
         raise UserError(f"{folder}: expected checkpoints ({formats}), but there are none")
     return Folder(sorted(found.values()), passed_over)
+
+
+def _folders_of_orbax(files: list[Path]) -> dict[Path, Path]:
+    """The folders that are a checkpoint of Orbax, each with the file that stands for it and is refused by name."""
+    found: dict[Path, Path] = {}
+    for name in OF_ORBAX:
+        for path in files:
+            if path.name == name and found.keys().isdisjoint(path.parents) and _is_of_orbax(path):
+                found[path.parent] = path
+    return found
+
+
+def _is_of_orbax(path: Path) -> bool:
+    try:
+        return is_orbax(Content(safe_file(path, follow=True)))
+    except UserError:
+        return False
 
 
 def _is_called_model(path: Path) -> bool:

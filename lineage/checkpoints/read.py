@@ -18,14 +18,15 @@ from lineage.checkpoints.formats.safetensors import read_safetensors
 from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tensorflow.graph import is_graph, read_graph
 from lineage.checkpoints.formats.tfjs import is_tfjs, read_tfjs
-from lineage.checkpoints.formats.tflite import read_tflite
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.formats.tflite.read import read_tflite
+from lineage.checkpoints.several import MEMBER, apart
 from lineage.checkpoints.sniffing import (
     Content,
     archive_of,
     begins,
     is_index,
     is_old_pickle,
+    is_orbax,
     is_protobuf,
     is_safetensors,
 )
@@ -91,7 +92,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     text, _, wanted = str(path).partition(MEMBER)
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
-        models = format_of(file).read(file)
+        models = [part for model in format_of(file).read(file) for part in apart(model)]
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if wanted:
@@ -145,6 +146,11 @@ def format_of(file: SafeFile) -> Format:
         raise UserError(f"{file.path}: is a pointer of Git LFS, not the file itself; run `git lfs pull`")
     if content.text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UserError(f"{file.path}: is a web page, not a checkpoint; the download has failed")
+    if is_orbax(content):
+        raise Unsupported(
+            f"{file.path}: of a checkpoint of Orbax, which is not read here; restore it with Orbax, and save its "
+            "parameters with flax.serialization.to_bytes or numpy.savez"
+        )
     if content.text.startswith(b"{"):
         raise Unsupported(f"{file.path}: JSON without the weight_map of an index of shards")
     if content.is_packed:

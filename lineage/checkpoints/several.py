@@ -1,13 +1,17 @@
-"""The checkpoints of one file that holds a tree of tensors: a model each, with an id where there are several."""
+"""The checkpoints of one file that holds several: those of a tree of tensors, and a network beside its teacher."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
 from lineage.checkpoints.files import SafeFile, Unsupported
+from lineage.checkpoints.followers import followers
 from lineage.checkpoints.quantised.weights import weights_of
 from lineage.checkpoints.trees import Leaf, models_in
 
 MEMBER = "::"
+TOP = "top"
+"""What a model at the top of a file is called, beside others."""
 
 
 def checkpoints_of(
@@ -42,7 +46,7 @@ def checkpoints_of(
     main = next(place for place, (_, size, *_) in enumerate(models) if size == largest)
     return [
         Checkpoint(
-            f"{file.path.name}{MEMBER}{key or 'top'}" if len(models) > 1 else file.path.name,
+            f"{file.path.name}{MEMBER}{key or TOP}" if len(models) > 1 else file.path.name,
             format_name,
             [file],
             entries,
@@ -53,3 +57,46 @@ def checkpoints_of(
         )
         for place, (key, _, entries, left_out, counters) in enumerate(models)
     ]
+
+
+def apart(model: Checkpoint) -> list[Checkpoint]:
+    """A network and those in its file that follow it, each as a model; the network itself alone if there are none."""
+    following = followers({name: entry.shape for name, entry in model.entries.items()})
+    own = [name for name in model.entries if not name.startswith(tuple(following))]
+    if not following or not own:
+        return [model]
+    prefix = _shared_prefix(own, following[0].count("."))
+    file, _, key = model.name.partition(MEMBER)
+    outer = f"{key}." if key and key != TOP else ""
+
+    def of(start: str, named: dict) -> dict:
+        """What is named like the network with a prefix, without it; the first network has all that is no other's."""
+        return {
+            name.removeprefix(start): value
+            for name, value in named.items()
+            if next((owner for owner in following if name.startswith(owner)), prefix) == start
+        }
+
+    return [
+        replace(
+            model,
+            name=f"{file}{MEMBER}{f'{outer}{start}'.rstrip('.') or TOP}",
+            entries=of(start, model.entries),
+            left_out=of(start, model.left_out),
+            remarks=list(model.remarks),
+            is_main=start == prefix and (model.is_main or not key),
+            counters=of(start, model.counters),
+        )
+        for start in (prefix, *following)
+    ]
+
+
+def _shared_prefix(names: Sequence[str], most: int) -> str:
+    """What all names begin with, in whole parts and with a dot at the end; at most so many parts."""
+    paths = [name.split(".")[:-1][:most] for name in names]
+    shared = []
+    for parts in zip(*paths, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "".join(f"{part}." for part in shared)

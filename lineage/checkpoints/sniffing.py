@@ -73,6 +73,13 @@ def is_index(content: Content) -> bool:
     return content.text.startswith(b"{") and b'"weight_map"' in head_of_file(content.file, 2**16)
 
 
+def is_orbax(content: Content) -> bool:
+    """What a folder of Orbax has beside its arrays: JSON of their tree, or the manifest of their store."""
+    return content.head.startswith(b"\x0c\xdb\x3a\x2a") or (
+        content.text.startswith(b"{") and b'"tree_metadata"' in content.head
+    )
+
+
 def is_old_pickle(content: Content) -> bool:
     """A pickle of protocol 2 to 5."""
     return content.head[:1] == b"\x80" and len(content.head) > 1 and 2 <= content.head[1] <= 5

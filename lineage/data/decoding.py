@@ -14,19 +14,26 @@ MOST_NAMED = 10
 MODES = {1: "L", 3: "RGB"}  # channels: how Pillow names them
 
 
+NO_IMAGE = (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is none, or only a part of one."""
+
+
 def decoded(file: Path | io.BytesIO, where: str) -> Image.Image:
     """The image in a file, whole; UserError, beginning with `where`, if there is none."""
     try:
         with Image.open(file) as picture:
             picture.load()
-    except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = "bytes of no known kind" if isinstance(error, UnidentifiedImageError) else one_line(error)
-        raise UserError(f"{where}: expected an image (PNG, JPEG), got {reason}; correct or drop it") from None
+    except NO_IMAGE as error:
+        raise UserError(
+            f"{where}: expected an image (PNG, JPEG), got {_in_words(error)}; correct or drop it"
+        ) from None
     return picture
 
 
 def check_all(where: Path, files: Iterable[Path]) -> None:
-    """Looks at the beginning of the image files of a folder, before anything is trained on them.
+    """Looks at all image files of a folder, before anything is trained on them.
+
+    PNG files have checksums; others are decoded, JPEG at an eighth of the size.
 
     Raises:
         UserError: one line that names those that are no images.
@@ -35,12 +42,15 @@ def check_all(where: Path, files: Iterable[Path]) -> None:
     for file in files:
         try:
             with Image.open(file) as picture:
-                picture.verify()
-        except (OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            reason = (
-                "bytes of no known kind" if isinstance(error, UnidentifiedImageError) else one_line(error)
-            )
-            bad.append(f"{file.relative_to(where)}: {reason}")
+                if picture.format == "PNG":
+                    picture.verify()
+                elif picture.mode in ("I", "F"):
+                    raise ValueError(f"mode {picture.mode!r}, but 8 or 16 bits a channel are expected")
+                else:
+                    picture.draft("L", (1, 1))
+                    picture.load()
+        except NO_IMAGE as error:
+            bad.append(f"{file.relative_to(where)}: {_in_words(error)}")
     if bad:
         named = "; ".join(bad[:MOST_NAMED])
         more = f"; and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
@@ -48,6 +58,10 @@ def check_all(where: Path, files: Iterable[Path]) -> None:
             f"{where}: expected images (PNG, JPEG), but {len(bad)} files are none; correct or drop them: "
             f"{named}{more}"
         )
+
+
+def _in_words(error: Exception) -> str:
+    return "bytes of no known kind" if isinstance(error, UnidentifiedImageError) else one_line(error)
 
 
 def fitted(picture: Image.Image, where: str, *, size: int | None, channels: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lineage.data.sources.names import CLASSIFICATION, VOC
+from lineage.data.sources.torchvision_names import CLASSIFICATION, VOC
 from lineage.errors import UserError
 from lineage.storage.packaged import packaged
 

@@ -27,7 +27,7 @@ from lineage.diffing.tensors import (
 )
 from lineage.relation.comparison import Pair
 from lineage.relation.matching import match
-from lineage.relation.naming import canonical, heads, layer_of
+from lineage.relation.tensor_names import canonical, heads, layer_of
 
 FORMAT = 1
 LOW = 0.5

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.index.digest import content_of
-from lineage.relation.naming import canonical
+from lineage.relation.tensor_names import canonical
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from enum import StrEnum
 
 import numpy as np
 
+from lineage.diffing.rank import largest_rank, rank_of_change
 from lineage.relation.comparison import sampled
 from lineage.relation.layers import looks_random
 from lineage.relation.permutation_test import row_test
-from lineage.relation.rank import largest_rank, rank_of_change
 from lineage.relation.sketch import Untestable, sketch
 
 DEPENDENT = -6.0

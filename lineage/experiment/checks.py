@@ -1,6 +1,6 @@
 """What no schema can say of a configuration: that its keys fit each other, and what there is."""
 
-from lineage.data.sources.names import VOC
+from lineage.data.sources.torchvision_names import VOC
 from lineage.errors import UserError
 from lineage.experiment.registered import architectures, similarities
 from lineage.experiment.zoo import Zoo

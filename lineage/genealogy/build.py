@@ -12,7 +12,7 @@ from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
 from lineage.genealogy.geometry import Distances
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
-from lineage.genealogy.merges.recipe import Mixing
+from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.passages import Passages
 from lineage.genealogy.points import points
 from lineage.genealogy.reading import Model

@@ -7,9 +7,9 @@ from pathlib import Path
 import networkx as nx
 import pandas as pd
 
-from lineage.auditing.report.types import ClaimState
+from lineage.auditing.report.types import ClaimState, PassedOver
 from lineage.errors import UserError, one_line
-from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.merges.types import Recipe
 from lineage.genealogy.types import FORMAT, Claim, Edge, Kind, Merge, Node, Tree
 from lineage.storage.atomic import written_whole
 from lineage.storage.parquet import write_table
@@ -45,6 +45,7 @@ def read_json(path: Path) -> Tree:
         claims=claims,
         merges=merges,
         refused=stored["refused"],
+        passed_over=[PassedOver(**files) for files in stored["passed_over"]],
     )
 
 

@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from lineage.auditing.direction import shipped
+from lineage.auditing.report.passed_over import by_reason
+from lineage.auditing.report.types import PassedOver
 from lineage.auditing.stages.thirds.passing import Direction
-from lineage.checkpoints.find import Source, read_table_of_models, sources_of
+from lineage.checkpoints.find import Source, Sources, look_for, read_table_of_models
 from lineage.errors import UserError
 from lineage.genealogy.build import family_tree
 from lineage.genealogy.claims import claims_of, independent_by_rows
@@ -56,23 +58,25 @@ def tree(
     with ExitStack() as stack:
         folder = Path(cache or default_cache()) if store_digests else None
         digests = DigestCache(folder or stack.enter_context(temporary_folder()))
+        found = rows_of(os.fspath(models))
         return tree_of(
             os.fspath(models),
-            rows_of(os.fspath(models)),
+            found.given,
             digests,
             shipped(),
             alpha=alpha,
             follow=follow_links,
+            passed_over=by_reason(found.passed_over),
             tracked=partial(tracked, say=say) if say else untracked,
         )
 
 
-def rows_of(given: str) -> list[Source]:
+def rows_of(given: str) -> Sources:
     """The files that a path names; of a table of models every row, whatever its role."""
     path = Path(given)
     if path.suffix in (".tsv", ".csv") and path.is_file():
-        return read_table_of_models(path)
-    return sources_of(given)
+        return Sources(read_table_of_models(path))
+    return look_for(given)
 
 
 def tree_of(
@@ -83,6 +87,7 @@ def tree_of(
     *,
     alpha: float = 0.01,
     follow: bool = False,
+    passed_over: Sequence[PassedOver] = (),
     tracked: Tracked = untracked,
 ) -> Tree:
     """The tree of some sources; see `tree`.
@@ -90,7 +95,8 @@ def tree_of(
     Args:
         given: what the user named; sources: files of one or more models.
         cache: of digests, on disk; direction: estimates a share from features.
-        alpha: the false-positive rate; follow: links out of the folders; tracked: says how far it is.
+        alpha: the false-positive rate; follow: links out of the folders.
+        passed_over: files that are no models; tracked: says how far it is.
     """
     models, refused = read_models(sources, cache, follow=follow, tracked=tracked)
     if not models:
@@ -119,4 +125,5 @@ def tree_of(
         claims=list(claims_of(sources, nodes, edges, independent)),
         merges=merges,
         refused=refused,
+        passed_over=passed_over,
     )

@@ -4,6 +4,7 @@ import rich.tree
 from rich.console import Console
 
 from lineage.auditing.report.headline import shown
+from lineage.auditing.report.passed_over import in_words
 from lineage.genealogy.page.words import MISSING, summary_of
 from lineage.genealogy.types import Edge, Kind, Node, Tree
 
@@ -14,7 +15,7 @@ INDENT = 4
 
 
 def print_tree(tree: Tree) -> None:
-    """Prints each family of two and more as a tree, the rest as a number, claims, and what was refused."""
+    """Prints each family of two and more as a tree, the rest as a number, claims, and what was not read."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.width = max(console.width, 110 + INDENT * SHOWN)
     large = {family: members for family, members in tree.families.items() if len(members) > 1}
@@ -31,6 +32,8 @@ def print_tree(tree: Tree) -> None:
         console.print(f"  claimed parent of {claim.child}, {claim.parent}: {claim.state}: {claim.reason}")
     for line in tree.refused.values():
         console.print(f"  left out: {line}")
+    for files in tree.passed_over:
+        console.print(f"  passed over: {in_words(files)}")
 
 
 class Families:

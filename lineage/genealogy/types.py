@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from lineage.auditing.report.types import ClaimState
-from lineage.genealogy.merges.recipe import Recipe
+from lineage.auditing.report.types import ClaimState, PassedOver
+from lineage.genealogy.merges.types import Recipe
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Kind(StrEnum):
@@ -85,7 +85,8 @@ class Claim:
 class Tree:
     """The families of a folder.
 
-    given: as the user named it; families: by id, the ids of their nodes; refused: why a file could not be read.
+    given: as the user named it; families: by id, the ids of their nodes; refused: why a file could not be read;
+    passed_over: files of the folder that are no models.
     """
 
     given: str
@@ -95,6 +96,7 @@ class Tree:
     claims: Sequence[Claim] = ()
     merges: Sequence[Merge] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    passed_over: Sequence[PassedOver] = ()
 
     def to_dict(self) -> dict:
         """The JSON."""

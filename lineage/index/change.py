@@ -2,13 +2,13 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, safe_file
-from lineage.checkpoints.find import open_source, sources_of
+from lineage.checkpoints.find import look_for, open_source
 from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.index.store import Store
@@ -20,11 +20,12 @@ AT_ONCE, SECONDS = 256, 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """What became of the models that were given: ids; and why files could not be read."""
+    """What became of the models that were given: ids; why files could not be read; what was passed over, and why."""
 
     added: Sequence[str]
     unchanged: Sequence[str]
     refused: dict[str, str]
+    passed_over: Mapping[Path, str] = field(default_factory=dict)
 
 
 def add(
@@ -49,7 +50,8 @@ def add(
         UserError: for paths that lead to nothing, or an index that cannot be written.
     """
     given = [models] if isinstance(models, str | os.PathLike) else models
-    sources = [source for path in given for source in sources_of(os.fspath(path))]
+    looked = [look_for(os.fspath(path)) for path in given]
+    sources = [source for each in looked for source in each.given]
     store = Store(Path(index))
     known = _Known(store)
     added, unchanged, refused, waiting = [], [], {}, []
@@ -85,7 +87,8 @@ def add(
             write()
             since = time.monotonic()
     write()
-    return Added(added=added, unchanged=unchanged, refused=refused)
+    left = {path: why for each in looked for path, why in each.passed_over.items()}
+    return Added(added=added, unchanged=unchanged, refused=refused, passed_over=left)
 
 
 def remove(index: str | os.PathLike[str], ids: Sequence[str]) -> list[str]:

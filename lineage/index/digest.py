@@ -9,21 +9,29 @@ open the file.
 import contextlib
 import hashlib
 import json
+import math
 import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.checkpoint import SMALL, Checkpoint
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError, one_line
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
-from lineage.relation.naming import heads, matrices, reason_against
 from lineage.relation.sketch import Reason, Untestable, sketch
+from lineage.relation.tensor_names import heads, matrices, reason_against
 from lineage.storage.atomic import BeingWritten, written_whole
+
+T = TypeVar("T")
+Sketched = np.ndarray | Untestable | None
 
 
 @dataclass
@@ -55,35 +63,71 @@ def digest_of(model: Checkpoint) -> Digest:
     """
     shapes = {name: entry.shape for name, entry in model.entries.items()}
     wide, head = set(matrices(shapes)), heads(shapes)
-    sketches, untestable, contents = {}, {}, []
-    for name in shapes:
-        values = model.read(name)
+    reasons = {name: Reason.HEAD if name in head else reason_against(name, shapes) for name in wide}
+    gates = {name: gates_of(name, shapes) for name in wide if not reasons[name]}
+    inputs = {name: inputs_of(name, shapes) for name, found in gates.items() if not found}
+
+    def read(name: str) -> list[np.ndarray]:
+        """A tensor and, where its sketch needs them, the weights of its inputs."""
+        return [model.read(each) for each in (name, inputs.get(name)) if each]
+
+    def summed(name: str, values: np.ndarray, *others: np.ndarray) -> tuple[bytes, Sketched]:
+        """A hash of a tensor and, of a matrix, its sketch."""
         check_finite(model, name, values)
-        contents.append(content_of(values))
+        content = content_of(values)
         if name not in wide:
-            continue
-        reason = Reason.HEAD if name in head else reason_against(name, shapes)
-        if gates := gates_of(name, shapes):
-            values = by_neuron(values, gates)
-        elif inputs := inputs_of(name, shapes):
-            values = along_two_steps(values, model.read(inputs))
-        found = Untestable(reason) if reason else sketch(values)
-        if isinstance(found, Untestable):
-            untestable[name] = found
-        else:
-            sketches[name] = found
+            return content, None
+        if reasons[name]:
+            return content, Untestable(reasons[name])
+        if gates[name]:
+            values = by_neuron(values, gates[name])
+        elif others:
+            values = along_two_steps(values, *others)
+        return content, sketch(values)
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(2) as workers:
+        try:
+            hashes = workers.submit(
+                lambda: {str(file.path): sha256_of(file.real, stop) for file in model.files}
+            )
+            found = dict(_each_beside_the_next(shapes, read, summed, workers))
+        except BaseException:
+            stop.set()
+            raise
+    sketches = {name: rows for name, (_, rows) in found.items()}
     return Digest(
         name=model.name,
         format=model.format,
         shapes=shapes,
         dtypes={name: entry.dtype for name, entry in model.entries.items()},
-        hashes={str(file.path): sha256_of(file.real) for file in model.files},
-        content=hashlib.sha256(b"".join(sorted(contents))).hexdigest(),
-        sketches=sketches,
-        untestable=untestable,
+        hashes=hashes.result(),
+        content=hashlib.sha256(b"".join(sorted(content for content, _ in found.values()))).hexdigest(),
+        sketches={name: rows for name, rows in sketches.items() if isinstance(rows, np.ndarray)},
+        untestable={name: why for name, why in sketches.items() if isinstance(why, Untestable)},
         left_out=model.left_out,
         notes=list(model.notes),
     )
+
+
+def _each_beside_the_next(
+    shapes: Mapping[str, tuple[int, ...]],
+    read: Callable[[str], list[np.ndarray]],
+    work: Callable[..., T],
+    workers: ThreadPoolExecutor,
+) -> Iterator[tuple[str, T]]:
+    """What the work gives of each tensor, done while the next one is read; of large ones, one is held at a time."""
+    before: tuple[str, Future[T]] | None = None
+    for name, shape in shapes.items():
+        if before and math.prod(shape) > SMALL:
+            before[1].exception()
+        values = read(name)
+        if before:
+            yield before[0], before[1].result()
+        before = name, workers.submit(work, name, *values)
+        del values
+    if before:
+        yield before[0], before[1].result()
 
 
 def content_of(values: np.ndarray) -> bytes:
@@ -109,7 +153,7 @@ def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 
         )
 
 
-VERSION = 6
+VERSION = 7
 """Of the layout; digests of another version are not found."""
 
 

@@ -20,7 +20,7 @@ from lineage.index.digest import check_finite
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
 from lineage.relation.alignment.canonical import SMALLEST
 from lineage.relation.alignment.structure import structure_of
-from lineage.relation.naming import canonical, heads, wrapper_of
+from lineage.relation.tensor_names import canonical, heads, wrapper_of
 from lineage.seeds import seed_of
 from lineage.storage.index_schemas import LENGTH
 

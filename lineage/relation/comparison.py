@@ -3,6 +3,7 @@
 Tensors are read one at a time, so memory is bounded by the largest.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,7 @@ import numpy as np
 
 from lineage.relation.direction.lost import MatrixChange, measured
 from lineage.relation.matching import Matching
+from lineage.relation.scars.cells import is_halved
 from lineage.relation.scars.scar import Scar
 from lineage.relation.scars.search import ScarSearch
 from lineage.relation.sketch import chosen_rows
@@ -40,10 +42,11 @@ FEWEST_ROWS = 16
 class Comparison:
     """How a child differs from a candidate.
 
-    changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding;
-    distance: over all matrices that are no head; matrices: what each of those looked at lost and gained; scars: what
-    only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and of the
-    columns of the backbone's matrices.
+    changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding, also to
+    half precision that is stored in full; distance: over all matrices that are no head; matrices: what each of those
+    looked at lost and gained; is_narrow: whether all of them that differ have too few rows or columns for that;
+    scars: what only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and
+    of the columns of the backbone's matrices.
     """
 
     changes: dict[str, float]
@@ -52,6 +55,7 @@ class Comparison:
     matrices: Sequence[MatrixChange]
     scars: Sequence[Scar] = ()
     spread: float = 0.0
+    is_narrow: bool = False
 
     @property
     def is_rescaled(self) -> bool:
@@ -128,7 +132,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         difference = np.linalg.norm((ours - theirs).reshape(-1))
         size = np.linalg.norm(theirs.reshape(-1))
         changes[name] = float(difference / size) if size > 0 else float(difference > 0)
-        if changes[name] <= pair.rounding(name):
+        if changes[name] <= pair.rounding(name) or _is_half_of_other(theirs, ours, changes[name]):
             unchanged.add(name)
         if name in looked_at and changes[name] > EXACT:
             matrices.append(measured(theirs, ours))
@@ -137,6 +141,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
             by_column = spread_of_scales(theirs.swapaxes(0, 1), ours.swapaxes(0, 1))
             spread = max(spread, spread_of_scales(theirs, ours), by_column)
             moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
+    differ = [name for name in backbone if changes[name] > EXACT]
     return Comparison(
         changes,
         unchanged,
@@ -144,7 +149,18 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         [matrix for matrix in matrices if matrix is not None],
         search.scars(),
         spread,
+        bool(differ) and not any(_is_wide(pair.child.entries[name].shape) for name in differ),
     )
+
+
+def _is_wide(shape: tuple[int, ...]) -> bool:
+    """Whether a matrix has the rows and columns that its spectrum needs."""
+    return min(shape[0], math.prod(shape[1:])) >= FEWEST
+
+
+def _is_half_of_other(theirs: np.ndarray, ours: np.ndarray, change: float) -> bool:
+    """Whether one of two tensors is the other in half precision, whatever type it is stored in."""
+    return change <= ROUNDING["bf16"] and (is_halved(theirs, ours) or is_halved(ours, theirs))
 
 
 def spread_of_scales(before: np.ndarray, after: np.ndarray) -> float:

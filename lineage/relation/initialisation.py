@@ -16,7 +16,7 @@ from lineage.relation.alignment.canonical import SMALLEST, canonical_scale, unit
 from lineage.relation.alignment.disguises import without_gains
 from lineage.relation.alignment.neurons import Sides, assigned
 from lineage.relation.alignment.structure import structure_of
-from lineage.relation.naming import canonical, heads
+from lineage.relation.tensor_names import canonical, heads
 
 DRAWS = 999
 SEVERAL = 64

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from lineage.relation.naming import NUMBERS, canonical
 from lineage.relation.permutation_test import RowTest
+from lineage.relation.tensor_names import NUMBERS, canonical
 
 EDGE = 1.15
 """A largest singular value up to so many times that of random numbers does not come from training."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from lineage.relation.naming import canonical, in_order, wrapper_of
+from lineage.relation.tensor_names import canonical, in_order, wrapper_of
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]

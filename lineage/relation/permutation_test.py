@@ -17,7 +17,7 @@ n rows, k columns.
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,30 +72,6 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     return RowTest(rows, similarity, change, z, matches, min(0.0, max(by_z, by_matches) / LN10))
 
 
-def combined(log10_ps: Collection[float], at_least: int = 2) -> float:
-    """log10 of a p-value for `at_least` of the layers being dependent: (L − u + 1) · p_(u); 0 of fewer layers.
-
-    Valid however the layers depend on each other (Benjamini & Heller 2008, doi:10.1111/j.1541-0420.2007.00984.x).
-    So a single shared layer is no evidence, whether there are more layers or not.
-    """
-    left = len(log10_ps) - at_least + 1
-    return min(0.0, sorted(log10_ps)[at_least - 1] + math.log10(left)) if left > 0 else 0.0
-
-
-def beyond_a_fixed_part(tests: Mapping[str, RowTest], unmoved: Container[str]) -> float:
-    """log10 of a p-value for more than a fixed part that both networks hold: the network of a loss, constants.
-
-    At least two layers are dependent and, where some layers are the same in both and others differ, at least one of
-    those that differ. So the p-value is valid whatever part is the same, if the rest is independent.
-
-    Args:
-        tests: by layer; unmoved: the layers that are the same in both.
-    """
-    moved = [test.log10_p for name, test in tests.items() if name not in unmoved]
-    every = combined([test.log10_p for test in tests.values()])
-    return max(every, combined(moved, at_least=1)) if 0 < len(moved) < len(tests) else every
-
-
 def conformal_p_values(scores: Sequence[float]) -> list[float | None]:
     """Of each network, the share of all that look at least as related to the child: (1 + #{others ≥ score}) / N.
 
@@ -108,18 +84,3 @@ def conformal_p_values(scores: Sequence[float]) -> list[float | None]:
         return [None] * len(scores)
     ordered = sorted(scores)
     return [(len(ordered) - bisect_left(ordered, score)) / len(ordered) for score in scores]
-
-
-def discoveries(log10_ps: list[float], rate: float) -> list[bool]:
-    """Which are significant at this false discovery rate, however they depend on each other.
-
-    Children that share candidates do (Benjamini & Yekutieli 2001, doi:10.1214/aos/1013699998).
-    """
-    count = len(log10_ps)
-    order = sorted(range(count), key=log10_ps.__getitem__)
-    share = rate / (count * sum(1 / rank for rank in range(1, count + 1))) if count else rate
-    last = max(
-        (rank for rank, at in enumerate(order, 1) if log10_ps[at] <= math.log10(share * rank)), default=0
-    )
-    significant = set(order[:last])
-    return [at in significant for at in range(count)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import vl_convert
+from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from lineage.report.figure import Figure
@@ -37,7 +38,8 @@ def write_page(folder: str | Path, path: str | Path) -> None:
         UserError: if there are no results, a file is foreign, or the page cannot be written.
     """
     inputs = read_inputs(folder)
-    text = page(inputs, filled_sections(inputs))
+    with debug_mode(False):
+        text = page(inputs, filled_sections(inputs))
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")
 

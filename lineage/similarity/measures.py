@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.linalg import svdvals, vecdot, vector_norm
 
 from lineage.errors import UserError
-from lineage.similarity.representation import (
+from lineage.similarity.shared import (
     Pair,
     Representation,
     as_float,

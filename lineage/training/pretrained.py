@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lineage.checkpoints.read import open_model
+from lineage.checkpoints.plain.form import open_plain_model
 from lineage.errors import UserError, one_line
 from lineage.networks.architectures import backbone_state, timm_size
 from lineage.types.recipe import Recipe
@@ -65,7 +65,7 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path).expanduser()
     try:
-        model = open_model(path, follow=True)
+        model = open_plain_model(path, follow=True)
         return {name: torch.from_numpy(np.array(model.read(name))) for name in model.entries}
     except UserError as error:
         raise UserError(f"{path}: expected a checkpoint that `lineage audit` reads, but {error}") from None

@@ -29,7 +29,7 @@ from lineage.auditing.audit import Audit, audit_sources
 from lineage.checkpoints.find import Source
 from lineage.index.digest import DigestCache
 from lineage.progress import tracked
-from lineage.relation.naming import heads
+from lineage.relation.tensor_names import heads
 from lineage.results.intervals import wilson_interval
 from lineage.seeds import seed_of
 from lineage.storage.parquet import write_table

@@ -2,11 +2,12 @@
 
     python tests/bench/fuzz_readers.py [--seconds 60] [--only NAME] [--seed 0]
 
-So many seconds for each format of tests/unit/reading_writers.py. Exits with 1 if a reader raised anything else, or
-took longer than ten seconds; the changed file stays in build/fuzz.
+So many seconds for each format of tests/unit/reading_writers.py, and for adapters and packed weights. Exits with 1 if
+a reader raised anything else, or took longer than ten seconds; the changed file stays in build/fuzz.
 """
 
 import argparse
+import json
 import random
 import shutil
 import signal
@@ -18,10 +19,14 @@ import warnings
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
-from reading_networks import network
+import numpy as np
+from reading_networks import State
 from reading_writers import WRITERS, written
+from safetensors.numpy import save_file
 
-from lineage.checkpoints.plain.form import open_plain_models
+from lineage.checkpoints.adapters.merging import merged
+from lineage.checkpoints.plain.form import in_plain_form, open_plain_models
+from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 
 FOUND = Path("build/fuzz")
@@ -57,8 +62,78 @@ def changed(data: bytes, drawn: random.Random) -> bytes:
     return bytes(found)
 
 
+DRAWN = np.random.default_rng(0)
+
+
+def drawn(*shape: int) -> np.ndarray:
+    return DRAWN.normal(size=shape).astype(np.float32)
+
+
+SMALL: State = {
+    name: drawn(*shape)
+    for name, shape in {
+        "conv1.weight": (8, 3, 3, 3), "conv1.bias": (8,), "embed.weight": (12, 32),
+        "lstm.weight_ih_l0": (24, 32), "lstm.weight_hh_l0": (24, 6), "lstm.bias_ih_l0": (24,),
+        "lstm.bias_hh_l0": (24,),
+        "block.0.fc.weight": (10, 32), "block.0.fc.bias": (10,), "head.weight": (4, 10),
+    }.items()
+}  # fmt: skip
+"""A layer of each kind, so small that most changes hit something else than weights."""
+
+
+def packed(*shape: int) -> np.ndarray:
+    return DRAWN.integers(0, 2**31 - 1, shape, dtype=np.int32)
+
+
+def of_adapter(state: State, folder: Path) -> Path:
+    """Layers of three kinds and their base, which the configuration names."""
+    adapter = {"lstm.weight_ih_l0.x": drawn(2)}
+    adapter |= {"block.0.fc.lora_A.weight": drawn(2, 32), "block.0.fc.lora_B.weight": drawn(10, 2)}
+    adapter |= {
+        "conv1.lokr_w1": drawn(2, 3),
+        "conv1.lokr_w2": drawn(4, 1, 3, 3),
+        "conv1.alpha": np.float32(3),
+    }
+    adapter |= {f"head.hada_w{number}_{side}": drawn(*shape) for number in (1, 2)
+                for side, shape in (("a", (4, 2)), ("b", (2, 10)))}  # fmt: skip
+    save_file(state, folder / "base.safetensors")
+    save_file(adapter, folder / "adapter_model.safetensors")
+    config = {
+        "r": 2,
+        "lora_alpha": 3,
+        "alpha_pattern": {"fc": 4},
+        "base_model_name_or_path": "base.safetensors",
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder / "adapter_model.safetensors"
+
+
+def of_packed(state: State, folder: Path) -> Path:
+    """Matrices as GPTQ and AWQ pack them, and with 8-bit floats and scales."""
+    tensors = dict(state)
+    for layer, weight, zeros in (("gptq", packed(4, 16), packed(2, 2)), ("awq", packed(32, 2), packed(2, 2))):
+        tensors |= {f"{layer}.qweight": weight, f"{layer}.qzeros": zeros, f"{layer}.scales": drawn(2, 16)}
+    tensors |= {"gptq.g_idx": np.repeat(np.arange(2, dtype=np.int32), 16)}
+    tensors |= {"b.weight": DRAWN.integers(-127, 127, (6, 8), dtype=np.int8), "b.SCB": drawn(6)}
+    tensors |= {"c.weight": DRAWN.integers(-127, 127, (6, 8), dtype=np.int8), "c.weight_scale": drawn(6, 1)}
+    tensors |= {
+        "d.weight_packed": packed(6, 1),
+        "d.weight_scale": drawn(6, 1),
+        "d.weight_shape": np.array([6, 8]),
+    }
+    save_file(tensors, folder / "m.safetensors")
+    return folder / "m.safetensors"
+
+
+MORE = {"adapter with its base": of_adapter, "packed weights": of_packed}
+
+
 def read_all(path: Path) -> None:
-    for model in open_plain_models(path):
+    if (base := path.parent / "base.safetensors").exists():
+        models = [in_plain_form(merged(open_model(path), open_model(base)))]
+    else:
+        models = open_plain_models(path)
+    for model in models:
         for name in model.entries:
             model.read(name)
         _ = model.counts, model.notes
@@ -70,14 +145,18 @@ def too_slow(*_: object) -> None:
 
 def fuzz(name: str, folder: Path, seconds: float, seed: int) -> tuple[int, int, int]:
     """How many files were tried, refused, and what else was raised."""
-    drawn = random.Random(f"{name}{seed}")
-    path = written(name, network("lstm" if drawn.random() < 0.5 else "cnn", 1), folder)
+    chance = random.Random(f"{name}{seed}")
+    if name in MORE:
+        folder.mkdir()
+        path = MORE[name](SMALL, folder)
+    else:
+        path = written(name, SMALL, folder)
     files = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     tried = refused = wrong = 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        file = drawn.choice([path, *files])
-        file.write_bytes(changed(files[file], drawn))
+        file = chance.choice([path, *files])
+        file.write_bytes(changed(files[file], chance))
         tried += 1
         signal.alarm(MOST_SECONDS)
         try:
@@ -114,7 +193,7 @@ def main() -> None:
     signal.signal(signal.SIGALRM, too_slow)
     FOUND.mkdir(parents=True, exist_ok=True)
     total = failures = 0
-    for name in WRITERS:
+    for name in (*WRITERS, *MORE):
         if given.only in name:
             with tempfile.TemporaryDirectory() as folder:
                 tried, refused, wrong = fuzz(name, Path(folder) / "files", given.seconds, given.seed)

@@ -7,10 +7,9 @@ import numpy as np
 from lineage.asking.answers import Answers, Kind
 from lineage.asking.choosing.choose import seen_by
 from lineage.asking.choosing.pool import Pool
-from lineage.asking.choosing.rules import RULE, choose
-from lineage.asking.choosing.views import VIEWS
+from lineage.asking.choosing.query_rules import RULE, choose
 from lineage.asking.methods import evidence
-from lineage.asking.queryset import Plan, QuerySet
+from lineage.asking.queryset import VIEWS, Plan, QuerySet
 from lineage.asking.verdict import together
 
 

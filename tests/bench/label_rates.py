@@ -27,7 +27,7 @@ from rich.table import Table
 from lineage.asking.answers import Kind
 from lineage.asking.checking import check_follows
 from lineage.asking.choosing.pool import Pool
-from lineage.asking.choosing.rules import BUDGETS
+from lineage.asking.choosing.query_rules import BUDGETS
 from lineage.asking.distances import agreement
 from lineage.asking.outliers import outliers
 from lineage.asking.verdict import most_of

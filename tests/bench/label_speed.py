@@ -29,13 +29,18 @@ def speed() -> list[dict]:
     choosing = 4 * (time.process_time() - start)
     ids = [f"p{number}" for number in range(CANDIDATES)]
     random = np.random.default_rng(0)
-    outputs = np.tile(queries.outputs, (4, 1, 1))
+
+    def of_all(values: np.ndarray) -> np.ndarray:
+        values = np.tile(values, (4, 1, 1))
+        return (values + 0.1 * random.normal(size=values.shape)).astype(np.float16)
+
     features = {id: queries.features[f"p{number % (CANDIDATES // 4)}"] for number, id in enumerate(ids)}
     whole = replace(
         queries,
         plan=replace(queries.plan, candidates=dict.fromkeys(ids, "")),
-        outputs=(outputs + 0.1 * random.normal(size=outputs.shape)).astype(np.float16),
+        outputs=of_all(queries.outputs),
         features=features,
+        views={name: of_all(values) for name, values in queries.views.items()},
     )
     given = Answers(
         kind=Kind.LABELS, values=whole.outputs[3].argmax(1), rows=np.arange(MOST), own_labels=False

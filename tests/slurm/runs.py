@@ -118,6 +118,6 @@ def assert_as_on_the_laptop(checkout: Checkout, laptop: Checkout) -> None:
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
     for profile in ((), PROFILE):
-        code, output = checkout.snakemake("--dry-run", *profile)
+        code, output = checkout.dry_run(*profile)
         assert code == 0, output
         assert "Nothing to be done" in output, output

@@ -3,7 +3,7 @@
 import random
 
 from lineage.auditing.report.types import ClaimState
-from lineage.genealogy.merges.recipe import Recipe
+from lineage.genealogy.merges.types import Recipe
 from lineage.genealogy.types import Claim, Edge, Kind, Merge, Node, Tree
 
 TASKS = ("food", "cars", "pets", "flowers", "sketch")

@@ -9,7 +9,10 @@ from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of
 
 from lineage.auditing.run import audit
-from lineage.checkpoints.adapters import config_beside, fit, merged, parts_of, shapes_of, shipped_base
+from lineage.checkpoints.adapters.config import config_beside, shipped_base
+from lineage.checkpoints.adapters.fit import fit
+from lineage.checkpoints.adapters.merging import merged
+from lineage.checkpoints.adapters.parts import parts_of, shapes_of
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 
@@ -269,21 +272,12 @@ def test_a_configuration_that_the_disk_does_not_give_is_one_line(tmp_path, monke
         config_beside(adapter)
 
 
-def loha(module: str) -> dict[str, np.ndarray]:
-    return {f"{module}.hada_{name}": drawn(8, 8) for name in ("w1_a", "w1_b", "w2_a", "w2_b")}
-
-
-def lokr(module: str) -> dict[str, np.ndarray]:
-    return {
-        f"{module}.lokr_w1": drawn(4, 4),
-        f"{module}.lokr_w2_a": drawn(20, 2),
-        f"{module}.lokr_w2_b": drawn(2, 20),
-    }
-
-
 OTHERS = {
-    "LoHa": loha, "LoKr": lokr, "IA3": lambda module: {f"{module}.ia3_l": drawn(80, 1)},
     "OFT": lambda module: {f"{module}.oft_blocks.default.weight": drawn(4, 20, 20)},
+    "BOFT": lambda module: {f"{module}.boft_R": drawn(2, 4, 20, 20), f"{module}.boft_s": drawn(80, 1)},
+    "VeRA": lambda module: {f"{module}.vera_lambda_b": drawn(80), f"{module}.vera_lambda_d": drawn(4)},
+    "LoHa with hada_w1_a": lambda module: {f"{module}.hada_w1_a": drawn(80, 4)},
+    "IA3 with ia3_l": lambda module: {f"{module}.ia3_l": drawn(1, 80, 1, 1)},
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from asking_networks import SIZE, World, labels, unrelated_functions
 import lineage
 from lineage.asking.answers import Answers, Kind, read_answers
 from lineage.asking.checking import check_follows, differences
-from lineage.asking.choosing.rules import RULE, choose
+from lineage.asking.choosing.query_rules import RULE, choose
 from lineage.asking.files import MANIFEST, QUERIES, read_query_set, write_query_set
 from lineage.asking.queryset import QuerySet
 from lineage.asking.run import verify

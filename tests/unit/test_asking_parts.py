@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.stats import entropy
 from sklearn.linear_model import Ridge
 
-from lineage.asking.choosing.rules import PARTS, RULE, RULES, choose, disagreement
+from lineage.asking.choosing.query_rules import PARTS, RULE, RULES, choose, disagreement
 from lineage.asking.distances import (
     PENALTIES,
     RIDGE,

@@ -12,10 +12,9 @@ from torch.nn.functional import cross_entropy
 import lineage
 from lineage.asking.checking import check_follows, differences
 from lineage.asking.choosing.networks import answers_of, pruned, trained_further
-from lineage.asking.choosing.views import PRUNED, TRAINED, VIEWS
 from lineage.asking.files import read_query_set, write_query_set
 from lineage.asking.methods import LOGIT, Evidence
-from lineage.asking.queryset import QuerySet
+from lineage.asking.queryset import PRUNED, TRAINED, VIEWS, QuerySet
 from lineage.asking.verdict import together
 from lineage.errors import UserError
 

@@ -80,6 +80,32 @@ def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(folder, tmp_path)
     assert "verdict: same family" in done.stdout
 
 
+def test_networks_too_narrow_for_a_direction_are_told_so_everywhere(tmp_path):
+    root = network(5, widths=(48, 24, 28, 24, 24, 10))
+    for name, tensors in {"root": root, "child": child_of(root, 1)}.items():
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    done = run("audit", "--child", tmp_path / "child.safetensors", "--candidates", tmp_path / "root.safetensors",
+               "--no-cache", "--json", tmp_path / "a.json", "--html", tmp_path / "a.html")  # fmt: skip
+    assert done.returncode == 6
+    said = "the matrices that differ have fewer than 32 rows or columns"
+    texts = [
+        done.stdout,
+        (tmp_path / "a.html").read_text(),
+        json.loads((tmp_path / "a.json").read_text())["reason"],
+    ]
+    assert all(said in text for text in texts)
+    assert "would help" not in done.stdout
+
+
+def test_a_pattern_that_the_shell_has_spelt_out_is_one_line_that_says_to_quote_it(folder):
+    files = sorted((folder / "bases").iterdir())
+    done = run("audit", "--child", folder / "child.safetensors", "--candidates", *files)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "put a pattern in quotes" in done.stderr
+    assert str(files[1]) in done.stderr
+
+
 def test_none_of_these_is_said_only_where_every_candidate_was_tested(folder, tmp_path):
     save_file(ROOTS["p0"], tmp_path / "p0.safetensors")
     save_file(network(1, widths=(30, 50, 40, 10)), tmp_path / "foreign.safetensors")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from scarred_copies import copy_of
+from scarred_copies import HALVED, copy_of
 from small_networks import ROOTS, child_of
 
 from lineage.auditing.audit import audit_sources
@@ -28,7 +28,7 @@ def verdict_on(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", ["pruned 50 %", "without rows", "int8 by row", "nf4", "bf16", "pruned, int8"]
+    "change", ["pruned 50 %", "without rows", "int8 by row", "nf4", "pruned, int8", "pruned, fp16"]
 )
 def test_a_changed_copy_is_a_descendant_of_its_own_source(verdict_on, change):
     alone = verdict_on(SOURCE, {"copy": copy_of(SOURCE, change), "p1": ROOTS["p1"]})
@@ -40,7 +40,7 @@ def test_a_changed_copy_is_a_descendant_of_its_own_source(verdict_on, change):
 
 
 @pytest.mark.parametrize(
-    "change", ["pruned 50 %", "without rows", "int8 by row", "nf4", "bf16", "pruned, int8"]
+    "change", ["pruned 50 %", "without rows", "int8 by row", "nf4", "pruned, int8", "pruned, fp16"]
 )
 def test_the_source_is_the_parent_of_its_changed_copy(verdict_on, change):
     verdict = verdict_on(copy_of(SOURCE, change), {"source": SOURCE, "p0": PARENT, "p1": ROOTS["p1"]})
@@ -52,3 +52,20 @@ def test_a_copy_stored_in_half_precision_has_the_same_weights_and_says_which_is_
     verdict = verdict_on(SOURCE, {"copy": stored})
     assert verdict.word is Word.SAME
     assert "the candidate has the child's values, rounded to half precision" in verdict.reason
+
+
+@pytest.mark.parametrize("change", HALVED)
+def test_a_copy_in_half_precision_that_is_stored_in_full_has_the_same_weights_too(verdict_on, change):
+    copy = copy_of(SOURCE, change)
+    for child, candidate in ((SOURCE, copy), (copy, SOURCE)):
+        verdict = verdict_on(child, {"other": candidate, "p0": PARENT})
+        assert (verdict.word, verdict.closest) == (Word.SAME, "other")
+        assert "rounded to half precision" in verdict.reason
+
+
+@pytest.mark.parametrize("change", ["fp16", "bf16"])
+def test_a_child_trained_on_from_a_half_precision_copy_has_not_its_weights(verdict_on, change):
+    child = child_of(SOURCE, 10, strength=0.05)
+    verdict = verdict_on(child, {"copy": copy_of(SOURCE, change)})
+    assert verdict.word is not Word.SAME
+    assert verdict_on(copy_of(child, change), {"source": SOURCE}).word is not Word.SAME

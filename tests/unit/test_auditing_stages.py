@@ -10,7 +10,7 @@ from small_networks import ROOTS, child_of
 
 from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
-from lineage.auditing.stages.candidates import Candidate, Level
+from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.evidence import coverage_of
@@ -22,6 +22,7 @@ from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.relation.layers import State
 from lineage.relation.matching import match
+from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest
 from lineage.relation.relations import Related, Relation
 
@@ -114,7 +115,7 @@ def test_a_recurrent_matrix_is_not_tested_where_the_candidate_has_it_transposed(
 def test_a_p_value_is_corrected_once_by_bonferroni_over_the_candidates_that_can_be_evidence(alpha, count):
     candidates = [candidate(str(number), [-3.0, -2.0]) for number in range(count)]
     lone, untested = candidate("lone", [-300.0]), candidate("untested", [])
-    level = Level.over([*candidates, lone, untested], alpha)
+    level = level_of([*candidates, lone, untested], alpha)
     assert 10**level.limit == pytest.approx(alpha / count)
     assert 10 ** level.corrected(-3.0) == pytest.approx(min(1, count * 1e-3))
     assert level.corrected(0.0) == 0

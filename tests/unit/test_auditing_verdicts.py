@@ -6,10 +6,10 @@ from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of, network
 
 from lineage.auditing.audit import Audit, audit_sources
-from lineage.auditing.stages.candidates import Level
 from lineage.auditing.stages.verdict import Evidence, Word, decide
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
+from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Relation
 
 

@@ -23,9 +23,10 @@ from torchvision.transforms.functional import normalize
 
 from lineage.data.images import stratified_subset
 from lineage.data.load import load_data, load_images
+from lineage.data.probe import load_probe
 from lineage.data.source_files import source_files
 from lineage.errors import UserError
-from lineage.types.scoring import Data, Network
+from lineage.types.scoring import Data, Network, Probe
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 5), dtype=np.uint8)
 LABELS = [0, 1, 2, 2, 1, 0]
@@ -391,6 +392,26 @@ def test_what_systems_and_notebooks_leave_in_a_folder_is_passed_over(tmp_path):
     assert images.class_names == ["a", "b", "c"]
 
 
+def test_files_that_end_in_their_middle_and_32_bits_a_pixel_are_all_named_at_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    for number, (ending, mode) in enumerate(
+        [("jpg", "RGB"), ("jpg", "CMYK"), ("png", "P"), ("bmp", "RGB"), ("webp", "RGB")]
+    ):
+        file = tmp_path / "a" / f"{number}.{ending}"
+        noise.convert(mode).save(file)
+        (tmp_path / "a" / f"whole{number}.{ending}").write_bytes(file.read_bytes())
+        file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    Image.fromarray(np.ones((8, 8), np.float32)).save(tmp_path / "a" / "x.tif")
+    said = complaint(f"folder:{tmp_path}")
+    assert "but 6 files are none" in said
+    assert [f"a/{name}" in said for name in ("0.jpg", "1.jpg", "2.png", "3.bmp", "4.webp", "x.tif")] == [
+        True
+    ] * 6
+    assert "whole" not in said
+    assert "\n" not in said
+
+
 def test_images_of_16_bits_are_scaled_to_8_and_cmyk_ones_are_converted(tmp_path):
     (tmp_path / "a").mkdir()
     ramp = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
@@ -563,3 +584,11 @@ def test_images_are_normalised_where_the_network_says_by_what(classes):
     numbers = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     plain, normalised = load_data(data, network), load_data(data, replace(network, **numbers))
     torch.testing.assert_close(normalised.tensor([1, 4]), normalize(plain.tensor([1, 4]), **numbers))
+
+
+def test_a_probe_of_more_images_than_there_are_is_told():
+    probe = Probe(data=Data(source="sklearn:digits", split="all"), images=5000)
+    with pytest.raises(
+        UserError, match=r"probe\.images: expected at most 1797, .* sklearn:digits, but got 5000"
+    ):
+        load_probe(probe, Network(name="fc", image_size=8, channels=1))

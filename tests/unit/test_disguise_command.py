@@ -6,7 +6,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 from typer.testing import CliRunner
 
-from lineage.auditing.disguise import write_disguised
+from lineage.auditing.disguised_copy import write_disguised
 from lineage.cli import app
 from lineage.errors import UserError
 from lineage.networks.architectures import ARCHITECTURES, build
@@ -91,3 +91,44 @@ def test_a_copy_whose_outputs_differ_is_not_written(tmp_path, monkeypatch):
         write_disguised(str(path), ["rescale"], out, arch="bent", **SIZE)
     assert not out.exists()
     assert write_disguised(str(path), ["permute"], out, arch="bent", **SIZE) < 1e-5
+
+
+CHAIN = {"encoder.0": (64, 49), "encoder.2": (32, 64), "decoder.0": (64, 32), "decoder.2": (49, 64)}
+
+
+def chain(folder, names):
+    """A chain of matrices under some names, in a file that has sorted them."""
+    draw = np.random.default_rng(0)
+    shapes = dict(zip(names, CHAIN.values(), strict=True))
+    state = {f"{name}.weight": draw.normal(size=shape).astype("f4") for name, shape in shapes.items()}
+    save_file(state, folder / "chain.safetensors")
+    return folder / "chain.safetensors", state
+
+
+def through(state, names, x):
+    for name in names[:-1]:
+        x = np.tanh(x @ state[f"{name}.weight"].T)
+    return x @ state[f"{names[-1]}.weight"].T
+
+
+def test_a_copy_of_an_autoencoder_whose_file_has_the_decoder_first_does_what_it_does(tmp_path):
+    path, state = chain(tmp_path, CHAIN)
+    write_disguised(str(path), ["permute"], tmp_path / "copy.safetensors")
+    x = np.random.default_rng(1).normal(size=(5, 49))
+    copy = load_file(tmp_path / "copy.safetensors")
+    assert not np.array_equal(copy["encoder.2.weight"], state["encoder.2.weight"])
+    assert np.allclose(through(copy, list(CHAIN), x), through(state, list(CHAIN), x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("reads", "squeezes", "grows", "paints"), ("trunk.0", "trunk.1", "body.0", "body.1")],
+    ids=" ".join,
+)
+def test_no_copy_is_written_where_the_order_of_modules_is_a_guess_and_outputs_are_not_compared(
+    tmp_path, names
+):
+    path, _ = chain(tmp_path, names)
+    with pytest.raises(UserError, match=r"whether data pass .* or .* first is a guess; give --arch"):
+        write_disguised(str(path), ["permute"], tmp_path / "copy.safetensors")
+    assert not (tmp_path / "copy.safetensors").exists()

@@ -13,7 +13,7 @@ from lineage.genealogy.geometry import Nearest
 from lineage.genealogy.merges.find import merges_of
 from lineage.genealogy.merges.linear import on_plane, solved
 from lineage.genealogy.merges.passthrough import covering
-from lineage.genealogy.merges.recipe import Mixing, Recipe
+from lineage.genealogy.merges.types import Mixing, Recipe
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4, 7: 0}
 SIZE = 64

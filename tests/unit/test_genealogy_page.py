@@ -9,7 +9,7 @@ import pytest
 from drawn_trees import large_tree
 from typer.testing import CliRunner
 
-from lineage.auditing.report.types import ClaimState
+from lineage.auditing.report.types import ClaimState, PassedOver
 from lineage.cli import app
 from lineage.genealogy.page.outline import (
     LEAVES,
@@ -158,11 +158,13 @@ def test_numbers_in_names_sort_as_numbers_and_a_common_folder_is_said_once():
 def test_the_page_asks_for_nothing_and_holds_names_that_are_markup_as_text(tmp_path):
     bad = "</script><img src=x onerror=alert(1)>"
     claim = Claim(child=bad, parent="r", state=ClaimState.CONTRADICTED, reason="<b>no</b>")
-    tree = tree_of([edge("r", bad)], claims=[claim], refused={"x": "<i>not read</i>"})
+    left = PassedOver(reason="hidden", count=1, files=["zoo/.<i>x</i>"])
+    tree = tree_of([edge("r", bad)], claims=[claim], refused={"x": "<i>not read</i>"}, passed_over=[left])
     write_html(tree, tmp_path / "tree.html")
     page = (tmp_path / "tree.html").read_text()
     assert bad not in page
     assert "<i>" not in page
+    assert "1 file hidden: i&gt;" in page
     assert not re.findall(r"(?:src|href)=\"(?!data:)|@import|url\(|https?://(?!www\.w3\.org)", page)
     data = json.loads(re.search(r'<script type="application/json" id="tree">(.*?)</script>', page, re.S)[1])
     assert data["nodes"][1]["id"] == bad

@@ -14,6 +14,9 @@ from small_networks import ROOTS, child_of
 from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
 from lineage.checkpoints.folders import HIDDEN, NO_MODEL, TWICE, models_in_folder
+from lineage.errors import UserError
+from lineage.genealogy.run import tree
+from lineage.genealogy.terminal import print_tree
 
 
 def saved(path, tensors=None):
@@ -74,6 +77,36 @@ def test_none_of_these_is_not_said_beside_what_may_hold_the_parent(tmp_path, nam
     assert [Path(line.split(":")[0]).name for line in report.refused.values()] == [name]
 
 
+def orbax(folder, with_tree):
+    """As Orbax lays its folder out, without what is in the arrays."""
+    for name in ("manifest.ocdbt", "ocdbt.process_0/manifest.ocdbt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\x0c\xdb\x3a\x2a" + bytes(200))
+    (folder / "d").mkdir()
+    (folder / "d" / "0a1b").write_bytes(bytes(100))
+    (folder / "_sharding").write_text("{}")
+    if with_tree:
+        (folder / "_METADATA").write_text(
+            '{"tree_metadata": {"(\'params\', \'kernel\')": {}}, "use_zarr3": false}'
+        )
+
+
+@pytest.mark.parametrize("with_tree", [True, False])
+def test_a_folder_of_orbax_is_refused_once_and_says_what_to_do(tmp_path, with_tree):
+    saved(tmp_path / "bases" / "p1.safetensors", ROOTS["p1"])
+    orbax(tmp_path / "bases" / "100" / "default", with_tree)
+    saved(tmp_path / "child.safetensors", child_of(ROOTS["p0"], 5))
+    report = audit(tmp_path / "child.safetensors", tmp_path / "bases", store_digests=False)
+    assert report.verdict == "cannot tell"
+    assert ["restore it with Orbax" in line for line in report.refused.values()] == [True]
+    assert not report.passed_over
+    with pytest.raises(UserError, match="of a checkpoint of Orbax") as caught:
+        audit(
+            tmp_path / "bases" / "100" / "default" / "manifest.ocdbt", tmp_path / "bases", store_digests=False
+        )
+    assert caught.value.exit_code == 5
+
+
 def test_weights_beside_an_export_of_the_same_name_are_a_model_too(tmp_path):
     torch.save({"a.weight": torch.ones(3, 4)}, tmp_path / "model.bin")
     (tmp_path / "model.onnx").write_bytes(b"\x08\x07")
@@ -99,3 +132,22 @@ def test_the_report_says_once_what_was_passed_over_and_what_is_the_same(tmp_path
     assert plain["duplicates"] == [["a", "c", "deep/b"]]
     assert plain["passed_over"][0]["count"] == 5
     assert len(plain["passed_over"][0]["files"]) == 5
+
+
+def test_a_tree_says_what_it_passed_over_as_an_audit_does(tmp_path, capsys):
+    zoo = tmp_path / "zoo"
+    for name in ("p0", "p1"):
+        saved(zoo / f"{name}.safetensors", ROOTS[name])
+    for name in (".hidden.safetensors", *(f"note{number}.txt" for number in range(5))):
+        (zoo / name).write_text("x")
+    saved(tmp_path / "child.safetensors", child_of(ROOTS["p0"], 5))
+    report = audit(tmp_path / "child.safetensors", zoo, store_digests=False)
+    found = tree(zoo, store_digests=False)
+    assert json.loads(json.dumps(found.to_dict()))["passed_over"] == json.loads(
+        json.dumps(report.to_dict()["passed_over"])
+    )
+    assert [(files.reason, files.count) for files in found.passed_over] == [(HIDDEN, 1), (NO_MODEL, 5)]
+    print_tree(found)
+    said = capsys.readouterr().out
+    assert "passed over: 1 file hidden: .hidden.safetensors\n" in said
+    assert "passed over: 5 files of no format that is known: note0.txt, note1.txt, note2.txt, ..." in said

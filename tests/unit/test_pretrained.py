@@ -247,3 +247,15 @@ def test_weights_are_neither_left_out_nor_made_up(tmp_path):
     saved(network_of(CONVNET), tmp_path / "w.pth")
     with pytest.raises(ValueError, match="start is None"):
         trained(root(tmp_path / "w.pth", epochs=0), CONVNET, images(), None, torch.device("cpu"))
+
+
+def test_a_file_may_hold_its_weights_in_parts(tmp_path):
+    """As torch.nn.utils.prune leaves them, and behind the prefix of a wrapper."""
+    state = network_of(CONVNET).state_dict()
+    name = next(key for key, value in state.items() if value.ndim == 4)
+    mask = (torch.rand(state[name].shape, generator=torch.Generator().manual_seed(0)) > 0.3).float()
+    parts = {f"{name}_orig": state[name], f"{name}_mask": mask}
+    rest = {key: value for key, value in state.items() if key != name}
+    torch.save({f"module.{key}": value for key, value in (parts | rest).items()}, tmp_path / "pruned.pt")
+    net, _ = fresh_with(CONVNET, weights=str(tmp_path / "pruned.pt"))
+    assert torch.equal(net.state_dict()[name], state[name] * mask)

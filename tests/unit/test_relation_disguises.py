@@ -10,7 +10,7 @@ from lineage.families.networks import ARCHITECTURES, SIZE, network
 from lineage.relation.alignment.axes import Kind, UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.alignment.structure import structure_of
-from lineage.relation.naming import heads
+from lineage.relation.tensor_names import heads
 
 HEAD_WIDTH = 32
 FITTING = [

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.relation.matching import MatchedBy, match
-from lineage.relation.naming import canonical, heads, reason_against
 from lineage.relation.sketch import Reason
+from lineage.relation.tensor_names import canonical, heads, reason_against
 
 
 @pytest.mark.parametrize(("name", "bare"), [

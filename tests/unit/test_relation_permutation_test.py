@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import false_discovery_control, norm, permutation_test
 
+from lineage.relation.multiple_testing import beyond_a_fixed_part, combined, discoveries
 from lineage.relation.permutation_test import (
     RowTest,
-    beyond_a_fixed_part,
-    combined,
     conformal_p_values,
-    discoveries,
     row_test,
 )
 

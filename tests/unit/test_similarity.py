@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lineage.errors import UserError
 from lineage.similarity.measures import SIMILARITIES, WEIGHT_SIMILARITIES, Representation, compare
-from lineage.similarity.representation import symmetric_product
+from lineage.similarity.shared import symmetric_product
 
 GAPS = ["l1", "l2", "lp", "linf", "lse"]
 CORRELATIONS = ["cka", "cka_unbiased", "cka_rbf", "dc", "procrustes"]

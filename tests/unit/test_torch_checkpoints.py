@@ -89,6 +89,49 @@ def test_a_view_is_read_with_its_offset_and_strides(saved, name):
     assert_read_as(*saved({"w": VIEWS[name]}))
 
 
+DENSE = torch.randn(6, 10, generator=torch.Generator().manual_seed(0)) * (
+    torch.arange(60).view(6, 10) % 3 == 0
+)
+SPARSE = {
+    "by coordinates": DENSE.to_sparse(),
+    "not coalesced": torch.sparse_coo_tensor(
+        [[1, 1, 4], [2, 2, 0]], torch.tensor([1.0, 2.5, -1.0]), (6, 10), check_invariants=True
+    ),
+    "of rows": DENSE.to_sparse(1),
+    "of four axes": DENSE.view(2, 3, 5, 2).to_sparse(),
+    "compressed rows": DENSE.to_sparse_csr(),
+    "compressed columns": DENSE.to_sparse_csc(),
+    "half": DENSE.half().to_sparse(),
+}
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_sparse_tensor_is_read_with_its_zeros(tmp_path, name):
+    torch.save({"a.weight": BASE, "b.weight": SPARSE[name]}, tmp_path / "m.pt")
+    model = open_model(tmp_path / "m.pt")
+    assert list(model.entries) == ["a.weight", "b.weight"]
+    assert np.array_equal(model.read("b.weight"), SPARSE[name].to_dense().float().numpy())
+    assert not model.notes
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (DENSE.to_sparse_bsr((2, 2)), "a sparse tensor of the layout 'torch.sparse_bsr'"),
+        (torch.sparse_coo_tensor([[7], [2]], [1.0], (6, 10), check_invariants=False), "outside of its shape"),
+        (
+            torch.sparse_coo_tensor([[-1], [2]], [1.0], (6, 10), check_invariants=False),
+            "outside of its shape",
+        ),
+    ],
+    ids=["blocks", "too far", "negative"],
+)
+def test_a_sparse_tensor_of_another_kind_or_with_indices_outside_is_one_line(tmp_path, tensor, message):
+    torch.save({"a.weight": BASE, "b.weight": tensor}, tmp_path / "m.pt")
+    with pytest.raises(UserError, match=message):
+        open_model(tmp_path / "m.pt").read("b.weight")
+
+
 def test_tensors_that_share_a_storage_are_all_read(saved):
     path, loaded = saved({name: view for name, view in VIEWS.items() if name != "channels last"})
     assert_read_as(path, loaded)

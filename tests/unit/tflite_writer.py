@@ -27,8 +27,28 @@ def tables(builder: flatbuffers.Builder, offsets: list[int]) -> int:
     return builder.EndVector()
 
 
+Axis = int | tuple[np.ndarray, np.ndarray]
+"""A dense axis' length, or a compressed one's segments and indices."""
+
+
+def sparsity(builder: flatbuffers.Builder, order: list[int], blocks: list[int], axes: list[Axis]) -> int:
+    of_axes = []
+    for axis in axes:
+        if isinstance(axis, int):
+            of_axes.append(table(builder, {}, {1: ("Int32", axis)}))
+            continue
+        lists = [table(builder, {0: builder.CreateNumpyVector(numbers)}) for numbers in axis]
+        kinds = [{"int32": 1, "uint16": 2, "uint8": 3}[numbers.dtype.name] for numbers in axis]
+        types = {2: ("Uint8", kinds[0]), 4: ("Uint8", kinds[1])}
+        of_axes.append(table(builder, {3: lists[0], 5: lists[1]}, {0: ("Int8", 1), **types}))
+    offsets = {0: builder.CreateNumpyVector(np.int32(order)), 2: tables(builder, of_axes)}
+    if blocks:
+        offsets[1] = builder.CreateNumpyVector(np.int32(blocks))
+    return table(builder, offsets)
+
+
 def tflite_of(tensors: dict[str, tuple[np.ndarray, str, dict]]) -> bytes:
-    """A model of constant tensors: by name the array, its type, and `scale`, `zero`, `axis`, `shape` if any."""
+    """A model of constant tensors: by name the array, its type, and `scale`, `zero`, `axis`, `shape` or `sparse`."""
     builder = flatbuffers.Builder(1024)
     buffers, found = [table(builder, {})], []
     for number, (name, (values, kind, how)) in enumerate(tensors.items(), start=1):
@@ -43,6 +63,8 @@ def tflite_of(tensors: dict[str, tuple[np.ndarray, str, dict]]) -> bytes:
             if "zero" in how:
                 quantisation[3] = builder.CreateNumpyVector(np.int64(how["zero"]))
             offsets[4] = table(builder, quantisation, {6: ("Int32", how.get("axis", 0))})
+        if "sparse" in how:
+            offsets[6] = sparsity(builder, **how["sparse"])
         numbers = {1: ("Int8", TYPES[kind]), 2: ("Uint32", how.get("buffer", number))}
         found.append(table(builder, offsets, numbers))
     graph = table(builder, {0: tables(builder, found)})

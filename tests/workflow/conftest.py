@@ -1,11 +1,20 @@
 """One finished run of a tiny experiment, and cheap copies of it to edit."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from checkout import TINY, Checkout, copy_repository
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_slurm() -> Iterator[None]:
+    """No cluster is asked: each start of Snakemake would wait nine seconds for a controller that is down."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", os.devnull)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def audited(repository, tmp_path_factory):
 
 
 def jobs(checkout) -> set[str]:
-    code, output = checkout.snakemake("-s", "audit.smk", "--dry-run", "--quiet", "host", "reason")
+    code, output = checkout.dry_run("-s", "audit.smk", "--quiet", "host", "reason")
     assert code == 0, output
     named = re.findall(
         r"^(?:local)?rule (\w+):\n(?:(?: {4}.*\n)*? {4}wildcards: \w+=(\S+))?", output, re.MULTILINE
@@ -141,7 +141,7 @@ def test_a_new_row_computes_its_own_pairs_alone(audited, row, expected):
 
 def test_a_mistake_in_the_table_is_one_line(audited):
     with audited.edited(TABLE, lambda text: text + "p0\t../models/p0.safetensors\t\t\tuncle\n"):
-        code, output = audited.snakemake("-s", "audit.smk", "--dry-run")
+        code, output = audited.dry_run("-s", "audit.smk")
     assert code != 0
     assert "models.tsv, line 9: role: expected one of candidate, child, unrelated, got 'uncle'" in output
     assert "Traceback" not in output

@@ -12,9 +12,7 @@ from lineage.experiment.zoo import Zoo
 def planned(checkout, name: str, *arguments: str) -> dict[str, int]:
     """How many jobs of each rule a dry-run plans."""
     config = f"config/{name}.yaml"
-    code, output = checkout.snakemake(
-        "--dry-run", "--quiet", "rules", "--cores", "4", "--configfile", config, *arguments
-    )
+    code, output = checkout.dry_run("--quiet", "rules", "--cores", "4", "--configfile", config, *arguments)
     assert code == 0, output
     return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
 
@@ -52,16 +50,14 @@ def test_the_scale_of_a_large_gpu_builds(repository):
 
 
 def test_a_folder_without_the_data_is_told(repository, tmp_path):
-    code, output = repository.snakemake(
-        "--dry-run", "--configfile", "config/offline.yaml", "--config", f"data={tmp_path}"
-    )
+    code, output = repository.dry_run("--configfile", "config/offline.yaml", "--config", f"data={tmp_path}")
     assert code != 0
     assert "mnist-train.parquet: expected a Parquet file of images, found none" in output
     assert "Traceback" not in output
 
 
 def test_generations_from_weights_on_disk_build_once_the_file_is_there(repository, tmp_path):
-    code, output = repository.snakemake("--dry-run", "--configfile", "config/pretrained.yaml")
+    code, output = repository.dry_run("--configfile", "config/pretrained.yaml")
     assert code != 0
     assert "efficientnet-lite0-57934424.pth: expected a file of weights, but there is none" in output
     path = repository.folder / "data" / "efficientnet-lite0-57934424.pth"

@@ -52,6 +52,6 @@ def test_an_unknown_architecture_is_told(grown):
     wrong = grown.folder / "wrong.yaml"
     known = yaml.safe_load(grown.path("config/families.yaml").read_text())
     wrong.write_text(yaml.safe_dump(known | {"families": TINY | {"architectures": ["perceptron"]}}))
-    code, output = grown.snakemake("-s", "families.smk", "--dry-run", "--configfile", str(wrong))
+    code, output = grown.dry_run("-s", "families.smk", "--configfile", str(wrong))
     assert code != 0
     assert "perceptron" in output

@@ -80,7 +80,7 @@ def test_run_killed_at_random_moments_ends_with_the_same_bytes(reference):
         checkout.forget_the_run()
         finished, too_late = 0, too_late + 1
         assert too_late < 5
-    checkout.run_to_the_end("--cores", "2", timeout=LIMIT)
+    checkout.run_to_the_end("--cores", "2", "--", "tables", timeout=LIMIT)
     assert checkout.reported() == expected
 
 

@@ -29,6 +29,7 @@ def grown(repository, tmp_path_factory):
             child = child_of(network(root), 50 + 10 * root + number)
             save_file(child, folder / "models" / f"r{root}.{number}.safetensors")
     (folder / "models" / "broken.safetensors").write_text("<html>")
+    (folder / "models" / "README.md").write_text("passed over")
     (folder / "config" / "tree.yaml").write_text(CONFIG)
     checkout = type(repository)(folder)
     code, output = checkout.snakemake("-s", "tree.smk", "--cores", "2", timeout=240)
@@ -38,7 +39,7 @@ def grown(repository, tmp_path_factory):
 
 def jobs(checkout) -> set[str]:
     """Rules that a run would execute; without `all`."""
-    code, output = checkout.snakemake("-s", "tree.smk", "--dry-run", "--quiet", "host", "reason")
+    code, output = checkout.dry_run("-s", "tree.smk", "--quiet", "host", "reason")
     assert code == 0, output
     return set(re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$", output, re.MULTILINE)) - {"all"}
 
@@ -90,7 +91,7 @@ def test_a_new_model_computes_its_own_family_alone(grown):
 
 def test_a_mistake_in_the_configuration_is_one_line(grown):
     with grown.edited("config/tree.yaml", lambda text: text.replace("models: models", "models: docs")):
-        code, output = grown.snakemake("-s", "tree.smk", "--dry-run")
+        code, output = grown.dry_run("-s", "tree.smk")
     assert code != 0
     assert "error: docs: expected checkpoints" in output
     assert "Traceback" not in output

@@ -63,10 +63,10 @@ def installed(repository, tmp_path_factory) -> Installed:
     pip(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source)
     shutil.rmtree(source)
     (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "environment", with_pip=True)
-    python = folder / "environment" / "bin" / "python"
+    venv.create(folder / "environment")
+    into = (sys.executable, "-m", "pip", "--python", folder / "environment" / "bin" / "python")
     constraints = REPOSITORY / "constraints.txt"
-    pip(python, "-m", "pip", "install", "--quiet", "--constraint", constraints, f"{wheel}[audit]")
+    pip(*into, "install", "--quiet", "--constraint", constraints, f"{wheel}[audit]")
     (folder / "elsewhere").mkdir()
     return Installed(folder / "environment", folder / "elsewhere")
 

@@ -17,7 +17,7 @@ rule audits:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("audits.py"),
+        code=lambda wildcards: code_of("audits.py"),
         parents=lambda wildcards: evaluated_settings(wildcards.experiment)[
             wildcards.setting
         ].parents,

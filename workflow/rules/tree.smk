@@ -1,16 +1,19 @@
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.utils import validate
 
 from lineage.auditing.direction import FILE
+from lineage.auditing.report.passed_over import by_reason
 from lineage.genealogy.page.write import PARTS
 from lineage.genealogy.run import rows_of
 from lineage.genealogy.steps.batches import batches_of, row_of
 from lineage.genealogy.steps.families import read_families
 
 validate(config, workflow.source_path("../schemas/tree.schema.yaml"))
-SOURCES = stopping_on_mistakes(rows_of, config["models"])
+FOUND = stopping_on_mistakes(rows_of, config["models"])
+SOURCES = FOUND.given
 BATCHES = batches_of(SOURCES, config["batches"])
 
 
@@ -139,6 +142,7 @@ rule tree_result:
         given=config["models"],
         alpha=config["alpha"],
         sources=list(map(row_of, SOURCES)),
+        passed_over=list(map(asdict, by_reason(FOUND.passed_over))),
     script:
         "../scripts/tree_result.py"
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lineage.auditing.report.types import PassedOver
 from lineage.genealogy.files import write_dot, write_graphml, write_json, write_tables
 from lineage.genealogy.page.words import summary_of
 from lineage.genealogy.steps.batches import source_of
@@ -18,6 +19,7 @@ with stage(snakemake) as this:
         map(Path, snakemake.input.trees),
         DigestCache(Path("results/tree/digests")),
         snakemake.params.alpha,
+        [PassedOver(**files) for files in snakemake.params.passed_over],
     )
     write_json(tree, Path(snakemake.output.tree))
     write_graphml(tree, Path(snakemake.output.graphml))

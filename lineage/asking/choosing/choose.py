@@ -6,7 +6,7 @@ import numpy as np
 
 from lineage.asking.choosing.candidates import Candidate, Size
 from lineage.asking.choosing.pool import Pool, pool_of
-from lineage.asking.choosing.rules import RULE, choose
+from lineage.asking.choosing.query_rules import RULE, choose
 from lineage.asking.choosing.views import views_of
 from lineage.asking.queryset import LEAST_LOG, Plan, QuerySet, Seen, array_digest
 from lineage.data.images import Images

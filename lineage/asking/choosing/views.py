@@ -9,13 +9,8 @@ from typing import Any
 import numpy as np
 
 from lineage.asking.choosing.candidates import Candidate, Size
-from lineage.asking.queryset import LEAST_LOG
+from lineage.asking.queryset import LEAST_LOG, PRUNED, TRAINED, VIEWS
 
-PRUNED = {"pruned by 35 %": 0.35, "pruned by 65 %": 0.65}
-"""The share of the weights that copies of the candidates lack, by the name of the view."""
-TRAINED = "trained further"
-"""Copies that learned for some steps what all candidates together answer."""
-VIEWS = (*PRUNED, TRAINED)
 COPIES = 2
 """Of each candidate that are trained; their mean is taken."""
 

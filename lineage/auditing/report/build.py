@@ -10,12 +10,12 @@ from lineage.auditing.report.alignment import alignment_of
 from lineage.auditing.report.claims import claim_of
 from lineage.auditing.report.headline import headline_of
 from lineage.auditing.report.margin import margin_of
+from lineage.auditing.report.passed_over import by_reason
 from lineage.auditing.report.types import (
     AuditReport,
     CandidateReport,
     ChildReport,
     MatrixTest,
-    PassedOver,
     ProbeReport,
     UnrelatedReport,
 )
@@ -26,8 +26,6 @@ from lineage.relation.matching import MatchedBy
 from lineage.relation.relations import Related
 from lineage.relation.sketch import Reason, Untestable
 
-MOST_PASSED_OVER = 20
-"""Files of one reason that are named."""
 LIBRARIES = ("neural-lineage", "numpy", "scipy", "safetensors", "h5py", "onnx", "torch")
 
 
@@ -94,7 +92,7 @@ def report_of(
         layers=audit.layers,
         mixture=audit.mixture,
         refused=dict(sorted(audit.refused.items())),
-        passed_over=_passed_over(passed_over or {}),
+        passed_over=by_reason(passed_over or {}),
         duplicates=_duplicates(ranked),
         notes=sorted({*child.digest.notes, *(note for found in audit.candidates for note in found.notes)}),
         inputs=_inputs(audit),
@@ -130,16 +128,6 @@ def report_without_verdict(path: str, reason: str, *, settings: Settings, id: st
 def _config(settings: Settings, others: Mapping[str, object] | None) -> dict[str, object]:
     of_settings = {"alpha": settings.alpha, "follow": settings.follow, "claimed": settings.claimed}
     return of_settings | dict(others or {})
-
-
-def _passed_over(files: Mapping[Path, str]) -> list[PassedOver]:
-    by_reason: dict[str, list[str]] = {}
-    for path, reason in sorted(files.items()):
-        by_reason.setdefault(reason, []).append(str(path))
-    return [
-        PassedOver(reason=reason, count=len(paths), files=paths[:MOST_PASSED_OVER])
-        for reason, paths in sorted(by_reason.items())
-    ]
 
 
 def _duplicates(candidates: Sequence[Candidate]) -> list[list[str]]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from scipy.special import gammaln
 
 from lineage.auditing.report.types import Claim, ClaimState
-from lineage.auditing.stages.candidates import Candidate, Level
+from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.read import MEMBER
-from lineage.relation.permutation_test import combined
+from lineage.relation.multiple_testing import combined
 from lineage.relation.relations import Related, Relation
 
 
@@ -35,7 +35,7 @@ def claim_of(
     if not claimed:
         return None
     found = next((candidate for candidate in candidates if candidate.id == claimed), None)
-    state, reason = _state(claimed, found, verdict, refused, Level.over(candidates, alpha).limit)
+    state, reason = _state(claimed, found, verdict, refused, level_of(candidates, alpha).limit)
     return Claim(parent=claimed, state=state, reason=reason)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from lineage.errors import UserError
-from lineage.relation.permutation_test import discoveries
+from lineage.relation.multiple_testing import discoveries
 from lineage.storage.atomic import written_whole
 
 COLUMNS = (

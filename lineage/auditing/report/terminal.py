@@ -2,20 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from lineage.auditing.report.alignment import alignment_lines
 from lineage.auditing.report.headline import is_informative, listed, mixed, shown, within
-from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, PassedOver, ProbeReport
+from lineage.auditing.report.passed_over import in_words
+from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
 from lineage.relation.layers import moves
 
 SHOWN = 8
 """Candidates in the table; the JSON has all."""
-NAMED = 3
-"""Files that are passed over for one reason and named."""
 
 
 def print_report(report: AuditReport) -> None:
@@ -81,18 +79,11 @@ def remarks(report: AuditReport) -> list[str]:
         found += [f"not run: {line}" for line in report.probe.refused.values()]
     found += [f"would help: {line}" for line in report.helps]
     found += [f"left out: {line}" for line in report.refused.values()]
-    found += [f"passed over: {_of_passed_over(files)}" for files in report.passed_over]
+    found += [f"passed over: {in_words(files)}" for files in report.passed_over]
     found += [f"the same tensors, listed once: {listed(ids, most=SHOWN)}" for ids in report.duplicates]
     found += [f"hint, no evidence: {row.id}: {hint}" for row in report.candidates for hint in row.hints]
     found += [f"note: {line}" for line in report.notes]
     return found
-
-
-def _of_passed_over(files: PassedOver) -> str:
-    """How many files, why, and the first."""
-    named = ", ".join(Path(path).name for path in files.files[:NAMED])
-    count = f"{files.count} file{'s' if files.count > 1 else ''}"
-    return f"{count} {files.reason}: {named}{', ...' if files.count > NAMED else ''}"
 
 
 def _table(rows: Sequence[CandidateReport]) -> Table:

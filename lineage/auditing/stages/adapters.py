@@ -7,7 +7,9 @@ from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.testing import Tested
 from lineage.auditing.stages.verdict import MOST_NAMED, Verdict, Word
-from lineage.checkpoints.adapters import config_beside, fit, parts_of
+from lineage.checkpoints.adapters.config import config_beside
+from lineage.checkpoints.adapters.fit import fit
+from lineage.checkpoints.adapters.parts import parts_of
 from lineage.checkpoints.find import Source, open_source
 from lineage.errors import UserError
 

@@ -1,6 +1,5 @@
 """What the stages know of a candidate: first its tests, and of a relative the comparison tensor by tensor too."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +9,8 @@ import numpy as np
 from lineage.checkpoints.find import Source
 from lineage.relation.comparison import Comparison, Pair
 from lineage.relation.matching import Matching
-from lineage.relation.permutation_test import RowTest, beyond_a_fixed_part, combined
+from lineage.relation.multiple_testing import Level, beyond_a_fixed_part, combined
+from lineage.relation.permutation_test import RowTest
 from lineage.relation.sketch import Reason
 
 ELSEWHERE = 0.1
@@ -109,26 +109,6 @@ class Relative:
         return self.candidate.tests
 
 
-@dataclass(frozen=True)
-class Level:
-    """The correction for several candidates, Bonferroni's over those that the tests can say anything of.
-
-    alpha: the rate of false positives over all of them; candidates: how many.
-    """
-
-    alpha: float
-    candidates: int
-
-    @classmethod
-    def over(cls, candidates: Sequence[Candidate], alpha: float) -> "Level":
-        """The level of these candidates."""
-        return cls(alpha, max(1, sum(candidate.is_evidence for candidate in candidates)))
-
-    @property
-    def limit(self) -> float:
-        """log10 p of a candidate, its own, at most this is dependence."""
-        return math.log10(self.alpha / self.candidates)
-
-    def corrected(self, log10_p: float) -> float:
-        """log10 of a candidate's p-value over all candidates."""
-        return min(0.0, log10_p + math.log10(self.candidates))
+def level_of(candidates: Sequence[Candidate], alpha: float) -> Level:
+    """The level over those candidates that the tests can say anything of."""
+    return Level.over(sum(candidate.is_evidence for candidate in candidates), alpha)

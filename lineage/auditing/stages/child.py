@@ -5,12 +5,13 @@ from functools import cached_property
 from pathlib import Path
 
 from lineage.auditing.pair_tests import digest_of_child
-from lineage.checkpoints.adapters import merged, shipped_base
+from lineage.checkpoints.adapters.config import shipped_base
+from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import Digest, DigestCache
-from lineage.relation.naming import heads, layer_of, matrices
+from lineage.relation.tensor_names import heads, layer_of, matrices
 
 
 @dataclass(frozen=True)

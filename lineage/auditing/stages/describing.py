@@ -37,6 +37,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
             distance=relative.comparison.distance,
             is_same=is_same(child, relative),
             is_rescaled=relative.comparison.is_rescaled,
+            is_narrow=relative.comparison.is_narrow,
             scars=[*relative.comparison.scars, *([mixed[relative.id]] if relative.id in mixed else [])],
             features=features,
             hints=hints_of(relative.counts, child.checkpoint.counts),

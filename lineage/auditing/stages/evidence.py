@@ -7,12 +7,12 @@ from dataclasses import replace
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
-from lineage.relation.naming import heads, matrices
 from lineage.relation.permutation_test import RowTest, conformal_p_values
 from lineage.relation.scars.grown import GROWN
 from lineage.relation.structure.composed import composed
 from lineage.relation.structure.screen import SURE
 from lineage.relation.structure.settle import shapes_of
+from lineage.relation.tensor_names import heads, matrices
 
 
 def evidence_of(

@@ -14,6 +14,7 @@ from lineage.relation.direction.estimate import NEAR, UNKNOWN, Estimate
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
 from lineage.relation.scars.scar import Later, Scar, source_of
+from lineage.relation.spectrum import FEWEST
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
@@ -31,6 +32,7 @@ class Place:
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
     is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
+    is_narrow: no matrix that differs is large enough to show a direction;
     scars: what only time can have done to one of the two; features: of direction, see
     `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
     """
@@ -41,6 +43,7 @@ class Place:
     distance: float
     is_same: bool = False
     is_rescaled: bool = False
+    is_narrow: bool = False
     scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     hints: Sequence[str] = ()
@@ -185,14 +188,29 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
         id=place.id,
         relation=relation,
         decided_by="scars" if is_by_scars else "what each lost of the other",
-        reason=scars if is_by_scars else RESCALED if place.is_rescaled else REASONS[relation],
+        reason=scars if is_by_scars else _reason(place, relation),
         probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
         distance=place.distance,
+        is_narrow=_is_narrow(place, relation),
     )
 
 
+def _is_narrow(place: Place, relation: Relation) -> bool:
+    return place.is_narrow and relation is Relation.UNDETERMINED
+
+
+def _reason(place: Place, relation: Relation) -> str:
+    """Why the relation is what it is, where no scars decide."""
+    if place.is_rescaled:
+        return RESCALED
+    return NARROW if _is_narrow(place, relation) else REASONS[relation]
+
+
+NARROW = (
+    f"the matrices that differ have fewer than {FEWEST} rows or columns, too few to show which came earlier"
+)
 RESCALED = "neurons were rescaled one by one, which hides which of the two came earlier"
 REASONS: Mapping[Relation, str] = {
     Relation.PARENT: "the child lost none of what the candidate had, and added its own",

@@ -9,7 +9,7 @@ from pathlib import Path
 from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_of
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child
-from lineage.checkpoints.adapters import parts_of
+from lineage.checkpoints.adapters.parts import parts_of
 from lineage.checkpoints.find import Source, id_of, open_source
 from lineage.checkpoints.read import MEMBER
 from lineage.errors import UserError

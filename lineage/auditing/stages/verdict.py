@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from lineage.auditing.stages.candidates import Level
+from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Related, Relation
 from lineage.relation.sketch import Reason
 
@@ -168,7 +168,7 @@ def decide(
         if is_part
         else closest.reason,
         relation=Relation.UNDETERMINED if is_part else closest.relation,
-        helps=HELPS.get(closest.relation, ["give more candidates, among them the common ancestor"]),
+        helps=() if closest.is_narrow else HELPS.get(closest.relation, MORE),
         **shared,
     )
 
@@ -200,6 +200,8 @@ def _of_fixed_parts(sharing: Sequence[Evidence]) -> Verdict:
 
 
 HELPS = {Relation.DESCENDANT: ["audit the candidates against this checkpoint"]}
+MORE = ["give more candidates, among them the common ancestor"]
+"""What would help where a relation is open, by the relation, and else."""
 
 
 def _copies(id: str, tested: Mapping[str, Evidence]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
-from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file
+from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, read_bytes
 from lineage.checkpoints.quantised.weights import weights_of
 from lineage.errors import UserError, one_line
 
@@ -35,7 +35,7 @@ DTYPES = {
 
 
 def read_safetensors(file: SafeFile) -> list[Checkpoint]:
-    """The tensors of one file, mapped.
+    """The tensors of one file, read one at a time.
 
     Raises:
         UserError: if the header is truncated, oversized or contradicts the file.
@@ -80,14 +80,13 @@ def _entry(file: SafeFile, said: dict, start: int) -> Entry:
 
     def load_rows(first: int, last: int) -> np.ndarray:
         row = math.prod(shape[1:]) * dtype.itemsize
-        mapped = np.memmap(file.real, np.uint8, "r", start + begin + first * row, ((last - first) * row,))
-        return np.array(mapped, subok=False).view(dtype).reshape(last - first, *shape[1:])
+        read = read_bytes(file, start + begin + first * row, (last - first) * row)
+        return read.view(dtype).reshape(last - first, *shape[1:])
 
     def load() -> np.ndarray:
         if 0 in shape:
             return np.zeros(shape, dtype)
-        mapped = np.memmap(file.real, np.uint8, "r", start + begin, (math.prod(shape) * dtype.itemsize,))
-        return np.array(mapped, subok=False).view(dtype).reshape(shape)
+        return read_bytes(file, start + begin, math.prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
 
     can_split = bool(shape) and 0 not in shape and dtype is not None
     return Entry(shape, dtype.name if dtype else said["dtype"], load, load_rows if can_split else None)

@@ -27,30 +27,3 @@ def layers_named(entries: Entries) -> tuple[dict[str, Entry], str | None]:
         found[name if plain != name and plain in entries else plain] = entry
     count = len(entries.keys() - found.keys())
     return found, f"{count} tensors are of layers with adapters beside them" if count else None
-
-
-OTHER_KINDS = {
-    "hada_w1_a": "LoHa",
-    "lokr_w1": "LoKr",
-    "lokr_w1_a": "LoKr",
-    "ia3_l": "IA3",
-    "oft_blocks": "OFT",
-}
-OTHER_KINDS |= {"oft_r": "OFT", "boft_R": "BOFT", "vera_lambda_b": "VeRA", "vera_lambda_d": "VeRA"}
-"""What PEFT and LyCORIS call the factors of adapters that are not of low rank."""
-
-
-def adapter_alone(entries: Entries) -> str | None:
-    """The kind of an adapter that is not merged, in a file without the layers it changes; None of other files."""
-    kinds = {}
-    for name in entries:
-        parts = name.split(".")
-        for place, part in enumerate(parts):
-            if part in OTHER_KINDS:
-                kinds[".".join(parts[:place])] = OTHER_KINDS[part]
-    alone = [
-        kind
-        for module, kind in kinds.items()
-        if not {f"{module}.weight", f"{module}.base_layer.weight"} & entries.keys()
-    ]
-    return alone[0] if alone and len(alone) == len(kinds) else None

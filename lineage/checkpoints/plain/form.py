@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from lineage.checkpoints.adapters.parts import kind_not_merged, shapes_of
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import Unsupported
-from lineage.checkpoints.plain.adapters import adapter_alone, layers_named
+from lineage.checkpoints.plain.adapters import layers_named
 from lineage.checkpoints.plain.kernels import outputs_first
 from lineage.checkpoints.plain.parts import whole
 from lineage.checkpoints.plain.recurrent import gates_in_order
@@ -31,7 +32,7 @@ def in_plain_form(model: Checkpoint) -> Checkpoint:
     Raises:
         Unsupported: for an adapter alone of a kind that is not merged.
     """
-    if kind := adapter_alone(model.entries):
+    if kind := kind_not_merged(shapes_of(model)):
         raise Unsupported(
             f"{model.files[0].path}: an adapter of the kind {kind} alone, which says nothing of its base; "
             "merge it with its base, and give that"

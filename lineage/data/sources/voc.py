@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from lineage.data.sources.names import VOC
 from lineage.data.sources.samples import Annotated
+from lineage.data.sources.torchvision_names import VOC
 from lineage.data.sources.torchvision_sets import opened, place_of, torchvision_examples
 from lineage.types.scoring import Data
 

@@ -12,7 +12,7 @@ from lineage.genealogy.geometry import Nearest
 from lineage.genealogy.merges.linear import linear
 from lineage.genealogy.merges.passthrough import Marks, passthrough
 from lineage.genealogy.merges.patched import MOST_PATCHED, alike, coordinates, patched
-from lineage.genealogy.merges.recipe import Mixing
+from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
 
 MOST_MIXED = 48

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lineage.genealogy.merges.recipe import Mixing, Recipe
+from lineage.genealogy.merges.types import Mixing, Recipe
 from lineage.genealogy.points import flat
 from lineage.relation.mixture import SMALLEST, SUM, mixture
 

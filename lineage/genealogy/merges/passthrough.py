@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lineage.genealogy.merges.recipe import Mixing, Recipe
+from lineage.genealogy.merges.types import Mixing, Recipe
 from lineage.genealogy.reading import Model
 
 SAME = 1e-6

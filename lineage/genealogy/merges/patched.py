@@ -12,7 +12,7 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from lineage.genealogy.merges.recipe import Mixing, Recipe, Weights
+from lineage.genealogy.merges.types import Mixing, Recipe, Weights
 from lineage.genealogy.points import flat
 
 MOST_PATCHED = 24

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from lineage.auditing.report.passed_over import in_words
 from lineage.auditing.report.types import ClaimState
 from lineage.genealogy.page.outline import hanging, rows_of
 from lineage.genealogy.page.words import (
@@ -43,6 +44,7 @@ def write_html(tree: Tree, path: Path) -> None:
         drawn=_in_script(drawn(tree)),
         claims=sorted(tree.claims, key=lambda claim: claim.state is not ClaimState.CONTRADICTED),
         refused=list(tree.refused.values()),
+        passed_over=list(map(in_words, tree.passed_over)),
     )
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")

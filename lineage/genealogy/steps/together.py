@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lineage.auditing.report.types import PassedOver
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
@@ -41,13 +42,14 @@ def together(
     trees: Iterable[Path],
     cache: DigestCache,
     alpha: float,
+    passed_over: Sequence[PassedOver] = (),
 ) -> Tree:
     """The tree of all models.
 
     Args:
         given: as the user named the models; sources: with claimed parents.
         families: that were found; trees: JSON of each large one; cache: of digests, for claims.
-        alpha: the false-positive rate of a test of a claim.
+        alpha: the false-positive rate of a test of a claim; passed_over: files that are no models.
 
     Raises:
         UserError: if no model could be read.
@@ -79,6 +81,7 @@ def together(
         merges=merges,
         claims=claims,
         refused=families.refused,
+        passed_over=passed_over,
     )
 
 

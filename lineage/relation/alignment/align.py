@@ -23,8 +23,9 @@ from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.neurons import Sides, sides_of
 from lineage.relation.alignment.search import ascend, outwards, search_turned
 from lineage.relation.alignment.structure import structure_of
-from lineage.relation.naming import canonical
-from lineage.relation.permutation_test import RowTest, combined
+from lineage.relation.multiple_testing import combined
+from lineage.relation.permutation_test import RowTest
+from lineage.relation.tensor_names import canonical
 
 PLAUSIBLE = 0.08
 """A margin below this after the first pass is no relation: nothing more is tried. Such groups stay as they are."""

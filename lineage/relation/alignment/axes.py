@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from lineage.relation.naming import canonical
+from lineage.relation.tensor_names import canonical
 
 State = Mapping[str, np.ndarray]
 """Tensors by name."""

@@ -4,17 +4,21 @@ Files often hold tensors in alphabetical order; then the order is taken from num
 modules are called.
 """
 
+import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
-from lineage.relation.naming import canonical
+from lineage.relation.tensor_names import as_passed, canonical
 
 PARAMETERS = {"weight", "bias", "running_mean", "running_var"}
 FIRST = {"stem", "conv1", "bn1", "conv_stem", "patch_embed", "embed"}
 LAST = {"last", "conv_head", "bn2"}
 """Of these, `bn2` follows a `conv2` where there is one."""
 HEADS = {"head", "heads", "fc", "classifier", "score", "logits", "output"}
+DENSE = {"fc", "linear", "lin", "dense", "mlp"}
+"""What follows convolutions."""
 SHORTCUTS = {"downsample", "shortcut", "skip", "identity"}
 CONVOLUTION_OR_NORM = re.compile(r"(conv|bn|norm)(\d+)")
 NUMBERED = re.compile(r"(\D*)(\d*)(.*)", re.DOTALL)
@@ -59,6 +63,16 @@ def modules_of(shapes: Shapes) -> list[Module]:
         UnknownStructureError: for a tensor that is no weight, bias or statistic of BatchNorm, and for a mean without
             a variance, or a variance without a mean.
     """
+    found = _modules(shapes)
+    names = list(found)
+    if names == sorted(names):
+        places = _places(names)
+        names.sort(key=places.__getitem__)
+    return [found[name] for name in names]
+
+
+def _modules(shapes: Shapes) -> dict[str, Module]:
+    """The modules by name, in the order of the file; raises as `modules_of`."""
     found: dict[str, Module] = {}
     for tensor, shape in shapes.items():
         name, _, parameter = canonical(tensor).rpartition(".")
@@ -75,19 +89,45 @@ def modules_of(shapes: Shapes) -> list[Module]:
             raise UnknownStructureError(
                 f"{name}: expected both running_mean and running_var, got one of them"
             )
-    modules, names = list(found.values()), list(found)
-    if names == sorted(names):
-        tables = {
-            name.rpartition(".")[0]: INVERTED if f"{name}_pwl".replace("_dw_", "_") in found else SEPARABLE
-            for name in names
-            if name.endswith(".conv_dw")
-        }
-        last = LAST - {"bn2"} if "conv2" in found else LAST
-        modules.sort(key=lambda module: _place(module.parts, tables, last))
-    return modules
+    return found
+
+
+def guessed(shapes: Shapes) -> tuple[str, str] | None:
+    """Two neighbouring modules whose order is a guess; None if the file or the names say which data pass first.
+
+    Of names that the file has sorted, words that are not known stand in the order of the alphabet. Raises as
+    `modules_of`.
+    """
+    names = list(_modules(shapes))
+    if names != sorted(names):
+        return None
+    places = _places(names)
+    for first, second in itertools.pairwise(sorted(names, key=places.__getitem__)):
+        pairs = zip(places[first], places[second], strict=False)
+        place, later = next((pair for pair in pairs if pair[0] != pair[1]), (NOWHERE, NOWHERE))
+        if place[0] == later[0] and not _is_known(place[1], later[1]):
+            return first, second
+    return None
+
+
+def _is_known(word: str, later: str) -> bool:
+    """Whether what two modules are called says that data pass the first one first."""
+    return later in (word, f"{word}~") or (word == "conv" and later in DENSE)
 
 
 Place = tuple[int, str, int, bool, str]
+NOWHERE: Place = 0, "", 0, False, ""
+
+
+def _places(names: Sequence[str]) -> dict[str, list[Place]]:
+    """Where each module stands in natural order, by name."""
+    tables = {
+        name.rpartition(".")[0]: INVERTED if f"{name}_pwl".replace("_dw_", "_") in names else SEPARABLE
+        for name in names
+        if name.endswith(".conv_dw")
+    }
+    last = LAST - {"bn2"} if "conv2" in names else LAST
+    return {name: _place(name.split("."), tables, last) for name in names}
 
 
 def _place(parts: list[str], tables: dict[str, dict[str, int]], last: set[str]) -> list[Place]:
@@ -112,4 +152,4 @@ def _of_part(part: str) -> Place:
     if plain := CONVOLUTION_OR_NORM.fullmatch(part):
         return rank, "conv", int(plain[2]), plain[1] != "conv", ""
     word, number, rest = NUMBERED.fullmatch(part).groups()
-    return rank, word, int(number or -1), False, rest
+    return rank, as_passed(word), int(number or -1), False, rest

@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 
 from lineage.relation.alignment.axes import Group, Member, State, Structure, UnknownStructureError, positions
 from lineage.relation.alignment.canonical import canonical_scale, unit_rows
-from lineage.relation.naming import heads
+from lineage.relation.tensor_names import heads
 
 AS_GOOD = 0.9
 """A given order whose similarity is this share of the best one's is kept."""

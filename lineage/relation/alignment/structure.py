@@ -2,6 +2,7 @@
 
 from lineage.relation.alignment.axes import Shapes, Structure, UnknownStructureError
 from lineage.relation.alignment.chains import chain
+from lineage.relation.alignment.modules import guessed
 from lineage.relation.alignment.transformers import ATTENTION, transformer
 
 
@@ -20,3 +21,11 @@ def structure_of(shapes: Shapes, head_width: int | None = None) -> Structure:
     if any(ATTENTION.search(name) for name in shapes):
         return transformer(shapes, head_width)
     return chain(shapes)
+
+
+def guessed_order(shapes: Shapes) -> tuple[str, str] | None:
+    """Two modules of which the structure takes the first to come first by the alphabet alone; None if there are none.
+
+    Raises as `structure_of`.
+    """
+    return None if any(ATTENTION.search(name) for name in shapes) else guessed(shapes)

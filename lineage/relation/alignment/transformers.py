@@ -15,7 +15,7 @@ from lineage.relation.alignment.axes import (
     UnknownStructureError,
     check,
 )
-from lineage.relation.naming import canonical
+from lineage.relation.tensor_names import canonical
 
 BLOCK = re.compile(r"^((?:[^.]+\.)*?(?:blocks|layers?|h|encoder_layer_|resblocks)[._]?\d+)\.(.+)$")
 ATTENTION = re.compile(r"(?:^|[._])(?:attn|attention|self_attn|self_attention)(?:[._]|$)")

@@ -16,6 +16,8 @@ OFF = 0.15
 """Of a step: what storing a grid's values in half precision may move them."""
 ON_GRID = 0.8
 """Share of the segments that lie on a grid, at least; the others may be too short to show their step."""
+LEAST_HALF = 2.0**-24
+"""The smallest size of a number in half precision; what is smaller may become 0."""
 FEWEST_VALUES = 12
 """A segment with fewer values that are not 0 cannot tell: pruning leaves such ones."""
 
@@ -83,6 +85,14 @@ def half_cells(values: np.ndarray) -> np.ndarray | None:
     with np.errstate(over="ignore"):
         short = np.abs(values).astype(np.float16)
     return np.spacing(short).astype(np.float32) if np.array_equal(short, np.abs(values)) else None
+
+
+def is_halved(short: np.ndarray, whole: np.ndarray) -> bool:
+    """Whether the first tensor's values are all those of the second, rounded or cut off to half precision."""
+    cells = half_cells(short)
+    if cells is None:
+        return False
+    return bool((np.abs(whole - short) <= np.where(short == 0, LEAST_HALF, cells)).all())
 
 
 def _centred(values: np.ndarray) -> np.ndarray:

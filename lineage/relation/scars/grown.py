@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 
 from lineage.relation.matching import Matching, Shape
-from lineage.relation.naming import is_of_positions
 from lineage.relation.scars.scar import Later, Scar, ScarKind
+from lineage.relation.tensor_names import is_of_positions
 
 GROWN = (ScarKind.WIDENED, ScarKind.REPEATED, ScarKind.ADAPTED)
 ADAPTER = re.compile(r"(?:^|[._])lora_(?:embedding_)?[AB](?:\.|$)")

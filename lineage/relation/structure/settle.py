@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from lineage.relation.matching import MatchedBy, Matching, Shape, bare, exchanged
-from lineage.relation.naming import canonical
 from lineage.relation.structure.pieces import ALIKE, Tensors, pieces_of
 from lineage.relation.structure.sizes import common_part, is_scaled
+from lineage.relation.tensor_names import canonical
 
 CLEARLY = 0.02
 """A partner by order is given up for one that is more alike than by rounding."""

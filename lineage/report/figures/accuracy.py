@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.figures.panels import panels
 from lineage.report.inputs import Inputs
 from lineage.results.names import in_numbers, number_in, without_probe
@@ -33,7 +33,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
             ),
             base.mark_rule(opacity=0.6).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour),
             base.mark_point(filled=True, size=36, opacity=1).encode(
-                x=x, color=colour, shape=palette.shape(methods), tooltip=list(shown.columns[:-1])
+                x=x, color=colour, shape=palette.shape(methods), tooltip=hover(shown.columns[:-1])
             ),
         ).properties(height=15 * len(methods))
         yield Figure(

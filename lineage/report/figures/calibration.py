@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.figures.panels import beside_the_diagonal, range_of
 from lineage.report.inputs import Inputs
 
@@ -31,7 +31,7 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
                 color=colour,
                 shape=palette.shape(methods),
                 size=alt.Size("n:Q", legend=None, scale=alt.Scale(type="sqrt", range=[15, 150])),
-                tooltip=list(shown.columns[:-1]),
+                tooltip=hover(shown.columns[:-1]),
             ),
         )
         yield Figure(

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 
@@ -48,7 +48,7 @@ def published_figures(inputs: Inputs) -> Iterator[Figure]:
             ),
             color=colour,
             shape=palette.shape(methods, shown=False),
-            tooltip=list(shown.columns[:-1]),
+            tooltip=hover(shown.columns[:-1]),
         ),
     ]
     panel = alt.layer(*layers, data=shown).properties(width=110, height=15 * len(set(methods)))

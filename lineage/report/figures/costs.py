@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.inputs import Inputs
 
 ORDER_OF_WORK = (
@@ -34,7 +34,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
                 x=alt.X("minutes:Q", title=f"minutes of all jobs (n = {jobs} jobs)"),
                 y=y,
                 color=colour,
-                tooltip=["stage", "jobs", "spent", "seconds"],
+                tooltip=hover(["stage", "jobs", "spent", "seconds"]),
             )
             .properties(height=18 * len(rows))
         )
@@ -54,7 +54,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
         title = f"MB of the largest job (n = {jobs} jobs)"
         chart = alt.layer(
             base.mark_bar(color=SPENT["computing"]).encode(
-                x=alt.X("memory:Q", title=title), tooltip=list(memory.columns)
+                x=alt.X("memory:Q", title=title), tooltip=hover(memory.columns)
             ),
             base.mark_tick(color=palette.INK, thickness=2).encode(x=alt.X("asked:Q", title=title)),
         ).properties(height=18 * len(rows))

@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, groups_of
+from lineage.report.figure import PANEL, Figure, groups_of, hover
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 from lineage.results.names import differs_in_probe, in_numbers
@@ -52,9 +52,9 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
             scale=alt.Scale(scheme="viridis"),
             legend=alt.Legend(gradientLength=160, gradientThickness=8),
         )
-        cells = base.mark_rect().encode(color=colour, tooltip=tooltip)
+        cells = base.mark_rect().encode(color=colour, tooltip=hover(tooltip))
         rings = base.mark_point(size=34, stroke="#ffffff", strokeWidth=1.6, filled=False)
-        true = rings.encode(tooltip=tooltip).transform_filter(alt.datum.true == "true parent")
+        true = rings.encode(tooltip=hover(tooltip)).transform_filter(alt.datum.true == "true parent")
         dots = base.mark_point(size=9, filled=True, color=palette.WRONG, opacity=1)
         best = dots.transform_filter(alt.datum.best == "best")
         panel = alt.layer(cells, true, best, data=shown).properties(

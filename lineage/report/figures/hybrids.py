@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, groups_of
+from lineage.report.figure import PANEL, Figure, groups_of, hover
 from lineage.report.figures.accuracy import block_figures
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
@@ -43,7 +43,7 @@ def source_figures(inputs: Inputs) -> Iterator[Figure]:
         )
         cells = base.mark_rect(opacity=0.55).encode(
             color=alt.Color("found:N", title=None, scale=FOUND),
-            tooltip=["method", "child", "layer", "source", "predicted", "probability"],
+            tooltip=hover(["method", "child", "layer", "source", "predicted", "probability"]),
         )
         layers, held = [cells], "the table under it says which candidate"
         if shown["layer"].nunique() <= MOST_NAMED:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import altair as alt
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure, groups_of
+from lineage.report.figure import PANEL, Figure, groups_of, hover
 from lineage.report.figures.panels import facets
 from lineage.report.inputs import Inputs
 
@@ -39,7 +39,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
                 color=palette.colour(methods, shown=False),
                 strokeDash=alt.StrokeDash("children:N", title=None, sort=list(LOSSES.values())),
                 detail="seed:N",
-                tooltip=["method", "seed", "epoch", "children", "loss"],
+                tooltip=hover(["method", "seed", "epoch", "children", "loss"]),
             )
             .properties(width=PANEL - 10, height=110)
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.figures.layout import ancestry, circle, family_tree, in_family_order, tree
 from lineage.report.inputs import Inputs
 from lineage.results.methods import shown_methods
@@ -218,7 +218,7 @@ def _marks(shown: pd.DataFrame, x: alt.X, y: alt.Y, size: int) -> alt.Chart:
             y=y,
             color=alt.Color("verdict:N", title=None, scale=alt.Scale(domain=present, range=list(colours))),
             shape=alt.Shape("verdict:N", title=None, scale=alt.Scale(domain=present, range=list(shapes))),
-            tooltip=["model", "lineage", "generation", "predicted", "verdict", "margin"],
+            tooltip=hover(["model", "lineage", "generation", "predicted", "verdict", "margin"]),
         )
     )
 

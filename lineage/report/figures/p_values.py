@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import Figure, groups_of
+from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.figures.panels import beside_the_diagonal
 from lineage.report.inputs import Inputs
 
@@ -25,7 +25,7 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
             y,
             alt.Chart(shown)
             .mark_line(interpolate="step-after", point=True, color=palette.FILL)
-            .encode(x=x, y=y, tooltip=["p", "share", "pairs"]),
+            .encode(x=x, y=y, tooltip=hover(["p", "share", "pairs"])),
         )
         yield Figure(
             name=f"p-values-{experiment}",

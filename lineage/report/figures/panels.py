@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from lineage.report import palette
-from lineage.report.figure import PANEL, Figure
+from lineage.report.figure import PANEL, Figure, hover
 from lineage.results.methods import similarity_of
 
 
@@ -53,7 +53,7 @@ def panels(
     layers = [
         base.mark_line(strokeWidth=1.3).encode(y=y, color=colour, **detail),
         base.mark_point(filled=True, size=26, opacity=1).encode(
-            y=y, color=colour, shape=palette.shape(methods), tooltip=tooltip
+            y=y, color=colour, shape=palette.shape(methods), tooltip=hover(tooltip)
         ),
     ]
     if "low" in rows:

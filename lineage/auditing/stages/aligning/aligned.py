@@ -14,7 +14,7 @@ import numpy as np
 
 from lineage.auditing.decoys import Decoys
 from lineage.auditing.stages.aligning.near import Near, entries_of, in_one_scale, log10_p_of
-from lineage.auditing.stages.candidates import Candidate, Level
+from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.comparing import Opened
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
@@ -24,6 +24,7 @@ from lineage.progress import Tracked, untracked
 from lineage.relation.alignment.align import Alignment, align
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.matching import MatchedBy, Matching, laid_out
+from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import sketch
 
@@ -84,7 +85,7 @@ class Aligned:
 
     def level(self, alpha: float) -> Level:
         """Of the p-values of those that were tried."""
-        return Level(alpha, max(1, self.tried))
+        return Level.over(self.tried, alpha)
 
 
 def of_aligned(opened: Opened) -> Opened:
@@ -136,7 +137,7 @@ def aligned_candidates(
         by_rank = decoys.log10_p(alignment.margin)
         if by_rank <= decoys.log10_p(np.inf) + 1e-9:
             near.append(Near(candidate, checkpoint, alignment, by_rank))
-    limit = Level(alpha, max(1, tried)).limit
+    limit = Level.over(tried, alpha).limit
     near = [
         found for found in near if max(log10_p_of(found.alignment, found.by_rank), found.by_rank) <= limit
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lineage.checkpoints.files import LIMITS, SafeFile
 from lineage.checkpoints.formats.pytorch.arrays import Array, Encoded, array, array_of_buffer, array_of_jax
-from lineage.checkpoints.formats.pytorch.tensors import DTYPES, STORAGES, Quantised, Storage, Tensor
+from lineage.checkpoints.formats.pytorch.tensors import DTYPES, STORAGES, Quantised, Sparse, Storage, Tensor
 from lineage.checkpoints.pickles import Pickle, StandIn, dictionary, short
 from lineage.errors import UserError
 
@@ -169,12 +169,33 @@ def _quantised(storage, offset, shape, strides, parameters: tuple, *_: object) -
     return Quantised(tensor, float(scale), float(zero))
 
 
+def _sparse(layout: object, parts: tuple) -> Sparse:
+    """A sparse tensor: by coordinates, or with an axis of two compressed."""
+    *indices, values, shape = short(parts)[: 3 if layout == COORDINATES else 4]
+    lengths = tuple(map(_count, short(shape, NUMPYS_AXES)))
+    if layout != COORDINATES and layout not in COMPRESSED:
+        raise ValueError(f"a sparse tensor of the layout {layout!r}")
+    if not all(isinstance(part, Tensor) for part in (*indices, values)):
+        raise ValueError("expected a sparse tensor's indices and values")
+    if layout == COORDINATES:
+        (places,) = indices
+        is_whole = len(places.shape) == 2 and 0 < places.shape[0] <= len(lengths)
+        expected = (*places.shape[1:], *lengths[places.shape[0] :]) if is_whole else None
+    else:
+        begins, others = indices
+        is_whole = len(lengths) == 2 and begins.shape == (lengths[COMPRESSED[layout]] + 1,)
+        expected = others.shape if is_whole and len(others.shape) == 1 else None
+    if values.shape != expected:
+        raise ValueError("the shapes of a sparse tensor's indices and values do not fit its own")
+    return Sparse(values, tuple(indices), lengths, COMPRESSED.get(layout))
+
+
 def _first(thing: object, *_: object) -> object:
     return thing
 
 
 def _unused(*_: object) -> None:
-    """Shapes, devices and bytes describe no weights."""
+    """Devices describe no weights."""
 
 
 def _count(number: object) -> int:
@@ -183,6 +204,8 @@ def _count(number: object) -> int:
     return number
 
 
+COORDINATES, COMPRESSED = "torch.sparse_coo", {"torch.sparse_csr": 0, "torch.sparse_csc": 1}
+"""Layouts of sparse tensors, and which axis of two each compresses."""
 SUBCLASS = {"torch._tensor _rebuild_from_type_v2"}
 """A subclass of tensors: what makes the tensor in it, and with what."""
 BUILDERS = {
@@ -190,6 +213,8 @@ BUILDERS = {
     "torch._utils _rebuild_tensor_v2": _tensor,
     "torch._utils _rebuild_tensor_v3": _tensor_of_bytes,
     "torch._utils _rebuild_qtensor": _quantised,
+    "torch._utils _rebuild_sparse_tensor": _sparse,
+    "torch.serialization _get_layout": _first,
     "torch._utils _rebuild_parameter": _first,
     "torch._utils _rebuild_parameter_with_state": _first,
     "torch.nn.parameter Parameter": _first,
@@ -199,7 +224,7 @@ BUILDERS = {
     "torch.jit._pickle build_intlist": _first,
     "torch.jit._pickle build_doublelist": _first,
     "torch.jit._pickle build_boollist": _first,
-    "torch Size": _unused,
+    "torch Size": _first,
     "torch device": _unused,
     "_codecs encode": Encoded,
     "numpy.core.multiarray _reconstruct": array,

@@ -5,7 +5,7 @@ from lineage.checkpoints.files import LIMITS, MIB, SafeFile, head_of_file
 from lineage.checkpoints.formats.pytorch.archive import of_archive
 from lineage.checkpoints.formats.pytorch.arrays import Array
 from lineage.checkpoints.formats.pytorch.old import of_old
-from lineage.checkpoints.formats.pytorch.tensors import Quantised, Storages, Tensor
+from lineage.checkpoints.formats.pytorch.tensors import Quantised, Storages, Stored
 from lineage.checkpoints.several import checkpoints_of
 from lineage.errors import UserError
 
@@ -26,7 +26,7 @@ def read_torch(file: SafeFile) -> list[Checkpoint]:
     is_script = any(name.startswith("__torch__") for name in foreign)
     called = "torchscript" if is_script else "pytorch" if storages.places else "pickle of arrays"
 
-    def entry_of(name: str, tensor: Tensor | Quantised | Array) -> Entry:
+    def entry_of(name: str, tensor: Stored | Array) -> Entry:
         if isinstance(tensor, Array):
             return tensor.entry()
         budget.spend(storages.check(name, tensor))

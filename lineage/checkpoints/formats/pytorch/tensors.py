@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from lineage.checkpoints.archives import Place, content
-from lineage.checkpoints.files import GIB, SafeFile
+from lineage.checkpoints.files import GIB, SafeFile, read_bytes
 from lineage.checkpoints.trees import Leaf
 from lineage.errors import UserError
 
@@ -101,6 +101,26 @@ class Quantised(Leaf):
         return self.tensor.dtype
 
 
+@dataclass(frozen=True)
+class Sparse(Leaf):
+    """The values of a sparse tensor, and where they stand; all others are 0.
+
+    values: [n, ...]; indices: of each axis that is sparse, one after another: [axes, n], or, if an axis is
+    compressed, where the values of each of its places begin: [places + 1] and the indices of the other: [n].
+    compressed: which axis is, None of one by coordinates.
+    """
+
+    values: Tensor
+    indices: tuple[Tensor, ...]
+    shape: tuple[int, ...]
+    compressed: int | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The values'."""
+        return self.values.dtype
+
+
 class Storages:
     """The storages of a file, by the keys that its tensors use."""
 
@@ -108,7 +128,7 @@ class Storages:
         self.file, self.places, self.byte_order = file, places, byte_order
         self._unpacked: tuple[str, bytes] = ("", b"")
 
-    def check(self, name: str, tensor: Tensor | Quantised) -> int:
+    def check(self, name: str, tensor: "Stored") -> int:
         """How many bytes have to be read for a tensor, once it is certain that all of them are in the file.
 
         Raises:
@@ -117,6 +137,8 @@ class Storages:
         if isinstance(tensor, Quantised):
             parts = [part for part in (tensor.tensor, tensor.scale, tensor.zero) if isinstance(part, Tensor)]
             return sum(self.check(name, part) for part in parts)
+        if isinstance(tensor, Sparse):
+            return sum(self.check(name, part) for part in (tensor.values, *tensor.indices))
         size, key = tensor.dtype.itemsize, tensor.storage.key
         if key not in self.places:
             raise UserError(f"{self.file.path}: tensor {name!r}: its storage {key!r} is not in the file")
@@ -131,23 +153,30 @@ class Storages:
             )
         return place.size if place.packed else taken
 
-    def values(self, tensor: Tensor | Quantised) -> np.ndarray:
-        """A tensor's numbers, copied; quantised ones times their scale."""
+    def values(self, tensor: "Stored") -> np.ndarray:
+        """A tensor's numbers, copied; quantised ones times their scale, sparse ones with their zeros."""
+        if isinstance(tensor, Sparse):
+            return self._dense(tensor)
         if isinstance(tensor, Quantised):
             return self._dequantised(tensor)
         if 0 in tensor.shape:
             return np.zeros(tensor.shape, tensor.dtype)
         size = tensor.dtype.itemsize
         begin = (tensor.storage.start + tensor.offset) * size
-        numbers = self._numbers(self.places[tensor.storage.key], begin, tensor.extent, size)
+        is_whole = tensor.extent == math.prod(tensor.shape)
+        numbers = self._numbers(self.places[tensor.storage.key], begin, tensor.extent, size, is_whole)
         view = np.lib.stride_tricks.as_strided(
             numbers, tensor.shape, [step * size for step in tensor.strides]
         )
-        return np.array(view, f"=u{size}", order="C", subok=False).view(tensor.dtype)
+        return np.array(view, f"=u{size}", order="C", subok=False, copy=None if is_whole else True).view(
+            tensor.dtype
+        )
 
-    def _numbers(self, place: Place, begin: int, count: int, size: int) -> np.ndarray:
-        """Elements of a stored run as unsigned integers, which have a byte order."""
+    def _numbers(self, place: Place, begin: int, count: int, size: int, is_whole: bool) -> np.ndarray:
+        """Elements of a stored run as unsigned integers, which have a byte order; mapped if not all are needed."""
         kind = np.dtype(f"{self.byte_order}u{size}")
+        if not place.packed and is_whole:
+            return read_bytes(self.file, place.start + begin, count * size).view(kind)
         if not place.packed:
             return np.memmap(self.file.real, kind, "r", place.start + begin, (count,))
         if self._unpacked[0] != place.name:
@@ -162,3 +191,30 @@ class Storages:
             for part in (tensor.scale, tensor.zero)
         )
         return ((values - zero) * scale).astype(np.float32)
+
+    def _dense(self, tensor: Sparse) -> np.ndarray:
+        """The whole tensor; values at one place are added, as PyTorch does.
+
+        Raises:
+            ValueError: for an index that lies outside.
+        """
+        values = self.values(tensor.values).astype(np.float32)
+        found = np.zeros(tensor.shape, np.float32)
+        indices = [self.values(part) for part in tensor.indices]
+        if tensor.compressed is None:
+            (places,) = indices
+        else:
+            begins, others = indices
+            counts = np.diff(begins)
+            if (counts < 0).any() or counts.sum() != len(values):
+                raise ValueError("its compressed indices are not those of its values")
+            own = np.repeat(np.arange(len(counts)), counts)
+            places = np.stack((own, others) if tensor.compressed == 0 else (others, own))
+        if (places < 0).any() or (places >= np.array(tensor.shape[: len(places)])[:, None]).any():
+            raise ValueError(f"an index lies outside of its shape {tensor.shape}")
+        np.add.at(found, tuple(places), values)
+        return found
+
+
+Stored = Tensor | Quantised | Sparse
+"""A tensor whose numbers lie in storages."""

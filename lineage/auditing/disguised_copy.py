@@ -8,8 +8,9 @@ from safetensors.numpy import save_file
 
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
-from lineage.relation.alignment.axes import UnknownStructureError
+from lineage.relation.alignment.axes import UnknownStructureError, shapes_of
 from lineage.relation.alignment.disguises import CHANGING, HOW, disguised
+from lineage.relation.alignment.structure import guessed_order
 from lineage.storage.atomic import written_whole
 
 TOLERANCE = 1e-5
@@ -39,19 +40,27 @@ def write_disguised(
         How much the copy's outputs differ, relative to the largest; None where they were not compared.
 
     Raises:
-        UserError: for an unknown disguise, a network whose axes are not known, or a copy whose outputs differ though
-            its disguises keep the function; nothing is written then.
+        UserError: for an unknown disguise, a network whose axes are not known, one whose modules' order is a guess
+            while outputs are not compared, or a copy whose outputs differ though its disguises keep the function;
+            nothing is written then.
     """
     if unknown := [name for name in how if name not in HOW]:
         raise UserError(f"--how: expected some of {', '.join(HOW)}, got {unknown[0]!r}")
     opened = open_model(model)
     state = {name: opened.read(name) for name in opened.entries}
+    is_compared = bool(arch) and not set(how) & set(CHANGING)
     try:
         copy = disguised(state, how, np.random.default_rng(seed), head_width)
+        guess = None if is_compared else guessed_order(shapes_of(state))
     except UnknownStructureError as error:
         raise UserError(f"{model}: cannot be disguised: {error}") from None
+    if guess:
+        raise UserError(
+            f"{model}: its names are sorted, and whether data pass {guess[0]} or {guess[1]} first is a guess; give "
+            "--arch, so that outputs are compared, or a file in the order of its modules, as torch.save writes it"
+        )
     difference = None
-    if arch and not set(how) & set(CHANGING):
+    if is_compared:
         difference = largest_difference(state, copy, arch, image_size=image_size, channels=channels)
         if not difference <= TOLERANCE:
             raise UserError(

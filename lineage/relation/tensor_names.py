@@ -14,6 +14,7 @@ PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.", "net.", "network.", 
 """What wrappers put before names; removed as often as they occur."""
 TOKENS = re.compile(r"[._/:]+")
 NUMBERS = re.compile(r"(\d+)")
+DECODER = re.compile(r"(?<![a-z])dec(oder)?(?![a-z])")
 LEAVES = {
     "kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var", "depthwise_kernel": "weight", "embeddings": "weight",
@@ -62,8 +63,14 @@ def layer_of(name: str) -> str:
 
 @functools.lru_cache(maxsize=2**16)
 def natural(name: str) -> list[tuple[int, str]]:
-    """A key that sorts `layer.2` before `layer.10`."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in NUMBERS.split(canonical(name))]
+    """A key that sorts `layer.2` before `layer.10`, and an encoder before its decoder."""
+    parts = NUMBERS.split(as_passed(canonical(name)))
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def as_passed(name: str) -> str:
+    """A name, or a part of one, by which a decoder stands right after its encoder, which data pass earlier."""
+    return DECODER.sub(r"enc\1~", name)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

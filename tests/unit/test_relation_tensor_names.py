@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lineage.checkpoints import checkpoint
-from lineage.relation import naming
+from lineage.relation import tensor_names
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of
-from lineage.relation.naming import heads, reason_against
 from lineage.relation.sketch import Reason
+from lineage.relation.tensor_names import heads, reason_against
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,7 @@ def test_rows_are_free_but_for_those_of_tables_attention_and_recurrence(name, sh
         ({"fc1.weight": (64, 784), "fc.weight": (64, 64), "out.weight": (10, 64)}, {"out.weight"}),
         ({"head.weight": (10, 64), "out.weight": (64, 64)}, {"head.weight"}),
         ({"0.weight": (64, 784), "2.weight": (10, 64)}, {"2.weight"}),
+        ({"decoder.0.weight": (64, 32), "decoder.2.weight": (9, 64), "encoder.w": (32, 9)}, {"decoder.2.weight"}),
         ({"0.weight": (64, 784), "2.weight": (64, 64), "4.weight": (1, 64)}, {"4.weight"}),
         ({"0.weight": (64, 3, 3), "1.weight": (64, 64, 3), "2.weight": (1, 64, 1)}, {"2.weight"}),
         ({"0.weight": (64, 784), "1.weight": (64, 64), "positions": (1, 9, 64)}, {"1.weight"}),
@@ -97,7 +98,9 @@ def test_rows_of_recurrent_gates_are_put_together_by_neuron(kind):
     assert reason_against("weight_ih_l0", {"weight_ih_l0": (28, 5)}) is Reason.RECURRENT
 
 
-@pytest.mark.parametrize("natural", [naming.natural, checkpoint.natural], ids=["relation", "checkpoints"])
+@pytest.mark.parametrize(
+    "natural", [tensor_names.natural, checkpoint.natural], ids=["relation", "checkpoints"]
+)
 def test_names_are_sorted_by_their_numbers_and_signs_that_only_look_like_numbers_are_text(natural):
     """Superscripts are digits to `str.isdigit`, and none to `int`."""
     assert sorted(["layer10", "layer2", "layer2²", "layer²"], key=natural) == [

@@ -12,7 +12,8 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile
-from lineage.checkpoints.formats.flatbuffer import Table, root_of
+from lineage.checkpoints.formats.tflite.flatbuffer import Table, root_of
+from lineage.checkpoints.formats.tflite.sparse import dense
 from lineage.checkpoints.quantised.arithmetic import scaled
 from lineage.errors import UserError, one_line
 
@@ -92,20 +93,27 @@ def _add(file: SafeFile, data: mmap.mmap, tensor: Table, spans: list, entries: d
     if count <= 1:
         left_out[name] = f"{dtype.name}: a constant of the graph, no weights"
         return
-    if tensor.table(SPARSITY):
-        left_out[name] = f"{dtype.name}: sparse weights, which are not read"
-        return
+    sparsity = tensor.table(SPARSITY)
     taken = -(-count // 2) if kind == INT4 else count * dtype.itemsize
+    if sparsity and kind == INT4:
+        left_out[name] = f"{dtype.name}: sparse weights of 4 bits, which are not read"
+        return
+    if sparsity:
+        taken = size - size % dtype.itemsize
     if taken > size:
         raise ValueError(f"tensor {name!r} of shape {shape} takes {taken:,} bytes, but {size:,} are stored")
     scale = tensor.table(QUANTISATION)
     scales = scale.vector(SCALE, 4) if scale else (0, 0)
+
+    def load() -> np.ndarray:
+        if not sparsity:
+            return _stored(data, start, taken, dtype, shape)
+        return dense(_stored(data, start, taken, dtype, (taken // dtype.itemsize,)), shape, sparsity)
+
     if kind in FLOATS:
-        entries[name] = Entry(shape, dtype.name, lambda: _stored(data, start, taken, dtype, shape))
+        entries[name] = Entry(shape, dtype.name, load)
     elif scales[1]:
-        entries[name] = Entry(
-            shape, dtype.name, lambda: _dequantised(_stored(data, start, taken, dtype, shape), scale)
-        )
+        entries[name] = Entry(shape, dtype.name, lambda: _dequantised(load(), scale))
     else:
         left_out[name] = f"{dtype.name}: no weights"
 

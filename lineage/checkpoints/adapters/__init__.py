@@ -1,0 +1,1 @@
+"""Adapters: what they change, which bases fit, and how they are merged."""

@@ -1,0 +1,1 @@
+"""TensorFlow Lite: its FlatBuffers, and the tensors in them."""
