@@ -10,6 +10,8 @@ from lineage.report.palette import STYLE
 
 PAPER_WIDTH = 320
 """Pixels of a figure in a file: a column of a page at 96 pixels an inch."""
+SHARES, ALL_RIGHT = ("mean", "right"), 100
+"""The column of a figure's data that holds accuracies, in per cent, or shares of right answers; if it has one."""
 PANEL = 140
 """Least pixels of one panel of a figure of several."""
 
@@ -26,6 +28,8 @@ class Figure:
     chart: alt.Chart = field(repr=False)
     data: pd.DataFrame = field(repr=False)
     """What the chart draws, as the page's table under it shows it."""
+    experiment: str = ""
+    """Whose it is; where it sets several beside each other, what their names share, or nothing."""
     kind: str = "wide"
     """How it takes a width: `wide` stretches, `panels` chooses columns, `square` keeps its form."""
 
@@ -50,6 +54,16 @@ class Figure:
 def hover(columns: Iterable[str]) -> list[alt.Tooltip]:
     """What pointing at a mark shows. Altair would search all its classes for the one of a bare name."""
     return [alt.Tooltip(column) for column in columns]
+
+
+def nothing_to_see(figure: Figure) -> str | None:
+    """Why a figure of shares shows nothing, if it does: one dot alone, or every accuracy at 100 %."""
+    shares = next((figure.data[column] for column in SHARES if column in figure.data), None)
+    if shares is None:
+        return None
+    if len(shares) == 1:
+        return "one dot"
+    return "all at 100 %" if (shares == ALL_RIGHT).all() and shares.name == "mean" else None
 
 
 def groups_of(frame: pd.DataFrame, keys: list[str]) -> list[tuple[tuple, pd.DataFrame]]:

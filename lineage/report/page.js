@@ -121,3 +121,10 @@ addEventListener("resize", () => {
   waiting = setTimeout(() => views.forEach((_, figure) => draw(figure)), 200);
 });
 addEventListener("beforeprint", () => figures.forEach(draw));
+
+// A print takes the page as it stands, and drawing takes time: so what nobody has scrolled to is drawn while idle.
+const whenIdle = window.requestIdleCallback || ((work) => setTimeout(work, 50));
+function drawInTurn([figure, ...others]) {
+  if (figure) whenIdle(() => draw(figure).finally(() => drawInTurn(others)));
+}
+addEventListener("load", () => drawInTurn(figures));

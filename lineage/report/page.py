@@ -8,6 +8,7 @@ import vl_convert
 from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from lineage.report.chapters import chapters
 from lineage.report.figure import Figure
 from lineage.report.inputs import Inputs, read_inputs
 from lineage.report.sections import Filled, filled_sections
@@ -53,14 +54,15 @@ def page(inputs: Inputs, sections: list[Filled]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    experiments = list(dict.fromkeys(inputs.accuracy["experiment"]))
     return environment.get_template("page.html.j2").render(
+        chapters=chapters(sections, experiments),
         matrices=_matrices(inputs),
         multiple=MULTIPLE,
-        sentences=list(sentences(inputs)),
+        sentences=_sentences(inputs),
         columns=["", *displayed(inputs.accuracy).columns],
         rows=_table_rows(inputs.accuracy),
-        sections=[filled for filled in sections if filled.figures],
-        absent=[filled.section for filled in sections if not filled.figures],
+        absent=[filled.section for filled in sections if not filled.figures and not filled.left_out],
         provenance=_provenance(inputs),
         specification=specification,
         script=_script(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
@@ -103,9 +105,17 @@ def _table_rows(table: pd.DataFrame) -> list[dict]:
     return rows
 
 
-def _matrices(inputs: Inputs) -> list[dict]:
-    """The matrices that the page begins with, and what they say."""
-    found = []
+def _sentences(inputs: Inputs) -> dict[str, list[tuple[str, list[str]]]]:
+    """By experiment: each setting with what is said of it."""
+    found = {}
+    for experiment, setting, said in sentences(inputs):
+        found.setdefault(experiment, []).append((setting, said))
+    return found
+
+
+def _matrices(inputs: Inputs) -> dict[str, dict]:
+    """By experiment: the matrix that its chapter begins with, and what it says."""
+    found = {}
     for matrix in matrices(inputs.accuracy, inputs.conditions):
         signs = against_leader(matrix)
         rows = []
@@ -116,7 +126,7 @@ def _matrices(inputs: Inputs) -> list[dict]:
                 cells.append((mean, interval, SIGNS[signs.get((method, column), 0)]))
             rows.append({"method": method, "colour": family_of(method).colour, "cells": cells})
         said = list(conclusions(matrix))
-        found.append({"matrix": matrix, "rows": rows, "quote": said[:1], "said": said[1:]})
+        found[matrix.experiment] = {"matrix": matrix, "rows": rows, "quote": said[:1], "said": said[1:]}
     return found
 
 

@@ -1,9 +1,9 @@
 """The page's sections, in the order of a reader's questions."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from lineage.report.figure import Figure
+from lineage.report.figure import Figure, nothing_to_see
 from lineage.report.figures.accuracy import (
     candidates_figures,
     gap_figures,
@@ -36,10 +36,11 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Filled:
-    """A section with its figures."""
+    """A section with its figures, and those that show nothing, with the reason."""
 
     section: Section
     figures: list[Figure]
+    left_out: list[tuple[Figure, str]] = field(default_factory=list)
 
 
 SECTIONS = [
@@ -146,4 +147,13 @@ SECTIONS = [
 
 def filled_sections(inputs: Inputs) -> list[Filled]:
     """All sections with what can be drawn of these results; some have no figures."""
-    return [Filled(section=section, figures=list(section.make(inputs))) for section in SECTIONS]
+    return [_filled(section, inputs) for section in SECTIONS]
+
+
+def _filled(section: Section, inputs: Inputs) -> Filled:
+    reasons = [(figure, nothing_to_see(figure)) for figure in section.make(inputs)]
+    return Filled(
+        section=section,
+        figures=[figure for figure, reason in reasons if not reason],
+        left_out=[(figure, reason) for figure, reason in reasons if reason],
+    )

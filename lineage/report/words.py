@@ -14,15 +14,15 @@ NAMED = 4
 """So many methods are named that share the best accuracy."""
 
 
-def sentences(inputs: Inputs) -> Iterator[tuple[str, list[str]]]:
-    """A heading and its sentences for each experiment and setting."""
+def sentences(inputs: Inputs) -> Iterator[tuple[str, str, list[str]]]:
+    """Each experiment and setting with its sentences."""
     best = best_rows(inputs.accuracy)
     for (experiment, setting), rows in groups_of(inputs.accuracy, ["experiment", "setting"]):
         said = [_best(rows[best[rows.index]], len(rows)), *_detector(rows), *_baseline(rows)]
         conditions = inputs.conditions
         mine = conditions[(conditions["experiment"] == experiment) & (conditions["setting"] == setting)]
         said += [*_absence(mine), *_unseen(mine)]
-        yield f"{experiment}, {setting}", said
+        yield experiment, setting, said
 
 
 def _best(rows: pd.DataFrame, compared: int) -> str:

@@ -16,6 +16,8 @@ LEFT_OUT = ("linear", "weights", "features")
 """Approximations and inputs that the matrix leaves to the tables."""
 LEADERS = (AUDIT_CLOSEST, BASELINE)
 """What the other methods are set against in words: the first of these that was run."""
+MEANING = "intervals that do not meet"
+"""When a method is surely ahead of another, or behind it."""
 MULTIPLE = (
     "Each interval (95 %, over roots) is of one method under one condition; "
     "of so many, some miss by chance alone."
@@ -130,16 +132,9 @@ def against_leader(matrix: Matrix) -> dict[tuple[str, str], int]:
 
 
 def conclusions(matrix: Matrix) -> Iterator[str]:
-    """What intervals say, in sentences: which methods are surely behind or ahead of the leader, and where."""
+    """What intervals say, in sentences: whom no other is surely ahead of, and whom the leader is, and where."""
+    yield from _unbeaten(matrix)
     leader, signs = leader_of(matrix), against_leader(matrix)
-    asked = list(dict.fromkeys(column for _, column in signs))
-    if not asked:
-        return
-    beaten, wins = ({column for (_, column), sign in signs.items() if sign == wanted} for wanted in (1, -1))
-    yield (
-        f"{leader} is surely behind no other method in {len(asked) - len(beaten)} of {len(asked)} conditions, and "
-        f"surely ahead of at least one in {len(wins)}: its interval and theirs do not meet."
-    )
     for said, wanted in (("behind", -1), ("ahead of", 1)):
         where = {
             method: tuple(column for column in matrix.columns if signs.get((method, column)) == wanted)
@@ -149,6 +144,29 @@ def conclusions(matrix: Matrix) -> Iterator[str]:
             methods = [method for method, found in where.items() if found == columns]
             verb = "is" if len(methods) == 1 else "are"
             yield f"Surely {said} {leader} in “{'”, “'.join(columns)}” {verb} {', '.join(methods)}."
+
+
+def _unbeaten(matrix: Matrix) -> Iterator[str]:
+    """Which methods no other is surely ahead of under any condition: what a person would quote."""
+    known = matrix.cells.dropna(subset="low")
+    highest = known.groupby("column")["low"].transform("max")
+    beaten = set(known.loc[known["high"] < highest, "method"])
+    unbeaten = [method for method in dict.fromkeys(known["method"]) if method not in beaten]
+    conditions = _counted(known["column"].nunique(), "condition")
+    if not unbeaten:
+        yield f"Of every method another is surely ahead under some of {conditions}: {MEANING}."
+    elif beaten:
+        others = f"each of {len(beaten)} others" if len(beaten) > 1 else beaten.pop()
+        yield (
+            f"Under {conditions} no method is surely ahead of {', '.join(unbeaten)}; {others} is surely behind "
+            f"another under at least one: {MEANING}."
+        )
+    elif len(unbeaten) > 1:
+        yield f"Under {conditions} no method is surely ahead of any other: {MEANING}."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
 
 
 def _has_interval(cell: pd.Series | None) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from browser.conftest import draw_all, requests, resized
+from browser.conftest import SECONDS, draw_all, requests, resized
 
 BY_ID = "id"
 BY_CSS = "css selector"
@@ -11,12 +11,16 @@ MEGABYTE = 1_000_000
 
 @pytest.fixture(scope="module")
 def opened(browser, page):
-    """The page at a laptop's width, all figures drawn."""
+    """The page at a laptop's width, all figures drawn, as they are by themselves while nobody scrolls."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     resized(browser, 1400)
     requests(browser)
     browser.get(page.as_uri())
     browser.timing = browser.execute_script("return performance.getEntriesByType('navigation')[0].toJSON()")
-    draw_all(browser)
+    WebDriverWait(browser, SECONDS).until(
+        lambda _: browser.execute_script("return figures.every((figure) => figure.dataset.drawn)")
+    )
     return browser
 
 
@@ -147,6 +151,25 @@ def test_text_stands_out_from_the_page_in_dark_and_light(opened, scheme):
     assert label == ink
     assert (sum(paper) < 128) == (scheme == "dark")
     assert abs(sum(ink) - sum(paper)) > 500
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_accuracies_and_their_methods_stay_in_sight(opened, width):
+    resized(opened, width)
+    places = opened.execute_script(
+        "return [...document.querySelectorAll('#accuracy tbody tr')].slice(0, 20)"
+        ".map((row) => [3, 4].map((place) => row.cells[place].getBoundingClientRect()))"
+        ".map((places) => places.map(({left, right}) => [left, right]))"
+    )
+    assert len(places) == 20
+    for method, accuracy in places:
+        assert 0 <= method[0] < method[1] <= accuracy[0] + 1
+        assert accuracy[1] <= width
+    heads = opened.execute_script(
+        "return [...document.querySelectorAll('.matrix')].map(({rows}) => [rows[1].cells[0], rows[1].cells[1]]"
+        ".map((cell) => cell.getBoundingClientRect().right))"
+    )
+    assert all(0 < head < first <= width for head, first in heads)
 
 
 @pytest.mark.parametrize("width", [360, 1400])

@@ -61,11 +61,30 @@ def test_words_rest_on_intervals_that_do_not_meet_and_not_on_means():
         )
     )
     assert said == [
-        "audit/closest is surely behind no other method in 1 of 2 conditions, and surely ahead of at least one in 1: "
-        "its interval and theirs do not meet.",
+        "Under 2 conditions no method is surely ahead of weight_l2; each of 3 others is surely behind another under "
+        "at least one: intervals that do not meet.",
         "Surely behind audit/closest in “full” are cka/path, l1/path.",
         "Surely ahead of audit/closest in “hard” is weight_l2.",
     ]
+
+
+def test_what_is_quoted_are_the_methods_that_no_other_is_surely_ahead_of():
+    rows = [
+        row("audit/closest", 90, 80, 99),
+        row("weight_l2", 95, 79.5, 99),
+        row("l1/path", 99, 90, 100),
+        row("audit/closest", 90, 80, 99, setting="hard"),
+        row("weight_l2", 95, 79.5, 99, setting="hard"),
+        row("l1/path", 60, 40, 79.9, setting="hard"),
+        row("cka/path", 99, NAN, NAN, setting="hard"),
+    ]
+    quoted = next(conclusions(matrix_of(*rows)))
+    assert quoted == (
+        "Under 2 conditions no method is surely ahead of audit/closest, weight_l2; l1/path is surely behind another "
+        "under at least one: intervals that do not meet."
+    )
+    equal = next(conclusions(matrix_of(*rows[:3])))
+    assert equal == "Under 1 condition no method is surely ahead of any other: intervals that do not meet."
 
 
 def test_without_an_audit_methods_are_set_against_the_baseline_and_without_both_nothing_is_said():

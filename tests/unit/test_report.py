@@ -87,10 +87,12 @@ class Texts(HTMLParser):
         tags = [tag for tag, _ in self._at]
         if "td" in tags and self._in_body:
             self.rows[-1][-1] += data
-        if ("section", "summary") in self._at and "h3" in tags:
-            self._heading = data
-        if ("section", "summary") in self._at and "p" in tags:
-            self.said[self._heading] = self.said.get(self._heading, "") + data
+        chapter = next((id for _, id in self._at if id and id.endswith("-summary")), None)
+        if chapter and "strong" in tags:
+            experiment = chapter.removeprefix("experiment-").removesuffix("-summary")
+            self._setting = f"{experiment}, {data.removesuffix(':')}"
+        elif chapter and "p" in tags:
+            self.said[self._setting] = self.said.get(self._setting, "") + data
 
 
 ALL = ["all candidates", "all blocks"]
@@ -163,7 +165,8 @@ def test_type_in_figures_has_at_least_12_pixels(drawn):
 
 def test_every_accuracy_of_the_matrices_is_in_the_parquet(text):
     tables = re.findall(
-        r"<h3>(\S+)</h3>\s*(?:<p class=\"quote\">.*?</p>\s*)?<div class=\"scroll\".*?</table>",
+        r"<h2 id=\S+>(\S+)</h2>\s*(?:<p class=\"quote\">.*?</p>\s*)?"
+        r"<div class=\"scroll\"[^>]*>\s*<table class=\"matrix\"",
         text,
         re.DOTALL,
     )
@@ -176,7 +179,7 @@ def test_every_accuracy_of_the_matrices_is_in_the_parquet(text):
     for line in re.findall(r'<tr><th scope="row">.*?</tr>', shown, re.DOTALL)[:-2]:
         method = re.search(r"</span> (\S+)</th>", line)[1]
         for column, (mean, bounds) in zip(
-            columns, re.findall(r"<strong>(.*?)</strong>(.*?)</td>", line), strict=True
+            columns, re.findall(r"<strong>(.*?)</strong> <span>(.*?)</span></td>", line), strict=True
         ):
             setting, _, condition = column.partition(", ")
             key = (method, setting, condition or "all candidates")
@@ -186,15 +189,6 @@ def test_every_accuracy_of_the_matrices_is_in_the_parquet(text):
             assert mean == f"{values[(*key, 'accuracy')]:.1f}"
             low, high = (values.get((*key, f"interval_{end}")) for end in ("low", "high"))
             assert bounds.strip() == ("" if low is None else f"({low:.0f} … {high:.0f})")
-
-
-def test_every_number_of_the_readmes_table_is_in_the_parquet():
-    readme = (ROOT / "README.md").read_text()
-    table = readme[readme.index("| method | accuracy % |") :].split("\n\n")[0].splitlines()[2:]
-    assert len(table) > 10
-    for line in table:
-        method, *numbers, _ = [cell.strip(" *") for cell in line.strip("|").split("|")]
-        assert numbers == cells("fc-fashion", "full", method)
 
 
 def test_every_number_of_the_summary_is_in_the_parquet(text):
@@ -277,7 +271,25 @@ def test_sections_without_data_say_what_they_would_need(tmp_path):
     assert empty
     for section in empty:
         assert f"<li>{section.heading}: {section.needs}" in html.unescape(text)
-        assert f'<section id="{section.id}"' not in text
+        assert f'<section id="experiment-fc-hard-{section.id}"' not in text
+
+
+def test_every_figure_stands_in_its_experiments_chapter_and_what_shows_nothing_is_named(text, sections):
+    parts = re.split(r'<section class="chapter" id="(.*?)"', text)
+    chapter_of = dict(zip(parts[1::2], parts[2::2], strict=True))
+    left_out = [(figure, why) for filled in sections for figure, why in filled.left_out]
+    for filled in sections:
+        for figure in filled.figures:
+            of_several = "across" if figure.experiment not in raw()["experiment"].unique() else None
+            chapter = chapter_of[of_several or f"experiment-{figure.experiment}"]
+            assert f'id="{figure.name}"' in chapter
+            assert len(figure.data) > 1
+            assert "mean" not in figure.data or (figure.data["mean"] < 100).any()
+    assert left_out
+    for figure, why in left_out:
+        assert why == ("one dot" if len(figure.data) == 1 else "all at 100 %")
+        assert f"Left out, {why}: {figure.title}." in html.unescape(text)
+        assert f'id="{figure.name}"' not in text
 
 
 def test_the_same_results_make_the_same_page(tmp_path):

@@ -187,9 +187,9 @@ def test_the_figure_of_hybrids_has_a_cell_a_block_and_says_what_was_found(everyt
     assert list(dict.fromkeys(figure.data["child"])) == [f"p{number}.mixed.000" for number in range(10)]
 
 
-def test_figures_are_written_as_svg_pdf_and_png(results_of_one_method):
-    to = results_of_one_method / "figures"
-    written = write_figures(results_of_one_method, to)
+def test_figures_are_written_as_svg_pdf_and_png(results_of_two_methods):
+    to = results_of_two_methods / "figures"
+    written = write_figures(results_of_two_methods, to)
     assert {path.suffix for path in written} == {".svg", ".pdf", ".png"}
     for path in written:
         content = path.read_bytes()
@@ -207,19 +207,20 @@ def test_figures_are_written_as_svg_pdf_and_png(results_of_one_method):
 
 
 @pytest.fixture
-def results_of_one_method(tmp_path):
+def results_of_two_methods(tmp_path):
     from lineage.storage.parquet import write_table
     from lineage.storage.schemas import RESULTS
 
-    common = {"experiment": "run", "setting": "full", "method": "cka/path", "condition": STANDARD, "n": 20}
-    rows = [common | {"seed": seed, "metric": "accuracy", "value": 0.5 + seed / 10} for seed in range(3)]
-    rows += [
-        common | {"seed": seed, "metric": name, "value": 0.0}
-        for seed in range(3)
-        for name in ("ties", "overshoots")
-    ]
     pooled = {"interval_low": 0.4, "interval_high": 0.8, "chance": 0.1}
-    rows += [common | {"seed": None, "metric": name, "value": value} for name, value in pooled.items()]
+    rows = []
+    for method in ("cka/path", "weight_l2"):
+        common = {"experiment": "run", "setting": "full", "method": method, "condition": STANDARD, "n": 20}
+        for seed in range(3):
+            of_seed = {"accuracy": 0.5 + seed / 10, "ties": 0.0, "overshoots": 0.0}
+            rows += [
+                common | {"seed": seed, "metric": name, "value": value} for name, value in of_seed.items()
+            ]
+        rows += [common | {"seed": None, "metric": name, "value": value} for name, value in pooled.items()]
     write_table(tmp_path / "run" / "results.parquet", rows, RESULTS, ["method", "metric", "seed"])
     return tmp_path
 

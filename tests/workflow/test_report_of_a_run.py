@@ -11,7 +11,7 @@ def test_a_run_ends_with_a_page_of_its_results(uninterrupted):
     configuration = re.search(r"configuration ([0-9a-f]{16}), date \d{4}-\d\d-\d\d, device cpu", page)
     assert configuration
     for section in ("heatmap", "calibration", "training", "cost", "alpha"):
-        assert f'<section id="{section}"' in page
+        assert f'<section id="experiment-tiny-{section}"' in page
 
 
 def test_the_report_of_snakemake_has_every_result_with_its_caption(finished):

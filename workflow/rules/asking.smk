@@ -1,9 +1,7 @@
 rule queries:
     input:
         data=lambda wildcards: data_files(experiment_of(wildcards).probe.data),
-        weights=lambda wildcards: files_of(wildcards).weights(
-            candidates_of(wildcards)
-        ),
+        weights=lambda wildcards: files_of(wildcards).weights(candidates_of(wildcards)),
     output:
         manifest="<results>/<queries>/manifest.json",
         queries="<results>/<queries>/queries.npz",

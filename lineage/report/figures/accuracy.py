@@ -41,6 +41,7 @@ def methods_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Accuracy of every method: {experiment}, {setting}",
             caption=f"Mean over the seeds. {INTERVAL}",
             alt=f"Accuracy in per cent of {len(methods)} methods with intervals and chance: {experiment}, {setting}",
+            experiment=experiment,
             chart=chart,
             data=shown,
         )
@@ -106,6 +107,7 @@ def gap_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Precision and recall by generation gap: {experiment}, {setting}",
             caption="A gap of 1 is a parent, of 2 a grandparent. Bars are 95 % intervals over roots.",
             alt=f"Precision and recall in per cent for each generation gap, one panel a similarity, of {experiment}",
+            experiment=experiment,
         )
 
 
@@ -171,4 +173,5 @@ def _against(name: str, against: str, experiment: str, setting: str, rows: pd.Da
         caption=f"On test children, mean over the seeds. {INTERVAL}",
         alt=f"Accuracy in per cent against the {against}, one panel a similarity, one line an approximation, with "
         f"intervals and chance, of {experiment}, {setting}",
+        experiment=experiment,
     )

@@ -42,6 +42,7 @@ def calibration_figures(inputs: Inputs) -> Iterator[Figure]:
             "frequencies; larger marks are of more answers.",
             alt=f"Share of right answers against their probability, with the diagonal, of "
             f"{experiment}, {setting}",
+            experiment=experiment,
             chart=chart,
             data=shown,
         )

@@ -43,6 +43,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Time by stage: {experiment}",
             caption="Sum over the jobs of a stage; importing is the fixed cost of starting Python and its libraries.",
             alt=f"Bars of the minutes that each stage of {experiment} took, importing and computing",
+            experiment=experiment,
             chart=chart,
             data=spent,
         )
@@ -63,6 +64,7 @@ def cost_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Memory by stage: {experiment}",
             caption="Resident memory of the largest job of a stage; the tick is what a job asked for.",
             alt=f"Bars of the memory in MB that each stage of {experiment} used, with what it asked for",
+            experiment=experiment,
             chart=chart,
             data=memory,
         )

@@ -30,6 +30,7 @@ def alpha_figures(inputs: Inputs) -> Iterator[Figure]:
             "Alpha 0 is the direct comparison. There are no intervals: nothing is concluded from these points.",
             alt=f"Accuracy in per cent against alpha, one panel a similarity, one line an approximation, at {layer} "
             f"of {experiment}, {setting}",
+            experiment=experiment,
         )
 
 
@@ -51,6 +52,7 @@ def layer_figures(inputs: Inputs) -> Iterator[Figure]:
             title=f"Accuracy against layer: {experiment}, {setting}",
             caption="Over all children, at the alpha nearest to 0.5: to look at.",
             alt=f"Accuracy in per cent at each layer, one panel a similarity, of {experiment}, {setting}",
+            experiment=experiment,
         )
 
 

@@ -68,6 +68,7 @@ def heatmap_figures(inputs: Inputs) -> Iterator[Figure]:
             "parent, a red dot the best score: a dot in its ring is right.",
             alt=f"Heatmap of scores of {children} children against {candidates} candidates, one panel a method, the "
             f"true parent marked with a ring, of {experiment}, {setting}",
+            experiment=experiment,
             chart=facets(panel, "method", shown["method"]),
             data=shown,
             kind="panels",

@@ -57,6 +57,7 @@ def source_figures(inputs: Inputs) -> Iterator[Figure]:
             "wrong.",
             alt=f"Blocks of {len(children)} hybrid networks with the candidate that each was found to come from, "
             f"one panel a method, of {experiment}, {setting}",
+            experiment=experiment,
             chart=facets(panel, "method", methods),
             data=shown,
             kind="panels",

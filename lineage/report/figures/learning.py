@@ -49,6 +49,7 @@ def training_figures(inputs: Inputs) -> Iterator[Figure]:
             caption="One line a seed; the state with the best validation loss is the one that is used.",
             alt=f"Loss of the lineage detector against epoch on a logarithmic axis, training and validation, {seeds} "
             f"seeds, of {experiment}, {setting}",
+            experiment=experiment,
             chart=facets(panel, "method", methods),
             data=shown,
             kind="panels",

@@ -132,6 +132,7 @@ def chord(
         "its lineage.",
         alt=f"Chord figure of {graph.number_of_nodes()} models around a circle with a chord from each child to its "
         f"predicted parent, of {experiment}; the table under it tells the same",
+        experiment=experiment,
         chart=chart,
         data=shown,
         kind="square",
@@ -199,6 +200,7 @@ def family(
         "was not, with a dashed red line from the model that was taken for it.",
         alt=f"Tree of {graph.number_of_nodes()} models by generation, with wrong verdicts marked by crosses and "
         f"dashed lines, of {experiment}; the table under it tells the same",
+        experiment=experiment,
         chart=alt.layer(*layers)
         .add_params(chosen)
         .properties(height=max(120, 14 * int(places["row"].max() + 2))),

@@ -34,6 +34,7 @@ def p_value_figures(inputs: Inputs) -> Iterator[Figure]:
             "level where the line is not above the diagonal; below it p-values are conservative, as a pair's "
             "bounds those of all its matrices.",
             alt=f"Share of unrelated pairs of {experiment} with a p-value up to p, against p, and the diagonal",
+            experiment=experiment,
             chart=chart,
             data=shown,
         )
