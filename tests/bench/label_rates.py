@@ -3,7 +3,7 @@
     python tests/bench/label_rates.py [--worlds fc-fashion conv-digits] [--seconds 500]
 
 Networks' answers, and what was measured on each world, are stored below build/labels and not computed again, so it
-may be stopped and run again. Rows of worlds that are not named are kept as they were committed. The level of the test
+may be stopped and run again; after a change of the code remove the folder's `*.jsonl`. Rows of worlds that are not named are kept as they were committed. The level of the test
 of outliers is set on the other architectures than the suspect's.
 """
 
@@ -32,7 +32,6 @@ from lineage.asking.distances import agreement
 from lineage.asking.outliers import outliers
 from lineage.asking.verdict import most_of
 from lineage.errors import UserError
-from lineage.jobs.code_digest import code_of
 from lineage.seeds import seed_of
 
 FOLDER = Path("build/labels")
@@ -50,8 +49,6 @@ PARTS = 3
 ACCUSED = 20
 """Of so many suspects one is accused falsely."""
 BASELINE = "misclassified inputs"
-CODE = code_of(Path(__file__).with_name("label_cases.py"))[:8]
-"""Of what is measured: what another code measured is not read."""
 
 
 def measured(world: World) -> Iterator[dict]:
@@ -64,7 +61,7 @@ def measured(world: World) -> Iterator[dict]:
     ]
     roots = [suspect.root for suspect in suspects if suspect.condition == "root"]
     for root in roots:
-        path = FOLDER / world.id / f"{root}.{CODE}.jsonl"
+        path = FOLDER / world.id / f"{root}.jsonl"
         if not path.exists():
             related = [suspect for suspect in suspects if suspect.root == root]
             rows = [
