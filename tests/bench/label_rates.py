@@ -1,10 +1,10 @@
 """How often a parent is known by answers alone, on networks that are trained here.
 
-    python tests/bench/label_rates.py [--worlds fc-fashion conv-digits] [--seconds 500]
+    python tests/bench/label_rates.py [--worlds fc-fashion conv-digits]
 
 Networks' answers, and what was measured on each world, are stored below build/labels and not computed again, so it
-may be stopped and run again; after a change of the code remove the folder's `*.jsonl`. Rows of worlds that are not named are kept as they were committed. The level of the test
-of outliers is set on the other architectures than the suspect's.
+may be stopped and run again; after a change of the code remove the `*.jsonl` there. Rows of worlds that are not named
+stay as they are committed. The level of the test of outliers is set on the other architectures than the suspect's.
 """
 
 import argparse
