@@ -24,6 +24,12 @@ WRITE = "write it by `lineage ask`"
 KINDS = {"u": "bytes", "iu": "whole numbers", "f": "numbers of floating point"}
 
 
+def check_free(folder: Path) -> None:
+    """Raises UserError if a folder holds a query set, which another one would mix with."""
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder}: holds a query set already; give another folder")
+
+
 def write_query_set(queries: QuerySet, folder: Path) -> None:
     """Writes the manifest, the queries as NPZ and PNG, and what the candidates answer, into a folder of its own.
 
@@ -32,8 +38,7 @@ def write_query_set(queries: QuerySet, folder: Path) -> None:
     """
     from PIL import Image
 
-    if (folder / MANIFEST).exists():
-        raise UserError(f"{folder}: holds a query set already; give another folder")
+    check_free(folder)
     _save(folder / QUERIES, {"images": queries.images, "chosen": queries.chosen})
     features = {f"features/{id}": values for id, values in queries.features.items()}
     _save(folder / CANDIDATES, {"outputs": queries.outputs, **features})

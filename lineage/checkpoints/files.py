@@ -93,7 +93,7 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
     except FileNotFoundError:
         if path.is_symlink():
             raise UserError(f"{path}: is a link to {path.readlink()}, which does not exist") from None
-        if path.parts[0].endswith(":"):
+        if path.parts and path.parts[0].endswith(":"):
             address = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
             raise UserError(f"{address}: is an address, and nothing is downloaded; give a file") from None
         raise UserError(f"{path}: expected a checkpoint, found no such file") from None

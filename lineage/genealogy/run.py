@@ -111,7 +111,7 @@ def tree_of(
     edges: list[Edge] = []
     merges: list[Merge] = []
     names = {}
-    for number, places in enumerate(tracked(families, "families"), start=1):
+    for number, places in enumerate(tracked(families, "families, also of one model"), start=1):
         name = f"family-{number}"
         of_family, between, merged = family_tree(
             [models[place] for place in places], name, cache, direction, follow=follow
