@@ -1,5 +1,6 @@
 """The command `lineage`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,30 +10,23 @@ import typer
 from lineage import commands
 from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
+from lineage.extras import missing
 from lineage.interrupts import stoppable
+from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, expanded, print_version, say
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+RESULTS = "Results of experiments"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
 app.add_typer(commands.app)
 app.add_typer(asking_commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
-
-
-EXTRAS = dict.fromkeys(("answer", "audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
-EXTRAS |= {"ask": "run", "index": "index", "summarise": "run", "unlock": "run"}
-"""What to install for each command; those not named here need no more than the package's own dependencies."""
-
-OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
-"""Libraries that an audit needs only to run networks on a probe, with `--arch`; they come with `run`."""
-
-
-def print_version(asked: bool) -> None:
-    """Prints the version of the installed package, and ends."""
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"lineage {version('neural-lineage')}")
-        raise typer.Exit
 
 
 @app.callback()
@@ -44,7 +38,115 @@ def lineage(
     """Tells which network another network was fine-tuned from."""
 
 
-@app.command()
+@app.command(rich_help_panel=CHECKPOINTS, context_settings={"allow_extra_args": True})
+def audit(
+    context: typer.Context,
+    child: Annotated[
+        str, typer.Option(help="The suspect checkpoint: FILE, or FILE::ID of a file with several.")
+    ],
+    candidates: Annotated[
+        str, typer.Option(help="Possible parents: a folder, a quoted glob, models.tsv or a file.")
+    ] = "",
+    initial: Annotated[
+        str, typer.Option(help="An initialisation that its owner reveals: whether the child comes from it.")
+    ] = "",
+    unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
+    claimed: Annotated[
+        str, typer.Option(help="The id of the candidate that is claimed to be the parent.")
+    ] = "",
+    alpha: Annotated[float, typer.Option(help="The false-positive rate.")] = 0.01,
+    arch: Annotated[str, typer.Option(help="The architecture, as timm:resnet18, for a probe.")] = "",
+    probe: Annotated[
+        str, typer.Option(help="A folder of images by class, a Parquet file, or noise.")
+    ] = "noise",
+    image_size: Annotated[int, typer.Option(help="Pixels of the probe.")] = 224,
+    channels: Annotated[int, typer.Option(help="Channels of the probe: 1 or 3.")] = 3,
+    json_to: JsonTo = None,
+    html_to: Annotated[
+        Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
+    ] = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Says which candidates are of a checkpoint's family, which is the closest, and what it is to the checkpoint.
+
+    Nothing in any file is executed. Exit codes: 0 parent or same weights, 6 same family but no parent is named,
+    3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
+    """
+    if more := context.args:
+        raise UserError(
+            f"{more[0]}: expected one argument after each option, got {len(more)} more; put a pattern in quotes, as "
+            "--candidates 'runs/*.pt', so that the shell leaves it alone, or give a folder or a table of models"
+        )
+    if initial:
+        from lineage.auditing.initial import against_initial, sentence
+
+        test = against_initial(child, initial, alpha=alpha, follow=follow_links)
+        typer.echo(sentence(child, initial, test))
+        if not candidates:
+            raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)
+    elif not candidates:
+        raise UserError(
+            "--candidates: expected possible parents, or an initialisation (--initial); got neither"
+        )
+    from lineage.auditing.report.bundle import write_html, write_json
+    from lineage.auditing.report.terminal import print_report
+    from lineage.auditing.run import audit as audited
+    from lineage.auditing.stages.verdict import EXIT_CODES
+
+    report = audited(
+        child,
+        candidates,
+        unrelated=unrelated or None,
+        claimed=claimed,
+        alpha=alpha,
+        follow_links=follow_links,
+        cache=cache,
+        store_digests=not no_cache,
+        arch=arch,
+        probe=probe,
+        image_size=image_size,
+        channels=channels,
+        say=say,
+    )
+    try:
+        if json_to:
+            write_json(report, json_to)
+        if html_to:
+            write_html(report.to_dict(), html_to)
+    finally:
+        print_report(report)
+    raise typer.Exit(EXIT_CODES[report.verdict])
+
+
+@app.command(rich_help_panel=CHECKPOINTS)
+def verdicts(
+    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
+) -> None:
+    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
+    from lineage.auditing.report.summary import closing_lines
+
+    for line in closing_lines(folder):
+        typer.echo(line)
+
+
+@app.command(rich_help_panel=CHECKPOINTS)
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
+) -> None:
+    """Recomputes an audit from its inputs and names what differs; exit code 1 if anything does."""
+    from lineage.auditing.verify import differences
+
+    found = differences(bundle)
+    for line in found:
+        typer.echo(line)
+    differ = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+    typer.echo(f"{bundle}: {differ if found else 'verified, nothing differs'}")
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command(rich_help_panel=RESULTS)
 def tables(results: Results = Path("results")) -> None:
     """Makes the result tables anew from a folder's results.parquet files, into its folder tables."""
     from lineage.results.tables import PUBLISHED_NUMBERS, write_tables
@@ -59,7 +161,7 @@ def tables(results: Results = Path("results")) -> None:
         typer.echo(path)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def report(
     results: Results = Path("results"),
     out: Annotated[Path | None, typer.Option(help="The page; by default report.html in that folder.")] = None,
@@ -68,11 +170,12 @@ def report(
     from lineage.report.page import write_page
 
     path = out or results / "report.html"
+    say(f"drawing the results of {results}")
     write_page(results, path)
     typer.echo(path)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def figures(
     results: Results = Path("results"),
     out: Annotated[
@@ -82,11 +185,12 @@ def figures(
     """Draws every figure as SVG, PDF and PNG from a folder's Parquet files."""
     from lineage.report.files import write_figures
 
+    say(f"drawing the results of {results}")
     for path in write_figures(results, out or results / "figures"):
         typer.echo(path)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def results_page(
     results: Results = Path("results/reference"),
     out: Annotated[Path, typer.Option(help="The page.")] = Path("docs/results.md"),
@@ -121,7 +225,7 @@ def results_page(
             typer.echo(page)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def summarise(
     results: Results = Path("results"),
     to: Annotated[Path | None, typer.Option(help="Where to; by default the same folder.")] = None,
@@ -137,7 +241,7 @@ def summarise(
         typer.echo(path)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def intervals(results: Results = Path("results")) -> None:
     """Computes the intervals of a folder's results anew, from the verdicts beside them; those of earlier versions."""
     from lineage.results.repooled import write_intervals
@@ -146,7 +250,7 @@ def intervals(results: Results = Path("results")) -> None:
         typer.echo(path)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def resources(results: Results = Path("results")) -> None:
     """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
     from lineage.jobs.usage import usage
@@ -157,7 +261,7 @@ def resources(results: Results = Path("results")) -> None:
     )
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS)
 def unlock() -> None:
     """Removes the lock that a killed run left in this folder; refuses while one of its processes lives."""
     from lineage.jobs.lock import remove_stale_lock
@@ -166,135 +270,24 @@ def unlock() -> None:
         typer.echo(f"removed {path}, left by a run that was killed", err=True)
 
 
-@app.command()
-def audit(
-    child: Annotated[
-        str, typer.Option(help="The suspect checkpoint: FILE, or FILE::ID of a file with several.")
-    ],
-    candidates: Annotated[
-        str, typer.Option(help="Possible parents: a folder, a quoted glob, models.tsv or a file.")
-    ] = "",
-    initial: Annotated[
-        str, typer.Option(help="An initialisation that its owner reveals: whether the child comes from it.")
-    ] = "",
-    unrelated: Annotated[str, typer.Option(help="Networks known to be unrelated, named likewise.")] = "",
-    claimed: Annotated[
-        str, typer.Option(help="The id of the candidate that is claimed to be the parent.")
-    ] = "",
-    alpha: Annotated[float, typer.Option(help="The false-positive rate.")] = 0.01,
-    arch: Annotated[str, typer.Option(help="The architecture, as timm:resnet18, for a probe.")] = "",
-    probe: Annotated[
-        str, typer.Option(help="A folder of images by class, a Parquet file, or noise.")
-    ] = "noise",
-    image_size: Annotated[int, typer.Option(help="Pixels of the probe.")] = 224,
-    channels: Annotated[int, typer.Option(help="Channels of the probe: 1 or 3.")] = 3,
-    json_to: Annotated[Path | None, typer.Option("--json", help="Write the evidence as JSON.")] = None,
-    html_to: Annotated[
-        Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
-    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
-) -> None:
-    """Says which candidates are of a checkpoint's family, which is the closest, and what it is to the checkpoint.
-
-    Nothing in any file is executed. Exit codes: 0 parent or same weights, 6 same family but no parent is named,
-    3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
-    """
-    if more:
-        raise UserError(
-            f"{more[0]}: expected one argument after each option, got {len(more)} more; put a pattern in quotes, as "
-            "--candidates 'runs/*.pt', so that the shell leaves it alone, or give a folder or a table of models"
-        )
-    if initial:
-        from lineage.auditing.initial import against_initial, sentence
-
-        test = against_initial(child, initial, alpha=alpha, follow=follow_links)
-        typer.echo(sentence(child, initial, test))
-        if not candidates:
-            raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)
-    elif not candidates:
-        raise UserError(
-            "--candidates: expected possible parents, or an initialisation (--initial); got neither"
-        )
-    from lineage.auditing.report.bundle import write_html, write_json
-    from lineage.auditing.report.terminal import print_report
-    from lineage.auditing.run import audit as audited
-    from lineage.auditing.stages.verdict import EXIT_CODES
-
-    report = audited(
-        child,
-        candidates,
-        unrelated=unrelated or None,
-        claimed=claimed,
-        alpha=alpha,
-        follow_links=follow_links,
-        cache=cache,
-        store_digests=not no_cache,
-        arch=arch,
-        probe=probe,
-        image_size=image_size,
-        channels=channels,
-        say=lambda line: print(line, file=sys.stderr),
-    )
-    if json_to:
-        write_json(report, json_to)
-    if html_to:
-        write_html(report.to_dict(), html_to)
-    print_report(report)
-    raise typer.Exit(EXIT_CODES[report.verdict])
-
-
-@app.command()
-def verdicts(
-    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
-) -> None:
-    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
-    from lineage.auditing.report.summary import closing_lines
-
-    for line in closing_lines(folder):
-        typer.echo(line)
-
-
-@app.command()
-def verify(
-    bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
-) -> None:
-    """Recomputes an audit from its inputs and names what differs; exit code 1 if anything does."""
-    from lineage.auditing.verify import differences
-
-    found = differences(bundle)
-    for line in found:
-        typer.echo(line)
-    differ = "1 difference" if len(found) == 1 else f"{len(found)} differences"
-    typer.echo(f"{bundle}: {differ if found else 'verified, nothing differs'}")
-    raise typer.Exit(1 if found else 0)
-
-
 def main() -> None:
-    """Runs the command; a user's mistake ends as one line and exit code 2."""
+    """Runs the command; a user's mistake ends as one line and exit code 2, as output does that cannot be written."""
+    sys.argv[1:] = expanded(sys.argv[1:])
     try:
         with stoppable():
             app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more at its end
+        print(f"error: what is printed could not be written: {os.strerror(error.errno)}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library == "lineage":
             raise
         print(missing(library, sys.argv[1]), file=sys.stderr)
         sys.exit(UserError.exit_code)
-
-
-def missing(library: str, command: str) -> str:
-    """One line that says which extra of the package brings a library that a command misses."""
-    extra = "run" if library in OF_NETWORKS else EXTRAS.get(command)
-    package = f"neural-lineage[{extra}]" if extra else "neural-lineage"
-    return (
-        f"error: `lineage {command}` needs the library {library}, which is not installed; "
-        f'install all that it needs: pip install "{package}"'
-    )

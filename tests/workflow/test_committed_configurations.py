@@ -74,3 +74,9 @@ def test_what_make_run_runs_builds_and_every_setting_is_audited(repository):
     jobs = planned(repository, "config")
     assert jobs.items() >= wanted(repository, "config").items()
     assert jobs["audits"] == 4
+
+
+def test_the_conditions_build_and_every_setting_is_audited(repository):
+    jobs = planned(repository, "conditions")
+    assert jobs.items() >= wanted(repository, "conditions").items()
+    assert jobs["audits"] == jobs["queries"] == jobs["answers"] == 4

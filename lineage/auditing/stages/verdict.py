@@ -150,7 +150,7 @@ def decide(
         "bound": closest.bound,
         "probability": closest.probability,
         "log10_p": corrected[closest.id],
-        "decided_by": f"order of neurons, then {closest.decided_by}",
+        "decided_by": ", then ".join(dict.fromkeys(("order of neurons", closest.decided_by))),
     }
     if is_parent:
         return Verdict(
@@ -168,7 +168,7 @@ def decide(
         if is_part
         else closest.reason,
         relation=Relation.UNDETERMINED if is_part else closest.relation,
-        helps=() if closest.is_narrow else HELPS.get(closest.relation, MORE),
+        helps=() if closest.is_final else HELPS.get(closest.relation, MORE),
         **shared,
     )
 
