@@ -58,10 +58,30 @@ def evaluated_setting(zoo: Zoo, experiment: Experiment, setting: str) -> Evaluat
     )
 
 
+def audited_parents(models: Evaluated) -> dict[str, str]:
+    """The parents of the children that are audited: those that some seed tests, which alone are evaluated."""
+    tested = {child for parts in models.splits for child, part in parts.items() if part == "test"}
+    return {child: parent for child, parent in models.parents.items() if child in tested}
+
+
 def audited_among(models: Evaluated) -> dict[str, list[str]]:
     """The candidates of an audit by condition, the standard ones first."""
     others = {condition: list(among.candidates) for condition, among in models.ancestors.items()}
     return {STANDARD: list(models.candidates)} | others
+
+
+def with_own_labels(zoo: Zoo, setting: str, models: Evaluated) -> list[str]:
+    """The conditions under which some candidate tells other classes apart than a setting's children."""
+    (own,) = {_classes_of(child) for child in zoo.children(setting)}
+    return [
+        condition
+        for condition, ids in audited_among(models).items()
+        if {_classes_of(zoo.model(id)) for id in ids} != {own}
+    ]
+
+
+def _classes_of(model: Model) -> tuple[str, tuple[int, ...] | None]:
+    return model.recipe.data.source, model.recipe.data.classes
 
 
 def hybrid_splits(zoo: Zoo, seeds: int) -> dict[str, list[dict[str, str]]]:

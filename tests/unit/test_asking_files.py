@@ -241,7 +241,7 @@ def test_other_candidates_and_other_data_are_named(honest, functions):
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        (MANIFEST, "{}", "expected the manifest of a query set, format 2"),
+        (MANIFEST, "{}", "expected the manifest of a query set, format 3"),
         (MANIFEST, "[", "expected the manifest of a query set"),
         (QUERIES, "PK", "zip archive"),
     ],
