@@ -1,5 +1,6 @@
 """The command `lineage`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,21 +10,23 @@ import typer
 from lineage import commands
 from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
+from lineage.extras import missing
 from lineage.interrupts import stoppable
+from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, expanded, say
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+RESULTS = "Results of experiments"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
 app.add_typer(commands.app)
 app.add_typer(asking_commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
-
-
-EXTRAS = dict.fromkeys(("answer", "audit", "diff", "disguise", "hash", "tree", "verdicts", "verify"), "audit")
-EXTRAS |= {"ask": "run", "index": "index", "summarise": "run", "unlock": "run"}
-"""What to install for each command; those not named here need no more than the package's own dependencies."""
-
-OF_NETWORKS = {"PIL", "sklearn", "timm", "torch", "torchvision"}
-"""Libraries that an audit needs only to run networks on a probe, with `--arch`; they come with `run`."""
 
 
 def print_version(asked: bool) -> None:
@@ -44,126 +47,9 @@ def lineage(
     """Tells which network another network was fine-tuned from."""
 
 
-@app.command()
-def tables(results: Results = Path("results")) -> None:
-    """Makes the result tables anew from a folder's results.parquet files, into its folder tables."""
-    from lineage.results.tables import PUBLISHED_NUMBERS, write_tables
-
-    found = sorted(results.glob("*/results.parquet"))
-    if not found:
-        raise UserError(
-            f"{results}: expected results.parquet files, but there are none; "
-            "run `make run`, or `lineage tables results/reference` for the committed ones"
-        )
-    for path in write_tables(found, PUBLISHED_NUMBERS, results / "tables"):
-        typer.echo(path)
-
-
-@app.command()
-def report(
-    results: Results = Path("results"),
-    out: Annotated[Path | None, typer.Option(help="The page; by default report.html in that folder.")] = None,
-) -> None:
-    """Makes one self-contained page from a folder's Parquet files; it opens without a network."""
-    from lineage.report.page import write_page
-
-    path = out or results / "report.html"
-    write_page(results, path)
-    typer.echo(path)
-
-
-@app.command()
-def figures(
-    results: Results = Path("results"),
-    out: Annotated[
-        Path | None, typer.Option(help="Where to; by default the folder's folder figures.")
-    ] = None,
-) -> None:
-    """Draws every figure as SVG, PDF and PNG from a folder's Parquet files."""
-    from lineage.report.files import write_figures
-
-    for path in write_figures(results, out or results / "figures"):
-        typer.echo(path)
-
-
-@app.command()
-def results_page(
-    results: Results = Path("results/reference"),
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("docs/results.md"),
-    audits: Annotated[
-        Path, typer.Option(help="The page that says how often verdicts on checkpoints are right.")
-    ] = Path("docs/audit.md"),
-    trees: Annotated[
-        Path, typer.Option(help="The page that says how often edges of trees are right.")
-    ] = Path("docs/tree.md"),
-    labels: Annotated[
-        Path, typer.Option(help="The page that says how often answers of a suspect are read rightly.")
-    ] = Path("docs/labels.md"),
-    searches: Annotated[
-        Path, typer.Option(help="The page that says how often searches find relatives.")
-    ] = Path("docs/index.md"),
-) -> None:
-    """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
-    from lineage.report.verdict_rates import write_rates
-    from lineage.results.claims_page import write_page
-    from lineage.results.tables import PUBLISHED_NUMBERS
-
-    write_page(results, PUBLISHED_NUMBERS, out)
-    typer.echo(out)
-    pages = {"verdicts": audits, "tree": trees, "labels": labels, "index": searches}
-    for name, page in pages.items():
-        if (bench := results / "bench" / f"{name}.parquet").exists():
-            write_rates(bench, page)
-            typer.echo(page)
-
-
-@app.command()
-def summarise(
-    results: Results = Path("results"),
-    to: Annotated[Path | None, typer.Option(help="Where to; by default the same folder.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="The configuration that was run, for its digest.")
-    ] = None,
-) -> None:
-    """Summarises a run's scores, predictions and logs as the small Parquet files that the report reads."""
-    from lineage.results.run_facts import experiments_of
-    from lineage.results.summarise import write_summaries
-
-    for path in write_summaries(results, to or results, experiments_of(config) if config else None):
-        typer.echo(path)
-
-
-@app.command()
-def intervals(results: Results = Path("results")) -> None:
-    """Computes the intervals of a folder's results anew, from the verdicts beside them; those of earlier versions."""
-    from lineage.results.repooled import write_intervals
-
-    for path in write_intervals(results):
-        typer.echo(path)
-
-
-@app.command()
-def resources(results: Results = Path("results")) -> None:
-    """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
-    from lineage.jobs.usage import usage
-
-    table = usage(sorted(results.glob("benchmarks/**/*.jsonl")))
-    typer.echo(
-        table.to_markdown(index=False, floatfmt=["", "", ".0f", ".0f", ".0f", ".0f", ".1f", ".0f", ".0f"])
-    )
-
-
-@app.command()
-def unlock() -> None:
-    """Removes the lock that a killed run left in this folder; refuses while one of its processes lives."""
-    from lineage.jobs.lock import remove_stale_lock
-
-    for path in remove_stale_lock(Path.cwd()):
-        typer.echo(f"removed {path}, left by a run that was killed", err=True)
-
-
-@app.command()
+@app.command(rich_help_panel=CHECKPOINTS, context_settings={"allow_extra_args": True})
 def audit(
+    context: typer.Context,
     child: Annotated[
         str, typer.Option(help="The suspect checkpoint: FILE, or FILE::ID of a file with several.")
     ],
@@ -184,23 +70,20 @@ def audit(
     ] = "noise",
     image_size: Annotated[int, typer.Option(help="Pixels of the probe.")] = 224,
     channels: Annotated[int, typer.Option(help="Channels of the probe: 1 or 3.")] = 3,
-    json_to: Annotated[Path | None, typer.Option("--json", help="Write the evidence as JSON.")] = None,
+    json_to: JsonTo = None,
     html_to: Annotated[
         Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
-    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
-    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Says which candidates are of a checkpoint's family, which is the closest, and what it is to the checkpoint.
 
     Nothing in any file is executed. Exit codes: 0 parent or same weights, 6 same family but no parent is named,
     3 none of these, 4 cannot tell, 5 unsupported, 2 bad input.
     """
-    if more:
+    if more := context.args:
         raise UserError(
             f"{more[0]}: expected one argument after each option, got {len(more)} more; put a pattern in quotes, as "
             "--candidates 'runs/*.pt', so that the shell leaves it alone, or give a folder or a table of models"
@@ -234,7 +117,7 @@ def audit(
         probe=probe,
         image_size=image_size,
         channels=channels,
-        say=lambda line: print(line, file=sys.stderr),
+        say=say,
     )
     if json_to:
         write_json(report, json_to)
@@ -244,7 +127,7 @@ def audit(
     raise typer.Exit(EXIT_CODES[report.verdict])
 
 
-@app.command()
+@app.command(rich_help_panel=CHECKPOINTS)
 def verdicts(
     folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
 ) -> None:
@@ -255,7 +138,7 @@ def verdicts(
         typer.echo(line)
 
 
-@app.command()
+@app.command(rich_help_panel=CHECKPOINTS)
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The JSON that `lineage audit --json` wrote.")],
 ) -> None:
@@ -270,27 +153,144 @@ def verify(
     raise typer.Exit(1 if found else 0)
 
 
+@app.command(rich_help_panel=RESULTS)
+def tables(results: Results = Path("results")) -> None:
+    """Makes the result tables anew from a folder's results.parquet files, into its folder tables."""
+    from lineage.results.tables import PUBLISHED_NUMBERS, write_tables
+
+    found = sorted(results.glob("*/results.parquet"))
+    if not found:
+        raise UserError(
+            f"{results}: expected results.parquet files, but there are none; "
+            "run `make run`, or `lineage tables results/reference` for the committed ones"
+        )
+    for path in write_tables(found, PUBLISHED_NUMBERS, results / "tables"):
+        typer.echo(path)
+
+
+@app.command(rich_help_panel=RESULTS)
+def report(
+    results: Results = Path("results"),
+    out: Annotated[Path | None, typer.Option(help="The page; by default report.html in that folder.")] = None,
+) -> None:
+    """Makes one self-contained page from a folder's Parquet files; it opens without a network."""
+    from lineage.report.page import write_page
+
+    path = out or results / "report.html"
+    say(f"drawing the results of {results}")
+    write_page(results, path)
+    typer.echo(path)
+
+
+@app.command(rich_help_panel=RESULTS)
+def figures(
+    results: Results = Path("results"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where to; by default the folder's folder figures.")
+    ] = None,
+) -> None:
+    """Draws every figure as SVG, PDF and PNG from a folder's Parquet files."""
+    from lineage.report.files import write_figures
+
+    say(f"drawing the results of {results}")
+    for path in write_figures(results, out or results / "figures"):
+        typer.echo(path)
+
+
+@app.command(rich_help_panel=RESULTS)
+def results_page(
+    results: Results = Path("results/reference"),
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("docs/results.md"),
+    audits: Annotated[
+        Path, typer.Option(help="The page that says how often verdicts on checkpoints are right.")
+    ] = Path("docs/audit.md"),
+    trees: Annotated[
+        Path, typer.Option(help="The page that says how often edges of trees are right.")
+    ] = Path("docs/tree.md"),
+    labels: Annotated[
+        Path, typer.Option(help="The page that says how often answers of a suspect are read rightly.")
+    ] = Path("docs/labels.md"),
+    searches: Annotated[
+        Path, typer.Option(help="The page that says how often searches find relatives.")
+    ] = Path("docs/index.md"),
+) -> None:
+    """Makes the page of measured results beside the paper's claims, and the rates of verdicts, from Parquet."""
+    from lineage.report.verdict_rates import write_rates
+    from lineage.results.claims_page import write_page
+    from lineage.results.tables import PUBLISHED_NUMBERS
+
+    write_page(results, PUBLISHED_NUMBERS, out)
+    typer.echo(out)
+    pages = {"verdicts": audits, "tree": trees, "labels": labels, "index": searches}
+    for name, page in pages.items():
+        if (bench := results / "bench" / f"{name}.parquet").exists():
+            write_rates(bench, page)
+            typer.echo(page)
+
+
+@app.command(rich_help_panel=RESULTS)
+def summarise(
+    results: Results = Path("results"),
+    to: Annotated[Path | None, typer.Option(help="Where to; by default the same folder.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The configuration that was run, for its digest.")
+    ] = None,
+) -> None:
+    """Summarises a run's scores, predictions and logs as the small Parquet files that the report reads."""
+    from lineage.results.run_facts import experiments_of
+    from lineage.results.summarise import write_summaries
+
+    for path in write_summaries(results, to or results, experiments_of(config) if config else None):
+        typer.echo(path)
+
+
+@app.command(rich_help_panel=RESULTS)
+def intervals(results: Results = Path("results")) -> None:
+    """Computes the intervals of a folder's results anew, from the verdicts beside them; those of earlier versions."""
+    from lineage.results.repooled import write_intervals
+
+    for path in write_intervals(results):
+        typer.echo(path)
+
+
+@app.command(rich_help_panel=RESULTS)
+def resources(results: Results = Path("results")) -> None:
+    """Prints the memory and time that the jobs of a folder of results asked for, beside what they used."""
+    from lineage.jobs.usage import usage
+
+    table = usage(sorted(results.glob("benchmarks/**/*.jsonl")))
+    typer.echo(
+        table.to_markdown(index=False, floatfmt=["", "", ".0f", ".0f", ".0f", ".0f", ".1f", ".0f", ".0f"])
+    )
+
+
+@app.command(rich_help_panel=RESULTS)
+def unlock() -> None:
+    """Removes the lock that a killed run left in this folder; refuses while one of its processes lives."""
+    from lineage.jobs.lock import remove_stale_lock
+
+    for path in remove_stale_lock(Path.cwd()):
+        typer.echo(f"removed {path}, left by a run that was killed", err=True)
+
+
 def main() -> None:
-    """Runs the command; a user's mistake ends as one line and exit code 2."""
+    """Runs the command; a user's mistake ends as one line and exit code 2, as output does that cannot be written."""
+    sys.argv[1:] = expanded(sys.argv[1:])
     try:
         with stoppable():
             app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more at its end
+        print(f"error: what is printed could not be written: {os.strerror(error.errno)}", file=sys.stderr)
+        sys.exit(UserError.exit_code)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library == "lineage":
             raise
         print(missing(library, sys.argv[1]), file=sys.stderr)
         sys.exit(UserError.exit_code)
-
-
-def missing(library: str, command: str) -> str:
-    """One line that says which extra of the package brings a library that a command misses."""
-    extra = "run" if library in OF_NETWORKS else EXTRAS.get(command)
-    package = f"neural-lineage[{extra}]" if extra else "neural-lineage"
-    return (
-        f"error: `lineage {command}` needs the library {library}, which is not installed; "
-        f'install all that it needs: pip install "{package}"'
-    )

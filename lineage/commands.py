@@ -1,22 +1,21 @@
 """Subcommands of `lineage` beside audits: hashes, differences, family trees, disguises, indices of models."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, say
+
 app = typer.Typer()
 index = typer.Typer(
-    help="An index of models: search very many by a small vector of each.", no_args_is_help=True
+    help="An index of models: search very many by a small sketch of each.", no_args_is_help=True
 )
-app.add_typer(index, name="index")
-
-JsonTo = Annotated[Path | None, typer.Option("--json", help="Write it as JSON.")]
+app.add_typer(index, name="index", rich_help_panel=CHECKPOINTS)
 
 
-@app.command(name="hash")
+@app.command(name="hash", rich_help_panel=CHECKPOINTS)
 def print_hashes(
     files: Annotated[
         list[str], typer.Argument(help="Checkpoints: FILE, or FILE::ID of a file with several.")
@@ -25,7 +24,7 @@ def print_hashes(
         bool, typer.Option("--values", help="Of shapes and values alone, whatever the names.")
     ] = False,
 ) -> None:
-    """Prints a hash of each model's tensors: the same in every container, order, dtype that holds the values, and
+    """Prints a hash of each model's tensors: the same in every container, order and dtype that holds the values, and
     under any prefix of the names."""
     from lineage.checkpoints.read import open_models
     from lineage.diffing.hashes import hashes_of
@@ -38,7 +37,7 @@ def print_hashes(
             typer.echo(f"{found.values if values else found.tensors}  {shown}")
 
 
-@app.command(name="diff")
+@app.command(name="diff", rich_help_panel=CHECKPOINTS)
 def print_diff(
     a: Annotated[str, typer.Argument(help="A checkpoint: FILE, or FILE::ID of a file with several.")],
     b: Annotated[str, typer.Argument(help="Another, which is described as A with changes.")],
@@ -57,7 +56,7 @@ def print_diff(
     raise typer.Exit(0 if found.is_same else 1)
 
 
-@app.command(name="tree")
+@app.command(name="tree", rich_help_panel=CHECKPOINTS)
 def print_family_tree(
     models: Annotated[str, typer.Argument(help="A folder, a quoted glob, a table of models or a file.")],
     json_to: JsonTo = None,
@@ -68,11 +67,9 @@ def print_family_tree(
     ] = None,
     html_to: Annotated[Path | None, typer.Option("--html", help="Write it as one HTML page.")] = None,
     alpha: Annotated[float, typer.Option(help="How often unrelated models may be joined.")] = 0.01,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
-    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Says which families the models of a folder are of, and who was trained from whom."""
     from lineage.genealogy.files import write_dot, write_graphml, write_json, write_tables
@@ -86,7 +83,7 @@ def print_family_tree(
         follow_links=follow_links,
         cache=cache,
         store_digests=not no_cache,
-        say=lambda line: print(line, file=sys.stderr),
+        say=say,
     )
     for write, path in (
         (write_json, json_to),
@@ -100,7 +97,7 @@ def print_family_tree(
     print_tree(found)
 
 
-@app.command()
+@app.command(rich_help_panel=CHECKPOINTS)
 def disguise(
     model: Annotated[str, typer.Argument(help="The checkpoint: FILE, or FILE::ID of a file with several.")],
     how: Annotated[
@@ -120,7 +117,15 @@ def disguise(
     from lineage.auditing.disguised_copy import write_disguised
 
     size = {"image_size": image_size, "channels": channels}
-    found = write_disguised(model, how.split(","), out, seed=seed, head_width=head_width, arch=arch, **size)
+    found = write_disguised(
+        model,
+        [name.strip() for name in how.split(",")],
+        out,
+        seed=seed,
+        head_width=head_width,
+        arch=arch,
+        **size,
+    )
     checked = (
         "its outputs were not compared" if found is None else f"its outputs differ by {found:.1e} at most"
     )
@@ -134,7 +139,7 @@ Index = Annotated[Path, typer.Argument(help="The folder of the index.")]
 def add_to_index(
     folder: Index,
     models: Annotated[list[str], typer.Argument(help="Folders, quoted globs, tables of models or files.")],
-    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Adds models, each read once; a line says of each that it is in the index now. Exit code 1 if some could not be
     read."""
@@ -168,11 +173,9 @@ def search_index(
     top: Annotated[int, typer.Option(min=1, help="Models on the shortlist, which are audited.")] = 20,
     alpha: Annotated[float, typer.Option(help="The false-positive rate of the audit.")] = 0.01,
     json_to: JsonTo = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")
-    ] = None,
-    no_cache: Annotated[bool, typer.Option(help="Keep no digests.")] = False,
-    follow_links: Annotated[bool, typer.Option(help="Follow links out of the folders given.")] = False,
+    cache: Cache = None,
+    no_cache: NoCache = False,
+    follow_links: FollowLinks = False,
 ) -> None:
     """Says which model of an index a checkpoint comes from: an audit of those that are most like it.
 
@@ -191,7 +194,7 @@ def search_index(
         follow_links=follow_links,
         cache=cache,
         store_digests=not no_cache,
-        say=lambda line: print(line, file=sys.stderr),
+        say=say,
     )
     if json_to:
         with written_whole(json_to) as part:

@@ -30,9 +30,9 @@ def tracked(
         now = time.monotonic()
         if now - last >= every and done < total:
             left = (now - start) / done * (total - done)
-            say(f"{done} of {total} {what}, {left:.0f} s left")
+            say(f"{what}: {done} of {total}, {left:.0f} s left")
             last = now
-    say(f"{done} {what} in {time.monotonic() - start:.1f} s")
+    say(f"{what}: {done} in {time.monotonic() - start:.1f} s")
 
 
 def untracked(items: Iterable[T], what: str) -> Iterable[T]:

@@ -1,18 +1,18 @@
 """The subcommands of `lineage` for a suspect that can only be asked."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lineage.errors import UserError
+from lineage.options import CHECKPOINTS, JsonTo, say
 
 app = typer.Typer()
 
 
-@app.command(name="ask")
+@app.command(name="ask", rich_help_panel=CHECKPOINTS)
 def print_queries(
     candidates: Annotated[
         str, typer.Option(help="Possible parents: a folder, a quoted glob, models.tsv or a file.")
@@ -41,7 +41,7 @@ def print_queries(
     from lineage.asking.run import ask
     from lineage.asking.run import verify as differences_of
 
-    given = {"unrelated": unrelated or None, "arch": arch, "say": lambda line: print(line, file=sys.stderr)}
+    given = {"unrelated": unrelated or None, "arch": arch, "say": say}
     if verify:
         found = differences_of(verify, candidates, data, **given)
         for line in found:
@@ -60,7 +60,7 @@ def print_queries(
     )
 
 
-@app.command(name="answer")
+@app.command(name="answer", rich_help_panel=CHECKPOINTS)
 def print_answer(
     queries: Annotated[Path, typer.Argument(help="The folder that `lineage ask` wrote.")],
     answers: Annotated[Path, typer.Argument(help="The suspect's answers: CSV or NPZ.")],
@@ -68,10 +68,10 @@ def print_answer(
         float, typer.Option(help="How often an unrelated network may get a family: 0.01 or 0.05.")
     ] = 0.01,
     own_labels: Annotated[
-        bool, typer.Option(help="The suspect's labels are others than the candidates'.")
+        bool, typer.Option("--own-labels", help="The suspect's labels are others than the candidates'.")
     ] = False,
     commitment: Annotated[str, typer.Option(help="What was published before the suspect was asked.")] = "",
-    json_to: Annotated[Path | None, typer.Option("--json", help="Write it as JSON.")] = None,
+    json_to: JsonTo = None,
 ) -> None:
     """Says which candidates a suspect's answers come from. Exit codes: 0 the closest is named, 6 a family without a
     closest, 4 undetermined, 2 bad input or refused queries."""

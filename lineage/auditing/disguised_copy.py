@@ -7,6 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from lineage.checkpoints.read import open_model
+from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.relation.alignment.axes import UnknownStructureError, shapes_of
 from lineage.relation.alignment.disguises import CHANGING, HOW, disguised
@@ -41,9 +42,11 @@ def write_disguised(
 
     Raises:
         UserError: for an unknown disguise, a network whose axes are not known, one whose modules' order is a guess
-            while outputs are not compared, or a copy whose outputs differ though its disguises keep the function;
-            nothing is written then.
+            while outputs are not compared, a copy whose outputs differ though its disguises keep the function, or
+            one in the place of the checkpoint itself; nothing is written then.
     """
+    if to.exists() and Path(model.partition(MEMBER)[0]).exists() and to.samefile(model.partition(MEMBER)[0]):
+        raise UserError(f"--out: {to} is the checkpoint itself, which would be lost; name another file")
     if unknown := [name for name in how if name not in HOW]:
         raise UserError(f"--how: expected some of {', '.join(HOW)}, got {unknown[0]!r}")
     opened = open_model(model)

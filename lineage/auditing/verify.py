@@ -24,6 +24,11 @@ def differences(path: Path) -> list[str]:
         UserError: for a bundle that cannot be read, or inputs that cannot be used.
     """
     stored = read_json(path)
+    if stored["inputs"] and not any(Path(name).exists() for name in stored["inputs"]):
+        raise UserError(
+            f"{path}: expected the files that were audited, as {next(iter(stored['inputs']))}, but none is there; "
+            "paths count from the folder where the audit ran: verify it there"
+        )
     found = []
     for name, digest in stored["inputs"].items():
         if not Path(name).is_file():

@@ -93,6 +93,9 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
     except FileNotFoundError:
         if path.is_symlink():
             raise UserError(f"{path}: is a link to {path.readlink()}, which does not exist") from None
+        if path.parts[0].endswith(":"):
+            address = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
+            raise UserError(f"{address}: is an address, and nothing is downloaded; give a file") from None
         raise UserError(f"{path}: expected a checkpoint, found no such file") from None
     except RuntimeError:
         raise UserError(f"{path}: is a link that leads to itself; give the checkpoint") from None

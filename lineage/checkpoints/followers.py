@@ -13,7 +13,7 @@ FOLLOWING = {"teacher", "target", "ema", "momentum", "shadow", "slow", "swa", "a
 """What networks are called that follow another one by averaging or copying."""
 PAIRED = {"k": "q", "key": "query", "m": ""}
 """Likewise, beside a part that is called the same but for this word."""
-OF_ANOTHER_KIND = {"source", "src"}
+OF_ANOTHER_KIND = {"source", "src", "fast"}
 """What a target has beside it where it is no copy."""
 WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 DEEPEST = 2

@@ -44,7 +44,9 @@ def usage(benchmarks: Iterable[Path]) -> pd.DataFrame:
         used = {key: record[key] for key in ("rule_name", "max_rss", "mean_load")}
         jobs.append(asked | used | {"minutes": record["s"] / 60})
     if not jobs:
-        raise UserError("expected benchmark files, but there are none; run the workflow first")
+        raise UserError(
+            "expected benchmark files in the folder of results, but there are none; run the workflow first"
+        )
     frame = pd.DataFrame(jobs)
     for column in ("max_rss", "mean_load"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")  # NA of a job too short to be looked at

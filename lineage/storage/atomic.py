@@ -1,7 +1,7 @@
 """Writes a file beside its place and then renames it: a reader sees a whole file or none.
 
 A killed job leaves what was there before, and one that is stopped removes what it has begun. A file has one writer at
-a time, on whatever node of a cluster.
+a time, on whatever node of a cluster. Devices and pipes stay what they are, and get the whole at the end.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from lineage.errors import UserError
 
 WITHOUT_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 """What file systems answer that have no locks, as some mounts of Lustre and NFS."""
+
+OPEN_FILES = Path("/dev/fd")
+"""Names of open files by their numbers, as shells write `>(command)`."""
 
 _begun: set[Path] = set()
 _changing = threading.Lock()
@@ -39,11 +43,18 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
+        if _is_stream(path):
+            with temporary_folder() as folder:
+                yield folder / path.name
+                _pass_on(folder / path.name, path)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with _held(part, path):
             yield part
             part.replace(path)
     except OSError as error:
+        if error.errno == errno.EPIPE:  # who reads has seen enough
+            raise
         reason = os.strerror(error.errno) if error.errno else str(error)
         advice = {
             errno.ENOSPC: "free some space",
@@ -56,6 +67,22 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             errno.ENOTDIR: "a file stands where its folder should",
         }.get(error.errno, "check the disk")
         raise UserError(f"{path}: could not be written: {reason}; {advice} and run again") from error
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is no place on a disk: a device, a pipe, or a number of an open file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return path.parent in (OPEN_FILES, OPEN_FILES.parent) or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _pass_on(part: Path, stream: Path) -> None:
+    """Writes a whole file's bytes into a stream, which may be open already."""
+    number = os.dup(int(stream.name)) if stream.parent == OPEN_FILES else os.open(stream, os.O_WRONLY)
+    with part.open("rb") as whole, os.fdopen(number, "wb") as end:
+        shutil.copyfileobj(whole, end)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def of_adapter(state: State, folder: Path) -> Path:
     adapter |= {
         "conv1.lokr_w1": drawn(2, 3),
         "conv1.lokr_w2": drawn(4, 1, 3, 3),
-        "conv1.alpha": np.float32(3),
+        "conv1.alpha": np.array(3, np.float32),
     }
     adapter |= {f"head.hada_w{number}_{side}": drawn(*shape) for number in (1, 2)
                 for side, shape in (("a", (4, 2)), ("b", (2, 10)))}  # fmt: skip

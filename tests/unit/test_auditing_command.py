@@ -20,6 +20,7 @@ from small_networks import ROOTS, child_of, network
 
 from lineage.auditing.stages.verdict import EXIT_CODES
 from lineage.auditing.verify import differences
+from lineage.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 GIGABYTE = 2**30
@@ -250,6 +251,14 @@ def test_a_changed_input_is_named(bundle, folder):
         assert differences(bundle) == [f"inputs: {path}: its content differs from what was audited"]
     finally:
         save_file(tensors, path)
+
+
+def test_a_bundle_far_from_its_inputs_says_where_to_verify_it(bundle, tmp_path):
+    report = json.loads(bundle.read_text())
+    report["inputs"] = dict.fromkeys(("bases/p0.safetensors", "child.safetensors"), "0" * 64)
+    (elsewhere := tmp_path / "elsewhere.json").write_text(json.dumps(report))
+    with pytest.raises(UserError, match=r"as bases/p0.safetensors, but none is there; .*: verify it there"):
+        differences(elsewhere)
 
 
 def test_verify_exits_with_1_where_something_differs(bundle):

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -108,6 +109,43 @@ def test_kernels_of_every_framework_lie_as_pytorch_has_them(order):
         np.testing.assert_array_equal(found[name].load(), values)
         assert found[name].shape == values.shape
     assert (remark is None) == (order == "PyTorch")
+
+
+LONG = [(12, 12, 7, 3), (12, 12, 5, 1), (12, 3, 3, 3), (16, 8, 1, 7)]
+"""Of a network whose kernels are mostly longer one way, with as many inputs as outputs."""
+PATCH = [(96, 3, 16, 16)]
+"""Of a transformer: the only kernel cuts the image into squares."""
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("shapes", [LONG, PATCH], ids=["long kernels", "a patch"])
+def test_long_kernels_and_patches_lie_as_pytorch_has_them(shapes, order):
+    generator = np.random.default_rng(0)
+    kernels = {f"k{n}": generator.normal(size=shape).astype("f4") for n, shape in enumerate(shapes)}
+    stored = {name: values.transpose(ORDERS[order]) for name, values in kernels.items()}
+    found, _ = outputs_first(entries_of(stored))
+    assert all(np.array_equal(found[name].load(), values) for name, values in kernels.items())
+
+
+def test_recurrent_layers_of_onnx_are_told_by_their_operators_in_any_order(tmp_path):
+    """Two layers of the same shapes, whose tensors lie as tf2onnx puts them: first all W, then all R."""
+    layers = [nn.LSTM(24, 24, batch_first=True) for _ in range(2)]
+    tensors, nodes = {}, []
+    for number, layer in enumerate(layers):
+        for kind, weights in (("W", layer.weight_ih_l0), ("R", layer.weight_hh_l0)):
+            gates = weights.detach().numpy().reshape(4, 24, 24)[[0, 3, 1, 2]]
+            tensors[f"{kind}__{number}"] = gates.reshape(1, 96, 24)
+        nodes.append(onnx.helper.make_node("LSTM", ["x", f"W__{number}", f"R__{number}"], ["y"]))
+    names = sorted(tensors, reverse=True)
+    initialisers = [onnx.numpy_helper.from_array(tensors[name], name) for name in names]
+    onnx.save(
+        onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [], initialisers)), tmp_path / "m.onnx"
+    )
+    model = open_plain_model(tmp_path / "m.onnx")
+    for number, layer in enumerate(layers):
+        for name in ("weight_ih_l0", "weight_hh_l0"):
+            expected = getattr(layer, name).detach().numpy()
+            assert np.array_equal(model.read(f"W__{number}.{name}"), expected)
 
 
 @pytest.mark.filterwarnings("ignore")

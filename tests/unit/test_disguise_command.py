@@ -48,6 +48,13 @@ def test_the_same_seed_writes_the_same_copy(fc, tmp_path):
     assert copies[0].read_bytes() == copies[1].read_bytes() != copies[2].read_bytes()
 
 
+def test_a_copy_does_not_take_the_place_of_its_model(fc):
+    before = fc.read_bytes()
+    with pytest.raises(UserError, match=r"--out: .* is the checkpoint itself, which would be lost"):
+        write_disguised(str(fc), ["permute"], fc.parent / "." / fc.name)
+    assert fc.read_bytes() == before
+
+
 def test_what_cannot_be_disguised_is_one_line(fc, tmp_path):
     out = tmp_path / "copy.safetensors"
     with pytest.raises(UserError, match=r"--how: expected some of permute, .*, got 'hide'"):

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from lineage import cli
+from lineage import cli, extras
 from lineage.auditing.shortlist import search
 from lineage.errors import UserError
 from lineage.index import change, nearest, store
@@ -238,7 +238,7 @@ def test_sketches_of_another_version_are_refused(tmp_path):
 
 
 def test_without_faiss_the_extra_is_named():
-    assert cli.missing("faiss", "index").endswith('pip install "neural-lineage[index]"')
+    assert extras.missing("faiss", "index").endswith('pip install "neural-lineage[index]"')
 
 
 def test_reports_wait_for_the_disk(zoo, tmp_path, monkeypatch):

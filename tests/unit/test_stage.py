@@ -19,7 +19,7 @@ def test_a_stage_that_ends_well_writes_its_lines_and_its_time(snakemake, tmp_pat
         assert list(run.tracked([1, 2], "models")) == [1, 2]
     lines = (tmp_path / "job.log").read_text().splitlines()
     assert lines[0] == "finetune toy/full/p0: hello"
-    assert lines[1].startswith("finetune toy/full/p0: 2 models in ")
+    assert lines[1].startswith("finetune toy/full/p0: models: 2 in ")
     assert capsys.readouterr().err.splitlines() == lines
     spent = json.loads((tmp_path / "job.time.json").read_text())
     assert spent["rule"] == "finetune"
@@ -56,10 +56,10 @@ def test_progress_names_what_is_done_and_the_time_left(monkeypatch):
     for _ in tracked(range(4), "children", lines.append, every=5):
         clock.now += 6
     assert lines == [
-        "1 of 4 children, 18 s left",
-        "2 of 4 children, 12 s left",
-        "3 of 4 children, 6 s left",
-        "4 children in 24.0 s",
+        "children: 1 of 4, 18 s left",
+        "children: 2 of 4, 12 s left",
+        "children: 3 of 4, 6 s left",
+        "children: 4 in 24.0 s",
     ]
 
 
@@ -67,13 +67,15 @@ def test_progress_is_silent_between_its_intervals(monkeypatch):
     clock, lines = Clock(monkeypatch), []
     for _ in tracked(range(100), "pairs", lines.append, every=5):
         clock.now += 0.1
-    assert [line.split(" pairs")[0] for line in lines] in (["50 of 100", "100"], ["51 of 100", "100"])
+    assert len(lines) == 2
+    assert lines[0].startswith(("pairs: 50 of 100, ", "pairs: 51 of 100, "))
+    assert lines[1].startswith("pairs: 100 in ")
 
 
 def test_progress_counts_what_has_no_length():
     lines = []
     assert list(tracked(iter("abc"), "files", lines.append)) == list("abc")
-    assert [line.split(" in ")[0] for line in lines] == ["3 files"]
+    assert [line.split(" in ")[0] for line in lines] == ["files: 3"]
 
 
 def lock_of(folder):

@@ -2,8 +2,10 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import pytest
@@ -135,3 +137,30 @@ def test_a_file_in_the_place_of_a_folder_is_told(target):
     ):
         pass
     assert target.read_text() == "earlier"
+
+
+def test_a_pipe_stays_one_and_gets_the_whole(tmp_path):
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        with written_whole(pipe) as part:
+            part.write_text("new")
+        assert reader.communicate(timeout=10)[0] == "new"
+    assert pipe.is_fifo()
+    assert listing(pipe) == ["pipe"]
+
+
+def test_an_open_file_is_written_by_its_number(tmp_path):
+    with (tmp_path / "log").open("w") as log:
+        log.write("earlier, ")
+        log.flush()
+        with written_whole(f"/dev/fd/{log.fileno()}") as part:
+            part.write_text("new")
+    assert (tmp_path / "log").read_text() == "earlier, new"
+
+
+def test_a_device_is_no_file_to_be_replaced():
+    before = Path(os.devnull).stat()
+    with written_whole(os.devnull) as part:
+        assert part.parent != Path(os.devnull).parent, "a file in its place"
+        part.write_text("new")
+    assert Path(os.devnull).stat().st_ino == before.st_ino

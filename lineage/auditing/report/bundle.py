@@ -41,7 +41,9 @@ def read_json(path: Path) -> dict:
         report = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: expected the JSON of an audit, found no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: expected the JSON of an audit: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: expected the JSON of an audit: {one_line(error)}") from None
     needed = {"format", "verdict", "inputs", "config", "versions", "candidates"}
     if not isinstance(report, dict) or not needed <= report.keys():

@@ -10,6 +10,7 @@ from lineage.auditing.report.alignment import alignment_lines
 from lineage.auditing.report.headline import is_informative, listed, mixed, shown, within
 from lineage.auditing.report.passed_over import in_words
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
+from lineage.auditing.stages.verdict import Word
 from lineage.relation.layers import moves
 
 SHOWN = 8
@@ -62,7 +63,7 @@ def relation_of(report: AuditReport) -> str:
     said = str(report.relation)
     if report.probability is not None:
         said += f", probability {shown(report.probability)}"
-    if is_informative(report.bound):
+    if is_informative(report.bound) and report.verdict is not Word.SAME:
         said += f", the child branched off {within(report.bound)}"
     return said
 

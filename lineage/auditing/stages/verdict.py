@@ -150,7 +150,7 @@ def decide(
         "bound": closest.bound,
         "probability": closest.probability,
         "log10_p": corrected[closest.id],
-        "decided_by": f"order of neurons, then {closest.decided_by}",
+        "decided_by": ", then ".join(dict.fromkeys(("order of neurons", closest.decided_by))),
     }
     if is_parent:
         return Verdict(

@@ -1,6 +1,6 @@
 """The order of a kernel's axes, told from the shapes of all kernels: PyTorch's, TensorFlow's or MLX's.
 
-A kernel's places in space are few and mostly equal; its inputs and outputs are neither.
+A kernel's places in space are few and mostly equal, or odd numbers; its inputs and outputs are neither.
 """
 
 from collections import Counter
@@ -10,8 +10,10 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Entry
 from lineage.checkpoints.plain.parts import Entries, read
 
-WIDEST = 13
-"""A kernel is seldom wider."""
+WIDEST, WIDEST_PATCH = 13, 32
+"""A kernel is seldom wider; one that cuts an image into squares may be, with more outputs than places on a side."""
+NARROW = 4
+"""Up to so many places a kernel's space may well be even."""
 
 
 def outputs_first(entries: Entries) -> tuple[dict[str, Entry], str | None]:
@@ -41,14 +43,23 @@ def is_kernel(shape: tuple[int, ...]) -> bool:
 
 
 def order_of(shape: tuple[int, ...]) -> str | None:
-    """The order of a kernel's axes, if its shape fits one order alone."""
-    fitting = []
+    """The order of a kernel's axes, if its shape fits one order better than the others."""
+    fitting = {}
     for order, space in (("OI..", shape[2:]), ("..IO", shape[:-2]), ("O..I", shape[1:-1])):
         others = _others(shape, order)
-        is_even = len(set(space)) == 1 and max(space) <= WIDEST and max(*space, min(others)) > 1
-        if is_even and (len(shape) > 3 or max(space) < min(others)):
-            fitting.append(order)
-    return fitting[0] if len(fitting) == 1 else None
+        is_patch = len(set(space)) == 1 and len(space) > 1 and max(space) < max(others)
+        is_space = max(space) <= (WIDEST_PATCH if is_patch else WIDEST) and max(*space, min(others)) > 1
+        if is_space and (len(shape) > 3 or max(space) < min(others)):
+            fitting[order] = _likely(space)
+    best = [order for order, likely in fitting.items() if likely == max(fitting.values()) > 0]
+    return best[0] if len(best) == 1 else None
+
+
+def _likely(space: tuple[int, ...]) -> int:
+    """How likely lengths are those of a kernel's space: 3 × 3 and the like, 7 × 1, 8 × 8, all others not at all."""
+    if len(set(space)) == 1:
+        return 3 if space[0] % 2 or space[0] <= NARROW else 1
+    return 2 if all(length % 2 for length in space) else 0
 
 
 def _others(shape: tuple[int, ...], order: str) -> tuple[int, int]:

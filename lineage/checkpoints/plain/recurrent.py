@@ -28,7 +28,7 @@ def gates_in_order(entries: Entries) -> tuple[dict[str, Entry], str | None]:
     names = sorted(entries, key=natural) if list(entries) == sorted(entries) else list(entries)
     for place, name in enumerate(names):
         found |= _of_keras(name, entries)
-        if place + 1 < len(names):
+        if place + 1 < len(names) and name not in found:
             found |= _of_onnx(name, names[place + 1], entries)
             found |= _of_shapes(name, names[place + 1 : place + 4], entries)
     result = {}

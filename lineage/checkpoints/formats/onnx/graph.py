@@ -16,6 +16,9 @@ DIMS, DATA_TYPE, TENSOR_NAME, RAW, EXTERNAL, LOCATION = 1, 2, 8, 9, 13, 14
 NESTING = 16
 DEQUANTISERS = {"DequantizeLinear": (0, 1, 2), "QLinearConv": (3, 4, 5), "QLinearMatMul": (3, 4, 5)}
 """Operators: which of their inputs are the quantised weights, the scale and the zero point."""
+RECURRENT = {"LSTM", "GRU"}
+"""Operators whose second and third input are the weights of the inputs and those of the neurons."""
+OF_INTEREST = {*DEQUANTISERS, *RECURRENT, "MatMulNBits"}
 
 
 @dataclass
@@ -42,7 +45,8 @@ class Node:
 
 @dataclass
 class Contents:
-    """What a model holds: tensors by name, in order, how many have each name, and the nodes that scale."""
+    """What a model holds: tensors by name, in order, how many have each name, and the nodes that say
+    what some of them are."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
@@ -110,7 +114,7 @@ def _node(node: Message, found: Contents, depth: int) -> None:
                 found.add(outputs[0] if outputs and kind == "Constant" else tensor.name or name, tensor)
             elif number in (INNER, INNERS) and isinstance(value, Message):
                 _graph(value, found, depth + 1)
-    if kind in DEQUANTISERS or kind == "MatMulNBits":
+    if kind in OF_INTEREST:
         found.nodes.append(Node(kind, inputs, numbers))
 
 

@@ -8,7 +8,14 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
 from lineage.checkpoints.formats.onnx.blocks import of_blocks
-from lineage.checkpoints.formats.onnx.graph import DEQUANTISERS, Contents, Node, Tensor, contents_of
+from lineage.checkpoints.formats.onnx.graph import (
+    DEQUANTISERS,
+    RECURRENT,
+    Contents,
+    Node,
+    Tensor,
+    contents_of,
+)
 from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
 from lineage.checkpoints.formats.protobuf import Message, message
 from lineage.checkpoints.quantised.arithmetic import scaled
@@ -81,7 +88,22 @@ def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[st
             left_out[name] = f"{dtype}: a constant of the graph, no weights"
         else:
             entries[name] = Entry(shape, dtype, lambda tensor=tensor: values_of(file, tensor))
-    return entries, left_out
+    return _in_pairs(entries, found), left_out
+
+
+def _in_pairs(entries: dict[str, Entry], found: Contents) -> dict[str, Entry]:
+    """The tensors, those that a recurrent layer has for its neurons behind those that it has for its inputs."""
+    pairs = [node.inputs[1:3] for node in found.nodes if node.kind in RECURRENT and len(node.inputs) > 2]
+    following = {first: second for first, second in pairs if first in entries and second in entries}
+    moved = set(following.values()) - following.keys()
+    placed: dict[str, Entry] = {}
+    for name, entry in entries.items():
+        if name in moved:
+            continue
+        placed[name] = entry
+        if (second := following.get(name)) in moved:
+            placed[second] = entries[second]
+    return placed
 
 
 def _is_mask(file: SafeFile, tensor: Tensor) -> bool:

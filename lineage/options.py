@@ -1,0 +1,47 @@
+"""Options that several commands share, and how they are understood."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CHECKPOINTS = "Checkpoints"
+"""The heading in the help of commands on models."""
+PRINTED = ("-", "/dev/stdout")
+"""Given as a file, the standard output."""
+
+
+def say(line: str) -> None:
+    """Prints a line of progress where it does not mix with the result."""
+    print(line, file=sys.stderr)
+
+
+def expanded(arguments: list[str]) -> list[str]:
+    """Arguments with the home folder for `~`, which shells leave alone in quotes and after `=`."""
+    return [_expanded(argument) for argument in arguments]
+
+
+def _expanded(argument: str) -> str:
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    is_home = value == "~" or value.startswith("~/")
+    return f"{option}{equals}{Path(value).expanduser()}" if is_home else argument
+
+
+def printed_alone(path: Path | None) -> Path | None:
+    """For `-`, the standard output, to which from now on nothing else is printed: the rest goes to standard error."""
+    if path is None or str(path) not in PRINTED:
+        return path
+    sys.stdout.flush()
+    alone = os.dup(1)
+    os.dup2(2, 1)
+    return Path(f"/dev/fd/{alone}")
+
+
+JsonTo = Annotated[
+    Path | None, typer.Option("--json", help="Write it as JSON; - prints it alone.", callback=printed_alone)
+]
+Cache = Annotated[Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no digests.")]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links out of the folders given.")]
