@@ -150,8 +150,8 @@ def main() -> None:
     if shutil.which("qemu-x86_64") is None:
         sys.exit("error: qemu-x86_64: expected QEMU, but there is none; apt-get install qemu-user")
     rows = compared(OTHERS)
-    version = re.search(r"[\d.]+", subprocess.run(
-        ["qemu-x86_64", "--version"], check=True, capture_output=True, text=True).stdout)[0]  # fmt: skip
+    version = re.search(r"version ([\d.]+)", subprocess.run(
+        ["qemu-x86_64", "--version"], check=True, capture_output=True, text=True).stdout)[1]  # fmt: skip
     text = "\n".join([
         ABOUT,
         f"{processor()}; torch {torch.__version__}, QEMU {version}, one thread; made by `make bench-processors`.", "",
