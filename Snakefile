@@ -24,6 +24,7 @@ include: "workflow/rules/similarity.smk"
 include: "workflow/rules/detector.smk"
 include: "workflow/rules/blocks.smk"
 include: "workflow/rules/audits.smk"
+include: "workflow/rules/asking.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -12,7 +12,7 @@ from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
 from lineage.extras import missing
 from lineage.interrupts import stoppable
-from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, expanded, say
+from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, expanded, print_version, say
 
 RESULTS = "Results of experiments"
 
@@ -27,15 +27,6 @@ app.add_typer(commands.app)
 app.add_typer(asking_commands.app)
 
 Results = Annotated[Path, typer.Argument(help="The folder of results.")]
-
-
-def print_version(asked: bool) -> None:
-    """Prints the version of the installed package, and ends."""
-    if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"lineage {version('neural-lineage')}")
-        raise typer.Exit
 
 
 @app.callback()
@@ -119,11 +110,13 @@ def audit(
         channels=channels,
         say=say,
     )
-    if json_to:
-        write_json(report, json_to)
-    if html_to:
-        write_html(report.to_dict(), html_to)
-    print_report(report)
+    try:
+        if json_to:
+            write_json(report, json_to)
+        if html_to:
+            write_html(report.to_dict(), html_to)
+    finally:
+        print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
 
 

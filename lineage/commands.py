@@ -49,10 +49,12 @@ def print_diff(
     from lineage.storage.atomic import written_whole
 
     found = diff(a, b)
-    if json_to:
-        with written_whole(json_to) as part:
-            part.write_text(json.dumps(found.to_dict(), indent=1))
-    print_difference(found)
+    try:
+        if json_to:
+            with written_whole(json_to) as part:
+                part.write_text(json.dumps(found.to_dict(), indent=1))
+    finally:
+        print_difference(found)
     raise typer.Exit(0 if found.is_same else 1)
 
 
@@ -85,16 +87,18 @@ def print_family_tree(
         store_digests=not no_cache,
         say=say,
     )
-    for write, path in (
-        (write_json, json_to),
-        (write_graphml, graphml_to),
-        (write_dot, dot_to),
-        (write_tables, parquet_to),
-        (write_html, html_to),
-    ):
-        if path:
-            write(found, path)
-    print_tree(found)
+    try:
+        for write, path in (
+            (write_json, json_to),
+            (write_graphml, graphml_to),
+            (write_dot, dot_to),
+            (write_tables, parquet_to),
+            (write_html, html_to),
+        ):
+            if path:
+                write(found, path)
+    finally:
+        print_tree(found)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -196,11 +200,14 @@ def search_index(
         store_digests=not no_cache,
         say=say,
     )
-    if json_to:
-        with written_whole(json_to) as part:
-            part.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n")
-    typer.echo(f"the {len(found.hits)} of {found.models:,} models that are most like {child}:")
-    for hit in found.hits:
-        typer.echo(f"  {hit.cosine:.2f}  {hit.id}")
-    print_report(found.report)
+    try:
+        if json_to:
+            with written_whole(json_to) as part:
+                part.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n")
+    finally:
+        are = "is" if len(found.hits) == 1 else "are"
+        typer.echo(f"the {len(found.hits)} of {found.models:,} models that {are} most like {child}:")
+        for hit in found.hits:
+            typer.echo(f"  {hit.cosine:.2f}  {hit.id}")
+        print_report(found.report)
     raise typer.Exit(EXIT_CODES[found.report.verdict])

@@ -18,6 +18,15 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def print_version(asked: bool) -> None:
+    """Prints the version of the installed package, and ends."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"lineage {version('neural-lineage')}")
+        raise typer.Exit
+
+
 def expanded(arguments: list[str]) -> list[str]:
     """Arguments with the home folder for `~`, which shells leave alone in quotes and after `=`."""
     return [_expanded(argument) for argument in arguments]

@@ -151,6 +151,10 @@ def _read_csv(path: Path, count: int) -> tuple[np.ndarray, dict[str, list[str]]]
             rows = list(csv.DictReader(stream, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: expected a CSV of answers, but it cannot be read: {error}") from None
+    if not rows and path.stat().st_size:
+        raise UserError(
+            f"{path}: expected a row for each query that was answered, found none below the heading"
+        )
     if not rows or QUERY not in rows[0] or len(rows[0]) < 2:
         raise UserError(f"{path}: expected the columns {QUERY} and label, top1, top2, ..., or one a class")
     numbers, columns = [], {name: [] for name in rows[0] if name not in (QUERY, None)}
@@ -160,7 +164,7 @@ def _read_csv(path: Path, count: int) -> tuple[np.ndarray, dict[str, list[str]]]
         name = Path(row[QUERY].strip()).stem
         if not name.isdecimal() or int(name) >= count:
             raise UserError(
-                f"{path}, line {line}: expected a query's number below {count}, got {row[QUERY]!r}"
+                f"{path}, line {line}: expected a query's picture or its number, below {count}, got {row[QUERY]!r}"
             )
         blank = [column for column in columns if row[column].strip() == ""]
         if len(blank) == len(columns):

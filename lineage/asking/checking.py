@@ -83,11 +83,26 @@ def differences(queries: QuerySet, again: QuerySet) -> list[str]:
     )
     if not np.array_equal(queries.images[same], again.images[order]):
         found.append("queries: the images are others")
-    was = np.maximum(queries.outputs[:, same].astype(float), SHOWN)
-    now = np.maximum(again.outputs[:, order].astype(float), SHOWN)
-    if np.abs(was - now).max(initial=0.0) > CLOSE * (1 + np.abs(now).max(initial=0.0)):
+    if _apart(queries.outputs[:, same], again.outputs[:, order]):
         found.append("queries: the candidates answer otherwise")
-    return found + _other_features(queries, again, same, order)
+    return found + _other_views(queries, again, same, order) + _other_features(queries, again, same, order)
+
+
+def _other_views(queries: QuerySet, again: QuerySet, same: np.ndarray, order: np.ndarray) -> list[str]:
+    """Which views of the candidates differ, compared as their answers are."""
+    found = []
+    for name in sorted(queries.views.keys() ^ again.views.keys()):
+        found.append(f"{name}: {'not expected' if name in queries.views else 'missing'}")
+    for name in sorted(queries.views.keys() & again.views.keys()):
+        if _apart(queries.views[name][:, same], again.views[name][:, order]):
+            found.append(f"{name}: answer otherwise")
+    return found
+
+
+def _apart(was: np.ndarray, now: np.ndarray) -> bool:
+    """Whether log-probabilities differ by more than machines do."""
+    was, now = np.maximum(was.astype(float), SHOWN), np.maximum(now.astype(float), SHOWN)
+    return bool(np.abs(was - now).max(initial=0.0) > CLOSE * (1 + np.abs(now).max(initial=0.0)))
 
 
 def _other_features(queries: QuerySet, again: QuerySet, same: np.ndarray, order: np.ndarray) -> list[str]:

@@ -40,6 +40,7 @@ def print_queries(
     from lineage.asking.files import MANIFEST, PICTURES
     from lineage.asking.run import ask
     from lineage.asking.run import verify as differences_of
+    from lineage.asking.verdict import LEAST_NETWORKS
 
     given = {"unrelated": unrelated or None, "arch": arch, "say": say}
     if verify:
@@ -58,6 +59,11 @@ def print_queries(
     typer.echo(
         "publish the commitment before you ask the suspect, and keep the folder but for the pictures to yourself"
     )
+    if (count := len(queries.plan.ids)) < LEAST_NETWORKS:
+        say(
+            f"warning: `lineage answer` needs {LEAST_NETWORKS} networks at least, and has {count}: before you ask "
+            "the suspect, add candidates, or unrelated networks for the same task (--unrelated)"
+        )
 
 
 @app.command(name="answer", rich_help_panel=CHECKPOINTS)

@@ -5,6 +5,7 @@ them alike, and a candidate's weight is what it alone explains.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +16,8 @@ RIDGE = 1e-3
 STEPS, CLOSE = 50, 1e-6
 AXES = 32
 """Of what candidates answer themselves; with very many classes, so many say how well they are predicted."""
+NOTHING = 1e-12
+"""Of the strongest axis of features; weaker ones are rounding."""
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)
 """Of a linear fit on features, in parts of their variance; the best is taken, for every candidate by itself."""
 
@@ -25,8 +28,19 @@ def centred(log_probabilities: np.ndarray) -> np.ndarray:
     return values - values.mean(-1, keepdims=True)
 
 
-def least_squares(answers: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The weights [K] whose mixture of the candidates' log-probabilities is nearest to the suspect's.
+@dataclass(frozen=True)
+class Explained:
+    """How far all candidates together explain answers.
+
+    weights: what each alone explains [K]; left: what is left unexplained, smaller if less is.
+    """
+
+    weights: np.ndarray
+    left: float
+
+
+def least_squares(answers: np.ndarray, candidates: np.ndarray) -> Explained:
+    """The weights whose mixture of the candidates' log-probabilities is nearest to the suspect's; squares are left.
 
     Args:
         answers: log-probabilities [n, C]; candidates: likewise, [K, n, C].
@@ -34,65 +48,73 @@ def least_squares(answers: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     design = centred(candidates).reshape(len(candidates), -1)
     gram = design @ design.T
     gram += RIDGE * gram.trace() / len(gram) * np.eye(len(gram))
-    return np.linalg.solve(gram, design @ centred(answers).ravel())
+    wanted = centred(answers).ravel()
+    weights = np.linalg.solve(gram, design @ wanted)
+    return Explained(weights, float(np.square(wanted - weights @ design).sum()))
 
 
-def ranked_logit(ranked: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """The weights [K] that make the suspect's best classes likeliest: a logit over the candidates' log-probabilities.
+def ranked_logit(ranked: np.ndarray, candidates: np.ndarray) -> Explained:
+    """The weights that make the suspect's best classes likeliest: a logit over the candidates' log-probabilities.
 
-    With one label a query it is the conditional logit (McFadden 1974), with several the rank-ordered one (Beggs et
-    al. 1981, doi:10.1016/0304-4076(81)90056-7); Newton's method.
+    What is left is the negative of their log-likelihood. With one label a query it is the conditional logit (McFadden
+    1974), with several the rank-ordered one (Beggs et al. 1981, doi:10.1016/0304-4076(81)90056-7); Newton's method.
 
     Args:
         ranked: classes from the best, int [n, k]; candidates: log-probabilities [K, n, C].
     """
-    design = centred(candidates).transpose(1, 2, 0)
-    queries = np.arange(len(ranked))
+    design = np.ascontiguousarray(centred(candidates).transpose(1, 2, 0))
+    queries, flat = np.arange(len(ranked)), design.reshape(-1, len(candidates))
     weights = np.full(len(candidates), 1 / len(candidates))
     for _ in range(STEPS):
         gradient = -RIDGE * len(ranked) * weights
         curvature = RIDGE * len(ranked) * np.eye(len(weights))
-        left = np.ones(design.shape[:2])
+        left, unlikely = np.ones(design.shape[:2]), 0.0
         for chosen in ranked.T[: design.shape[1] - 1]:
-            scores = np.where(left > 0, design @ weights, -np.inf)
+            scores = np.where(left > 0, (flat @ weights).reshape(left.shape), -np.inf)
             shares = np.exp(scores - scores.max(1, keepdims=True))
             shares /= shares.sum(1, keepdims=True)
-            mean = np.einsum("nc,nck->nk", shares, design)
-            apart = (np.sqrt(shares)[..., None] * (design - mean[:, None])).reshape(-1, len(weights))
+            unlikely -= float(np.log(np.maximum(shares[queries, chosen], np.finfo(float).tiny)).sum())
+            mean = np.matmul(shares[:, None], design)[:, 0]
             gradient += (design[queries, chosen] - mean).sum(0)
-            curvature += apart.T @ apart
+            curvature += (flat * shares.reshape(-1, 1)).T @ flat - mean.T @ mean
             left[queries, chosen] = 0
         step = np.linalg.solve(curvature, gradient)
         weights = weights + step
         if np.abs(step).max() < CLOSE:
             break
-    return weights
+    return Explained(weights, unlikely)
 
 
-def predicted(
-    answers: np.ndarray,
-    features: Sequence[np.ndarray],
-    usual: Sequence[np.ndarray],
-    places: Sequence[int] | None = None,
-) -> np.ndarray:
-    """How much better each candidate's features predict the suspect's answers than those of the others [K].
+class Predictors:
+    """How much better each candidate's features predict answers than those of the others.
 
     The share of the variance that a linear fit predicts of queries left out, one at a time (PRESS, Allen 1974,
     doi:10.1080/00401706.1974.10489157).
 
     Args:
-        answers: any numbers [n, a] of the suspect.
         features: of each candidate, [n, d].
-        usual: what each candidate answers itself, as the suspect does, [n, b]; how well a candidate's features
+        usual: what each candidate answers itself, as a suspect does, [n, b]; how well a candidate's features
             predict those of the others is what they give an unrelated network.
-        places: of the candidates to look at, by default all; the others get NaN.
     """
-    scores = np.full(len(features), np.nan)
-    leading = [_leading(values) for values in usual]
-    for place in range(len(features)) if places is None else places:
-        own, *all_of_them = _Kernel(features[place]).explained([answers, *leading])
-        scores[place] = own - np.mean(np.delete(all_of_them, place))
-    return scores
+
+    def __init__(self, features: Sequence[np.ndarray], usual: Sequence[np.ndarray]):
+        self._features, self._usual = features, [_leading(values) for values in usual]
+        self._known: dict[int, tuple[_Kernel, float]] = {}
+
+    def predicted(self, answers: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
+        """Of answers, any numbers [n, a], by the features of each candidate, or of some, [K]; the others get NaN."""
+        scores = np.full(len(self._features), np.nan)
+        for place in range(len(scores)) if places is None else places:
+            kernel, usual = self._of(place)
+            scores[place] = kernel.explained([answers])[0] - usual
+        return scores
+
+    def _of(self, place: int) -> tuple["_Kernel", float]:
+        if place not in self._known:
+            kernel = _Kernel(self._features[place])
+            usual = float(np.mean(np.delete(kernel.explained(self._usual), place)))
+            self._known[place] = kernel, usual
+        return self._known[place]
 
 
 def agreement(labels: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -115,7 +137,13 @@ class _Kernel:
         values = np.asarray(features, dtype=np.float64)
         values = values - values.mean(0)
         variance = max(float(np.square(values).sum()) / len(values), np.finfo(float).tiny)
-        self._strengths, self._directions = np.linalg.eigh(values @ values.T / variance)
+        if values.shape[1] >= len(values):
+            self._strengths, self._directions = np.linalg.eigh(values @ values.T / variance)
+            return
+        strengths, axes = np.linalg.eigh(values.T @ values / variance)
+        strong = strengths > NOTHING * max(strengths.max(), NOTHING)
+        self._strengths = strengths[strong]
+        self._directions = values @ (axes[:, strong] / np.sqrt(strengths[strong] * variance))
 
     def explained(self, several: Sequence[np.ndarray]) -> np.ndarray:
         """The share of the variance of each of several answers that the best penalty predicts of queries left out."""

@@ -9,19 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from lineage.asking.queryset import Plan, QuerySet, Seen, check_taken
+from lineage.asking.queryset import VIEWS, Plan, QuerySet, Seen, check_taken
 from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.files import LIMITS, safe_file
 from lineage.errors import UserError, one_line
 from lineage.storage.atomic import written_whole
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, QUERIES, CANDIDATES, POOL, PICTURES = (
     "manifest.json", "queries.npz", "candidates.npz", "pool.npz", "images",
 )  # fmt: skip
 
 WRITE = "write it by `lineage ask`"
 KINDS = {"u": "bytes", "iu": "whole numbers", "f": "numbers of floating point"}
+
+
+def check_free(folder: Path) -> None:
+    """Raises UserError if a folder holds a query set, which another one would mix with."""
+    if (folder / MANIFEST).exists():
+        raise UserError(f"{folder}: holds a query set already; give another folder")
 
 
 def write_query_set(queries: QuerySet, folder: Path) -> None:
@@ -32,11 +38,11 @@ def write_query_set(queries: QuerySet, folder: Path) -> None:
     """
     from PIL import Image
 
-    if (folder / MANIFEST).exists():
-        raise UserError(f"{folder}: holds a query set already; give another folder")
+    check_free(folder)
     _save(folder / QUERIES, {"images": queries.images, "chosen": queries.chosen})
     features = {f"features/{id}": values for id, values in queries.features.items()}
-    _save(folder / CANDIDATES, {"outputs": queries.outputs, **features})
+    views = {f"views/{name}": values for name, values in queries.views.items()}
+    _save(folder / CANDIDATES, {"outputs": queries.outputs, **features, **views})
     seen = queries.seen
     _save(folder / POOL, {"labels": seen.labels, "margins": seen.margins, "truth": seen.truth})
     for number, image in enumerate(queries.images):
@@ -81,6 +87,7 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
     answered = load_arrays(folder / CANDIDATES, ["outputs"])
     pool = load_arrays(folder / POOL, ["labels", "margins", "truth"])
     features = {id: answered[f"features/{id}"] for id in plan.ids if f"features/{id}" in answered}
+    views = {name: answered[f"views/{name}"] for name in VIEWS if f"views/{name}" in answered}
     n, count, inputs, size = plan.budget, len(plan.ids), pool["truth"].size, plan.image_size
     for where, values, kinds, shape in (
         (f"{QUERIES}: images", queries["images"], "u", (n, size, size, plan.channels)),
@@ -91,6 +98,7 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
         (f"{POOL}: truth", pool["truth"], "iu", (inputs,)),
         *((f"{CANDIDATES}: features/{id}", values, "f", (n, values.shape[-1] if values.ndim else 0))
           for id, values in features.items()),
+        *((f"{CANDIDATES}: views/{name}", values, "f", (count, n, plan.classes)) for name, values in views.items()),
     ):  # fmt: skip
         _check_array(f"{folder}/{where}", values, kinds, shape)
     for where, values, most in (
@@ -110,7 +118,7 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
     )
     return QuerySet(
         plan=plan, source=source, images=queries["images"], chosen=queries["chosen"], outputs=answered["outputs"],
-        seen=seen, features=features,
+        seen=seen, features=features, views=views,
     ), stated  # fmt: skip
 
 

@@ -6,13 +6,22 @@ n queries of H x W x C pixels, K candidates, N inputs of the pool, d features.
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Real
 
 import numpy as np
 
 from lineage.errors import UserError
+
+LEAST_LOG = -1e4
+"""The least log-probability that is kept: 16 bits hold no much smaller one."""
+PRUNED = {"pruned by 35 %": 0.35, "pruned by 65 %": 0.65}
+"""The share of the weights that copies of the candidates lack, by the name of the view."""
+TRAINED = "trained further"
+"""Copies that learned for some steps what all candidates together answer."""
+VIEWS = (*PRUNED, TRAINED)
+"""What children of the candidates may answer that are no longer like them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +83,14 @@ class Seen:
         return np.arange(self.labels.shape[1]) < self.natural
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class QuerySet:
     """Queries for the candidates at hand.
 
     images: uint8 [n, H, W, C]; chosen: their places in the pool [n]; outputs: the candidates' log-probabilities,
     float16 [K, n, classes], and features: what their heads see, float16 [n, d] of each id, where there are any;
-    seen: what the candidates answer on the pool; `source` names the data.
+    seen: what the candidates answer on the pool; `source` names the data; views: what children of the candidates may
+    answer that are no longer like them, by the names of VIEWS, as `outputs`.
     """
 
     plan: Plan
@@ -90,6 +100,7 @@ class QuerySet:
     outputs: np.ndarray
     seen: Seen
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    views: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def commitment(self) -> str:
@@ -103,8 +114,34 @@ class QuerySet:
         parts += [
             array_digest(self.outputs),
             *(f"{array_digest(self.features[id])} {id}" for id in sorted(self.features)),
+            *(f"{array_digest(self.views[name])} {name}" for name in sorted(self.views)),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def among(queries: QuerySet, answered: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> QuerySet:
+    """The same queries with other candidates than those for which they were chosen.
+
+    Args:
+        answered: by id: log-probabilities [n, classes] of the queries, and features [n, d]; classes that a candidate
+            lacks are as unlikely as can be. Views are kept where all of them were candidates before.
+    """
+    plan = replace(
+        queries.plan, candidates={id: queries.plan.candidates.get(id, "") for id in answered}, unrelated={}
+    )
+    classes = max(answered[id][0].shape[1] for id in plan.ids)
+    outputs = np.full((len(plan.ids), len(queries.images), classes), LEAST_LOG, dtype=np.float16)
+    for place, id in enumerate(plan.ids):
+        logs = answered[id][0]
+        outputs[place, :, : logs.shape[1]] = np.maximum(logs, LEAST_LOG)
+    features = {id: answered[id][1].astype(np.float16) for id in plan.ids}
+    known = [id for id in plan.ids if id in queries.plan.ids]
+    views = {}
+    if known == plan.ids:
+        places = [queries.plan.ids.index(id) for id in known]
+        views = {name: values[places] for name, values in queries.views.items()}
+    plan = replace(plan, classes=classes)
+    return replace(queries, plan=plan, outputs=outputs, features=features, views=views)
 
 
 def check_taken(image_size: object, channels: object, mean: object, std: object) -> None:

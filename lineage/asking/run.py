@@ -12,7 +12,7 @@ from lineage.asking.choosing.candidates import Candidate, Size, from_files, from
 from lineage.asking.choosing.choose import chosen_for
 from lineage.asking.choosing.pool import images_of
 from lineage.asking.choosing.query_rules import BUDGETS
-from lineage.asking.files import read_query_set, write_query_set
+from lineage.asking.files import check_free, read_query_set, write_query_set
 from lineage.asking.queryset import QuerySet, check_taken
 from lineage.asking.verdict import NOMINAL, Finding, decide
 from lineage.errors import UserError
@@ -66,6 +66,8 @@ def ask(
         mean=None if mean is None else [float(value) for value in mean],
         std=None if std is None else [float(value) for value in std],
     )
+    if out is not None:
+        check_free(Path(out))
     queries = _chosen(candidates, unrelated, data, arch, size, budget, say)
     if out is not None:
         write_query_set(queries, Path(out))

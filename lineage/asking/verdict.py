@@ -1,5 +1,6 @@
 """The answer on a suspect: its family, the closest of it, or undetermined, at an error that is aimed at."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 
 from lineage.asking.answers import Answers, Kind
 from lineage.asking.distances import agreement, least_squares
-from lineage.asking.methods import method_of, scores
+from lineage.asking.methods import Evidence, again, evidence, method_of
 from lineage.asking.outliers import outliers
 from lineage.asking.queryset import QuerySet
 
@@ -41,9 +42,10 @@ EXIT_CODES = {Word.CLOSEST: 0, Word.FAMILY: 6, Word.UNDETERMINED: 4}
 class Row:
     """One network.
 
-    weight: what it alone explains; deviation: how far that is above those of the networks outside the family, in
-    their standard deviations, None with too few of them; agreement: the share of queries that it labels as the
-    suspect does, None where labels are others.
+    weight: what it alone explains, in standard deviations of the networks that explain less, the mean over all
+    evidence; with few networks what the first distance says; deviation: how far that is above those of the networks
+    outside the family, in their standard deviations, None with too few of them; agreement: the share of queries that
+    it labels as the suspect does, None where labels are others.
     """
 
     id: str
@@ -82,20 +84,20 @@ class Finding:
 def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
     """The answer at an error of `NOMINAL`."""
     ids, count = queries.plan.ids, len(queries.plan.ids)
+    found = evidence(answers, queries)
     said = {
-        "method": method_of(answers),
+        "method": method_of(answers, found),
         "queries": len(answers.rows),
         "alpha": alpha,
         "commitment": queries.commitment,
     }
-    weights = scores(answers, queries)
     if count < LEAST_NETWORKS or len(answers.rows) < LEAST_ANSWERS:
         needed, came = (
             (f"{LEAST_NETWORKS} networks, candidates and unrelated ones (--unrelated)", count)
             if count < LEAST_NETWORKS
             else (f"{LEAST_ANSWERS} answers", len(answers.rows))
         )
-        rows = _rows(answers, queries, weights, np.full(count, np.nan))
+        rows = _rows(answers, queries, found[0].values, np.full(count, np.nan))
         reason = f"expected at least {needed}, to see what stands out; there are {came}"
         return Finding(
             word=Word.UNDETERMINED,
@@ -106,10 +108,11 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
             candidates=rows,
             **said,
         )
-    found = outliers(weights, alpha=NOMINAL[alpha], most=most_of(count))
-    rows = _rows(answers, queries, weights, found.deviations)
-    said |= {"critical": found.critical, "candidates": rows}
-    places = _with_relatives(queries, found.chosen, weights)
+    weights = together(found)
+    above = outliers(weights, alpha=NOMINAL[alpha], most=most_of(count))
+    rows = _rows(answers, queries, weights, above.deviations)
+    said |= {"critical": above.critical, "candidates": rows}
+    places = _with_relatives(queries, above.chosen, weights)
     chosen = [ids[place] for place in places]
     if strangers := [id for id in chosen if id in queries.plan.unrelated]:
         reason = f"{strangers[0]} was given as unrelated, and stands out"
@@ -117,7 +120,7 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
     if not chosen:
         reason = "no candidate explains the answers better than unrelated networks do"
         return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
-    if len(chosen) == 1 or _is_firm(answers, queries, places[:2]):
+    if len(chosen) == 1 or _is_firm(answers, queries, found, places[:2]):
         reason = f"{chosen[0]} alone explains answers that the others do not"
         return Finding(word=Word.CLOSEST, family=chosen, closest=chosen[0], reason=reason, **said)
     reason = f"{chosen[0]} and {chosen[1]} explain the answers about as well"
@@ -127,6 +130,20 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
 def most_of(count: int) -> int:
     """How many of so many networks may stand out by themselves: others must be left to compare with."""
     return min(3, max(1, count // 6))
+
+
+def together(found: Sequence[Evidence]) -> np.ndarray:
+    """All evidence on the candidates as one number [K], the mean of each one's deviations.
+
+    Each is measured in the standard deviations of the networks below those that may stand out.
+    """
+    return np.mean([_standardised(item.values, item.values) for item in found], axis=0)
+
+
+def _standardised(values: np.ndarray, of_all: np.ndarray) -> np.ndarray:
+    lower = np.sort(of_all)[: len(of_all) - most_of(len(of_all))]
+    spread = float(lower.std(ddof=1))
+    return (values - lower.mean()) / spread if spread > 0 else np.zeros_like(values)
 
 
 def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -> list[int]:
@@ -139,7 +156,7 @@ def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -
     first, logs = chosen[0], queries.outputs.astype(np.float64)
     others = np.array([place for place in range(len(weights)) if place != first])
     alike = outliers(
-        least_squares(logs[first], logs[others]),
+        least_squares(logs[first], logs[others]).weights,
         alpha=NOMINAL[min(NOMINAL)],
         most=most_of(len(others)),
     )
@@ -147,7 +164,7 @@ def _with_relatives(queries: QuerySet, chosen: list[int], weights: np.ndarray) -
     return sorted(family, key=lambda place: -weights[place])
 
 
-def _is_firm(answers: Answers, queries: QuerySet, leading: list[int]) -> bool:
+def _is_firm(answers: Answers, queries: QuerySet, found: Sequence[Evidence], leading: list[int]) -> bool:
     """Whether the first of two candidates stays ahead of the second: the jackknife over groups of queries."""
     groups = np.arange(len(answers.rows)) % GROUPS
     first, second = leading
@@ -157,7 +174,9 @@ def _is_firm(answers: Answers, queries: QuerySet, leading: list[int]) -> bool:
             kind=answers.kind, values=answers.values[groups != group], rows=answers.rows[groups != group],
             own_labels=answers.own_labels,
         )  # fmt: skip
-        weights = scores(part, queries, leading)
+        weights = np.mean(
+            [_standardised(again(item, part, queries, leading), item.values) for item in found], axis=0
+        )
         gaps.append(weights[first] - weights[second])
     error = np.sqrt((GROUPS - 1) / GROUPS * np.square(np.array(gaps) - np.mean(gaps)).sum())
     return bool(np.mean(gaps) > FIRM * error)

@@ -107,7 +107,7 @@ def audit_sources(
         UserError: for a child that cannot be read, or if no candidate can.
     """
     cache = cache or DigestCache(None)
-    child = read_child(child_path, cache, follow=settings.follow)
+    child = read_child(child_path, cache, follow=settings.follow, tracked=tracked)
 
     def test(sources: Sequence[Source]) -> Tested:
         return run_tests(child, sources, cache, follow=settings.follow, known=known, tracked=tracked)

@@ -13,6 +13,7 @@ from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
 from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
+from lineage.progress import Tracked, untracked
 from lineage.relation.gates import is_recurrent
 from lineage.relation.matching import MatchedBy, Matching, exchanged, match
 from lineage.relation.permutation_test import RowTest, row_test
@@ -127,7 +128,12 @@ class ChildSketches:
 
 
 def digests_of(
-    given: str, cache: DigestCache, *, inside: Path | None = None, follow: bool = False
+    given: str,
+    cache: DigestCache,
+    *,
+    inside: Path | None = None,
+    follow: bool = False,
+    tracked: Tracked = untracked,
 ) -> list[Digest]:
     """The digests of the models of `FILE` or `FILE::ID`, computed if the cache has none; raises as `open_models`."""
     path, _, wanted = given.partition(MEMBER)
@@ -135,7 +141,7 @@ def digests_of(
     digests = cache.get(file.state)
     if digests is None:
         models = open_plain_models(path, inside=inside, follow=follow)
-        digests = [digest_of(model) for model in models]
+        digests = [digest_of(model, tracked) for model in models]
         cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
     found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
     if not found:
@@ -143,12 +149,12 @@ def digests_of(
     return found
 
 
-def digest_of_child(child: Checkpoint, cache: DigestCache) -> Digest:
+def digest_of_child(child: Checkpoint, cache: DigestCache, tracked: Tracked = untracked) -> Digest:
     """The digest of one open model."""
     state = [child.name, *(file.state for file in child.files)]
     if found := cache.get(state):
         return found[0]
-    digest = digest_of(child)
+    digest = digest_of(child, tracked)
     cache.put(state, [digest], {str(file.real): file.state for file in child.files})
     return digest
 

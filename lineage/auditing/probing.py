@@ -117,6 +117,10 @@ def _inputs(probe: str, *, channels: int, image_size: int) -> "Tensor":
     if probe == NOISE:
         generator = torch.Generator().manual_seed(seed_of("noise"))
         return torch.rand((IMAGES, channels, image_size, image_size), generator=generator)
+    if ":" not in probe and not Path(probe).exists():
+        raise UserError(
+            f"{probe}: expected a folder of images, a Parquet file, or noise, found nothing there"
+        )
     source = probe if ":" in probe else f"folder:{probe}" if Path(probe).is_dir() else f"parquet:{probe}"
     images = load_images(source, split="test", size=image_size, channels=channels)
     return images.tensor(stratified_subset(images.labels, min(IMAGES, len(images)), seed_of("probe")))

@@ -87,8 +87,8 @@ def audit(
         cache=digests,
         tracked=partial(tracked, say=say) if say else untracked,
     )
-    if digests.trouble and say:
-        say(f"warning: digests are not stored, so that the next audit takes as long: {digests.trouble}")
+    if say and digests.trouble:
+        say(digests.warning)
     of_probe = {"arch": arch, "probe": probe, "image_size": image_size, "channels": channels}
     ranks = None
     if arch:

@@ -86,19 +86,21 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
     """
     path = Path(path)
     notes = []
-    folder = (inside or path.parent).resolve()
     try:
+        folder = (inside or path.parent).resolve()
         real = path.resolve(strict=True)
         status = real.stat()
     except FileNotFoundError:
         if path.is_symlink():
             raise UserError(f"{path}: is a link to {path.readlink()}, which does not exist") from None
-        if path.parts[0].endswith(":"):
+        if path.parts and path.parts[0].endswith(":"):
             address = f"{path.parts[0]}//{'/'.join(path.parts[1:])}"
             raise UserError(f"{address}: is an address, and nothing is downloaded; give a file") from None
         raise UserError(f"{path}: expected a checkpoint, found no such file") from None
     except RuntimeError:
         raise UserError(f"{path}: is a link that leads to itself; give the checkpoint") from None
+    except ValueError:
+        raise UserError(f"{str(path)!r}: no file can be called so; give the checkpoint") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be looked at: {os.strerror(error.errno)}") from None
     if real != path.parent.resolve() / path.name or path.is_symlink():

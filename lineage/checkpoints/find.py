@@ -54,6 +54,8 @@ def sources_of(given: str, role: str = "candidate") -> list[Source]:
 def look_for(given: str, role: str = "candidate") -> Sources:
     """As `sources_of`, with what is passed over."""
     path = Path(given)
+    if not given:
+        raise UserError("expected a folder, a glob, a table of models or a file, got an empty name")
     if path.suffix in (".tsv", ".csv") and path.is_file():
         found = [source for source in read_table_of_models(path) if source.role == role]
         if not found:
@@ -96,9 +98,9 @@ def read_table_of_models(path: Path) -> list[Source]:
             raise UserError(f"{path}: expected a table of models, but it cannot be read: {error}") from None
     columns = list(rows[0]) if rows else []
     if missing := [column for column in ("id", "path", "role") if column not in columns]:
-        raise UserError(f"{path}: expected the columns {', '.join(COLUMNS)}; {missing[0]} is missing")
+        raise UserError(f"{path}: expected the columns id, path and role; {missing[0]} is missing")
     if unknown := [column for column in columns if column not in COLUMNS]:
-        raise UserError(f"{path}: expected the columns {', '.join(COLUMNS)}, but got {unknown[0]!r}")
+        raise UserError(f"{path}: expected no columns but {', '.join(COLUMNS)}, got {unknown[0]!r}")
     found = []
     for line, row in enumerate(rows, start=2):
         if None in row.values() or not row["id"] or not row["path"]:

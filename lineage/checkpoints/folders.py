@@ -83,7 +83,7 @@ def models_in_folder(folder: Path) -> Folder:
         found[real], again = sorted((path, found[real]), key=_as_a_name, reverse=True)
         passed_over[again] = TWICE
     if not found:
-        formats = ", ".join(form.name for form in FORMATS)
+        formats = "; ".join(form.name for form in FORMATS)
         raise UserError(f"{folder}: expected checkpoints ({formats}), but there are none")
     return Folder(sorted(found.values()), passed_over)
 

@@ -153,6 +153,8 @@ def _check_task(experiment: dict, where: str) -> None:
     for name, recipe in recipes.items():
         if unfit := [key for key in keys if key in recipe]:
             raise UserError(f"{where}.{name}.{unfit[0]}: expected with classification only; drop it")
+    if "asking" in experiment:
+        raise UserError(f"{where}.asking: expected with classification only; drop it")
     task = experiment["network"]["task"]
     for name, data in data_of.items():
         fits = data["source"].startswith("parquet:") or data["source"] == f"torchvision:{VOC[task]}"

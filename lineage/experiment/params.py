@@ -64,6 +64,20 @@ def audited_among(models: Evaluated) -> dict[str, list[str]]:
     return {STANDARD: list(models.candidates)} | others
 
 
+def with_own_labels(zoo: Zoo, setting: str, models: Evaluated) -> list[str]:
+    """The conditions under which some candidate tells other classes apart than a setting's children."""
+    (own,) = {_classes_of(child) for child in zoo.children(setting)}
+    return [
+        condition
+        for condition, ids in audited_among(models).items()
+        if {_classes_of(zoo.model(id)) for id in ids} != {own}
+    ]
+
+
+def _classes_of(model: Model) -> tuple[str, tuple[int, ...] | None]:
+    return model.recipe.data.source, model.recipe.data.classes
+
+
 def hybrid_splits(zoo: Zoo, seeds: int) -> dict[str, list[dict[str, str]]]:
     """Each seed's parts of the children, for every setting of hybrids."""
     return {setting: [zoo.split(setting, seed) for seed in range(seeds)] for setting in zoo.hybrids}

@@ -18,6 +18,8 @@ FOLDERS = {
     "path_features": "{experiment}/path_features/{setting}/{parent}/{block}",
     "similarity": "{experiment}/similarity/{setting}/{parent}/{block}",
     "audits": "{experiment}/audits/{setting}",
+    "queries": "{experiment}/queries/{setting}",
+    "answers": "{experiment}/answers/{setting}",
     "block_similarity": "{experiment}/block_similarity/{setting}/{parent}/{block}",
     "detector": "{experiment}/detector/{setting}/{form}/{seed}",
     "transfer": "{experiment}/transfer/{setting}/{trained_on}/{seed}",
@@ -48,6 +50,7 @@ class Paths:
         self._trained_in = experiment.models_of.experiment if experiment.models_of else name
         self._detector = experiment.detector
         self._audited = experiment.audit
+        self._asked = experiment.asking is not None
         self._seeds = range(experiment.seeds)
         self._zoo = zoo
 
@@ -75,6 +78,13 @@ class Paths:
         """The files of all audits, one a setting."""
         settings = self._zoo.of_one_parent if self._audited else []
         return [file_of("audits", "audits.parquet", experiment=self._name, setting=name) for name in settings]
+
+    def answers(self) -> list[str]:
+        """The files of what all children answer, one a setting."""
+        settings = self._zoo.of_one_parent if self._asked else []
+        return [
+            file_of("answers", "answers.parquet", experiment=self._name, setting=name) for name in settings
+        ]
 
     def detectors(self, name: str) -> list[str]:
         """The files of that name of all trained detectors."""

@@ -65,7 +65,7 @@ def read_each(
 
     def of_source(source: Source) -> list[Model]:
         try:
-            digests = digests_of(source.path, cache, inside=source.inside, follow=follow)
+            digests = digests_of(source.path, cache, inside=source.inside, follow=follow, tracked=tracked)
         except UserError as error:
             refused[source.id] = str(error)
             return []

@@ -59,7 +59,7 @@ def tree(
         folder = Path(cache or default_cache()) if store_digests else None
         digests = DigestCache(folder or stack.enter_context(temporary_folder()))
         found = rows_of(os.fspath(models))
-        return tree_of(
+        grown = tree_of(
             os.fspath(models),
             found.given,
             digests,
@@ -69,6 +69,9 @@ def tree(
             passed_over=by_reason(found.passed_over),
             tracked=partial(tracked, say=say) if say else untracked,
         )
+        if say and digests.trouble:
+            say(digests.warning)
+        return grown
 
 
 def rows_of(given: str) -> Sources:
@@ -108,7 +111,7 @@ def tree_of(
     edges: list[Edge] = []
     merges: list[Merge] = []
     names = {}
-    for number, places in enumerate(tracked(families, "families"), start=1):
+    for number, places in enumerate(tracked(families, "families, also of one model"), start=1):
         name = f"family-{number}"
         of_family, between, merged = family_tree(
             [models[place] for place in places], name, cache, direction, follow=follow

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from safetensors.numpy import save_file
 from lineage.checkpoints.checkpoint import SMALL, Checkpoint
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError, one_line
+from lineage.progress import Tracked, untracked
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
 from lineage.relation.sketch import Reason, Untestable, sketch
 from lineage.relation.tensor_names import heads, matrices, reason_against
@@ -55,8 +56,11 @@ class Digest:
     notes: list[str] = field(default_factory=list)
 
 
-def digest_of(model: Checkpoint) -> Digest:
+def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
     """The digest of a checkpoint; reads every tensor once.
+
+    Args:
+        model: open; tracked: says how far it is, of a large one.
 
     Raises:
         UserError: for NaN or infinite values, named.
@@ -91,7 +95,9 @@ def digest_of(model: Checkpoint) -> Digest:
             hashes = workers.submit(
                 lambda: {str(file.path): sha256_of(file.real, stop) for file in model.files}
             )
-            found = dict(_each_beside_the_next(shapes, read, summed, workers))
+            is_large = sum(map(math.prod, shapes.values())) > SMALL
+            items = tracked(shapes.items(), f"tensors of {model.name}") if is_large else shapes.items()
+            found = dict(_each_beside_the_next(items, read, summed, workers))
         except BaseException:
             stop.set()
             raise
@@ -111,14 +117,14 @@ def digest_of(model: Checkpoint) -> Digest:
 
 
 def _each_beside_the_next(
-    shapes: Mapping[str, tuple[int, ...]],
+    items: Iterable[tuple[str, tuple[int, ...]]],
     read: Callable[[str], list[np.ndarray]],
     work: Callable[..., T],
     workers: ThreadPoolExecutor,
 ) -> Iterator[tuple[str, T]]:
     """What the work gives of each tensor, done while the next one is read; of large ones, one is held at a time."""
     before: tuple[str, Future[T]] | None = None
-    for name, shape in shapes.items():
+    for name, shape in items:
         if before and math.prod(shape) > SMALL:
             before[1].exception()
         values = read(name)
@@ -202,7 +208,14 @@ class DigestCache:
         except BeingWritten:
             return
         except (UserError, SafetensorError) as error:
-            self.trouble = one_line(error)
+            self.trouble = (
+                one_line(error) if isinstance(error, UserError) else f"{self.folder}: {one_line(error)}"
+            )
+
+    @property
+    def warning(self) -> str:
+        """What a reader is told where something could not be stored."""
+        return f"warning: digests are not stored, so that the next run takes as long: {self.trouble}"
 
     def _path(self, state: list, suffix: str) -> Path:
         key = hashlib.sha256(json.dumps([VERSION, state]).encode()).hexdigest()[:32]

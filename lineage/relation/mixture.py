@@ -10,7 +10,6 @@ explains says little; what shows a merge is that its parts' differences from the
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 SMALLEST = 0.05
 """Weight of a parent, at least."""
@@ -59,6 +58,8 @@ def mixture(names: list[str], gram: np.ndarray, products: np.ndarray, energy: fl
         names: of the K candidates.
         gram: [K, K], AᵀA; products: [K], Aᵀc; energy: ‖c‖².
     """
+    from scipy.optimize import nnls
+
     values, vectors = np.linalg.eigh(gram)
     positive = values > 1e-10 * values[-1]
     root = np.sqrt(values[positive])[:, None] * vectors[:, positive].T

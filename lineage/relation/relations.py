@@ -22,7 +22,7 @@ class Related:
 
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
     the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
-    distance: of weights, relative to the relative's; is_narrow: whether the matrices are too small for any relation.
+    distance: of weights, relative to the relative's; is_final: whether more candidates would not show more.
     """
 
     id: str
@@ -33,4 +33,4 @@ class Related:
     bound: float | None = None
     share: float | None = None
     distance: float | None = None
-    is_narrow: bool = False
+    is_final: bool = False

@@ -71,7 +71,7 @@ def overall_table(rows: pd.DataFrame) -> pd.DataFrame:
             "n": rows["n"].astype(str),
             "wanted": rows["wanted"].fillna(""),
             "met": rows["met"].map({True: "yes", False: "no"}).fillna(""),
-            "the rule was set on": rows["fitted_on"],
+            "the rule was set on": rows["fitted_on"].replace("nan", "").fillna(""),
         }
     )
 

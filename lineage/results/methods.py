@@ -1,9 +1,9 @@
 """The table of methods: what every method is called, where it stands, how it is drawn and what it can score at most.
 
 A method is a similarity of features with an approximation (`cka/path`), a similarity of weights (`weight_l2`), an
-audit (`audit/closest`, `audit/parent`) or a lineage detector (`detector`; `detector/weights` and `detector/features`
-see one of the two alone). Nothing outside this file decides a method's family, order, colour, marker, label or best
-possible score.
+audit (`audit/closest`, `audit/parent`), what a child answers (`answers/labels`, `answers/probabilities`) or a lineage
+detector (`detector`; `detector/weights` and `detector/features` see one of the two alone). Nothing outside this file
+decides a method's family, order, colour, marker, label or best possible score.
 
 The rows are families, so that a new similarity needs none: its methods fall into the rows of the approximations. Its
 best possible score is 1, as that of every normalised similarity, unless BEST_SCORES says otherwise; a test measures
@@ -21,6 +21,9 @@ from lineage.errors import UserError
 
 AUDIT_CLOSEST, AUDIT_PARENT = "audit/closest", "audit/parent"
 """What an audit of weights names: the closest candidate, and the parent, which it names only where it is sure."""
+ANSWERS = "answers"
+ANSWERS_GIVEN = {given: f"{ANSWERS}/{given}" for given in ("labels", "probabilities")}
+"""What a child answers alone, by what it gives: the name of the method."""
 DETECTOR = "detector"
 DETECTORS = {"both": DETECTOR, "weights": f"{DETECTOR}/weights", "features": f"{DETECTOR}/features"}
 """The lineage detector's name by its inputs."""
@@ -52,11 +55,12 @@ FAMILIES = (
     Family(
         pattern="detector/features", label="detector (features)", order=0, colour=INK, marker="triangle-up"
     ),
-    Family(pattern="weight_[a-z0-9_]+", label="weights", order=1, colour="#92929a", marker="cross"),
-    Family(pattern="[a-z0-9_]+/direct", label="direct", order=2, colour="#cd8309", marker="circle"),
-    Family(pattern="[a-z0-9_]+/path", label="path", order=3, colour="#6290fb", marker="square"),
-    Family(pattern="[a-z0-9_]+/linear", label="linear", order=4, colour="#1a734f", marker="triangle-up"),
-    Family(pattern="[a-z0-9_]+/taylor", label="taylor", order=5, colour="#82548d", marker="diamond"),
+    Family(pattern="answers/(labels|probabilities)", label="answers", order=1, colour=INK, marker="diamond"),
+    Family(pattern="weight_[a-z0-9_]+", label="weights", order=2, colour="#92929a", marker="cross"),
+    Family(pattern="[a-z0-9_]+/direct", label="direct", order=3, colour="#cd8309", marker="circle"),
+    Family(pattern="[a-z0-9_]+/path", label="path", order=4, colour="#6290fb", marker="square"),
+    Family(pattern="[a-z0-9_]+/linear", label="linear", order=5, colour="#1a734f", marker="triangle-up"),
+    Family(pattern="[a-z0-9_]+/taylor", label="taylor", order=6, colour="#82548d", marker="diamond"),
 )
 """In the order of legends."""
 

@@ -63,8 +63,8 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             errno.EACCES: "make its folder writable",
             errno.EROFS: "choose a folder that can be written (snakemake --directory)",
             errno.EISDIR: "name a file in it",
-            errno.EEXIST: "a file stands where its folder should",
-            errno.ENOTDIR: "a file stands where its folder should",
+            errno.EEXIST: "a file stands where its folder should: move it",
+            errno.ENOTDIR: "a file stands where its folder should: move it",
         }.get(error.errno, "check the disk")
         raise UserError(f"{path}: could not be written: {reason}; {advice} and run again") from error
 

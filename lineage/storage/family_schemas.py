@@ -106,3 +106,26 @@ BENCH = pa.schema(
     ]
 )
 """One row a number of `make bench-verdicts`: 95 % intervals clustered by family; `all`: over all of them."""
+
+ASKED = pa.schema(
+    [
+        ("world", pa.string()),
+        ("architecture", pa.string()),
+        ("suspect", pa.string()),
+        ("root", pa.string()),
+        ("condition", pa.string()),
+        ("accuracy", pa.float64()),
+        ("method", pa.string()),
+        ("budget", pa.int32()),
+        ("present", pa.bool_()),
+        ("first", pa.bool_()),
+        ("level", pa.float64()),
+        ("named", pa.list_(pa.string())),
+        ("deviation", pa.float64()),
+        ("refused", pa.bool_()),
+    ]
+)
+"""One row a suspect of `make bench-labels`, a draw of candidates and a method: `present`: whether its root is among
+them; `level`: the lowest of the test of outliers at which a family is named, null where none is; `accuracy`: of the
+suspect, on images as they are. Of an accused suspect: the lowest level over all query sets, and whether queries that
+were picked by hand are refused."""

@@ -100,6 +100,23 @@ AUDITS = pa.schema(
 )
 """One row an audit of a child under a condition: its verdict, the closest candidate and the parent, if any."""
 
+ANSWERED = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("setting", pa.string()),
+        ("condition", pa.string()),
+        ("child", pa.string()),
+        ("given", pa.string()),
+        ("own_labels", pa.bool_()),
+        ("candidates", pa.int32()),
+        ("verdict", pa.string()),
+        ("closest", pa.string()),
+        ("family", pa.string()),
+    ]
+)
+"""One row a child that was asked under a condition, and what it gave, `labels` or `probabilities`: the candidate that
+explains its answers best, and the one of those that stand out, if any."""
+
 EDGES = pa.schema(
     [
         ("experiment", pa.string()),

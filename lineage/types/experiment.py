@@ -72,6 +72,14 @@ class Split(Plain):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asking(Plain):
+    """That every child is also compared with its candidates by what it answers alone."""
+
+    queries: int
+    """How many images each is asked, chosen for the candidates from the probe's data."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment(Plain):
     """All that the configuration says of one experiment."""
 
@@ -91,6 +99,8 @@ class Experiment(Plain):
     detector: Detectors = field(default_factory=Detectors)
     audit: bool = False
     """Whether every child is audited against its candidates."""
+    asking: Asking | None = None
+    """None: nobody is asked."""
     split: Split = field(default_factory=Split)
     seeds: int = 3
     """Splits, and detectors of each form."""

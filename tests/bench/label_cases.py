@@ -8,18 +8,20 @@ from lineage.asking.answers import Answers, Kind
 from lineage.asking.choosing.choose import seen_by
 from lineage.asking.choosing.pool import Pool
 from lineage.asking.choosing.query_rules import RULE, choose
-from lineage.asking.methods import scores
-from lineage.asking.queryset import Plan, QuerySet
+from lineage.asking.methods import evidence
+from lineage.asking.queryset import VIEWS, Plan, QuerySet
+from lineage.asking.verdict import together
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A network that is asked: its log-probabilities on the whole pool [N, C]."""
+    """A network that is asked: its log-probabilities on the whole pool [N, C], and what share it gets right."""
 
     name: str
     root: str
     condition: str
     outputs: np.ndarray
+    accuracy: float
 
 
 class Case:
@@ -38,12 +40,13 @@ class Case:
         self.queries = QuerySet(
             plan=plan, source="", images=inputs.images[chosen], chosen=chosen, outputs=outputs[:, chosen],
             seen=self.seen, features=features,
+            views={name: np.stack([stored[f"{name}|{id}"][chosen] for id in ids]) for name in VIEWS},
         )  # fmt: skip
         self._truth = inputs.labels[chosen]
 
     def scores(self, suspect: Suspect, kind: Kind) -> np.ndarray:
         """What each candidate explains of the suspect's answers."""
-        return scores(self.answers(suspect, kind), self.queries)
+        return together(evidence(self.answers(suspect, kind), self.queries))
 
     def answers(self, suspect: Suspect, kind: Kind) -> Answers:
         logs = suspect.outputs[self.queries.chosen]

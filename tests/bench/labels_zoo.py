@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from lineage.asking.choosing.candidates import Size
 from lineage.asking.choosing.networks import answers_of
 from lineage.asking.choosing.pool import Pool, pool_of
+from lineage.asking.choosing.views import together, views_of_one
 from lineage.data.images import stratified_subset
 from lineage.data.load import load_images
 from lineage.families.fitting import fitted
@@ -31,6 +33,8 @@ IMAGES = {"fashion": 2400, "digits": 1425}
 """Of two thirds of them all roots learn the same; children learn the others, or those again."""
 
 State = dict[str, torch.Tensor]
+ROOT = "root"
+"""The condition of a network that nothing was done to."""
 EPOCHS = {"fashion": 8, "digits": 12}
 TUNED = {
     "light": Training(task="more", epochs=1, rate=0.2),
@@ -44,6 +48,9 @@ NEW_HEAD = {
     "new images": Training(task="away", epochs=3, rate=0.3),
 }
 DISTILLED = Training(task="distilled", epochs=20)
+OF_MIXES, MIXES = Training(task="distilled", epochs=6), 4
+"""Of a student that also learns mixes of two of its images, so many for each image (Beyer et al. 2022, "Knowledge
+distillation: a good teacher is patient and consistent", doi:10.1109/CVPR52688.2022.01065)."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,8 @@ class World:
 class Trainer:
     """Trains the networks of a world."""
 
-    def __init__(self, world: World):
-        self.world = world
+    def __init__(self, world: World, folder: Path):
+        self.world, self.folder = world, folder
         self.tasks = tasks_of(world.kind)
         self.architecture = ARCHITECTURES[world.architecture]
 
@@ -82,16 +89,31 @@ class Trainer:
             pass
         return {key: value.detach().clone() for key, value in net.state_dict().items()}
 
+    def root(self, name: str) -> State:
+        """A network that learned from random weights; one that was trained before is read."""
+        path = self.folder / self.world.id / f"{name}.pt"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            state = self.trained(name, None, Training(task="home", epochs=EPOCHS[self.world.kind]))
+            torch.save(state, path.with_suffix(".part"))
+            path.with_suffix(".part").rename(path)
+        return torch.load(path, weights_only=True)
+
     def network(self, classes: int, seed: int = 0) -> nn.Module:
         return network(self.architecture, width=WIDTH, classes=classes, seed=seed)
 
-    def distilled(self, name: str, teacher: State) -> State:
-        """A network from random weights that learns what a teacher answers on the images of children."""
-        net = self.loaded(teacher)
+    def distilled(self, name: str, teacher: State, *, mixes: int = 0) -> State:
+        """A network from random weights that learns what a teacher answers on the images of children, and mixes."""
         more = self.tasks["more"]
+        images, order = more.images, torch.Generator().manual_seed(seed_of(f"mixes of {name}"))
+        if mixes:
+            first, second = torch.randint(len(images), (2, mixes * len(images)), generator=order)
+            share = torch.rand(len(first), 1, 1, 1, generator=order)
+            images = torch.cat([images, share * images[first] + (1 - share) * images[second]])
         with torch.no_grad():
-            labels = net(more.images).softmax(1)
-        return self.trained(name, None, DISTILLED, replace(more, labels=labels))
+            labels = self.loaded(teacher)(images).softmax(1)
+        training = OF_MIXES if mixes else DISTILLED
+        return self.trained(name, None, training, replace(more, images=images, labels=labels))
 
     def loaded(self, state: State) -> nn.Module:
         net = self.network(len(state["head.bias"]))
@@ -142,9 +164,8 @@ def pruned(values: torch.Tensor) -> torch.Tensor:
 
 def networks_of(trainer: Trainer, root: str, *, is_parent: bool) -> Iterator[tuple[str, str, State]]:
     """A root and what is derived from it: each one's name, condition and weights."""
-    of_root = Training(task="home", epochs=EPOCHS[trainer.world.kind])
-    state = trainer.trained(root, None, of_root)
-    yield root, "root", state
+    state = trainer.root(root)
+    yield root, ROOT, state
     if not is_parent:
         return
     yield f"{root}.int8", "int8", changed(state, int8)
@@ -159,24 +180,45 @@ def networks_of(trainer: Trainer, root: str, *, is_parent: bool) -> Iterator[tup
     yield f"{root}.tuned.again", "two generations", again
     back = trainer.trained(f"{root}.new.part", children["new images"], NEW_HEAD["new classes"])
     yield f"{root}.new.part", "two generations, new head", back
-    yield f"{root}.distilled", "distilled", trainer.distilled(f"{root}.distilled", state)
+    yield f"{root}.student", "student", trainer.distilled(f"{root}.student", state)
+    of_mixes = trainer.distilled(f"{root}.student.mixes", state, mixes=MIXES)
+    yield f"{root}.student.mixes", "student, of mixes too", of_mixes
 
 
 def answers(world: World, folder: Path, say: Callable[[str], None]) -> dict[str, np.ndarray]:
     """What every network of a world answers on its pool: `<name>|<root>|<condition>` → log-probabilities [N, C].
 
-    Features of roots stand under `features|<name>`.
+    Features of roots stand under `features|<name>`, and their views under `<view>|<name>`; the copies of views that
+    are trained further learn what all roots together answer, whoever of them is a candidate.
     """
-    inputs, trainer, found = pool(world.kind), Trainer(world), {}
+    inputs, trainer, found = pool(world.kind), Trainer(world, folder), {}
     roots, parents = SIZES[world.architecture]
-    for number in range(roots):
-        root = f"r{number}"
+    names = [f"r{number}" for number in range(roots)]
+    for number, root in enumerate(names):
         path = folder / world.id / f"{root}.npz"
         if not path.exists():
             _store(path, _asked(trainer, root, inputs, is_parent=number < parents, say=say))
         with np.load(path) as stored:
             found |= {name: stored[name] for name in stored.files}
+    mean = together(np.stack([found[f"{root}|{root}|{ROOT}"] for root in names]))
+    for root in names:
+        path = folder / world.id / f"{root}.views.npz"
+        if not path.exists():
+            _store(path, _views(trainer, root, inputs, mean))
+            say(f"{world.id} {root}: pruned, and trained further")
+        with np.load(path) as stored:
+            found |= {name: stored[name] for name in stored.files}
     return found
+
+
+def _views(trainer: Trainer, root: str, inputs: Pool, mean: np.ndarray) -> dict[str, np.ndarray]:
+    network = trainer.loaded(trainer.root(root))
+    size = Size(image_size=SIZE, channels=1, mean=[MEAN], std=[STD])
+    everywhere = np.arange(len(inputs.labels))
+    views = views_of_one(
+        network, inputs.images, mean, everywhere, size=size, seed=seed_of(f"views of {root}")
+    )
+    return {f"{name}|{root}": values for name, values in views.items()}
 
 
 def _asked(
@@ -186,7 +228,7 @@ def _asked(
     for name, condition, state in networks_of(trainer, root, is_parent=is_parent):
         outputs, features = answers_of(trainer.loaded(state), inputs.images, mean=[MEAN], std=[STD])
         found[f"{name}|{root}|{condition}"] = outputs
-        if condition == "root":
+        if condition == ROOT:
             found[f"features|{name}"] = features.astype(np.float16)
         right = (outputs.argmax(1) == inputs.labels)[: inputs.natural].mean()
         say(f"{trainer.world.id} {name}: {right:.3f} right")

@@ -72,7 +72,8 @@ def test_an_archive_has_one_of_four_arrays(name, tmp_path):
     [
         ("", "expected the columns query and label"),
         ("number,label\n0,1\n", "expected the columns query and label"),
-        ("query,label\n5,1\n", "line 2: expected a query's number below 5, got '5'"),
+        ("query,label\n", "expected a row for each query that was answered"),
+        ("query,label\n5,1\n", "line 2: expected a query's picture or its number, below 5, got '5'"),
         ("query,label\n0,1,2\n", "line 2: expected 2 values"),
         ("query,label\n0,1\n0,2\n", "expected each query once"),
         ("query,label\n0,-1\n", "whole numbers from 0"),
@@ -240,7 +241,7 @@ def test_other_candidates_and_other_data_are_named(honest, functions):
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        (MANIFEST, "{}", "expected the manifest of a query set, format 2"),
+        (MANIFEST, "{}", "expected the manifest of a query set, format 3"),
         (MANIFEST, "[", "expected the manifest of a query set"),
         (QUERIES, "PK", "zip archive"),
     ],

@@ -7,7 +7,7 @@ from asking_networks import SIZE
 from torch import nn
 
 import lineage
-from lineage.asking.distances import AXES, predicted
+from lineage.asking.distances import AXES, Predictors
 from lineage.asking.queryset import QuerySet
 from lineage.asking.verdict import Word
 from lineage.errors import UserError
@@ -81,13 +81,15 @@ def test_very_many_classes_are_looked_at_on_their_leading_axes():
     same = [left * strengths for left, strengths, _ in
             (np.linalg.svd(values - values.mean(0), full_matrices=False) for values in wide)]  # fmt: skip
     suspect = random.normal(size=(50, 2))
-    assert predicted(suspect, features, wide) == pytest.approx(predicted(suspect, features, same))
+    assert Predictors(features, wide).predicted(suspect) == pytest.approx(
+        Predictors(features, same).predicted(suspect)
+    )
 
 
 def test_places_that_do_not_matter_are_left_out():
     random = np.random.default_rng(1)
     features, usual = ([random.normal(size=(30, 4)) for _ in range(3)] for _ in range(2))
     suspect = random.normal(size=(30, 2))
-    whole, part = predicted(suspect, features, usual), predicted(suspect, features, usual, [0, 2])
+    whole, part = (Predictors(features, usual).predicted(suspect, places) for places in (None, [0, 2]))
     assert part[[0, 2]] == pytest.approx(whole[[0, 2]])
     assert np.isnan(part[1])

@@ -10,10 +10,10 @@ from lineage.asking.choosing.query_rules import PARTS, RULE, RULES, choose, disa
 from lineage.asking.distances import (
     PENALTIES,
     RIDGE,
+    Predictors,
     agreement,
     centred,
     least_squares,
-    predicted,
     ranked_logit,
 )
 from lineage.asking.outliers import critical_value, outliers
@@ -69,7 +69,7 @@ def test_the_logit_is_the_maximum_of_its_likelihood(candidates):
             total += np.log(np.exp(row).sum()) - row[first] + np.log(np.exp(rest).sum()) - row[second]
         return total + RIDGE * len(ranked) / 2 * float(weights @ weights)
 
-    assert ranked_logit(ranked, candidates) == pytest.approx(
+    assert ranked_logit(ranked, candidates).weights == pytest.approx(
         minimize(loss, np.zeros(5), tol=1e-10).x, abs=1e-3
     )
 
@@ -79,7 +79,7 @@ def test_least_squares_are_ridge_regression(candidates):
     design = centred(candidates).reshape(5, -1).T
     strength = RIDGE * np.square(design).sum() / 5
     expected = Ridge(alpha=strength, fit_intercept=False).fit(design, centred(suspect).ravel()).coef_
-    assert least_squares(suspect, candidates) == pytest.approx(expected)
+    assert least_squares(suspect, candidates).weights == pytest.approx(expected)
 
 
 def test_what_features_predict_is_measured_on_queries_left_out():
@@ -105,7 +105,7 @@ def test_what_features_predict_is_measured_on_queries_left_out():
         - np.mean([explained(usual[other], features[place]) for other in range(3) if other != place])
         for place in range(3)
     ]
-    found = predicted(suspect, features, usual)
+    found = Predictors(features, usual).predicted(suspect)
     assert found == pytest.approx(slow, abs=0.03)
     assert found.argmax() == 1
 

@@ -20,9 +20,9 @@ from lineage.experiment.conditions import (
     with_count,
 )
 from lineage.results.evaluation.absence import absence, best_threshold
+from lineage.results.evaluation.named import NAMED
 from lineage.results.evaluation.outcomes import evaluated
 from lineage.results.evaluation.verdicts import chosen, verdicts
-from lineage.storage.schemas import AUDITS
 from lineage.types.evaluation import Ancestors, Evaluated
 
 CANDIDATES = ("p0", "p1", "p2")
@@ -31,7 +31,7 @@ PARENT_OF = {child: CANDIDATES[number % 3] for number, child in enumerate(CHILDR
 HALF_OF = {child: CANDIDATES[number % 2] for number, child in enumerate(CHILDREN)}
 PARTS = dict(zip(CHILDREN, ["train", "train", *["validation"] * 3, *["test"] * 3], strict=True))
 LAYERS, ALPHAS = ["a", "b"], [0.1, 0.5]
-NO_AUDITS = AUDITS.empty_table().to_pandas()
+NOBODY = pd.DataFrame(columns=NAMED)
 FEW_VALUES = st.integers(0, 3).map(float)
 """Few enough for many ties."""
 
@@ -203,9 +203,7 @@ def evaluation():
             ancestors={ancestor_in("half"): Ancestors(candidates=CANDIDATES[:2], parents=HALF_OF)},
         )
     }
-    outcomes, results = evaluated(
-        pd.concat(frames.values()), pd.concat([logits, few, absent]), NO_AUDITS, zoo
-    )
+    outcomes, results = evaluated(pd.concat(frames.values()), pd.concat([logits, few, absent]), NOBODY, zoo)
     return splits, frames, logits, few, absent, outcomes, results
 
 
@@ -365,10 +363,10 @@ def test_each_setting_is_evaluated_as_if_it_were_the_only_one():
         predicted = predicted.assign(seed=0, part=predicted["child"].map(splits[0]), condition=STANDARD)
         logits[setting] = predicted.assign(setting=setting, method="detector", probability=0.5)
     together = evaluated(
-        pd.concat(scores.values()), pd.concat(logits.values()), NO_AUDITS, dict.fromkeys(scores, zoo)
+        pd.concat(scores.values()), pd.concat(logits.values()), NOBODY, dict.fromkeys(scores, zoo)
     )
     for setting in scores:
-        alone = evaluated(scores[setting], logits[setting], NO_AUDITS, {setting: zoo})
+        alone = evaluated(scores[setting], logits[setting], NOBODY, {setting: zoo})
         for all_rows, rows in zip(together, alone, strict=True):
             found = all_rows[all_rows["setting"] == setting].reset_index(drop=True)
             pd.testing.assert_frame_equal(found, rows.reset_index(drop=True), check_dtype=False)

@@ -11,6 +11,7 @@ from small_networks import ROOTS
 
 from lineage.auditing.run import audit
 from lineage.checkpoints.read import open_model
+from lineage.genealogy.run import tree
 from lineage.index.digest import DigestCache, digest_of
 from lineage.storage.atomic import written_whole
 
@@ -75,13 +76,26 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, ki
     save_file(ROOTS["p1"], tmp_path / "p1.safetensors")
     if kind == "a file":
         folder.write_text("")
+    stored = "/dev/null/x" if kind == "a device" else folder
     said: list[str] = []
+    of_tree: list[str] = []
     with files_at_most(20_000) if kind == "full" else contextlib.nullcontext():
-        report = audit(
-            path,
-            [tmp_path / "p1.safetensors"],
-            cache="/dev/null/x" if kind == "a device" else folder,
-            say=said.append,
-        )
+        report = audit(path, [tmp_path / "p1.safetensors"], cache=stored, say=said.append)
+        grown = tree(tmp_path / "p?.safetensors", cache=stored, say=of_tree.append)
     assert report.verdict == "none of these"
-    assert len([line for line in said if "digests are not stored" in line]) == 1
+    assert len(grown.families) == 2
+    for lines in (said, of_tree):
+        (line,) = [line for line in lines if "digests are not stored" in line]
+        assert str(stored) in line
+
+
+def test_reading_a_large_checkpoint_says_how_far_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("lineage.index.digest.SMALL", 1000)
+    for name in ("p0", "p1"):
+        save_file(ROOTS[name], tmp_path / f"{name}.safetensors")
+    said: list[str] = []
+    audit(tmp_path / "p0.safetensors", tmp_path / "p1.safetensors", store_digests=False, say=said.append)
+    count = len(ROOTS["p0"])
+    assert [line.split(" in ")[0] for line in said[:2]] == [
+        f"tensors of {name}.safetensors: {count}" for name in ("p0", "p1")
+    ]

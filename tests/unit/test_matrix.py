@@ -6,7 +6,7 @@ import pytest
 
 from lineage.experiment.conditions import ABSENT, PRESENT, STANDARD, among, with_count
 from lineage.results.evaluation.absence import lead, margins
-from lineage.results.evaluation.audits import audit_absence, audit_outcomes
+from lineage.results.evaluation.named import named_absence, named_outcomes, of_audits
 from lineage.results.matrix import conclusions, matrices
 from lineage.types.evaluation import Ancestors, Evaluated
 
@@ -117,7 +117,7 @@ def audits() -> pd.DataFrame:
 
 
 def test_an_audit_is_right_where_it_names_the_parent_and_naming_nobody_earns_nothing():
-    found = pd.concat(audit_outcomes(audits(), MODELS)).reset_index()
+    found = pd.concat(named_outcomes(of_audits(audits()), MODELS)).reset_index()
     credit = found.groupby(["method", "condition", "seed"])["credit"].mean().to_dict()
     assert credit == {
         ("audit/closest", STANDARD, 0): 1.0,
@@ -134,7 +134,7 @@ def test_an_audit_is_right_where_it_names_the_parent_and_naming_nobody_earns_not
 
 
 def test_an_audit_tells_that_the_parent_is_absent_by_naming_nobody():
-    rows = pd.DataFrame(audit_absence(audits(), MODELS))
+    rows = pd.DataFrame(named_absence(of_audits(audits()), MODELS))
     accuracy = rows[rows["metric"] == "accuracy"].set_index(["method", "seed"])["value"].to_dict()
     assert accuracy == {
         ("audit/closest", 0): 1.0,  # a and b with their parent, and without

@@ -12,6 +12,7 @@ from lineage.detector.model import INPUTS
 from lineage.errors import UserError
 from lineage.report import palette
 from lineage.results.methods import (
+    ANSWERS_GIVEN,
     AUDIT_CLOSEST,
     AUDIT_PARENT,
     DETECTORS,
@@ -32,6 +33,7 @@ EVERY_METHOD = [
     *(method_of(name, "direct") for name in WEIGHT_SIMILARITIES),
     *(DETECTORS[inputs] for inputs in INPUTS),
     *(AUDIT_CLOSEST, AUDIT_PARENT),
+    *ANSWERS_GIVEN.values(),
 ]
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}
 BLIND = ("deuteranomaly", "protanomaly", "tritanomaly")

@@ -52,6 +52,15 @@ def test_json_on_standard_output_stands_there_alone(models):
     assert not Path("-").exists()
 
 
+def test_a_result_is_printed_though_its_file_cannot_be_written(models):
+    (models / "folder").mkdir()
+    both = models / "a.safetensors", models / "b.safetensors"
+    done = lineage("diff", *both, "--json", models / "folder", stdout=subprocess.PIPE)
+    assert done.returncode == 2
+    assert "b.safetensors differs from" in done.stdout
+    assert "could not be written: Is a directory; name a file in it" in done.stderr
+
+
 def test_output_that_finds_no_room_is_one_line():
     if not Path("/dev/full").exists():
         pytest.skip("a device that is always full is Linux' own")
@@ -59,6 +68,12 @@ def test_output_that_finds_no_room_is_one_line():
         done = lineage("--version", stdout=full)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("error: what is printed could not be written: No space left")
+
+
+def test_an_empty_name_is_not_the_folder_one_stands_in(models):
+    done = lineage("tree", "", cwd=models)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "got an empty name" in done.stderr
 
 
 def test_an_address_is_not_taken_for_a_file(models):

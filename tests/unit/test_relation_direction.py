@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import ROOTS, child_of
 
+from lineage.auditing.direction import shipped
 from lineage.relation.direction.estimate import NEAR, UNKNOWN, Estimate, unmodelled
 from lineage.relation.direction.lost import measured, opposite, pooled
 from lineage.relation.relations import Relation
@@ -90,3 +91,16 @@ def test_directions_that_were_taken_away_whole_are_complete_losses():
     found = measured(candidate, base)
     assert found.of_candidate.complete.mean() > 0.9
     assert not found.of_child.complete.any()
+
+
+def test_a_pair_alone_shows_nothing_where_one_of_the_two_was_pruned_and_trained_on():
+    """Whether a sibling or the root is beside a pruned child, what that lost of it stood in entries that are gone."""
+    pruned = child_of(ROOTS["p0"], 1)
+    kept = {name: np.abs(values) >= np.median(np.abs(values)) for name, values in ROOTS["p0"].items()}
+    pruned = {name: np.where(kept[name], values, np.float32(0)) for name, values in pruned.items()}
+    for relative in (ROOTS["p0"], child_of(ROOTS["p0"], 2)):
+        for pair in ((relative, pruned), (pruned, relative)):
+            matrices = [measured(pair[0][name], pair[1][name]) for name in kept if name.startswith("layer")]
+            features = pooled([matrix for matrix in matrices if matrix is not None])
+            assert features["filled"] == 1
+            assert shipped()(features) == UNKNOWN

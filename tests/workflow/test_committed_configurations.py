@@ -73,4 +73,4 @@ def test_generations_from_weights_on_disk_build_once_the_file_is_there(repositor
 def test_the_conditions_build_and_every_setting_is_audited(repository):
     jobs = planned(repository, "conditions")
     assert jobs.items() >= wanted(repository, "conditions").items()
-    assert jobs["audits"] == 4
+    assert jobs["audits"] == jobs["queries"] == jobs["answers"] == 4

@@ -37,12 +37,13 @@ class Candidate:
     """One network.
 
     id: unique; digest: SHA-256 of its weights, or of what a function answers to some images, which another machine
-    may round otherwise; answer: runs it.
+    may round otherwise; answer: runs it; restored: gives the network itself, None of a function.
     """
 
     id: str
     digest: str
     answer: Answer
+    restored: Callable[[], Any] | None = None
 
 
 def from_files(given: str | Sequence[str], architecture: str, size: Size, role: str) -> list[Candidate]:
@@ -74,13 +75,29 @@ def from_functions(given: Mapping[str, object], images: np.ndarray, size: Size) 
     found = []
     for id, function in given.items():
         if hasattr(function, "state_dict"):
-            answer, digest = _of_module(function, size), _digest_of_module(id, function)
+            found.append(_of_network(id, _digest_of_module(id, function), lambda net=function: net, size))
         else:
             answer = _of_function(id, function)
             rounded = np.round(answer(images)[0], 3)
             digest = hashlib.sha256(f"{rounded.shape}".encode() + rounded.astype("<f4").tobytes()).hexdigest()
-        found.append(Candidate(id=id, digest=digest, answer=answer))
+            found.append(Candidate(id=id, digest=digest, answer=answer))
     return found
+
+
+def from_states(ids: Sequence[str], restored: Callable[[str], Any], size: Size) -> list[Candidate]:
+    """Networks of torch that are restored, by their ids, whenever they are asked."""
+    return [
+        _of_network(id, _digest_of_module(id, restored(id)), lambda id=id: restored(id), size) for id in ids
+    ]
+
+
+def _of_network(id: str, digest: str, network: Callable[[], Any], size: Size) -> Candidate:
+    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from lineage.asking.choosing.networks import answers_of
+
+        return answers_of(network(), images, mean=size.mean, std=size.std)
+
+    return Candidate(id=id, digest=digest, answer=answer, restored=network)
 
 
 def _digest_of_module(id: str, network: Any) -> str:
@@ -101,22 +118,12 @@ def _from_file(id: str, source: Source, model: Checkpoint, architecture: str, si
             f"{source.path}: its architecture is not known; name it by --arch, as timm:resnet18 or fc"
         )
 
-    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from lineage.asking.choosing.networks import answers_of, restored
+    def network() -> Any:
+        from lineage.asking.choosing.networks import restored
 
-        network = restored(model, architecture, channels=size.channels, image_size=size.image_size)
-        return answers_of(network, images, mean=size.mean, std=size.std)
+        return restored(model, architecture, channels=size.channels, image_size=size.image_size)
 
-    return Candidate(id=id, digest=hashes_of(model).tensors, answer=answer)
-
-
-def _of_module(network: object, size: Size) -> Answer:
-    def answer(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from lineage.asking.choosing.networks import answers_of
-
-        return answers_of(network, images, mean=size.mean, std=size.std)
-
-    return answer
+    return _of_network(id, hashes_of(model).tensors, network, size)
 
 
 def _of_function(id: str, function: Function) -> Answer:

@@ -7,7 +7,8 @@ import numpy as np
 from lineage.asking.choosing.candidates import Candidate, Size
 from lineage.asking.choosing.pool import Pool, pool_of
 from lineage.asking.choosing.query_rules import RULE, choose
-from lineage.asking.queryset import Plan, QuerySet, Seen, array_digest
+from lineage.asking.choosing.views import views_of
+from lineage.asking.queryset import LEAST_LOG, Plan, QuerySet, Seen, array_digest
 from lineage.data.images import Images
 from lineage.errors import UserError
 
@@ -48,13 +49,14 @@ def chosen_for(
         mean=size.mean,
         std=size.std,
     )
-    pool = pool_of(images, plan.seed)
-    outputs, features = answered([everyone[id] for id in plan.ids], pool, classes, say)
+    pool, networks = pool_of(images, plan.seed), [everyone[id] for id in plan.ids]
+    outputs, features = answered(networks, pool, classes, say)
     seen = seen_by(outputs, pool)
     chosen = choose(RULE, seen, budget, plan.seed)
+    views = views_of(networks, pool.images, outputs, chosen, size=size, seed=plan.seed, say=say)
     return QuerySet(
         plan=plan, source=source, images=pool.images[chosen], chosen=chosen, outputs=outputs[:, chosen], seen=seen,
-        features={id: values[chosen] for id, values in features.items()},
+        features={id: values[chosen] for id, values in features.items()}, views=views,
     )  # fmt: skip
 
 
@@ -87,7 +89,7 @@ def answered(
                 f"candidate {network.id!r}: expected finite answers, but some are not; check its weights, and mean "
                 "and std"
             )
-        outputs.append(np.maximum(logs, -1e4).astype(np.float16))
+        outputs.append(np.maximum(logs, LEAST_LOG).astype(np.float16))
         if seen is not None:
             features[network.id] = _halved(seen, network.id)
         if say:

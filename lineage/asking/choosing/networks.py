@@ -3,9 +3,12 @@
 N inputs of H x W x C pixels; d features.
 """
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
@@ -15,6 +18,8 @@ from lineage.networks.from_checkpoint import shapes_of, state_from
 from lineage.relation.matching import match
 
 BATCH = 256
+STEPS, SEEN_A_STEP, RATE = 50, 32, 0.01
+"""Of a copy that is trained further: an ordinary fine-tuning with few images."""
 
 
 def restored(model: Checkpoint, architecture: str, *, channels: int, image_size: int) -> nn.Module:
@@ -42,6 +47,48 @@ def restored(model: Checkpoint, architecture: str, *, channels: int, image_size:
     )
     network.load_state_dict(state, strict=False)
     return network
+
+
+@torch.no_grad()
+def pruned(network: nn.Module, share: float) -> nn.Module:
+    """A copy without the smallest share of the weights of each tensor that has rows and columns."""
+    found = copy.deepcopy(network)
+    for values in found.parameters():
+        if values.ndim > 1:
+            size = values.abs()
+            bound = size.flatten().kthvalue(max(1, int(share * values.numel()))).values
+            values.mul_(size > bound)
+    return found
+
+
+def trained_further(
+    network: nn.Module,
+    images: np.ndarray,
+    answers: np.ndarray,
+    order: np.random.Generator,
+    *,
+    mean: list[float] | None,
+    std: list[float] | None,
+) -> nn.Module:
+    """A copy that learned for STEPS steps of SGD to answer what is given; statistics of BatchNorm stay.
+
+    Args:
+        images: uint8 [N, H, W, C]; answers: probabilities [N, classes].
+        order: draws the images of each step.
+        mean, std: as in `answers_of`.
+    """
+    found = copy.deepcopy(network).eval()
+    for parameter in found.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    steps = torch.optim.SGD(found.parameters(), lr=RATE, momentum=0.9)
+    for _ in range(STEPS):
+        drawn = order.integers(0, len(images), SEEN_A_STEP)
+        loss = cross_entropy(found(_pixels(images[drawn], mean, std)), torch.from_numpy(answers[drawn]))
+        steps.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(found.parameters(), 1.0)
+        steps.step()
+    return found
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from lineage.data.decoding import check_all, decoded, fitted
 from lineage.data.images import Images, stratified_subset
 from lineage.data.load import load_images
 from lineage.data.sources.folder import IMAGE_SUFFIXES
+from lineage.errors import UserError
 
 NOISE = "noise"
 NATURAL, MIXED = 1500, 2500
@@ -64,6 +65,10 @@ def images_of(given: str, *, size: int, channels: int) -> Images:
             labels=np.zeros(len(files), dtype=np.int64),
             ids=[file.name for file in files],
             class_names=["unknown"],
+        )
+    if ":" not in given and not path.exists():
+        raise UserError(
+            f"{given}: expected a folder of images, a Parquet file, or noise, found nothing there"
         )
     source = given if ":" in given else f"folder:{given}" if path.is_dir() else f"parquet:{given}"
     return load_images(source, split="test", size=size, channels=channels)

@@ -11,6 +11,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import Digest, DigestCache
+from lineage.progress import Tracked, untracked
 from lineage.relation.tensor_names import heads, layer_of, matrices
 
 
@@ -42,12 +43,20 @@ class Child:
         return [name for name in self.digest.shapes if layer_of(name) not in of_heads]
 
 
-def read_child(path: str, cache: DigestCache, *, inside: Path | None = None, follow: bool) -> Child:
+def read_child(
+    path: str,
+    cache: DigestCache,
+    *,
+    inside: Path | None = None,
+    follow: bool,
+    tracked: Tracked = untracked,
+) -> Child:
     """Opens a child, given as `FILE` or `FILE::ID`, and digests it; an adapter that ships its base has it merged in.
 
     Args:
         path: the file; cache: of digests.
         inside: the folder that links may not leave, by default the file's own; follow: let them lead out of it.
+        tracked: says how far it is, of a large one.
 
     Raises:
         UserError: if it cannot be read, or a value is not finite.
@@ -56,4 +65,4 @@ def read_child(path: str, cache: DigestCache, *, inside: Path | None = None, fol
     if base := shipped_base(checkpoint):
         checkpoint = merged(checkpoint, open_model(base))
     checkpoint = in_plain_form(checkpoint)
-    return Child(path, checkpoint, digest_of_child(checkpoint, cache))
+    return Child(path, checkpoint, digest_of_child(checkpoint, cache, tracked))

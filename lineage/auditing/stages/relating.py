@@ -6,11 +6,12 @@ place, the one that moved least since then is closest: the place itself, if it i
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.relation.direction.between import Passage
 from lineage.relation.direction.estimate import NEAR, UNKNOWN, Estimate
+from lineage.relation.direction.thirds import goes_on
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
 from lineage.relation.scars.scar import Later, Scar, source_of
@@ -92,6 +93,7 @@ def relate(
     if found := search(sources or ancestors, () if sources else possible, estimates, lies_between):
         nearest, estimate = found
         estimates[nearest.id] = estimate
+    averaged = {place.id for place in places if _may_be_average(place, estimates[place.id])} - by_scars
 
     def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
@@ -105,6 +107,7 @@ def relate(
             estimates[place.id],
             is_by_scars=place.id in by_scars,
             is_closest=number == 0,
+            is_averaged=place.id in averaged,
         )
         for number, place in enumerate(sorted(places, key=rank))
     ]
@@ -169,7 +172,17 @@ def _reached(own: Estimate, before: Estimate, way: Passage) -> Estimate:
     return before.inherited(own, min(before.most, by_distance) if way.is_sure else min(1.0, by_distance))
 
 
-def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest: bool) -> Related:
+def _may_be_average(place: Place, estimate: Estimate) -> bool:
+    """Whether a network that looks like an ancestor may as well be an average of stages of the child (EMA, SWA).
+
+    Such an average lies beside the way of training, farther than any bound that stages have.
+    """
+    return estimate.bound < 1 and goes_on(place.features)
+
+
+def _related(
+    place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest: bool, is_averaged: bool
+) -> Related:
     scars = "; ".join(scar.evidence for scar in place.scars)
     if place.is_same:
         return Related(
@@ -181,6 +194,8 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
             share=estimate.share,
             distance=place.distance,
         )
+    if is_averaged:
+        estimate = replace(estimate, most=1.0)
     relation = estimate.relation
     if relation is Relation.ANCESTOR and is_closest:
         relation = Relation.PARENT
@@ -188,12 +203,12 @@ def _related(place: Place, estimate: Estimate, *, is_by_scars: bool, is_closest:
         id=place.id,
         relation=relation,
         decided_by="scars" if is_by_scars else "what each lost of the other",
-        reason=scars if is_by_scars else _reason(place, relation),
+        reason=scars if is_by_scars else AVERAGED if is_averaged else _reason(place, relation),
         probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
         distance=place.distance,
-        is_narrow=_is_narrow(place, relation),
+        is_final=is_averaged or _is_narrow(place, relation),
     )
 
 
@@ -212,6 +227,10 @@ NARROW = (
     f"the matrices that differ have fewer than {FEWEST} rows or columns, too few to show which came earlier"
 )
 RESCALED = "neurons were rescaled one by one, which hides which of the two came earlier"
+AVERAGED = (
+    "the child goes on the way that the candidate came, which may be a stage of its training or an average of stages "
+    "(EMA, SWA): weights do not tell these apart"
+)
 REASONS: Mapping[Relation, str] = {
     Relation.PARENT: "the child lost none of what the candidate had, and added its own",
     Relation.ANCESTOR: "the child lost none of what the candidate had; another candidate is closer",

@@ -59,9 +59,9 @@ def run_tests(
     def of_source(source: Source) -> list[Candidate]:
         try:
             digests = (
-                [digest_of_child(open_source(source, follow=follow)[0], cache)]
+                [digest_of_child(open_source(source, follow=follow)[0], cache, tracked)]
                 if source.base
-                else digests_of(source.path, cache, inside=source.inside, follow=follow)
+                else digests_of(source.path, cache, inside=source.inside, follow=follow, tracked=tracked)
             )
             return [
                 candidate_of(

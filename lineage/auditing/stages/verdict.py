@@ -168,7 +168,7 @@ def decide(
         if is_part
         else closest.reason,
         relation=Relation.UNDETERMINED if is_part else closest.relation,
-        helps=() if closest.is_narrow else HELPS.get(closest.relation, MORE),
+        helps=() if closest.is_final else HELPS.get(closest.relation, MORE),
         **shared,
     )
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from lineage.relation.alignment.axes import State, Structure, UnknownStructureError, check_alike, shapes_of
 from lineage.relation.alignment.neurons import sides_of
@@ -24,6 +23,8 @@ def blocks_of(child: State, candidate: State, ours: Structure) -> dict[str, str]
     Raises:
         UnknownStructureError: if the names differ in more than the number of blocks.
     """
+    from scipy.optimize import linear_sum_assignment
+
     if candidate.keys() >= child.keys():
         theirs = structure_of(shapes_of(candidate))
         if len(theirs.blocks) == len(ours.blocks):

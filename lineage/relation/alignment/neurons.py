@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from lineage.relation.alignment.axes import Group, Member, State, Structure, UnknownStructureError, positions
 from lineage.relation.alignment.canonical import canonical_scale, unit_rows
@@ -151,6 +150,8 @@ def assigned(similarity: np.ndarray) -> np.ndarray:
     Args:
         similarity: [n, m], n <= m.
     """
+    from scipy.optimize import linear_sum_assignment
+
     if len(similarity) <= EXACT:
         return linear_sum_assignment(similarity, maximize=True)[1]
     order = np.full(len(similarity), -1)

@@ -140,6 +140,15 @@ def is_whole(features: Mapping[str, float]) -> bool:
     return all(features.get(f"bulk.{end}", 0.0) >= LEAST_BULK for end in ("candidate", "child"))
 
 
+MOST_FILLED = 0.5
+"""Share of the matrices, by size, of which one of the two has pruned entries; more show too little of a pair."""
+
+
+def is_shown(features: Mapping[str, float]) -> bool:
+    """Whether what each of two relatives lost can be seen: pruning hides it, unless third relatives show it."""
+    return features.get("filled", 0.0) <= MOST_FILLED or "third_far.candidate" in features
+
+
 @dataclass(frozen=True)
 class Level:
     """Whether a candidate moved less than `bound` of the child's change.
@@ -177,8 +186,8 @@ class Model:
     fitted_on: str
 
     def __call__(self, features: Mapping[str, float]) -> Estimate:
-        """The estimate; UNKNOWN for a pair that is not whole."""
-        if not is_whole(features):
+        """The estimate; UNKNOWN for a pair that is not whole, or that pruning hides."""
+        if not is_whole(features) or not is_shown(features):
             return UNKNOWN
         rows = rows_of([features], self.features)
         forth, back = self.share(rows)

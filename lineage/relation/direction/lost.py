@@ -56,13 +56,17 @@ class Side:
 
 @dataclass(frozen=True)
 class MatrixChange:
-    """Both sides of one matrix, its size, ‖C − A‖² / (‖A‖‖C‖), and the effective rank of the change over its rows."""
+    """Both sides of one matrix, its size, ‖C − A‖² / (‖A‖‖C‖), and the effective rank of the change over its rows.
+
+    is_filled: whether entries that one of the two has pruned were taken from the other.
+    """
 
     of_candidate: Side
     of_child: Side
     size: int
     change: float
     rank: float
+    is_filled: bool = False
 
 
 def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
@@ -79,7 +83,8 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
     candidate, child = oriented(candidate), oriented(child)
     if candidate is None:
         return None
-    before, after = _filled(corner(candidate), corner(child))
+    whole = corner(candidate), corner(child)
+    before, after = _filled(*whole)
     if not _differ(before, after):
         return None
     gram = (after - before) @ (after - before).T
@@ -90,6 +95,7 @@ def measured(candidate: np.ndarray, child: np.ndarray) -> MatrixChange | None:
         int(candidate.size),
         energy / float(np.linalg.norm(before) * np.linalg.norm(after)),
         energy**2 / float(np.vdot(gram, gram)) / len(gram),
+        not (np.array_equal(before, whole[0]) and np.array_equal(after, whole[1])),
     )
 
 
@@ -160,6 +166,7 @@ def pooled(changes: Sequence[MatrixChange]) -> dict[str, float]:
         "change": float(np.log10(np.average([change.change for change in changes], weights=sizes))),
         "rank": float(np.average([change.rank for change in changes], weights=sizes)),
         "size": float(np.log10(np.median(sizes))),
+        "filled": float(np.average([change.is_filled for change in changes], weights=sizes)),
     }
     for end, sides in (
         ("candidate", [change.of_candidate for change in changes]),

@@ -10,12 +10,17 @@ they did, the share that A moved since (a Gromov product, as in neighbour joinin
 doi:10.1093/oxfordjournals.molbev.a040454).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+GOES_ON = -0.4
+"""A child goes on the way that the candidate came if a relative from before leaves the path at less than this share.
+Where steps of training are independent of each other, the share is 0 for a stage of the child's training, -1 for an
+exponential average of its steps, which holds less of a step the later it was, and -1/2 for the mean of the last
+stages."""
 QUANTILES = {"least": 0.0, "low": 0.25, "middle": 0.5, "high": 0.75, "most": 1.0}
 
 
@@ -65,6 +70,17 @@ class Family:
             1 - self.products[candidate, farthest] / max(own, 1e-30) if farthest is not None else float("nan")
         )
         return found | {"third_far.candidate": float(far), "third_far.child": float(1 - far)}
+
+
+def goes_on(features: Mapping[str, float]) -> bool:
+    """Whether a child goes on the way that the candidate came, seen from the relative farthest from both.
+
+    The candidate is then a stage of the child's training, or an average of such stages, which lies beside its way.
+
+    Args:
+        features: of the candidate, see `Family.features`; without a third relative nothing is known.
+    """
+    return features.get("third_far.candidate", 0.0) < GOES_ON
 
 
 def family(matrices: Iterable[tuple[np.ndarray, np.ndarray]]) -> Family:

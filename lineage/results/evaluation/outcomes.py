@@ -12,7 +12,7 @@ import pandas as pd
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD, some_candidates, with_count
 from lineage.results.evaluation.absence import absence, margins
 from lineage.results.evaluation.accuracy import summarised
-from lineage.results.evaluation.audits import audit_absence, audit_outcomes
+from lineage.results.evaluation.named import named_absence, named_outcomes
 from lineage.results.evaluation.verdicts import CHOICE, chosen, judged, verdicts
 from lineage.results.methods import best_score, method_of
 from lineage.storage.schemas import OUTCOMES
@@ -85,14 +85,14 @@ def detector_outcomes(
 
 
 def evaluated(
-    scores: pd.DataFrame, predictions: pd.DataFrame, audits: pd.DataFrame, settings: dict[str, Evaluated]
+    scores: pd.DataFrame, predictions: pd.DataFrame, named: pd.DataFrame, settings: dict[str, Evaluated]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Verdicts and results of all of an experiment's settings.
 
     Args:
         scores: the learning-free scores.
         predictions: the lineage detectors'.
-        audits: those of all children, if there are any.
+        named: NAMED of `lineage.results.evaluation.named`: what audits and answers name, if there are any.
         settings: what is known of the models of each.
 
     Returns:
@@ -102,7 +102,7 @@ def evaluated(
     for setting, models in settings.items():
         of_setting = scores[scores["setting"] == setting]
         predicted = predictions[predictions["setting"] == setting]
-        audited = audits[audits["setting"] == setting]
+        of_named = named[named["setting"] == setting]
         frames = []
         for seed, parts in enumerate(models.splits):
             some = fewer_candidates(models, parts, seed)
@@ -113,7 +113,7 @@ def evaluated(
                 found = learning_free_outcomes(of_these, among.parents, parts, seed, {})
                 frames += (verdict.assign(condition=condition) for verdict in found)
         frames += detector_outcomes(predicted, models.parents, models.ancestors)
-        frames += audit_outcomes(audited, models)
+        frames += named_outcomes(of_named, models)
         verdict = pd.concat(frames).reset_index().assign(setting=setting)
         outcomes.append(verdict)
         names = zip(of_setting["similarity"], of_setting["approximation"], strict=True)
@@ -122,7 +122,7 @@ def evaluated(
             verdict[verdict["condition"] == STANDARD],
             models,
         )
-        told = (*absence(predicted), *absence(leads), *audit_absence(audited, models))
+        told = (*absence(predicted), *absence(leads), *named_absence(of_named, models))
         results += [{"setting": setting} | row for row in (*summarised(verdict), *told)]
     return pd.concat(outcomes) if outcomes else pd.DataFrame(columns=VERDICT), pd.DataFrame(results)
 
