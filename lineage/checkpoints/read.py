@@ -157,5 +157,7 @@ def format_of(file: SafeFile) -> Format:
         raise Unsupported(f"{file.path}: a packed archive; unpack it, and give the checkpoint in it")
     if content.is_zip:
         raise Unsupported(f"{file.path}: a zip archive of no format that is known")
-    supported = "; ".join(form.name for form in FORMATS)
-    raise Unsupported(f"{file.path}: begins like no format that is known; supported are {supported}")
+    raise Unsupported(
+        f"{file.path}: begins like no format that is known, such as PyTorch's, safetensors, ONNX, GGUF or Keras'; "
+        "docs/checkpoints.md names all"
+    )

@@ -19,9 +19,9 @@ rule audits:
     params:
         code=lambda wildcards: code_of("audits.py"),
         reproducible=config["reproducible"],
-        parents=lambda wildcards: evaluated_settings(wildcards.experiment)[
-            wildcards.setting
-        ].parents,
+        parents=lambda wildcards: params.audited_parents(
+            evaluated_settings(wildcards.experiment)[wildcards.setting]
+        ),
         among=lambda wildcards: params.audited_among(
             evaluated_settings(wildcards.experiment)[wildcards.setting]
         ),
