@@ -59,8 +59,8 @@ def audit(
     probe: Annotated[
         str, typer.Option(help="A folder of images by class, a Parquet file, or noise.")
     ] = "noise",
-    image_size: Annotated[int, typer.Option(help="Pixels of the probe.")] = 224,
-    channels: Annotated[int, typer.Option(help="Channels of the probe: 1 or 3.")] = 3,
+    image_size: Annotated[int, typer.Option(min=1, help="Pixels of the probe.")] = 224,
+    channels: Annotated[int, typer.Option(min=1, max=3, help="Channels of the probe: 1 or 3.")] = 3,
     json_to: JsonTo = None,
     html_to: Annotated[
         Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
@@ -79,11 +79,17 @@ def audit(
             f"{more[0]}: expected one argument after each option, got {len(more)} more; put a pattern in quotes, as "
             "--candidates 'runs/*.pt', so that the shell leaves it alone, or give a folder or a table of models"
         )
+    if probe != "noise" and not arch:
+        raise UserError("--probe: features need the networks; give their architecture (--arch)")
+    if not candidates and (json_to or html_to):
+        raise UserError(
+            "--candidates: expected possible parents, of which --json and --html are the report; got none"
+        )
     if initial:
         from lineage.auditing.initial import against_initial, sentence
 
         test = against_initial(child, initial, alpha=alpha, follow=follow_links)
-        typer.echo(sentence(child, initial, test))
+        typer.echo(sentence(child, initial, test, alpha))
         if not candidates:
             raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)
     elif not candidates:
