@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lineage.errors import printable
+
 CHECKPOINTS = "Checkpoints"
 """The heading in the help of commands on models."""
 PRINTED = ("-", "/dev/stdout")
@@ -15,7 +17,7 @@ PRINTED = ("-", "/dev/stdout")
 
 def say(line: str) -> None:
     """Prints a line of progress where it does not mix with the result."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def print_version(asked: bool) -> None:

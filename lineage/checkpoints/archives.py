@@ -71,6 +71,8 @@ def _check(file: SafeFile, member: zipfile.ZipInfo) -> None:
     name = PurePosixPath(member.filename.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts:
         raise UserError(f"{where} leads out of the archive")
+    if not 0 <= member.header_offset < file.size:
+        raise UserError(f"{where} begins outside of the file; it is broken or truncated")
     if member.flag_bits & CLOSED:
         raise UserError(f"{where} is encrypted, or a patch of another file")
     if member.compress_type not in PACKED_BY:

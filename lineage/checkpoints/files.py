@@ -85,9 +85,11 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
         UserError: if it is missing, empty, too large, not a regular file, unreadable, or a link that leads out.
     """
     path = Path(path)
+    if any("\ud800" <= sign <= "\udfff" for sign in str(path)):
+        raise UserError(f"{path}: its name is not UTF-8, so that no report could name it; rename it")
     notes = []
-    folder = (inside or path.parent).resolve()
     try:
+        folder = (inside or path.parent).resolve()
         real = path.resolve(strict=True)
         status = real.stat()
     except FileNotFoundError:
@@ -99,6 +101,8 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
         raise UserError(f"{path}: expected a checkpoint, found no such file") from None
     except RuntimeError:
         raise UserError(f"{path}: is a link that leads to itself; give the checkpoint") from None
+    except ValueError:
+        raise UserError(f"{str(path)!r}: no file can be called so; give the checkpoint") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be looked at: {os.strerror(error.errno)}") from None
     if real != path.parent.resolve() / path.name or path.is_symlink():

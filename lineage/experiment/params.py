@@ -58,6 +58,12 @@ def evaluated_setting(zoo: Zoo, experiment: Experiment, setting: str) -> Evaluat
     )
 
 
+def audited_parents(models: Evaluated) -> dict[str, str]:
+    """The parents of the children that are audited: those that some seed tests, which alone are evaluated."""
+    tested = {child for parts in models.splits for child, part in parts.items() if part == "test"}
+    return {child: parent for child, parent in models.parents.items() if child in tested}
+
+
 def audited_among(models: Evaluated) -> dict[str, list[str]]:
     """The candidates of an audit by condition, the standard ones first."""
     others = {condition: list(among.candidates) for condition, among in models.ancestors.items()}

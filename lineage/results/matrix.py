@@ -150,13 +150,15 @@ def _unbeaten(matrix: Matrix) -> Iterator[str]:
     """Which methods no other is surely ahead of under any condition: what a person would quote."""
     known = matrix.cells.dropna(subset="low")
     highest = known.groupby("column")["low"].transform("max")
-    beaten = set(known.loc[known["high"] < highest, "method"])
+    beaten = known.loc[known["high"] < highest, "method"].value_counts(sort=False)
     unbeaten = [method for method in dict.fromkeys(known["method"]) if method not in beaten]
     conditions = _counted(known["column"].nunique(), "condition")
     if not unbeaten:
-        yield f"Of every method another is surely ahead under some of {conditions}: {MEANING}."
-    elif beaten:
-        others = f"each of {len(beaten)} others" if len(beaten) > 1 else beaten.pop()
+        fewest = beaten.sort_values(kind="stable")
+        counted = ", ".join(f"{method} under {count}" for method, count in fewest.items())
+        yield f"Of {conditions}, each method is surely behind another under some: {counted} ({MEANING})."
+    elif len(beaten):
+        others = f"each of {len(beaten)} others" if len(beaten) > 1 else beaten.index[0]
         yield (
             f"Under {conditions} no method is surely ahead of {', '.join(unbeaten)}; {others} is surely behind "
             f"another under at least one: {MEANING}."

@@ -98,7 +98,7 @@ class Experiment(Plain):
     similarity: Similarity = field(default_factory=Similarity)
     detector: Detectors = field(default_factory=Detectors)
     audit: bool = False
-    """Whether every child is audited against its candidates."""
+    """Whether every test child is audited against its candidates."""
     asking: Asking | None = None
     """None: nobody is asked."""
     split: Split = field(default_factory=Split)

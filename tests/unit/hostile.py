@@ -270,6 +270,15 @@ def _(path):
     onnx_of(path, tensor)
 
 
+@hostile("in-a-file-without-a-name.onnx", BAD, "no file can be called so")
+def _(path):
+    tensor = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[64, 4], data_location=TensorProto.EXTERNAL
+    )
+    tensor.external_data.add(key="location", value="a\0b")
+    onnx_of(path, tensor)
+
+
 @hostile("huge-shape.onnx", BAD, "limit")
 def _(path):
     onnx_of(path, TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**30, 2**30]))

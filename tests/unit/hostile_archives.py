@@ -46,6 +46,18 @@ def _(path):
     path.write_bytes(b"PK\x03\x04" + end64 + locator + end)
 
 
+@hostile("begins-beyond-every-disk.npz", BAD, "begins outside")
+def _(path):
+    """Where a member begins is said by its zip64 field, in a number that no file has."""
+    member = zipfile.ZipInfo("w.npy")
+    member.extra = struct.pack("<HHQ", 1, 8, 2**63 + 5)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, b"x")
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.rindex(b"PK\x01\x02") + 42, 0xFFFFFFFF)
+    path.write_bytes(data)
+
+
 @hostile("packed-storage-bomb.pt", BAD, "unpacks to")
 def _(path):
     payload = tensor_pickle(b"K\x00", b"J\x00\x00\x00\x04", b"K\x01")

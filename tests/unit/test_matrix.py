@@ -1,10 +1,13 @@
 """The matrix of methods and conditions against cells made by hand, and audits among its methods."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lineage.experiment.conditions import ABSENT, PRESENT, STANDARD, among, with_count
+from lineage.experiment.params import audited_parents
 from lineage.results.evaluation.absence import lead, margins
 from lineage.results.evaluation.named import named_absence, named_outcomes, of_audits
 from lineage.results.matrix import conclusions, matrices
@@ -87,6 +90,21 @@ def test_what_is_quoted_are_the_methods_that_no_other_is_surely_ahead_of():
     assert equal == "Under 1 condition no method is surely ahead of any other: intervals that do not meet."
 
 
+def test_where_every_method_has_one_ahead_of_it_those_with_the_fewest_come_first():
+    rows = [
+        row("weight_l2", 10, 5, 20),
+        row("l1/path", 99, 90, 100),
+        row("weight_l2", 10, 5, 20, setting="hard"),
+        row("l1/path", 99, 90, 100, setting="hard"),
+        row("weight_l2", 99, 90, 100, setting="third"),
+        row("l1/path", 10, 5, 20, setting="third"),
+    ]
+    assert next(conclusions(matrix_of(*rows))) == (
+        "Of 3 conditions, each method is surely behind another under some: l1/path under 1, weight_l2 under 2 "
+        "(intervals that do not meet)."
+    )
+
+
 def test_without_an_audit_methods_are_set_against_the_baseline_and_without_both_nothing_is_said():
     rows = [row("weight_l2", 96, 80, 99), row("l1/path", 60, 40, 79)]
     assert "Surely behind weight_l2 in “full” is l1/path." in list(conclusions(matrix_of(*rows)))
@@ -114,6 +132,13 @@ def audits() -> pd.DataFrame:
     ]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["condition", "child", "closest", "parent"])
     return frame.assign(setting="full", candidates=2, verdict="parent")
+
+
+def test_children_that_no_split_tests_are_not_audited():
+    models = replace(
+        MODELS, parents=PARENTS | {"e": "p1"}, splits=tuple(parts | {"e": "train"} for parts in MODELS.splits)
+    )
+    assert audited_parents(models) == PARENTS
 
 
 def test_an_audit_is_right_where_it_names_the_parent_and_naming_nobody_earns_nothing():

@@ -18,9 +18,10 @@ rule audits:
         runtime=60,
     params:
         code=lambda wildcards: code_of("audits.py"),
-        parents=lambda wildcards: evaluated_settings(wildcards.experiment)[
-            wildcards.setting
-        ].parents,
+        reproducible=config["reproducible"],
+        parents=lambda wildcards: params.audited_parents(
+            evaluated_settings(wildcards.experiment)[wildcards.setting]
+        ),
         among=lambda wildcards: params.audited_among(
             evaluated_settings(wildcards.experiment)[wildcards.setting]
         ),

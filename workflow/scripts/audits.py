@@ -1,4 +1,4 @@
-"""Audits every child of a setting, from weights alone, under every condition and without its parent."""
+"""Audits every test child of a setting, from weights alone, under every condition and without its parent."""
 
 import tempfile
 from pathlib import Path

@@ -172,8 +172,15 @@ def _dequantised(
 
 
 def _parts(file: SafeFile, found: Contents) -> list[SafeFile]:
-    """The files that hold what this one does not."""
+    """The files that hold what this one does not.
+
+    Raises:
+        UserError: for one that is missing, or leads out of the folder.
+    """
     names = dict.fromkeys(
         tensor.external.get("location", "") for tensor in found.tensors.values() if tensor.is_external
     )
-    return [safe_file(file.path.parent / name) for name in names if name and "/" not in name]
+    try:
+        return [safe_file(file.path.parent / name) for name in names if name and "/" not in name]
+    except UserError as error:
+        raise UserError(f"{file.path}: its numbers lie beside it: {error}") from None
