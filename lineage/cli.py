@@ -1,6 +1,5 @@
 """The command `lineage`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,17 @@ from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
 from lineage.extras import missing
 from lineage.interrupts import stoppable
-from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, expanded, print_version, say
+from lineage.options import (
+    CHECKPOINTS,
+    Cache,
+    FollowLinks,
+    JsonTo,
+    NoCache,
+    expanded,
+    forgiving,
+    print_version,
+    say,
+)
 
 RESULTS = "Results of experiments"
 
@@ -62,9 +71,7 @@ def audit(
     image_size: Annotated[int, typer.Option(min=1, help="Pixels of the probe.")] = 224,
     channels: Annotated[int, typer.Option(min=1, max=3, help="Channels of the probe: 1 or 3.")] = 3,
     json_to: JsonTo = None,
-    html_to: Annotated[
-        Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
-    ] = None,
+    html_to: HtmlTo = None,
     cache: Cache = None,
     no_cache: NoCache = False,
     follow_links: FollowLinks = False,
@@ -124,17 +131,6 @@ def audit(
     finally:
         print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
-
-
-@app.command(rich_help_panel=CHECKPOINTS)
-def verdicts(
-    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
-) -> None:
-    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
-    from lineage.auditing.report.summary import closing_lines
-
-    for line in closing_lines(folder):
-        typer.echo(line)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -275,6 +271,7 @@ def unlock() -> None:
 def main() -> None:
     """Runs the command; a user's mistake ends as one line and exit code 2, as output does that cannot be written."""
     sys.argv[1:] = expanded(sys.argv[1:])
+    forgiving(sys.stdout)
     try:
         with stoppable():
             app()
@@ -284,9 +281,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno is None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more at its end
-        print(f"error: what is printed could not be written: {os.strerror(error.errno)}", file=sys.stderr)
-        sys.exit(UserError.exit_code)
+        end_unwritten(error.errno)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library == "lineage":
