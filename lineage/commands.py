@@ -1,4 +1,4 @@
-"""Subcommands of `lineage` beside audits: hashes, differences, family trees, disguises, indices of models."""
+"""Subcommands of `lineage` beside audits: verdicts, hashes, differences, trees, disguises, indices of models."""
 
 import json
 from pathlib import Path
