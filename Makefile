@@ -11,7 +11,7 @@ $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration,
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-index bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-index bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals bench-processors direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -98,6 +98,9 @@ bench-index: $(READY) ## how often an index of 100,000 models finds a child's re
 
 bench-disguises: $(READY) ## how often audits see through disguises, on the families of bench-verdicts; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(or $(FAMILIES),results/families) $(if $(DECOYS),--decoys)
+
+bench-processors: $(READY) ## where other processors give the same bytes, and what that costs; needs qemu-user; minutes
+	@PYTHONPATH=. $(RUN)/python tests/bench/processor_bytes.py
 
 direction: $(READY) ## fits the model of direction of the package again, on the families of bench-verdicts
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk results/families/direction/none.npz

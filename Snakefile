@@ -17,7 +17,7 @@ if not workflow.overwrite_configfiles:
 
 include: "workflow/rules/mistakes.smk"
 include: "workflow/rules/common.smk"
-include: "workflow/rules/resources.smk"
+include: "workflow/rules/work.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/similarity.smk"

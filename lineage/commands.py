@@ -1,4 +1,4 @@
-"""Subcommands of `lineage` beside audits: hashes, differences, family trees, disguises, indices of models."""
+"""Subcommands of `lineage` beside audits: verdicts, hashes, differences, trees, disguises, indices of models."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, say
+from lineage.errors import printable
+from lineage.options import CHECKPOINTS, Cache, FollowLinks, HtmlTo, JsonTo, NoCache, say
 
 app = typer.Typer()
 index = typer.Typer(
@@ -34,7 +35,7 @@ def print_hashes(
         for model in models:
             shown = file if len(models) == 1 else f"{Path(file).parent / model.name}"
             found = hashes_of(model)
-            typer.echo(f"{found.values if values else found.tensors}  {shown}")
+            typer.echo(f"{found.values if values else found.tensors}  {printable(shown)}")
 
 
 @app.command(name="diff", rich_help_panel=CHECKPOINTS)
@@ -67,7 +68,7 @@ def print_family_tree(
     parquet_to: Annotated[
         Path | None, typer.Option("--parquet", help="Write nodes.parquet and edges.parquet into this folder.")
     ] = None,
-    html_to: Annotated[Path | None, typer.Option("--html", help="Write it as one HTML page.")] = None,
+    html_to: HtmlTo = None,
     alpha: Annotated[float, typer.Option(help="How often unrelated models may be joined.")] = 0.01,
     cache: Cache = None,
     no_cache: NoCache = False,
@@ -99,6 +100,17 @@ def print_family_tree(
                 write(found, path)
     finally:
         print_tree(found)
+
+
+@app.command(rich_help_panel=CHECKPOINTS)
+def verdicts(
+    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
+) -> None:
+    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
+    from lineage.auditing.report.summary import closing_lines
+
+    for line in closing_lines(folder):
+        typer.echo(line)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -150,11 +162,11 @@ def add_to_index(
     from lineage.auditing.report.passed_over import by_reason, in_words
     from lineage.index.change import add
 
-    found = add(folder, models, follow_links=follow_links, say=typer.echo)
+    found = add(folder, models, follow_links=follow_links, say=lambda line: typer.echo(printable(line)))
     counts = f"{len(found.added)} added, {len(found.unchanged)} unchanged, {len(found.refused)} left out"
     typer.echo(f"{folder}: {counts}", err=True)
     for files in by_reason(found.passed_over):
-        typer.echo(f"passed over: {in_words(files)}", err=True)
+        say(f"passed over: {in_words(files)}")
     raise typer.Exit(1 if found.refused else 0)
 
 
@@ -167,7 +179,7 @@ def remove_from_index(
     from lineage.index.change import remove
 
     for id in remove(folder, ids):
-        typer.echo(f"removed {id}")
+        typer.echo(printable(f"removed {id}"))
 
 
 @index.command(name="search")
@@ -206,8 +218,10 @@ def search_index(
                 part.write_text(json.dumps(found.to_dict(), indent=1, allow_nan=False) + "\n")
     finally:
         are = "is" if len(found.hits) == 1 else "are"
-        typer.echo(f"the {len(found.hits)} of {found.models:,} models that {are} most like {child}:")
+        typer.echo(
+            f"the {len(found.hits)} of {found.models:,} models that {are} most like {printable(child)}:"
+        )
         for hit in found.hits:
-            typer.echo(f"  {hit.cosine:.2f}  {hit.id}")
+            typer.echo(f"  {hit.cosine:.2f}  {printable(hit.id)}")
         print_report(found.report)
     raise typer.Exit(EXIT_CODES[found.report.verdict])

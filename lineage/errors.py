@@ -1,4 +1,4 @@
-"""The one kind of error that a user can correct, and how others are quoted in it."""
+"""The one kind of error that a user can correct, and how foreign text is quoted."""
 
 
 class UserError(Exception):
@@ -8,6 +8,22 @@ class UserError(Exception):
     """
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """The message in one line that any terminal and any file can take, whatever names it quotes."""
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """A text with its control characters written out, as a file's name or a tensor's may have them.
+
+    They would move a terminal's cursor or colour it, and bytes of a name that are not UTF-8 cannot be printed at all.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )
 
 
 def one_line(error: BaseException) -> str:

@@ -1,9 +1,9 @@
 """An answer on the terminal."""
 
-from rich.console import Console
 from rich.table import Table
 
 from lineage.asking.verdict import Finding, Row, Word
+from lineage.screen import Screen
 
 SHOWN = 8
 """Networks in the table; the JSON has all."""
@@ -11,8 +11,7 @@ SHOWN = 8
 
 def print_finding(found: Finding, suspect: str) -> None:
     """Prints the sentence, what it rests on, and the networks that explain most."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.width = max(console.width, 100)
+    console = Screen(100)
     for line in lines_of(found, suspect):
         console.print(line)
     table = Table("network", "weight", "deviation", "same labels")

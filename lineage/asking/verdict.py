@@ -20,10 +20,11 @@ GROUPS = 10
 """Of queries; each is left out once to see how firmly the closest is the closest."""
 FIRM = 2.26
 """The 97.5 % quantile of Student's t with one degree less than there are groups."""
-NOMINAL = {0.01: 0.002, 0.05: 0.01}
-"""The level of the test of outliers for an error that is aimed at: a fifth of it.
+NOMINAL = {0.01: 0.0013, 0.05: 0.0082}
+"""The level of the test of outliers for an error that is aimed at: less than a fifth of it.
 
-Set by hand after a look at the bench of labels, whose table rates levels set on the other architecture, not these.
+A fifth was set by hand after a look at the bench of labels, when a logit was all that was looked at; the table of the
+bench rates these levels.
 """
 
 

@@ -105,17 +105,20 @@ class Checkpoint:
         """
         return self._loaded(name, self.entries[name], np.float32)
 
-    def parts(self, name: str) -> Iterator[np.ndarray]:
-        """One tensor as float32 in runs of rows of about PART numbers, or whole where the format cannot read rows.
+    def parts(self, name: str, most: int | None = None) -> Iterator[np.ndarray]:
+        """One tensor as float32 in runs of rows of about `most` numbers, or whole where the format cannot read rows.
+
+        Args:
+            name: the tensor; most: PART by default.
 
         Raises:
             UserError: as `read`.
         """
-        entry = self.entries[name]
-        if entry.load_rows is None or math.prod(entry.shape) <= PART:
+        entry, most = self.entries[name], most or PART
+        if entry.load_rows is None or math.prod(entry.shape) <= most:
             yield self.read(name)
             return
-        rows = max(1, PART // max(1, math.prod(entry.shape[1:])))
+        rows = max(1, most // max(1, math.prod(entry.shape[1:])))
         for start in range(0, entry.shape[0], rows):
             stop = min(start + rows, entry.shape[0])
             part = Entry((stop - start, *entry.shape[1:]), entry.dtype, partial(entry.load_rows, start, stop))

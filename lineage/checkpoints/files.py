@@ -85,6 +85,8 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
         UserError: if it is missing, empty, too large, not a regular file, unreadable, or a link that leads out.
     """
     path = Path(path)
+    if any("\ud800" <= sign <= "\udfff" for sign in str(path)):
+        raise UserError(f"{path}: its name is not UTF-8, so that no report could name it; rename it")
     notes = []
     try:
         folder = (inside or path.parent).resolve()

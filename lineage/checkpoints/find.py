@@ -11,7 +11,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import MEMBER, main_of, open_models
-from lineage.errors import UserError
+from lineage.errors import UserError, printable
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
 ROLES = ("candidate", "child", "unrelated")
@@ -122,7 +122,7 @@ def _named(files: list[tuple[Path, Path | None]], base: Path) -> list[Source]:
     short = [_without_suffix(name) for name in whole]
     counts = Counter(short)
     return [
-        Source(id=stem if counts[stem] == 1 else name, path=str(file), inside=inside)
+        Source(id=printable(stem if counts[stem] == 1 else name), path=str(file), inside=inside)
         for (file, inside), name, stem in zip(files, whole, short, strict=True)
     ]
 

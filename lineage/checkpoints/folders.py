@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.checkpoints.files import safe_file
-from lineage.checkpoints.formats.index import weight_map
+from lineage.checkpoints.formats.shards import weight_map
 from lineage.checkpoints.formats.tfjs import is_tfjs, manifest_of, paths_of
 from lineage.checkpoints.read import FORMATS, is_model
 from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle, is_orbax

@@ -8,13 +8,13 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
 from lineage.checkpoints.formats.flax import is_flax, read_flax
 from lineage.checkpoints.formats.gguf import read_gguf
-from lineage.checkpoints.formats.index import read_index
 from lineage.checkpoints.formats.ncnn.read import MAGIC, read_ncnn
 from lineage.checkpoints.formats.npz import read_npz
 from lineage.checkpoints.formats.onnx.read import read_onnx
 from lineage.checkpoints.formats.openvino import is_openvino, read_openvino
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import read_safetensors
+from lineage.checkpoints.formats.shards import read_index
 from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tensorflow.graph import is_graph, read_graph
 from lineage.checkpoints.formats.tfjs import is_tfjs, read_tfjs
@@ -157,5 +157,7 @@ def format_of(file: SafeFile) -> Format:
         raise Unsupported(f"{file.path}: a packed archive; unpack it, and give the checkpoint in it")
     if content.is_zip:
         raise Unsupported(f"{file.path}: a zip archive of no format that is known")
-    supported = "; ".join(form.name for form in FORMATS)
-    raise Unsupported(f"{file.path}: begins like no format that is known; supported are {supported}")
+    raise Unsupported(
+        f"{file.path}: begins like no format that is known, such as PyTorch's, safetensors, ONNX, GGUF or Keras'; "
+        "docs/checkpoints.md names all"
+    )

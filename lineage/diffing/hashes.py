@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.index.digest import content_of
+from lineage.index.summing import content_of
 from lineage.relation.tensor_names import canonical
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.diffing.tensors import DEPENDENT, is_constant
-from lineage.index.digest import check_finite, content_of
+from lineage.index.summing import check_finite, content_of
 from lineage.relation.permutation_test import row_test
 from lineage.relation.sketch import Untestable, sketch
 

@@ -1,10 +1,10 @@
 """A difference on the terminal."""
 
-from rich.console import Console
 from rich.table import Table
 
 from lineage.diffing.diff import LayerDifference, ModelDifference
 from lineage.diffing.tensors import Change
+from lineage.screen import Screen
 
 SHOWN = 40
 """Layers in the table; the JSON has all."""
@@ -12,8 +12,7 @@ SHOWN = 40
 
 def print_difference(found: ModelDifference) -> None:
     """Prints one sentence, the layers that differ, and how many tensors are in each state."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.width = max(console.width, 110)
+    console = Screen(110)
     console.print(sentence(found))
     differing = [layer for layer in found.layers if layer.differing]
     if differing:

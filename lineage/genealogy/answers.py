@@ -9,7 +9,7 @@ from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.auditing.stages.thirds.together import Together
-from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.distances.geometry import Nearest
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
 from lineage.relation.direction.estimate import NEAR, Estimate

@@ -10,11 +10,11 @@ import numpy as np
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
-from lineage.genealogy.geometry import Distances
+from lineage.genealogy.distances.geometry import Distances
+from lineage.genealogy.distances.points import points
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.passages import Passages
-from lineage.genealogy.points import points
 from lineage.genealogy.reading import Model
 from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
@@ -165,7 +165,7 @@ class Steps:
     """The steps of a tree, from each parent to its child.
 
     Args:
-        parents: of each model; matrices: of all models, see `lineage.genealogy.points`.
+        parents: of each model; matrices: of all models, see `lineage.genealogy.distances.points`.
     """
 
     def __init__(self, parents: Parents, matrices: Sequence[np.ndarray]):

@@ -7,8 +7,9 @@ from pathlib import Path
 import networkx as nx
 import pandas as pd
 
+from lineage.auditing.report.headline import shown
 from lineage.auditing.report.types import ClaimState, PassedOver
-from lineage.errors import UserError, one_line
+from lineage.errors import UserError, one_line, printable
 from lineage.genealogy.merges.types import Recipe
 from lineage.genealogy.types import FORMAT, Claim, Edge, Kind, Merge, Node, Tree
 from lineage.storage.atomic import written_whole
@@ -76,7 +77,7 @@ def write_dot(tree: Tree, path: Path) -> None:
     ]
     lines += [f"  {_quoted(edge.parent)} -> {_quoted(edge.child)} [{_look(edge)}];" for edge in tree.edges]
     with written_whole(path) as part:
-        part.write_text("\n".join([*lines, "}"]) + "\n")
+        part.write_text("\n".join([*lines, "}"]) + "\n", encoding="utf-8")
 
 
 def write_tables(tree: Tree, folder: Path) -> None:
@@ -88,12 +89,16 @@ def write_tables(tree: Tree, folder: Path) -> None:
 
 def _given(fields: dict) -> dict:
     """The fields that have a value."""
-    return {name: value for name, value in fields.items() if value is not None}
+    return {
+        name: printable(value) if isinstance(value, str) else value
+        for name, value in fields.items()
+        if value is not None
+    }
 
 
 def _look(edge: Edge) -> str:
-    shown = f"{edge.weight:.2f}" if edge.weight is not None else f"{edge.probability:.2f}"
-    return f'label="{shown}"' + ("" if edge.is_directed else ", dir=none, style=dashed")
+    number = f"{edge.weight:.2f}" if edge.weight is not None else shown(edge.probability)
+    return f'label="{number}"' + ("" if edge.is_directed else ", dir=none, style=dashed")
 
 
 def _quoted(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import Pair
-from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.distances.geometry import Nearest
 from lineage.relation.direction.between import pooled_shares
 from lineage.relation.direction.updates import Ancestor, WeightUpdate, shares_both_ways
 
@@ -35,7 +35,7 @@ class Passages:
     """What third models say of possible parents.
 
     Args:
-        points: some matrices of all models, see `lineage.genealogy.points`; nearest: of each model, some others.
+        points: some matrices of all models; nearest: of each model, some others.
         ancestor: of pairs, the probability that the first is an ancestor of the second.
         direction: tells whether a model lies on the way; merges: places of merges, which lie on several lines.
     """

@@ -1,12 +1,12 @@
 """A tree on the terminal."""
 
 import rich.tree
-from rich.console import Console
 
 from lineage.auditing.report.headline import shown
 from lineage.auditing.report.passed_over import in_words
 from lineage.genealogy.page.words import MISSING, summary_of
 from lineage.genealogy.types import Edge, Kind, Node, Tree
+from lineage.screen import Screen
 
 SHOWN = 100
 """Models that are drawn; the JSON has all."""
@@ -16,8 +16,7 @@ INDENT = 4
 
 def print_tree(tree: Tree) -> None:
     """Prints each family of two and more as a tree, the rest as a number, claims, and what was not read."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.width = max(console.width, 110 + INDENT * SHOWN)
+    console = Screen(110 + INDENT * SHOWN)
     large = {family: members for family, members in tree.families.items() if len(members) > 1}
     console.print(summary_of(tree))
     left = SHOWN

@@ -9,30 +9,23 @@ open the file.
 import contextlib
 import hashlib
 import json
-import math
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lineage.checkpoints.checkpoint import SMALL, Checkpoint
+from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError, one_line
+from lineage.index.summing import AT_ONCE, sums_of
 from lineage.progress import Tracked, untracked
-from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
-from lineage.relation.sketch import Reason, Untestable, sketch
-from lineage.relation.tensor_names import heads, matrices, reason_against
+from lineage.relation.sketch import Reason, Untestable
 from lineage.storage.atomic import BeingWritten, written_whole
-
-T = TypeVar("T")
-Sketched = np.ndarray | Untestable | None
 
 
 @dataclass
@@ -65,98 +58,29 @@ def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
     Raises:
         UserError: for NaN or infinite values, named.
     """
-    shapes = {name: entry.shape for name, entry in model.entries.items()}
-    wide, head = set(matrices(shapes)), heads(shapes)
-    reasons = {name: Reason.HEAD if name in head else reason_against(name, shapes) for name in wide}
-    gates = {name: gates_of(name, shapes) for name in wide if not reasons[name]}
-    inputs = {name: inputs_of(name, shapes) for name, found in gates.items() if not found}
-
-    def read(name: str) -> list[np.ndarray]:
-        """A tensor and, where its sketch needs them, the weights of its inputs."""
-        return [model.read(each) for each in (name, inputs.get(name)) if each]
-
-    def summed(name: str, values: np.ndarray, *others: np.ndarray) -> tuple[bytes, Sketched]:
-        """A hash of a tensor and, of a matrix, its sketch."""
-        check_finite(model, name, values)
-        content = content_of(values)
-        if name not in wide:
-            return content, None
-        if reasons[name]:
-            return content, Untestable(reasons[name])
-        if gates[name]:
-            values = by_neuron(values, gates[name])
-        elif others:
-            values = along_two_steps(values, *others)
-        return content, sketch(values)
-
     stop = threading.Event()
-    with ThreadPoolExecutor(2) as workers:
+    with ThreadPoolExecutor(1 + AT_ONCE) as workers:
         try:
             hashes = workers.submit(
                 lambda: {str(file.path): sha256_of(file.real, stop) for file in model.files}
             )
-            is_large = sum(map(math.prod, shapes.values())) > SMALL
-            items = tracked(shapes.items(), f"tensors of {model.name}") if is_large else shapes.items()
-            found = dict(_each_beside_the_next(items, read, summed, workers))
+            sums = sums_of(model, workers, tracked)
         except BaseException:
             stop.set()
             raise
-    sketches = {name: rows for name, (_, rows) in found.items()}
+    sketches = {name: found for name, (_, found) in sums.items()}
     return Digest(
         name=model.name,
         format=model.format,
-        shapes=shapes,
+        shapes={name: entry.shape for name, entry in model.entries.items()},
         dtypes={name: entry.dtype for name, entry in model.entries.items()},
         hashes=hashes.result(),
-        content=hashlib.sha256(b"".join(sorted(content for content, _ in found.values()))).hexdigest(),
-        sketches={name: rows for name, rows in sketches.items() if isinstance(rows, np.ndarray)},
+        content=hashlib.sha256(b"".join(sorted(content for content, _ in sums.values()))).hexdigest(),
+        sketches={name: found for name, found in sketches.items() if isinstance(found, np.ndarray)},
         untestable={name: why for name, why in sketches.items() if isinstance(why, Untestable)},
         left_out=model.left_out,
         notes=list(model.notes),
     )
-
-
-def _each_beside_the_next(
-    items: Iterable[tuple[str, tuple[int, ...]]],
-    read: Callable[[str], list[np.ndarray]],
-    work: Callable[..., T],
-    workers: ThreadPoolExecutor,
-) -> Iterator[tuple[str, T]]:
-    """What the work gives of each tensor, done while the next one is read; of large ones, one is held at a time."""
-    before: tuple[str, Future[T]] | None = None
-    for name, shape in items:
-        if before and math.prod(shape) > SMALL:
-            before[1].exception()
-        values = read(name)
-        if before:
-            yield before[0], before[1].result()
-        before = name, workers.submit(work, name, *values)
-        del values
-    if before:
-        yield before[0], before[1].result()
-
-
-def content_of(values: np.ndarray) -> bytes:
-    """A hash of a tensor's shape and values, whatever it is called and however it is stored."""
-    found = hashlib.sha256(str(values.shape).encode())
-    found.update(np.ascontiguousarray(values, "<f4"))
-    return found.digest()
-
-
-def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 0) -> None:
-    """Raises a UserError that counts and names what is not a finite number; of values that begin at some row."""
-    flat = values.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.dot(flat, flat)):
-            return
-    missing, infinite = int(np.isnan(flat).sum()), int(np.isinf(flat).sum())
-    if missing or infinite:
-        first = np.unravel_index(np.flatnonzero(~np.isfinite(flat))[0], values.shape or (1,))
-        first = (first[0] + start, *first[1:])
-        raise UserError(
-            f"{model.files[0].path}: tensor {name!r} holds {missing} NaN and {infinite} infinite values, the first "
-            f"at {list(map(int, first))}; expected finite weights"
-        )
 
 
 VERSION = 7

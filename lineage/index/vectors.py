@@ -16,7 +16,7 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.index.coordinates import PAIRS, PROBES, Coordinates, Seen, as_given, is_sketched, seen_as_given
-from lineage.index.digest import check_finite
+from lineage.index.summing import check_finite
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
 from lineage.relation.alignment.canonical import SMALLEST
 from lineage.relation.alignment.structure import structure_of

@@ -31,7 +31,8 @@ class Computation(Stage):
             )
         make_deterministic(threads)
         device = chosen_device(wanted)
-        self.say(f"on {device}, {threads} thread{'s' * (threads > 1)}")
+        kernels = torch.backends.cpu.get_cpu_capability()
+        self.say(f"on {device}, {threads} thread{'s' * (threads > 1)}, {kernels} kernels")
         if self._snakemake.resources.get("gpu") and wanted == "auto" and device.type == "cpu":
             self.say("asked for a GPU, but PyTorch sees none here; `device: cuda` fails instead of going on")
         return device

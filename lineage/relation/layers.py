@@ -2,7 +2,7 @@
 
 A layer is judged by the rows of its matrix. `frozen`: equal to rounding; `fine-tuned`: dependent on the rows of its
 source; `re-initialised`: dependent on no candidate, and its spectrum is that of random numbers, or it is a head;
-`unrelated`: dependent on no candidate, and trained; `grafted`: dependent on a candidate that is not the parent.
+`unrelated`: dependent on no candidate, and trained; `grafted`: dependent on another candidate and not on the parent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,6 @@ from lineage.relation.tensor_names import NUMBERS, canonical
 
 EDGE = 1.15
 """A largest singular value up to so many times that of random numbers does not come from training."""
-AS_STRONG = 0.9
-"""The parent is the source of a layer if its z is at least this share of the largest."""
 
 
 class State(StrEnum):
@@ -81,9 +79,8 @@ def origin(
         is_head: a head; is_random: its spectrum is that of random numbers; is_evidence: its rows' order is free.
     """
     dependent = {name: test for name, test in tests.items() if test.log10_p <= limit}
-    source = max(dependent, key=lambda name: dependent[name].z, default=None)
-    if parent in dependent and dependent[parent].z >= AS_STRONG * dependent[source].z:
-        source = parent
+    nearest = max(dependent, key=lambda name: dependent[name].similarity, default=None)
+    source = parent if parent in dependent else nearest
     if is_unchanged and parent is not None and (source in (None, parent)):
         state, source = State.FROZEN, parent
     elif source is None:

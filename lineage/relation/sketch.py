@@ -78,12 +78,16 @@ def sketch(values: np.ndarray) -> np.ndarray | Untestable:
     Returns:
         float16 [rows, columns]: centred rows of norm 1 (0 for constant rows), folded to at most COLUMNS columns.
     """
-    if values.shape[0] < FEWEST_ROWS:
-        return Untestable(Reason.FEW_ROWS, values.shape[0])
-    if (columns := values[0].size) < FEWEST_COLUMNS:
+    return sketch_of_rows(values[chosen_rows(len(values))], len(values))
+
+
+def sketch_of_rows(chosen: np.ndarray, count: int) -> np.ndarray | Untestable:
+    """The same from the rows that `chosen_rows` chooses of a matrix with so many."""
+    if count < FEWEST_ROWS:
+        return Untestable(Reason.FEW_ROWS, count)
+    if (columns := chosen[0].size) < FEWEST_COLUMNS:
         return Untestable(Reason.FEW_COLUMNS, columns)
-    places = chosen_rows(len(values))
-    chosen = values[places]
+    places = chosen_rows(count)
     rows = chosen.reshape(-1, columns)
     centred = rows - rows.mean(0)
     norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
@@ -92,7 +96,7 @@ def sketch(values: np.ndarray) -> np.ndarray | Untestable:
     if varied.sum() < FEWEST_ROWS:
         return Untestable(Reason.CONSTANT)
     unit = np.where(varied[:, None], centred / np.where(varied, norms, 1)[:, None], 0).astype(np.float32)
-    if values.ndim >= 2 and (apart := _diagonal(chosen, places)) > STRUCTURED:
+    if chosen.ndim >= 2 and (apart := _diagonal(chosen, places)) > STRUCTURED:
         return Untestable(Reason.DIAGONAL, apart)
     folded = _folded(unit)
     overlap = folded @ folded.T

@@ -28,6 +28,9 @@ LIBRARIES = (
     "snakemake",
 )
 
+COMPUTED_ON = re.compile(r": on ([\w:]+), \d+ threads?, (\w+) kernels$", re.MULTILINE)
+"""What a job's log says of its device and of its processor's kernels."""
+
 
 def run_facts(experiment: str, folder: Path, configuration: dict | None) -> pd.DataFrame:
     """Rows of RUN without their experiment."""
@@ -38,14 +41,11 @@ def run_facts(experiment: str, folder: Path, configuration: dict | None) -> pd.D
     finished = (folder / experiment / "results.parquet").stat().st_mtime
     facts["date"] = datetime.fromtimestamp(finished, UTC).date().isoformat()
     logs = [path.read_text() for path in folder.glob(f"logs/{experiment}/**/*.log")]
-    devices = {
-        found[1]
-        for text in logs
-        for found in re.finditer(r": on ([\w:]+), \d+ threads?$", text, re.MULTILINE)
-    }
-    if devices:
-        facts["device"] = ", ".join(sorted(devices))
-    facts["processor"] = platform.machine()
+    told = [found for text in logs for found in COMPUTED_ON.findall(text)]
+    if told:
+        devices, kernels = (", ".join(sorted(set(each))) for each in zip(*told, strict=True))
+        facts |= {"device": devices, "kernels": kernels}
+    facts["processor"] = processor()
     facts["python"] = platform.python_version()
     for library in LIBRARIES:
         try:
@@ -53,6 +53,15 @@ def run_facts(experiment: str, folder: Path, configuration: dict | None) -> pd.D
         except metadata.PackageNotFoundError:
             continue
     return pd.DataFrame({"what": list(facts), "value": list(facts.values())})
+
+
+def processor() -> str:
+    """This machine's processor: its model where the system tells it, else its architecture."""
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return f"{platform.machine()}, {found[1]}" if found else platform.machine()
 
 
 def described(experiment: Experiment) -> dict[str, str]:

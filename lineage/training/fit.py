@@ -15,7 +15,7 @@ from lineage.networks.architectures import backbone_state, build, seeded
 from lineage.progress import Tracked, untracked
 from lineage.training.augmentation import Transform, transform_of
 from lineage.training.batches import Batches
-from lineage.training.disguising import disguised_state
+from lineage.training.disguised_children import disguised_state
 from lineage.training.freezing import LINEAR_PROBE, freeze
 from lineage.training.lora import adapt, merge
 from lineage.training.objectives import classified, detected

@@ -4,7 +4,8 @@
 
 Networks' answers, and what was measured on each world, are stored below build/labels and not computed again, so it
 may be stopped and run again; after a change of the code remove the `*.jsonl` there. Rows of worlds that are not named
-stay as they are committed. The level of the test of outliers is set on the other architectures than the suspect's.
+stay as they are committed. At 5 % false positives each method has the threshold that the other architectures than the
+suspect's give it; beside that stands what `lineage answer` says at its fixed levels.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from lineage.asking.choosing.pool import Pool
 from lineage.asking.choosing.query_rules import BUDGETS
 from lineage.asking.distances import agreement
 from lineage.asking.outliers import outliers
-from lineage.asking.verdict import most_of
+from lineage.asking.verdict import NOMINAL, most_of
 from lineage.errors import UserError
 from lineage.seeds import seed_of
 
@@ -40,8 +41,10 @@ ASKED_OUT = OUT.with_name("labels-cases.parquet")
 WORLDS = ("fc-fashion", "conv-digits", "resnet-fashion", "vit-digits")
 CANDIDATES, MOST, GEOMETRY = 20, 500, 300
 """Candidates of a case, its most queries, and those of suspects under a new head."""
-LEVELS = tuple(float(f"{level:.1e}") for level in np.geomspace(1e-7, 0.05, 30))
-"""Of the test of outliers, of which one is set."""
+LEVELS = tuple(
+    sorted({*NOMINAL.values(), *(float(f"{level:.1e}") for level in np.geomspace(1e-7, 0.05, 30))})
+)
+"""Of the test of outliers; the lowest at which a family is named is stored."""
 ABSENT = {100: 1, 200: 1, 300: 1, 500: 3}
 """Draws of candidates that a suspect is unrelated to, by budget."""
 PARTS = 3

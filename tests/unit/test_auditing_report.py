@@ -14,7 +14,7 @@ from lineage.auditing.report.build import margin_of
 from lineage.auditing.report.bundle import write_html, write_json
 from lineage.auditing.report.claims import claim_of, least_p
 from lineage.auditing.report.headline import headline_of, shown, within
-from lineage.auditing.report.summary import closing_lines, write_summary
+from lineage.auditing.report.summary import closing_lines, totals, write_summary
 from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
 from lineage.auditing.stages.candidates import Candidate
@@ -423,3 +423,8 @@ def test_without_an_ancestor_the_relative_on_the_ways_of_the_others_is_closest()
     assert (found[0].id, found[0].relation) == ("root", "undetermined")
     found = relate(places[:3], share_of_place(dict(list(shares.items())[:3])), lambda start, relative: NO)
     assert found[0].id == "a"
+
+
+def test_one_child_is_no_plural():
+    assert totals(["parent"]) == "1 child: 1 parent"
+    assert totals(["parent", "cannot tell", "parent"]) == "3 children: 2 parent, 1 cannot tell"

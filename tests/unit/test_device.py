@@ -27,7 +27,10 @@ def test_the_device_is_named_and_the_threads_are_those_of_the_configuration(
         assert run.provenance == {"code": "abc", "device": "cpu"}
     assert torch.get_num_threads() == 1
     assert torch.are_deterministic_algorithms_enabled()
-    assert "finetune toy/full/p0: on cpu, 1 thread\n" in capsys.readouterr().err
+    assert (
+        f"finetune toy/full/p0: on cpu, 1 thread, {torch.backends.cpu.get_cpu_capability()} kernels\n"
+        in capsys.readouterr().err
+    )
 
 
 @without_gpu

@@ -379,7 +379,7 @@ def test_a_disguised_child_computes_what_it_would_have_with_other_weights(how):
 
 
 def test_a_network_whose_axes_are_not_known_is_not_disguised():
-    from lineage.training.disguising import disguised_state
+    from lineage.training.disguised_children import disguised_state
 
     with pytest.raises(UserError, match=r"p0\.full\.000: cannot be disguised: .*drop settings\.\*\.disguise"):
         disguised_state({"table": torch.rand(3, 4)}, ["permute"], model())

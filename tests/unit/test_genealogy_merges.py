@@ -9,7 +9,7 @@ from small_networks import child_of, network
 import lineage
 from lineage.genealogy.arborescence import NO_PARENT
 from lineage.genealogy.build import below_themselves
-from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.distances.geometry import Nearest
 from lineage.genealogy.merges.find import merges_of
 from lineage.genealogy.merges.linear import on_plane, solved
 from lineage.genealogy.merges.passthrough import covering

@@ -9,7 +9,7 @@ import pytest
 
 from lineage.genealogy.answers import neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Search
-from lineage.genealogy.geometry import Nearest, at_one_scale, squared_from, whitened_alike
+from lineage.genealogy.distances.geometry import Nearest, at_one_scale, squared_from, whitened_alike
 from lineage.genealogy.passages import LEAST, Passages
 from lineage.relation.direction.estimate import unmodelled
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from lineage.genealogy.arborescence import NO_PARENT, Search
 from lineage.genealogy.build import tops_of
+from lineage.genealogy.distances.geometry import Distances
+from lineage.genealogy.distances.points import MOST_NUMBERS, extent
 from lineage.genealogy.families import Groups, possible_pairs
-from lineage.genealogy.geometry import Distances
-from lineage.genealogy.points import MOST_NUMBERS, extent
 from lineage.genealogy.terminal import SHOWN, Families, print_tree
 from lineage.genealogy.types import Edge, Kind, Node, Tree
 

@@ -1,6 +1,7 @@
 """Digests on disk are those of the files."""
 
 import contextlib
+import hashlib
 from functools import partial
 
 import numpy as np
@@ -11,8 +12,10 @@ from small_networks import ROOTS
 
 from lineage.auditing.run import audit
 from lineage.checkpoints.read import open_model
+from lineage.errors import UserError
 from lineage.genealogy.run import tree
 from lineage.index.digest import DigestCache, digest_of
+from lineage.relation.sketch import sketch
 from lineage.storage.atomic import written_whole
 
 
@@ -90,7 +93,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, ki
 
 
 def test_reading_a_large_checkpoint_says_how_far_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("lineage.index.digest.SMALL", 1000)
+    monkeypatch.setattr("lineage.index.summing.SMALL", 1000)
     for name in ("p0", "p1"):
         save_file(ROOTS[name], tmp_path / f"{name}.safetensors")
     said: list[str] = []
@@ -99,3 +102,31 @@ def test_reading_a_large_checkpoint_says_how_far_it_is(tmp_path, monkeypatch):
     assert [line.split(" in ")[0] for line in said[:2]] == [
         f"tensors of {name}.safetensors: {count}" for name in ("p0", "p1")
     ]
+
+
+SHAPES = {"a": (300, 40), "b": (513, 7), "c": (64, 3, 3, 3), "d": (700,), "e": (20, 5), "f": ()}
+
+
+@pytest.mark.parametrize("part", [1, 64, 1000, 2**18])
+def test_a_digest_read_in_parts_is_that_of_whole_tensors(tmp_path, monkeypatch, part):
+    monkeypatch.setattr("lineage.index.summing.PART", part)
+    drawn = np.random.default_rng(0)
+    state = {name: drawn.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+    save_file(state, tmp_path / "m.safetensors")
+    found = digest_of(open_model(tmp_path / "m.safetensors"))
+    hashes = [
+        hashlib.sha256(str(values.shape).encode() + values.tobytes()).digest() for values in state.values()
+    ]
+    assert found.content == hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
+    assert found.sketches
+    for name, rows in found.sketches.items():
+        np.testing.assert_array_equal(rows, sketch(state[name]))
+
+
+def test_values_that_are_not_finite_are_counted_in_the_whole_tensor(tmp_path, monkeypatch):
+    monkeypatch.setattr("lineage.index.summing.PART", 64)
+    values = np.ones((300, 40), np.float32)
+    values[[120, 250], 3] = np.nan
+    save_file({"w": values}, tmp_path / "m.safetensors")
+    with pytest.raises(UserError, match=r"'w' holds 2 NaN and 0 infinite values, the first at \[120, 3\]"):
+        digest_of(open_model(tmp_path / "m.safetensors"))

@@ -16,8 +16,8 @@ def test_random_numbers_look_random_and_trained_matrices_do_not():
     assert not looks_random(noise + 40 * learnt(generator, 100, 300))
 
 
-def of(z: float) -> RowTest:
-    return RowTest(rows=64, similarity=0.1, change=1.3, z=z, matches=1, log10_p=-z)
+def of(z: float, similarity: float = 0.1) -> RowTest:
+    return RowTest(rows=64, similarity=similarity, change=1.3, z=z, matches=1, log10_p=-z)
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,9 @@ def of(z: float) -> RowTest:
         ({"p": of(50)}, {"is_unchanged": True}, State.FROZEN, "p"),
         ({}, {"is_unchanged": True}, State.FROZEN, "p"),
         ({"p": of(1), "q": of(50)}, {}, State.GRAFTED, "q"),
-        ({"p": of(46), "q": of(50)}, {}, State.FINE_TUNED, "p"),
-        ({"p": of(44), "q": of(50)}, {}, State.GRAFTED, "q"),
+        ({"p": of(10), "q": of(50)}, {}, State.FINE_TUNED, "p"),
         ({"q": of(50)}, {"parent": None}, State.FINE_TUNED, "q"),
+        ({"q": of(60, 0.5), "r": of(50, 0.9)}, {}, State.GRAFTED, "r"),
         ({"p": of(1)}, {}, State.UNRELATED, None),
         ({"p": of(1)}, {"is_random": True}, State.REINITIALISED, None),
         ({"p": of(1)}, {"is_head": True}, State.REINITIALISED, None),

@@ -1,10 +1,13 @@
 """What jobs ask for grows with their work and with each attempt, and the table of what they used."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from lineage.storage.hdf5 import write_weights
 from lineage.types.recipe import Recipe
 from lineage.types.scoring import Data, Network, Probe, Similarity
 
+ROOT = Path(__file__).parents[2]
 SIZES = st.integers(0, 10**9)
 WORK = st.builds(
     Work,
@@ -165,3 +169,14 @@ def test_what_is_asked_for_covers_a_training_that_is_measured(tmp_path):
     work = training(NETWORK, [RECIPE], count)
     needed = 4 * (4 * count + sum(kept)) / 1e6
     assert requested(work)["mem_mb"] - requested(Work())["mem_mb"] > needed
+
+
+def test_every_rule_that_asks_for_a_gpu_has_the_partition_of_gpus_on_slurm():
+    text = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^rule (\w+):\n(?:(?: .*)?\n)*? +gpu=gpus,", text, re.MULTILINE))
+    rules |= {
+        other for rule, other in re.findall(r"^use rule (\w+) as (\w+)", text, re.MULTILINE) if rule in rules
+    }
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "profile.yaml").read_text())["set-resources"]
+    assert set(profile) == rules
+    assert all(set(asked) == {"slurm_partition"} for asked in profile.values())

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,10 @@ def test_an_audit_loads_neither_torch_nor_a_similarity():
     ).stdout.split()
     assert "lineage.auditing.probing" in loaded
     assert not {"torch", "lineage.similarity", "lineage.networks"} & set(loaded)
+
+
+def test_no_module_is_long_and_no_package_has_many():
+    modules = [path for path in (ROOT / "lineage").rglob("*.py") if path.name != "__init__.py"]
+    beside = Counter(path.parent for path in modules)
+    assert {str(path): lines for path in modules if (lines := len(path.read_text().splitlines())) > 300} == {}
+    assert {str(folder): count for folder, count in beside.items() if count > 12} == {}

@@ -18,6 +18,7 @@ rule audits:
         runtime=60,
     params:
         code=lambda wildcards: code_of("audits.py"),
+        reproducible=config["reproducible"],
         parents=lambda wildcards: params.audited_parents(
             evaluated_settings(wildcards.experiment)[wildcards.setting]
         ),

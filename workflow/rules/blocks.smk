@@ -21,6 +21,7 @@ rule block_similarity:
         code=code_of("block_similarity.py"),
         device=config["device"],
         threads=config["threads"],
+        reproducible=config["reproducible"],
         network=plain("network"),
         similarity=plain("similarity"),
         children=lambda wildcards: ids_of(block_of(wildcards)),

@@ -8,6 +8,7 @@ from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import ids_of
 from lineage.experiment.zoo import Zoo
 from lineage.jobs.blocks import told_of_block
+from lineage.jobs.processors import kernels_for
 from lineage.jobs.resources import check_cores
 
 FILES = " + ".join(map(os.path.relpath, workflow.configfiles)) or "the configuration"
@@ -16,6 +17,7 @@ if workflow.local_exec:
     stopping_on_mistakes(
         check_cores, config["threads"], workflow.resource_settings.cores
     )
+os.environ.update(kernels_for(config["reproducible"]))
 EXPERIMENTS = experiments_of(config)
 ZOOS = {name: Zoo(experiment) for name, experiment in EXPERIMENTS.items()}
 SETTINGS = sorted({setting for zoo in ZOOS.values() for setting in zoo.settings})

@@ -32,6 +32,7 @@ rule detector:
         code=code_of("detector.py"),
         device=config["device"],
         threads=config["threads"],
+        reproducible=config["reproducible"],
         network=plain("network"),
         pool=lambda wildcards: experiment_of(wildcards).similarity.pool,
         detector=lambda wildcards: detector_settings(wildcards).plain(),
@@ -82,6 +83,7 @@ rule transfer:
         code=code_of("transfer.py"),
         device=config["device"],
         threads=config["threads"],
+        reproducible=config["reproducible"],
         network=plain("network"),
         parents=lambda wildcards: {
             child.id: child.parent

@@ -27,6 +27,7 @@ rule pretrain:
         code=lambda wildcards: code_of(script_of_root(wildcards)),
         device=config["device"],
         threads=config["threads"],
+        reproducible=config["reproducible"],
         network=plain("network"),
         model=lambda wildcards: zoo_of(wildcards).model(wildcards.root).plain(),
     script:
@@ -60,6 +61,7 @@ rule finetune:
         code=code_of("finetune.py"),
         device=config["device"],
         threads=config["threads"],
+        reproducible=config["reproducible"],
         network=plain("network"),
         children=lambda wildcards: [child.plain() for child in block_of(wildcards)],
     script:

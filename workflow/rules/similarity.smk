@@ -26,6 +26,7 @@ rule similarity:
         code=lambda wildcards: code_of(script_of_scores(wildcards)),
         device=config["device"],
         threads=config["threads"],
+        reproducible=config["reproducible"],
         network=plain("network"),
         similarity=plain("similarity"),
         children=lambda wildcards: ids_of(block_of(wildcards)),

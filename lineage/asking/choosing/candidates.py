@@ -14,7 +14,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.find import Source, id_of, open_source, sources_of
 from lineage.diffing.hashes import combined, hashes_of
 from lineage.errors import UserError
-from lineage.index.digest import content_of
+from lineage.index.summing import content_of
 
 Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """Takes inputs uint8 [N, H, W, C]; gives log-probabilities [N, classes], and features [N, d] where there are any."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lineage.auditing.report.types import PassedOver
+from lineage.errors import printable
 
 MOST = 20
 """Files of one reason that a report names."""
@@ -15,7 +16,7 @@ def by_reason(files: Mapping[Path, str]) -> list[PassedOver]:
     """The files of each reason, how many and the first ones; reasons in their order."""
     found: dict[str, list[str]] = {}
     for path, reason in sorted(files.items()):
-        found.setdefault(reason, []).append(str(path))
+        found.setdefault(reason, []).append(printable(str(path)))
     return [
         PassedOver(reason=reason, count=len(paths), files=paths[:MOST])
         for reason, paths in sorted(found.items())

@@ -70,14 +70,19 @@ def closing_lines(folder: Path) -> list[str]:
         )
     children = pd.read_csv(summary, sep="\t", usecols=["child"], dtype=str)["child"]
     reports = [json.loads((folder / "children" / f"{child}.json").read_text()) for child in children]
-    words = Counter(report["verdict"] for report in reports)
-    counts = ", ".join(f"{count} {word}" for word, count in words.most_common())
     return [
         *(line for report in reports for line in answers(report)),
-        f"{len(reports)} children: {counts}",
+        totals(report["verdict"] for report in reports),
         f"summary: {summary}",
         f"pages: {folder / 'children'}/*.html",
     ]
+
+
+def totals(verdicts: Iterable[str]) -> str:
+    """How many children there are, and how many of each verdict."""
+    counts = Counter(verdicts)
+    children = "1 child" if counts.total() == 1 else f"{counts.total()} children"
+    return f"{children}: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
 
 
 def answers(report: dict) -> list[str]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from lineage.auditing.report.alignment import alignment_lines
@@ -12,6 +11,7 @@ from lineage.auditing.report.passed_over import in_words
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
 from lineage.auditing.stages.verdict import Word
 from lineage.relation.layers import moves
+from lineage.screen import Screen
 
 SHOWN = 8
 """Candidates in the table; the JSON has all."""
@@ -19,8 +19,7 @@ SHOWN = 8
 
 def print_report(report: AuditReport) -> None:
     """Prints the sentence, the three answers, what else is to be known, the closest candidates and the layers."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.width = max(console.width, 110)
+    console = Screen(110)
     console.print(report.headline)
     for line in [*answers(report), *remarks(report)]:
         console.print(f"  {line}")

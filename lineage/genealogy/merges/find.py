@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lineage.checkpoints.plain.form import open_plain_model
-from lineage.genealogy.geometry import Nearest
+from lineage.genealogy.distances.geometry import Nearest
 from lineage.genealogy.merges.linear import linear
 from lineage.genealogy.merges.passthrough import Marks, passthrough
 from lineage.genealogy.merges.patched import MOST_PATCHED, alike, coordinates, patched

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lineage.genealogy.distances.points import flat
 from lineage.genealogy.merges.types import Mixing, Recipe
-from lineage.genealogy.points import flat
 from lineage.relation.mixture import SMALLEST, SUM, mixture
 
 EXACT = 1e-4

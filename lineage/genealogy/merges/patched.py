@@ -12,8 +12,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
+from lineage.genealogy.distances.points import flat
 from lineage.genealogy.merges.types import Mixing, Recipe, Weights
-from lineage.genealogy.points import flat
 
 MOST_PATCHED = 24
 """Models that a non-linear merge may be of, and its base: the nearest ones."""

@@ -9,8 +9,8 @@ from lineage.report.figure import Figure, groups_of, hover
 from lineage.report.inputs import Inputs
 
 ORDER_OF_WORK = (
-    *("pretrain", "finetune", "features", "root_features", "path_features"),
-    *("similarity", "block_similarity", "detector", "transfer", "evaluate_blocks", "evaluate", "summarise"),
+    *("pretrain", "finetune", "probe", "features", "root_features", "path_features", "similarity"),
+    *("block_similarity", "audits", "detector", "transfer", "evaluate_blocks", "evaluate", "summarise"),
 )
 SPENT = {"importing": palette.MUTED, "computing": palette.FILL}
 

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from lineage.genealogy.points import flat
+from lineage.genealogy.distances.points import flat
 from lineage.relation.spectrum import Spectrum, bulk
 
 MOST_PAIRS = 400
@@ -39,7 +39,7 @@ class Distances:
     """Squared distances between the models of a family, computed where they are asked for.
 
     Args:
-        points: of the family, at least one matrix, see `lineage.genealogy.points`.
+        points: of the family, at least one matrix, see `lineage.genealogy.distances.points`.
     """
 
     def __init__(self, points: Sequence[np.ndarray]):
