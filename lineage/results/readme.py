@@ -17,7 +17,7 @@ PLACE = re.compile(
     re.DOTALL,
 )
 """Where the screen stands, and of which experiment it is."""
-COLUMNS = 100
+COLUMNS = 104
 """Of the screen."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lineage.results.matrix import MULTIPLE, Matrix, against_leader, conclusions, leader_of, matrices
 from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
@@ -32,7 +32,8 @@ def table_of(matrix: Matrix) -> Table:
     signs, leader = against_leader(matrix), leader_of(matrix)
     title = f"{matrix.experiment}: accuracy, %"
     caption = f"▼ surely behind {leader}, ▲ surely ahead: intervals do not meet" if signs else None
-    table = Table("method", *matrix.columns, title=title, caption=caption)
+    names = Column("method", min_width=max(map(len, matrix.methods)))
+    table = Table(names, *matrix.columns, title=title, caption=caption)
     for method in matrix.methods:
         cells = []
         for column in matrix.columns:
