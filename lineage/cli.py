@@ -1,6 +1,5 @@
 """The command `lineage`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,19 @@ from lineage.asking import commands as asking_commands
 from lineage.errors import UserError
 from lineage.extras import missing
 from lineage.interrupts import stoppable
-from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, expanded, print_version, say
+from lineage.options import (
+    CHECKPOINTS,
+    Cache,
+    FollowLinks,
+    HtmlTo,
+    JsonTo,
+    NoCache,
+    end_unwritten,
+    expanded,
+    forgiving,
+    print_version,
+    say,
+)
 
 RESULTS = "Results of experiments"
 
@@ -59,12 +70,10 @@ def audit(
     probe: Annotated[
         str, typer.Option(help="A folder of images by class, a Parquet file, or noise.")
     ] = "noise",
-    image_size: Annotated[int, typer.Option(help="Pixels of the probe.")] = 224,
-    channels: Annotated[int, typer.Option(help="Channels of the probe: 1 or 3.")] = 3,
+    image_size: Annotated[int, typer.Option(min=1, help="Pixels of the probe.")] = 224,
+    channels: Annotated[int, typer.Option(min=1, max=3, help="Channels of the probe: 1 or 3.")] = 3,
     json_to: JsonTo = None,
-    html_to: Annotated[
-        Path | None, typer.Option("--html", help="Write the evidence as one HTML page.")
-    ] = None,
+    html_to: HtmlTo = None,
     cache: Cache = None,
     no_cache: NoCache = False,
     follow_links: FollowLinks = False,
@@ -79,11 +88,17 @@ def audit(
             f"{more[0]}: expected one argument after each option, got {len(more)} more; put a pattern in quotes, as "
             "--candidates 'runs/*.pt', so that the shell leaves it alone, or give a folder or a table of models"
         )
+    if probe != "noise" and not arch:
+        raise UserError("--probe: features need the networks; give their architecture (--arch)")
+    if not candidates and (json_to or html_to):
+        raise UserError(
+            "--candidates: expected possible parents, of which --json and --html are the report; got none"
+        )
     if initial:
         from lineage.auditing.initial import against_initial, sentence
 
         test = against_initial(child, initial, alpha=alpha, follow=follow_links)
-        typer.echo(sentence(child, initial, test))
+        typer.echo(sentence(child, initial, test, alpha))
         if not candidates:
             raise typer.Exit(0 if 10**test.log10_p <= alpha else 3)
     elif not candidates:
@@ -118,17 +133,6 @@ def audit(
     finally:
         print_report(report)
     raise typer.Exit(EXIT_CODES[report.verdict])
-
-
-@app.command(rich_help_panel=CHECKPOINTS)
-def verdicts(
-    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
-) -> None:
-    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
-    from lineage.auditing.report.summary import closing_lines
-
-    for line in closing_lines(folder):
-        typer.echo(line)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)
@@ -269,6 +273,7 @@ def unlock() -> None:
 def main() -> None:
     """Runs the command; a user's mistake ends as one line and exit code 2, as output does that cannot be written."""
     sys.argv[1:] = expanded(sys.argv[1:])
+    forgiving(sys.stdout)
     try:
         with stoppable():
             app()
@@ -278,9 +283,7 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno is None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more at its end
-        print(f"error: what is printed could not be written: {os.strerror(error.errno)}", file=sys.stderr)
-        sys.exit(UserError.exit_code)
+        end_unwritten(error.errno)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library == "lineage":

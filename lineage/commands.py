@@ -1,4 +1,4 @@
-"""Subcommands of `lineage` beside audits: hashes, differences, family trees, disguises, indices of models."""
+"""Subcommands of `lineage` beside audits: verdicts, hashes, differences, trees, disguises, indices of models."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lineage.errors import printable
-from lineage.options import CHECKPOINTS, Cache, FollowLinks, JsonTo, NoCache, say
+from lineage.options import CHECKPOINTS, Cache, FollowLinks, HtmlTo, JsonTo, NoCache, say
 
 app = typer.Typer()
 index = typer.Typer(
@@ -68,7 +68,7 @@ def print_family_tree(
     parquet_to: Annotated[
         Path | None, typer.Option("--parquet", help="Write nodes.parquet and edges.parquet into this folder.")
     ] = None,
-    html_to: Annotated[Path | None, typer.Option("--html", help="Write it as one HTML page.")] = None,
+    html_to: HtmlTo = None,
     alpha: Annotated[float, typer.Option(help="How often unrelated models may be joined.")] = 0.01,
     cache: Cache = None,
     no_cache: NoCache = False,
@@ -100,6 +100,17 @@ def print_family_tree(
                 write(found, path)
     finally:
         print_tree(found)
+
+
+@app.command(rich_help_panel=CHECKPOINTS)
+def verdicts(
+    folder: Annotated[Path, typer.Argument(help="Where `make audit` wrote.")] = Path("results/audit"),
+) -> None:
+    """Prints what `make audit` found on each child of its table of models, and where the evidence is."""
+    from lineage.auditing.report.summary import closing_lines
+
+    for line in closing_lines(folder):
+        typer.echo(line)
 
 
 @app.command(rich_help_panel=CHECKPOINTS)

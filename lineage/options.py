@@ -1,13 +1,14 @@
 """Options that several commands share, and how they are understood."""
 
+import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
-from lineage.errors import printable
+from lineage.errors import UserError, printable
 
 CHECKPOINTS = "Checkpoints"
 """The heading in the help of commands on models."""
@@ -27,6 +28,19 @@ def print_version(asked: bool) -> None:
 
         typer.echo(f"lineage {version('neural-lineage')}")
         raise typer.Exit
+
+
+def forgiving(output: TextIO) -> None:
+    """Lets an output of another encoding than UTF-8 write out what it lacks, as standard error does, and not fail."""
+    if isinstance(output, io.TextIOWrapper):
+        output.reconfigure(errors="backslashreplace")
+
+
+def end_unwritten(number: int) -> None:
+    """Ends a command whose output cannot be written, as on a full disk, with one line; number: of the error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more at its end
+    print(f"error: what is printed could not be written: {os.strerror(number)}", file=sys.stderr)
+    sys.exit(UserError.exit_code)
 
 
 def expanded(arguments: list[str]) -> list[str]:
@@ -53,6 +67,7 @@ def printed_alone(path: Path | None) -> Path | None:
 JsonTo = Annotated[
     Path | None, typer.Option("--json", help="Write it as JSON; - prints it alone.", callback=printed_alone)
 ]
+HtmlTo = Annotated[Path | None, typer.Option("--html", help="Write it as one HTML page.")]
 Cache = Annotated[Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no digests.")]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links out of the folders given.")]

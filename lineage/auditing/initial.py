@@ -40,9 +40,10 @@ def _finite(opened: Checkpoint, name: str, path: str) -> np.ndarray:
     return values
 
 
-def sentence(child: str, initial: str, found: InitialTest) -> str:
-    """The result in one line."""
+def sentence(child: str, initial: str, found: InitialTest, alpha: float) -> str:
+    """The result in one line; alpha: the rate of false positives."""
+    comes = "comes" if 10**found.log10_p <= alpha else "does not show that it comes"
     return (
-        f"{child} and the initialisation {initial}: p {10**found.log10_p:.3f}, z {found.z:.1f}, against "
+        f"{child} {comes} from the initialisation {initial}: p {10**found.log10_p:.3f}, z {found.z:.1f}, against "
         f"{found.draws} initialisations with the same numbers in other places, by {' and '.join(found.tensors)}"
     )

@@ -80,7 +80,7 @@ def checked(config: dict, *, origin: str = "the configuration") -> dict:
         UserError: naming the key, what was expected and what came.
     """
     _share_models(config, origin)
-    validator = _filling_defaults(Draft202012Validator)(yaml.safe_load(SCHEMA.read_text()))
+    validator = _filling_defaults(Draft202012Validator)(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
     if error := best_match(validator.iter_errors(config)):
         key = ".".join(map(str, error.absolute_path)) or "top level"
         raise UserError(f"{origin}: {key}: {_told(error)}; config/README.md explains every key")

@@ -32,4 +32,4 @@ def _keys(module: str, table: str) -> list[str]:
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse((ROOMS / module).read_text())
+    return ast.parse((ROOMS / module).read_text(encoding="utf-8"))

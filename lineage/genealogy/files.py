@@ -77,7 +77,7 @@ def write_dot(tree: Tree, path: Path) -> None:
     ]
     lines += [f"  {_quoted(edge.parent)} -> {_quoted(edge.child)} [{_look(edge)}];" for edge in tree.edges]
     with written_whole(path) as part:
-        part.write_text("\n".join([*lines, "}"]) + "\n")
+        part.write_text("\n".join([*lines, "}"]) + "\n", encoding="utf-8")
 
 
 def write_tables(tree: Tree, folder: Path) -> None:

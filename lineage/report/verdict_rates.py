@@ -24,9 +24,9 @@ def write_rates(bench: str | Path, path: str | Path) -> None:
     Raises:
         UserError: if there is no such Parquet, or the page has no place for the tables.
     """
-    text = filled(Path(path).read_text(), rates(read_table(bench, BENCH)), path)
+    text = filled(Path(path).read_text(encoding="utf-8"), rates(read_table(bench, BENCH)), path)
     with written_whole(path) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
 
 
 def filled(page: str, tables: str, path: str | Path) -> str:

@@ -43,7 +43,7 @@ def write_page(folder: str | Path, published: str | Path, path: str | Path) -> N
     )
     text = page(results, runs, read_table(published, PUBLISHED))
     with written_whole(path) as part:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
 
 
 def page(results: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> str:

@@ -166,7 +166,7 @@ def write_tables(results: Iterable[str | Path], published: str | Path, folder: s
         texts[f"{name}.tex"] = _latex(cells, best)
     for name, text in texts.items():
         with written_whole(folder / name) as part:
-            part.write_text(text)
+            part.write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
 
 

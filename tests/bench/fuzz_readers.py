@@ -2,8 +2,8 @@
 
     python tests/bench/fuzz_readers.py [--seconds 60] [--only NAME] [--seed 0]
 
-So many seconds for each format of tests/unit/reading_writers.py, and for adapters and packed weights. Exits with 1 if
-a reader raised anything else, or took longer than ten seconds; the changed file stays in build/fuzz.
+So many seconds for each format of tests/unit/reading_writers.py, and for adapters, packed and sparse weights. Exits
+with 1 if a reader raised anything else, or took longer than ten seconds; the changed file stays in build/fuzz.
 """
 
 import argparse
@@ -20,9 +20,11 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 import numpy as np
+import scipy.sparse
 from reading_networks import State
 from reading_writers import WRITERS, written
 from safetensors.numpy import save_file
+from tflite_writer import tflite_of
 
 from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.plain.form import in_plain_form, open_plain_models
@@ -125,7 +127,26 @@ def of_packed(state: State, folder: Path) -> Path:
     return folder / "m.safetensors"
 
 
-MORE = {"adapter with its base": of_adapter, "packed weights": of_packed}
+def of_sparse(state: State, folder: Path) -> Path:
+    """Rows and blocks of rows of TensorFlow Lite, of which some numbers are stored."""
+    thin = scipy.sparse.random(12, 24, 0.2, format="csr", random_state=3, dtype=np.float32)
+    tensors = {name: (values, "float32", {}) for name, values in state.items()}
+    for name, order, blocks, stored, axes in (
+        ("rows", [0, 1], [], thin, lambda lists: [12, lists]),
+        ("blocks", [0, 1, 2, 3], [0, 1], thin.tobsr((2, 4)), lambda lists: [6, lists, 2, 4]),
+    ):
+        lists = stored.indptr.astype(np.int32), stored.indices.astype(np.int32)
+        sparse = {"order": order, "blocks": blocks, "axes": axes(lists)}
+        tensors[name] = stored.data, "float32", {"shape": (12, 24), "sparse": sparse}
+    (folder / "m.tflite").write_bytes(tflite_of(tensors))
+    return folder / "m.tflite"
+
+
+MORE = {
+    "adapter with its base": of_adapter,
+    "packed weights": of_packed,
+    "TensorFlow Lite, sparse": of_sparse,
+}
 
 
 def read_all(path: Path) -> None:

@@ -1,6 +1,7 @@
 """How a command understands files that are no plain paths, and output that cannot be written."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_an_empty_name_is_not_the_folder_one_stands_in(models):
     done = lineage("tree", "", cwd=models)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "got an empty name" in done.stderr
+
+
+def test_an_output_that_lacks_letters_writes_them_out(models):
+    (models / "b.safetensors").rename(models / "süß ✓.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-m", "lineage", "diff", "a.safetensors", "süß ✓.safetensors"],
+        env=os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        cwd=models,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.stdout.startswith("süß \\u2713.safetensors differs from a.safetensors".encode("latin-1"))
 
 
 def test_an_address_is_not_taken_for_a_file(models):

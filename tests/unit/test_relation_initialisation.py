@@ -53,14 +53,29 @@ def test_no_number_is_no_evidence():
     assert initial_test(child, untrained(0, widths), np.random.default_rng(0), draws=9).log10_p == 0
 
 
-@pytest.mark.parametrize(("seed", "code"), [(0, 0), (1, 3)])
-def test_the_command_says_whether_a_child_comes_from_it(tmp_path, seed, code):
+@pytest.mark.parametrize(
+    ("seed", "code", "said"), [(0, 0, " comes from the"), (1, 3, " does not show that it comes from the")]
+)
+def test_the_command_says_whether_a_child_comes_from_it(tmp_path, seed, code, said):
     child, initial = tmp_path / "child.safetensors", tmp_path / "initial.safetensors"
     save_file(disguised(child_of(network(0), 3), ["permute"], np.random.default_rng(0)), child)
     save_file(network(seed), initial)
     result = CliRunner().invoke(app, ["audit", "--child", str(child), "--initial", str(initial)])
     assert result.exit_code == code
     assert "against 999 initialisations" in result.output
+    assert f"{child}{said} initialisation {initial}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--initial", "init", "--json", "a.json"], "--json and --html are the report"),
+        (["--candidates", "bases", "--probe", "images"], "--probe: .* give their architecture"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused_before_anything_is_read(options, said):
+    with pytest.raises(UserError, match=said):
+        CliRunner().invoke(app, ["audit", "--child", "missing", *options], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("bad", ["child", "initial"])

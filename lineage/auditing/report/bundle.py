@@ -27,8 +27,9 @@ def write_html(report: Mapping[str, object], path: Path) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    text = pages.get_template(TEMPLATE.name).render(report=dict.fromkeys(OPTIONAL) | report)
     with written_whole(path) as part:
-        part.write_text(pages.get_template(TEMPLATE.name).render(report=dict.fromkeys(OPTIONAL) | report))
+        part.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> dict:
