@@ -71,7 +71,7 @@ bench-verdicts: $(READY) ## how often verdicts are right on families that are tr
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk
 	@mkdir -p results/reference/bench && cp results/families/verdicts.parquet results/reference/bench/verdicts.parquet
 
-bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; WORLDS="resnet-fashion vit-digits" takes others; a run that was stopped goes on
+bench-labels: $(READY) ## how often a parent is known by answers alone, on networks that are trained here; WORLDS="vit-digits" measures some worlds and keeps the rows of the others; a run that was stopped goes on
 	@$(RUN)/python tests/bench/label_rates.py $(if $(WORLDS),--worlds $(WORLDS))
 	@$(RUN)/lineage results-page
 
