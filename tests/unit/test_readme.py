@@ -62,7 +62,7 @@ def conditions(readme: str) -> list[str]:
 
 def is_behind(method: str, other: str, column: str) -> bool:
     """Whether the first method's interval lies below the second's."""
-    return asked(method, column, "interval_high") < asked(other, column, "interval_low")
+    return bool(asked(method, column, "interval_high") < asked(other, column, "interval_low"))
 
 
 def test_the_screen_is_what_the_command_writes(readme, tmp_path):
