@@ -10,7 +10,7 @@ from lineage.report.palette import STYLE
 
 PAPER_WIDTH = 320
 """Pixels of a figure in a file: a column of a page at 96 pixels an inch."""
-SHARES, ALL_RIGHT = ("mean", "right"), 100
+SHARES, ALL_RIGHT = ("mean", "right", "share"), 100
 """The column of a figure's data that holds accuracies, in per cent, or shares of right answers; if it has one."""
 PANEL = 140
 """Least pixels of one panel of a figure of several."""
