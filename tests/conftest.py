@@ -13,7 +13,7 @@ for library in (
 ):  # before any is imported: NumPy's and PyTorch's threads, and those that Numba gives PyTorch
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-FOLDERS = ("unit", "workflow", "browser")
+FOLDERS = ("unit", "browser", "workflow")
 SECONDS = 900
 """How long a worker waits for what another one makes."""
 
