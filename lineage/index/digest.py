@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import sha256_of
@@ -164,7 +164,7 @@ def _save(digest: Digest, path: Path) -> None:
     fields = {key: value for key, value in vars(digest).items() if key != "sketches"}
     fields["untestable"] = {name: [why.reason.name, why.number] for name, why in digest.untestable.items()}
     tensors = digest.sketches or {"": np.zeros(0, np.float16)}
-    save_file(tensors, path, metadata={"digest": json.dumps(fields)})
+    path.write_bytes(save(tensors, metadata={"digest": json.dumps(fields)}))
 
 
 def _loaded(path: Path) -> Digest:
