@@ -94,7 +94,7 @@ class _Summing:
         is_tested = name in self._reasons and not self._reasons[name]
         places = chosen_rows(shape[0]) if is_tested else np.zeros(0, int)
         chosen = np.empty((len(places), *shape[1:]), np.float32)
-        content, start = hashlib.sha256(str(shape).encode()), 0
+        content, start = _of_shape(shape), 0
         for part in self._model.parts(name, PART):
             try:
                 check_finite(self._model, name, part)
@@ -130,9 +130,14 @@ def _beside_each_other(
 
 def content_of(values: np.ndarray) -> bytes:
     """A hash of a tensor's shape and values, whatever it is called and however it is stored."""
-    found = hashlib.sha256(str(values.shape).encode())
+    found = _of_shape(values.shape)
     found.update(np.ascontiguousarray(values, "<f4"))
     return found.digest()
+
+
+def _of_shape(shape: tuple[int, ...]) -> "hashlib._Hash":
+    """A hash that a tensor's values are still to be added to."""
+    return hashlib.sha256(str(shape).encode())
 
 
 def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 0) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from saved_adapters import saved
 from small_networks import ROOTS, child_of
 
 from lineage.auditing.run import audit
@@ -22,14 +23,6 @@ RANK = 4
 
 def drawn(*shape: int) -> np.ndarray:
     return DRAWN.normal(size=shape).astype(np.float32)
-
-
-def saved(path, tensors, **config):
-    path.parent.mkdir(exist_ok=True, parents=True)
-    save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, path)
-    if config:
-        (path.parent / "adapter_config.json").write_text(json.dumps(config))
-    return open_model(path)
 
 
 def lora(

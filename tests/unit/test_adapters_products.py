@@ -1,10 +1,8 @@
 """Adapters of products, Kronecker products, kernels in three parts, and factors: merged as their papers' sums say."""
 
-import json
-
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from saved_adapters import saved
 from small_networks import ROOTS, child_of
 
 from lineage.auditing.run import audit
@@ -23,14 +21,6 @@ def drawn(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 STATE = {name: drawn(*shape) for name, shape in BASE.items()}
-
-
-def saved(path, tensors, **config):
-    path.parent.mkdir(exist_ok=True, parents=True)
-    save_file({name: np.ascontiguousarray(values) for name, values in tensors.items()}, path)
-    if config:
-        (path.parent / "adapter_config.json").write_text(json.dumps(config))
-    return open_model(path)
 
 
 def around(core: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:

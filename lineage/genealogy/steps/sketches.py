@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lineage.genealogy.reading import DIMENSIONS, Model
 from lineage.genealogy.steps.batches import row_of, source_of
@@ -34,9 +34,8 @@ def write_models(models: Sequence[Model], refused: Mapping[str, str], path: Path
         np.stack([model.vector for model in models]) if models else np.zeros((0, DIMENSIONS), np.float32)
     )
     with written_whole(path) as part:
-        save_file(
-            {"vectors": vectors}, part, {"models": json.dumps(fields), "refused": json.dumps(dict(refused))}
-        )
+        told = {"models": json.dumps(fields), "refused": json.dumps(dict(refused))}
+        part.write_bytes(save({"vectors": vectors}, told))
 
 
 def read_written(paths: Iterable[Path]) -> tuple[list[Model], dict[str, str]]:
