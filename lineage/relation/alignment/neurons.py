@@ -205,11 +205,11 @@ class _Seen:
     candidate: State
     orders: list[np.ndarray | None]
 
-    def is_as(self, other: "_Seen") -> bool:
+    def is_as(self, before: "_Seen") -> bool:
         return (
-            self.candidate is other.candidate
-            and self.members == other.members
-            and all(own is their for own, their in zip(self.orders, other.orders, strict=True))
+            self.candidate is before.candidate
+            and self.members == before.members
+            and all(own is their for own, their in zip(self.orders, before.orders, strict=True))
         )
 
 
