@@ -19,7 +19,8 @@ from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.hints import hints_of
-from lineage.auditing.stages.relating import Place, relate
+from lineage.auditing.stages.place import Place
+from lineage.auditing.stages.relating import relate
 from lineage.auditing.stages.verdict import EXIT_CODES, Verdict, Word
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
