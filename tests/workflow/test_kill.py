@@ -89,11 +89,11 @@ def test_run_killed_at_random_moments_ends_with_the_same_bytes(reference):
 def test_batching_blocks_across_parents_and_the_number_of_cores_change_no_byte_of_the_results(
     uninterrupted, finished
 ):
-    """Two cores, with p1's four children in one block, against one core, with one beside p0's children and three."""
-    finished.configure(lambda experiment: experiment.update(block_by="setting"))
+    """Two cores, with p1's four children in one block, against one core, with three beside p0's and one alone."""
+    finished.configure(lambda experiment: experiment.update(block_by="setting", block_size=3))
     finished.run_to_the_end("--cores", "1", "--", "tables")
     blocks = sorted((finished.results / "tiny/finetune/full/all").glob("*/models.parquet"))
-    assert [parents(block) for block in blocks] == [["p0", "p0", "p0", "p1"], ["p1", "p1", "p1"]]
+    assert [parents(block) for block in blocks] == [["p0"] * 3 + ["p1"] * 3, ["p1"]]
     assert finished.reported() == uninterrupted[0].reported()
 
 
