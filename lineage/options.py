@@ -2,9 +2,10 @@
 
 import io
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -12,6 +13,8 @@ from lineage.errors import UserError, printable
 
 CHECKPOINTS = "Checkpoints"
 """The heading in the help of commands on models."""
+RESULTS = "Results of experiments"
+"""The heading of commands on what the workflow computed."""
 PRINTED = ("-", "/dev/stdout")
 """Given as a file, the standard output."""
 
@@ -36,7 +39,14 @@ def forgiving(output: TextIO) -> None:
         output.reconfigure(errors="backslashreplace")
 
 
-def end_unwritten(number: int) -> None:
+def end_unread() -> NoReturn:
+    """Ends a command of whose output nobody reads the rest, as `head` leaves it: quietly, as Unix tools do."""
+    for number in (1, 2):  # Python would try once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    sys.exit(128 + signal.SIGPIPE)
+
+
+def end_unwritten(number: int) -> NoReturn:
     """Ends a command whose output cannot be written, as on a full disk, with one line; number: of the error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try once more at its end
     print(f"error: what is printed could not be written: {os.strerror(number)}", file=sys.stderr)
@@ -71,3 +81,4 @@ HtmlTo = Annotated[Path | None, typer.Option("--html", help="Write it as one HTM
 Cache = Annotated[Path | None, typer.Option(help="Where digests are kept; by default the user's cache.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Keep no digests.")]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow links out of the folders given.")]
+Results = Annotated[Path, typer.Argument(help="The folder of results.")]

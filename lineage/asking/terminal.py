@@ -43,6 +43,10 @@ def lines_of(found: Finding, suspect: str) -> list[str]:
             "or share one"
         )
     lines.append(f"  by: {found.method}, on {found.queries} answers")
+    if found.own_labels:
+        lines.append(
+            "  its classes were taken for others than the candidates', to which fewer answers can be compared"
+        )
     if found.critical is not None:
         lines.append(
             f"  to stand out: {found.critical:.1f} standard deviations above the networks outside the family"

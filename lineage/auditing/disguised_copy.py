@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from lineage.checkpoints.read import open_model
 from lineage.checkpoints.several import MEMBER
@@ -71,7 +71,7 @@ def write_disguised(
                 f"its axes are not those that its names suggest"
             )
     with written_whole(to) as part:
-        save_file({name: np.ascontiguousarray(values) for name, values in copy.items()}, part)
+        part.write_bytes(save({name: np.ascontiguousarray(values) for name, values in copy.items()}))
     return difference
 
 

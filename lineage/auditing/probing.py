@@ -36,6 +36,10 @@ class Prober:
     def __init__(self, architecture: str, probe: str, *, image_size: int, channels: int):
         self.architecture, self.name = architecture, probe
         self._size = {"channels": channels, "image_size": image_size}
+        try:
+            self._skeleton()
+        except UserError as error:
+            raise UserError(f"arch: {str(error).removeprefix('network.name: ')}") from None
         self._inputs = _inputs(probe, **self._size)
 
     def score(self, candidate: Checkpoint, child: Checkpoint) -> float:
@@ -58,13 +62,10 @@ class Prober:
 
     def _network(self, model: Checkpoint) -> "nn.Module":
         """The architecture with a checkpoint's weights; its head has as many classes as the checkpoint's."""
-        import torch
-
         from lineage.networks.architectures import build, head_of
         from lineage.networks.from_checkpoint import shapes_of, state_from
 
-        with torch.device("meta"):
-            skeleton = build(self.architecture, classes=2, seed=0, **self._size)
+        skeleton = self._skeleton()
         head = head_of(skeleton)
         backbone = {
             name: shape for name, shape in shapes_of(skeleton).items() if not name.startswith(f"{head}.")
@@ -78,6 +79,15 @@ class Prober:
         network = build(self.architecture, classes=2, seed=0, **self._size)
         network.load_state_dict(state, strict=False)
         return network.eval()
+
+    def _skeleton(self) -> "nn.Module":
+        """The architecture without weights."""
+        import torch
+
+        from lineage.networks.architectures import build
+
+        with torch.device("meta"):
+            return build(self.architecture, classes=2, seed=0, **self._size)
 
 
 def rank_on_probe(audit: Audit, prober: Prober) -> ProbeReport:

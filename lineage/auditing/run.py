@@ -68,14 +68,17 @@ def audit(
         >>> report.verdict, report.closest, report.parent  # doctest: +SKIP
         (<Word.PARENT: 'parent'>, 'p2', 'p2')
     """
+    prober = Prober(arch, probe, image_size=image_size, channels=channels) if arch else None
     suspect = _path("child", child)
     given = {
         "child": suspect,
         "candidates": _paths("candidates", candidates),
         "unrelated": "" if unrelated is None else _paths("unrelated", unrelated),
     }
-    possible = _sources(given["candidates"], "candidate")
-    foreign = _sources(given["unrelated"], "unrelated") if given["unrelated"] else Sources([])
+    possible = _sources(given["candidates"], "candidate", follow=follow_links)
+    foreign = Sources([])
+    if given["unrelated"]:
+        foreign = _sources(given["unrelated"], "unrelated", follow=follow_links)
     if claimed:
         check_claimed(claimed, possible.given, follow=follow_links)
     digests = DigestCache(Path(cache or default_cache()) if store_digests else None)
@@ -90,9 +93,7 @@ def audit(
     if say and digests.trouble:
         say(digests.warning)
     of_probe = {"arch": arch, "probe": probe, "image_size": image_size, "channels": channels}
-    ranks = None
-    if arch:
-        ranks = rank_on_probe(done, Prober(arch, probe, image_size=image_size, channels=channels))
+    ranks = rank_on_probe(done, prober) if prober else None
     left = {**foreign.passed_over, **possible.passed_over}
     return report_of(done, config=given | of_probe, probe=ranks, passed_over=left)
 
@@ -113,11 +114,11 @@ def _paths(name: str, given: object) -> str | list[str]:
     return [_path(f"{name}[{number}]", item) for number, item in enumerate(given)]
 
 
-def _sources(given: str | list[str], role: str) -> Sources:
+def _sources(given: str | list[str], role: str, *, follow: bool) -> Sources:
     """The files of a path, or of several; what has the same id in two of them is called by its path."""
     if isinstance(given, str):
-        return look_for(given, role)
-    looked = [look_for(path, role) for path in given]
+        return look_for(given, role, follow=follow)
+    looked = [look_for(path, role, follow=follow) for path in given]
     counts = Counter(source.id for each in looked for source in each.given)
     return Sources(
         [

@@ -108,7 +108,8 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
     if real != path.parent.resolve() / path.name or path.is_symlink():
         if not real.is_relative_to(folder) and not follow:
             raise UserError(
-                f"{path}: is a link that leads out of {folder}, to {real}; give that file itself, "
+                f"{path}: is a link that leads out of {folder}, to {real}; "
+                f"give that {'folder' if real.is_dir() else 'file'} itself, "
                 "or --follow-links"
             )
         notes.append(f"a link to {real}")

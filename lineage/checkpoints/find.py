@@ -51,8 +51,8 @@ def sources_of(given: str, role: str = "candidate") -> list[Source]:
     return look_for(given, role).given
 
 
-def look_for(given: str, role: str = "candidate") -> Sources:
-    """As `sources_of`, with what is passed over."""
+def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> Sources:
+    """As `sources_of`, with what is passed over; follow: links to folders elsewhere."""
     path = Path(given)
     if not given:
         raise UserError("expected a folder, a glob, a table of models or a file, got an empty name")
@@ -62,7 +62,7 @@ def look_for(given: str, role: str = "candidate") -> Sources:
             raise UserError(f"{path}: expected rows with the role {role}, but there are none")
         return Sources(found)
     if path.is_dir():
-        found = models_in_folder(path)
+        found = models_in_folder(path, follow=follow)
         return Sources(_named([(file, path) for file in found.models], path), found.passed_over)
     if any(letter in given for letter in "*?[") and not Path(given.partition(MEMBER)[0]).exists():
         anchor = Path(path.anchor) if path.anchor else Path()

@@ -1,5 +1,6 @@
 """What lies in a folder and below it: models, told by content and each once, and files that are passed over."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,10 +38,11 @@ OF_ORBAX = "_METADATA", "manifest.ocdbt"
 """What Orbax calls the files by which its folders are known, the one that stands for the folder first."""
 OF_CORE_ML = "weight.bin"
 """Numbers in a package of Core ML, in a folder beside its `.mlmodel`."""
-HIDDEN, NO_MODEL, TWICE = (
+HIDDEN, NO_MODEL, TWICE, TWICE_BELOW = (
     "hidden",
     "of no format that is known",
     "links to files that are read under another name",
+    "links to folders that are read under another name",
 )
 
 
@@ -55,17 +57,22 @@ class Folder:
     passed_over: Mapping[Path, str]
 
 
-def models_in_folder(folder: Path) -> Folder:
+def models_in_folder(folder: Path, *, follow: bool = False) -> Folder:
     """The models of a folder and of those below it.
 
-    A packed archive counts as a model, for it may hold one, and so does a checkpoint of Orbax: these are refused by
-    name, and not passed over.
+    A packed archive counts as a model, for it may hold one, and so do a checkpoint of Orbax and a link to a folder
+    elsewhere that is not followed: these are refused by name, and not passed over.
+
+    Args:
+        folder: where; follow: links out of it.
 
     Raises:
         UserError: if there are none.
     """
-    files = [path for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    passed_over = {path: HIDDEN for path in files if _is_hidden(path.relative_to(folder))}
+    below = _below(folder, follow=follow)
+    files = sorted([*below.files, *below.left])
+    passed_over = dict.fromkeys(below.again, TWICE_BELOW)
+    passed_over |= {path: HIDDEN for path in (*files, *below.again) if _is_hidden(path.relative_to(folder))}
     visible = [path for path in files if path not in passed_over]
     shards = {shard for path in visible if path.suffix == ".json" for shard in _shards_of(path)}
     orbax = _folders_of_orbax(visible)
@@ -73,7 +80,8 @@ def models_in_folder(folder: Path) -> Folder:
     for path in visible:
         if path in shards or _is_companion(path) or not orbax.keys().isdisjoint(path.parents):
             continue
-        if not (_is_called_model(path) or is_model(path, inside=folder) or _is_packed(path)):
+        is_named = path in below.left or _is_called_model(path)
+        if not (is_named or is_model(path, inside=folder) or _is_packed(path)):
             passed_over[path] = NO_MODEL
             continue
         real = path.resolve() if path.exists() else path
@@ -86,6 +94,34 @@ def models_in_folder(folder: Path) -> Folder:
         formats = "; ".join(form.name for form in FORMATS)
         raise UserError(f"{folder}: expected checkpoints ({formats}), but there are none")
     return Folder(sorted(found.values()), passed_over)
+
+
+@dataclass(frozen=True)
+class _Below:
+    """Files below a folder, links to folders elsewhere that are left, those to folders that are entered anyway."""
+
+    files: list[Path]
+    left: list[Path]
+    again: list[Path]
+
+
+def _below(folder: Path, *, follow: bool) -> _Below:
+    """What lies below a folder. Links to folders elsewhere are entered once each, so that none goes in circles."""
+    found, root = _Below([], [], []), folder.resolve()
+    entered, waiting = set(), [folder]
+    while waiting:
+        for here, folders, files in os.walk(waiting.pop()):
+            found.files.extend(Path(here, name) for name in files)
+            for link in (path for name in folders if (path := Path(here, name)).is_symlink()):
+                real = link.resolve()
+                if real.is_relative_to(root) or real in entered:
+                    found.again.append(link)
+                elif not follow:
+                    found.left.append(link)
+                else:
+                    entered.add(real)
+                    waiting.append(link)
+    return found
 
 
 def _folders_of_orbax(files: list[Path]) -> dict[Path, Path]:

@@ -58,7 +58,7 @@ def tree(
     with ExitStack() as stack:
         folder = Path(cache or default_cache()) if store_digests else None
         digests = DigestCache(folder or stack.enter_context(temporary_folder()))
-        found = rows_of(os.fspath(models))
+        found = rows_of(os.fspath(models), follow=follow_links)
         grown = tree_of(
             os.fspath(models),
             found.given,
@@ -74,12 +74,12 @@ def tree(
         return grown
 
 
-def rows_of(given: str) -> Sources:
-    """The files that a path names; of a table of models every row, whatever its role."""
+def rows_of(given: str, *, follow: bool = False) -> Sources:
+    """The files that a path names; of a table of models every row, whatever its role; follow: links to folders."""
     path = Path(given)
     if path.suffix in (".tsv", ".csv") and path.is_file():
         return Sources(read_table_of_models(path))
-    return look_for(given)
+    return look_for(given, follow=follow)
 
 
 def tree_of(

@@ -50,7 +50,7 @@ def add(
         UserError: for paths that lead to nothing, or an index that cannot be written.
     """
     given = [models] if isinstance(models, str | os.PathLike) else models
-    looked = [look_for(os.fspath(path)) for path in given]
+    looked = [look_for(os.fspath(path), follow=follow_links) for path in given]
     sources = [source for each in looked for source in each.given]
     store = Store(Path(index))
     known = _Known(store)

@@ -29,7 +29,6 @@ from lineage.similarity.shared import (
     Representation,
     as_float,
     debias,
-    inner,
     nonzero,
     ratio,
     root,
@@ -122,13 +121,13 @@ def cka_unbiased(pair: Pair) -> Tensor:
 @_similarity
 def cka_rbf(pair: Pair) -> Tensor:
     """CKA of Gaussian kernels, biased, each with its own median bandwidth (Kornblith 2019)."""
-    return inner(pair.F.rbf_kernel, pair.G.rbf_kernel)
+    return pair.F.rbf_agreement(pair.G)
 
 
 @_similarity
 def dc(pair: Pair) -> Tensor:
     """Distance correlation, biased and not squared (Székely 2007, def. 5)."""
-    return root(inner(pair.F.distance_kernel, pair.G.distance_kernel).clamp_min(0))
+    return root(pair.F.distance_agreement(pair.G).clamp_min(0))
 
 
 @_similarity
@@ -142,7 +141,7 @@ def cosine(pair: Pair) -> Tensor:
 @_similarity
 def procrustes(pair: Pair) -> Tensor:
     """Nuclear norm of XᵀY: cosine of the best orthogonal match, sqrt(1 - Procrustes disparity)."""
-    product = pair.F.unit.mT @ pair.G.short
+    product = pair.short_product
     finite = product.isfinite().all(-1).all(-1)
     return torch.where(finite, svdvals(product.nan_to_num()).sum(-1), torch.nan)
 

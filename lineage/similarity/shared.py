@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.linalg import vecdot, vector_norm
 
 from lineage.errors import UserError
+from lineage.similarity.kernels import agreement, moving_distances
 
 SAME_ROW = 1e-14
 """Samples whose squared distance is below this part of the largest squared row norm count as equal."""
@@ -74,6 +75,8 @@ class Representation:
     @cached_property
     def squared_distances(self) -> Tensor:
         """‖x_i - x_j‖² [..., n, n] in the features' dtype, exactly 0 on the diagonal and between equal samples."""
+        if self._still is not None:
+            return moving_distances(self.gram, self._still.squared_distances)
         k = self.gram.diagonal(dim1=-2, dim2=-1)
         squares = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), self.gram, alpha=-2).to(self.features.dtype)
         return torch.where(squares <= (SAME_ROW * k.amax(-1)[..., None, None]).to(squares.dtype), 0, squares)
@@ -81,7 +84,26 @@ class Representation:
     @cached_property
     def distance_kernel(self) -> Tensor:
         """Doubly centred distances ‖x_i - x_j‖ of norm one; a floor keeps the root's derivative finite."""
-        return unit(doubly_centred(floored(self.squared_distances).sqrt_()))
+        return unit(self._centred_distances)
+
+    def distance_agreement(self, child: "Representation") -> Tensor:
+        """Frobenius inner product [...] of the distance kernel with the child's."""
+        still = self._still
+        if still is None:
+            return inner(self.distance_kernel, child.distance_kernel)
+        return agreement(
+            self.squared_distances, still.distance_kernel, child.distance_kernel, still._distance_slope
+        )
+
+    @cached_property
+    def _centred_distances(self) -> Tensor:
+        return doubly_centred(floored(self.squared_distances).sqrt_())
+
+    @cached_property
+    def _distance_slope(self) -> Tensor:
+        """Derivative of a distance by its square, over the kernel's norm; 0 between equal samples."""
+        scale = 0.5 / nonzero(vector_norm(self._centred_distances, dim=(-2, -1), keepdim=True))
+        return torch.where(self.squared_distances == 0, 0, scale * floored(self.squared_distances).rsqrt_())
 
     @cached_property
     def rbf_kernel(self) -> Tensor:
@@ -89,8 +111,30 @@ class Representation:
 
         Where more than half of the pairs are equal, σ² is 0 and the kernel is its limit: 1 if equal, else 0.
         """
-        variance = _median_above_diagonal(self.squared_distances).clamp_min(1e-30)
-        return unit(doubly_centred((self.squared_distances / (-2 * variance[..., None, None])).exp_()))
+        return unit(doubly_centred(self._gaussians))
+
+    def rbf_agreement(self, child: "Representation") -> Tensor:
+        """Frobenius inner product [...] of the Gaussian kernel with the child's."""
+        still = self._still
+        if still is None:
+            return inner(self.rbf_kernel, child.rbf_kernel)
+        in_variances = self.squared_distances / self._variance
+        return agreement(in_variances, still.rbf_kernel, child.rbf_kernel, still._rbf_slope)
+
+    @cached_property
+    def _variance(self) -> Tensor:
+        """σ² [..., 1, 1]."""
+        return _median_above_diagonal(self.squared_distances).clamp_min(1e-30)[..., None, None]
+
+    @cached_property
+    def _gaussians(self) -> Tensor:
+        return (self.squared_distances / (-2 * self._variance)).exp_()
+
+    @cached_property
+    def _rbf_slope(self) -> Tensor:
+        """Derivative of a Gaussian by the squared distance in variances, over the kernel's norm."""
+        scale = nonzero(vector_norm(doubly_centred(self._gaussians), dim=(-2, -1), keepdim=True))
+        return self._gaussians / (-2 * scale)
 
     @cached_property
     def short(self) -> Tensor:
@@ -120,15 +164,20 @@ class Pair:
 
     @cached_property
     def hsic(self) -> Tensor:
-        """‖XᵀY‖² = <K, L> [...]."""
-        return cross_energy(self.F, self.G)
+        """‖XᵀY‖² = <K, L> [...]: by feature products where these cost less than a Gram matrix."""
+        if _has_small_gram(self.F, self.G):
+            return inner(self.F.gram, self.G.gram)
+        return vector_norm(self.product, dim=(-2, -1)).square()
 
+    @cached_property
+    def product(self) -> Tensor:
+        """XᵀY [..., d, d]."""
+        return self.F.unit.mT @ self.G.unit
 
-def cross_energy(F: Representation, G: Representation) -> Tensor:
-    """‖XᵀY‖² = <K, L>: by feature products where these cost less than a Gram matrix."""
-    if _has_small_gram(F, G):
-        return inner(F.gram, G.gram)
-    return vector_norm(F.unit.mT @ G.unit, dim=(-2, -1)).square()
+    @cached_property
+    def short_product(self) -> Tensor:
+        """XᵀS, which has the same singular values, see `Representation.short`."""
+        return self.product if self.G.short is self.G.unit else self.F.unit.mT @ self.G.short
 
 
 def _has_small_gram(F: Representation, G: Representation) -> bool:

@@ -207,7 +207,7 @@ def _shares(
     by_architecture: bool = True,
 ) -> Iterator[dict]:
     """A row over all, and one an architecture."""
-    wanted = f"≥ {least:.0%}" if least else f"≤ {most:.0%}" if most else None
+    wanted = f">= {least:.0%}" if least else f"<= {most:.0%}" if most else None
     for architecture in [BASIC, *(sorted(rows["architecture"].unique()) if by_architecture else [])]:
         chosen = (
             rows["architecture"] == architecture if architecture != BASIC else pd.Series(True, rows.index)

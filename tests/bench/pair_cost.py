@@ -204,7 +204,7 @@ def main() -> None:
     root = Path(__file__).parent.parent.parent
     write_table(root / "results" / "reference" / "bench.parquet", rows, BENCH, ["network", "what"])
     shown = pd.DataFrame(rows).round(2).astype({"ratio": str}).astype(object)
-    shown["limit"] = shown["limit"].map(lambda limit: "" if pd.isna(limit) else f"≤ {limit}")
+    shown["limit"] = shown["limit"].map(lambda limit: "" if pd.isna(limit) else f"<= {limit}")
     about = (
         f"CPU, one thread, torch {torch.__version__}, {psutil.cpu_count()} cores; medians of {arguments.repeats}; "
         "made by `make bench`."

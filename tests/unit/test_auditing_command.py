@@ -18,6 +18,7 @@ from hostile import HOSTILE, MARKER
 from safetensors.numpy import load_file, save_file
 from small_networks import ROOTS, child_of, network
 
+from lineage.auditing.run import audit
 from lineage.auditing.stages.verdict import EXIT_CODES
 from lineage.auditing.verify import differences
 from lineage.errors import UserError
@@ -205,7 +206,6 @@ def test_the_page_is_self_contained_and_says_the_verdict(bundle):
 
 def test_names_in_a_checkpoint_cannot_write_into_the_page(folder, tmp_path):
     from lineage.auditing.report.bundle import write_html
-    from lineage.auditing.run import audit
 
     tensors = {f"<script>alert(1)</script>{name}": values for name, values in ROOTS["p0"].items()}
     save_file(tensors, tmp_path / "evil.safetensors")
@@ -323,7 +323,6 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
     from safetensors.torch import save_file as save
 
     from lineage import score_pair
-    from lineage.auditing.run import audit
     from lineage.networks.architectures import build
 
     torch.manual_seed(0)
@@ -354,3 +353,8 @@ def test_a_wrong_architecture_is_lines(folder):
                "--arch", "fc", "--channels", "1", "--image-size", "28")  # fmt: skip
     assert done.returncode == 2
     assert "expected the tensors of fc" in done.stderr
+
+
+def test_an_unknown_architecture_is_refused_before_any_checkpoint_is_read(folder):
+    with pytest.raises(UserError, match=r"^arch: expected one of fc, .*, but got 'nosuch'$"):
+        audit(folder / "absent.safetensors", folder / "absent", arch="nosuch")

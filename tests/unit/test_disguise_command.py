@@ -1,11 +1,15 @@
 """`lineage disguise`: a copy whose outputs were compared, or one line that says why there is none."""
 
+import contextlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from torch import nn
 from typer.testing import CliRunner
 
+from lineage.auditing import disguised_copy
 from lineage.auditing.disguised_copy import write_disguised
 from lineage.cli import app
 from lineage.errors import UserError
@@ -46,6 +50,16 @@ def test_the_same_seed_writes_the_same_copy(fc, tmp_path):
     for copy, seed in zip(copies, (1, 1, 2), strict=True):
         assert write_disguised(str(fc), ["permute"], copy, seed=seed) is None
     assert copies[0].read_bytes() == copies[1].read_bytes() != copies[2].read_bytes()
+
+
+def test_a_copy_is_written_by_way_of_one_file_alone_which_is_removed_when_the_command_is_stopped(
+    fc, tmp_path, monkeypatch
+):
+    with (tmp_path / "part").open("wb") as part:
+        number = Path(f"/dev/fd/{part.fileno()}")  # in that folder no other file can be made
+        monkeypatch.setattr(disguised_copy, "written_whole", lambda to: contextlib.nullcontext(number))
+        write_disguised(str(fc), ["permute"], tmp_path / "copy.safetensors")
+    assert load_file(tmp_path / "part").keys() == load_file(fc).keys()
 
 
 def test_a_copy_does_not_take_the_place_of_its_model(fc):

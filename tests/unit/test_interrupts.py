@@ -64,7 +64,7 @@ def test_an_audit_that_is_stopped_leaves_whole_digests_alone(tmp_path, sent, cod
 BUSY = """
 import hashlib, sys, threading, time
 from pathlib import Path
-from lineage import cli
+from lineage import __main__, cli
 from lineage.storage.atomic import written_whole
 from lineage.storage.atomic import temporary_folder
 
@@ -82,7 +82,7 @@ def busy(place: Path):
         hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # in C, where no handler of Python's runs
 
 sys.argv = ["lineage", "busy", sys.argv[1]]
-cli.main()
+__main__.main()
 """
 
 
@@ -97,6 +97,17 @@ def test_a_process_deep_in_a_library_ends_too_and_takes_along_what_its_threads_h
     assert (tmp_path / "half.json").read_text() == "earlier"
     assert not Path((tmp_path / "folder").read_text()).exists()
     assert {path.name for path in tmp_path.iterdir()} == {"half.json", "begun", "folder"}
+
+
+@pytest.mark.parametrize(("sent", "code"), SIGNALS)
+def test_a_command_that_is_still_being_imported_ends_so_too(tmp_path, monkeypatch, sent, code):
+    begun = tmp_path / "begun"
+    (tmp_path / "typer.py").write_text(
+        f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(300)"
+    )
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    ended, told, _ = stopped(["-m", "lineage", "--version"], begun.exists, sent)
+    assert (ended, told) == (code, f"stopped by {sent.name}; nothing is left half-written\n")
 
 
 IN_TURN = """

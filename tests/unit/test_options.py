@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_output_that_finds_no_room_is_one_line():
         done = lineage("--version", stdout=full)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("error: what is printed could not be written: No space left")
+
+
+@pytest.mark.parametrize("command", [
+    ["--version"], ["hash", "a.safetensors"], ["diff", "a.safetensors", "b.safetensors"],
+])  # fmt: skip
+def test_output_that_nobody_reads_on_ends_a_command_as_it_ends_others(models, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    root = str(Path(__file__).parents[2])
+    done = lineage(*command, stdout=writer, cwd=models, env=os.environ | {"PYTHONPATH": root})
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_an_empty_name_is_not_the_folder_one_stands_in(models):

@@ -13,7 +13,7 @@ from small_networks import ROOTS, child_of
 
 from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
-from lineage.checkpoints.folders import HIDDEN, NO_MODEL, TWICE, models_in_folder
+from lineage.checkpoints.folders import HIDDEN, NO_MODEL, TWICE, TWICE_BELOW, models_in_folder
 from lineage.errors import UserError
 from lineage.genealogy.run import tree
 from lineage.genealogy.terminal import print_tree
@@ -29,6 +29,11 @@ def link(path):
     path.with_name("link.bin").symlink_to(path.name)
 
 
+def link_below(folder, name):
+    saved(folder / "run-1" / "m.safetensors")
+    (folder / name).symlink_to(".")
+
+
 KINDS = {
     "a hidden file": (lambda folder: saved(folder / ".m.safetensors"), ".m.safetensors", HIDDEN),
     "a checkpoint of notebooks": (
@@ -38,6 +43,8 @@ KINDS = {
     "a configuration": (lambda folder: (folder / "config.json").write_text("{}"), "config.json", NO_MODEL),
     "an empty file": (lambda folder: (folder / "weights").touch(), "weights", NO_MODEL),
     "a link": (lambda folder: link(folder / "m.safetensors"), "link.bin", TWICE),
+    "a link in circles": (lambda folder: link_below(folder, "up"), "up", TWICE_BELOW),
+    "a hidden link": (lambda folder: link_below(folder, ".up"), ".up", HIDDEN),
 }  # fmt: skip
 
 
@@ -75,6 +82,33 @@ def test_none_of_these_is_not_said_beside_what_may_hold_the_parent(tmp_path, nam
     report = audit(tmp_path / "child.safetensors", tmp_path / "bases", store_digests=False)
     assert report.verdict == "cannot tell"
     assert [Path(line.split(":")[0]).name for line in report.refused.values()] == [name]
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """A folder with an unrelated network and a link to a folder elsewhere, from where links lead on and back."""
+    saved(tmp_path / "bases" / "p1.safetensors", ROOTS["p1"])
+    saved(tmp_path / "elsewhere" / "deep" / "p0.safetensors", ROOTS["p0"])
+    (tmp_path / "bases" / "link").symlink_to("../elsewhere")
+    for name, to in {"back": "../../bases", "round": "..", "again": "../../elsewhere/deep"}.items():
+        (tmp_path / "elsewhere" / "deep" / name).symlink_to(to)
+    saved(tmp_path / "child.safetensors", child_of(ROOTS["p0"], 27))
+    return tmp_path
+
+
+def test_none_of_these_is_not_said_beside_a_link_to_a_folder_that_is_not_followed(linked):
+    report = audit(linked / "child.safetensors", linked / "bases", store_digests=False)
+    assert (report.verdict, list(report.refused)) == ("cannot tell", ["link"])
+    assert "is a link that leads out of" in report.refused["link"]
+    assert "give that folder itself, or --follow-links" in report.refused["link"]
+
+
+def test_links_to_folders_are_followed_where_that_is_wanted_and_read_each_model_once(linked):
+    report = audit(linked / "child.safetensors", linked / "bases", follow_links=True, store_digests=False)
+    assert (report.parent, report.refused) == ("link/deep/p0", {})
+    assert {candidate.id for candidate in report.candidates} == {"p1", "link/deep/p0"}
+    grown = tree(linked / "bases", follow_links=True, store_digests=False)
+    assert {node.id for node in grown.nodes} == {"p1", "link/deep/p0"}
 
 
 def orbax(folder, with_tree):

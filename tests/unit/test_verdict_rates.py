@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow.parquet import read_schema
 
 from lineage.errors import UserError
 from lineage.report.verdict_rates import BEGIN, END, filled, overall_table, rates, table_by, write_rates
 from lineage.storage.family_schemas import BENCH
+from lineage.storage.parquet import read_table
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "results" / "reference" / "bench" / "verdicts.parquet"
@@ -68,6 +70,13 @@ def test_the_tables_stand_between_the_marks_and_nothing_else_of_the_page_changes
     assert filled(filled(page, "new\n", "x.md"), "new\n", "x.md") == filled(page, "new\n", "x.md")
     with pytest.raises(UserError, match=r"x\.md: expected the lines"):
         filled("no marks", "new", "x.md")
+
+
+def test_every_bench_spells_what_is_wanted_one_way():
+    committed = [path for path in COMMITTED.parent.glob("*.parquet") if read_schema(path).equals(BENCH)]
+    wanted = pd.concat(read_table(path, BENCH)["wanted"].dropna() for path in committed)
+    assert len(committed) > 4
+    assert set(wanted.str.split(" ").str[0]) <= {"<", "<=", ">", ">="}
 
 
 @pytest.mark.parametrize(
