@@ -14,10 +14,10 @@ from lineage.genealogy.distances.geometry import Distances
 from lineage.genealogy.distances.points import points
 from lineage.genealogy.evidence.contests import Contests
 from lineage.genealogy.evidence.passages import Passages
-from lineage.genealogy.evidence.turns import Steps
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
+from lineage.genealogy.turns import Steps
 from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 

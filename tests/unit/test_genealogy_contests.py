@@ -8,7 +8,7 @@ import pytest
 from lineage.genealogy.arborescence import NO_PARENT
 from lineage.genealogy.distances.geometry import Distances, at_one_scale, squared_from
 from lineage.genealogy.evidence.contests import FLOOR, MOST, RIDGE, Contests
-from lineage.genealogy.evidence.turns import Steps
+from lineage.genealogy.turns import Steps
 
 SIZE = 48
 
