@@ -250,12 +250,18 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("results/trees"))
     parser.add_argument("--most", type=int, help="so many zoos more, then stop; by default all")
+    parser.add_argument(
+        "--so-far", action="store_true", help="measure nothing more: the table is of what has been measured"
+    )
     parser.add_argument("--out", type=Path, required=True)
     settings = parser.parse_args()
     if not settings.families.is_dir():
         parser.error(f"{settings.families}: expected grown families; run `make bench-verdicts` first")
     jobs = list(jobs_of(settings))
     left = [job for job in jobs if not place_of(settings, *job[:2]).exists()]
+    if settings.so_far:
+        print(f"{len(left)} of {len(jobs)} zoos are not in the table", file=sys.stderr)
+        jobs, left = [job for job in jobs if job not in left], []
     with ProcessPoolExecutor(settings.jobs) as workers:
         for name, _ in workers.map(partial(measured, settings), left[: settings.most]):
             print(name, file=sys.stderr, flush=True)
