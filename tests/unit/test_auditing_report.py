@@ -426,6 +426,17 @@ def test_without_an_ancestor_the_relative_on_the_ways_of_the_others_is_closest()
     assert found[0].id == "a"
 
 
+@pytest.mark.parametrize(("as_descendant", "first"), [(0.9, "before"), (0.1, "after")])
+def test_what_is_probably_a_descendant_is_not_the_closest(as_descendant, first):
+    """Two stages of one training around the child, whose own relations are open: the later one is nearer."""
+    before = dataclasses.replace(place("before", 0.4), features={"of": "before"})
+    after = dataclasses.replace(place("after", 0.3), features={"of": "after"})
+    probabilities = {"before": (0.5, 0.1), "after": (0.1, as_descendant)}
+    found = relate([after, before], lambda features: Estimate(0.5, 0.0, 1.0, *probabilities[features["of"]]))
+    assert next(related.id for related in found) == first
+    assert all(related.relation == "undetermined" for related in found)
+
+
 def test_one_child_is_no_plural():
     assert totals(["parent"]) == "1 child: 1 parent"
     assert totals(["parent", "cannot tell", "parent"]) == "3 children: 2 parent, 1 cannot tell"
