@@ -15,8 +15,8 @@ AS_GOOD = 0.9
 MOST_NUMBERS = 1024
 """Numbers of a unit in one tensor that are looked at: more are thinned evenly."""
 EXACT = 512
-"""Up to so many units are matched exactly, and looked at for a margin; of more, those that are each other's best are
-matched first, and every so many-th is looked at."""
+"""Up to so many units are matched exactly; of more, those that are each other's best are matched first. For a margin
+at most so many are looked at, evenly."""
 CLEAR = 4.0
 """A unit's best is clear if it is that much better than the next, in standard deviations of independent cosines."""
 
@@ -42,7 +42,7 @@ class Sides:
             for member in ours.members:
                 self._axes.setdefault(member.tensor, []).append((ours, theirs, member))
         self._matched: dict[str, _Seen] = {}
-        self._margins: dict[str, tuple[_Seen, np.ndarray, float]] = {}
+        self._margins: dict[str, tuple[_Seen, np.ndarray, int, float]] = {}
         self._in_doubt: dict[str, np.ndarray] = {}
 
     def wide(self, group: Group) -> list[Member]:
@@ -151,20 +151,26 @@ class Sides:
         order[doubtful] = free[assigned(similarity[:, free])]
         return self._reorder(group, order)
 
-    def margin(self, group: Group) -> float:
-        """By how much a unit is more similar to its own than to any other of the candidate, on average."""
+    def margin(self, group: Group, units: int = EXACT) -> float:
+        """By how much a unit is more similar to its own than to any other of the candidate, on average.
+
+        Args:
+            units: looked at, where there are more than EXACT.
+        """
         members, order = self.wide(group), self.orders[group.id]
+        rows = np.arange(group.size)
+        if group.size > EXACT:
+            rows = np.linspace(0, group.size - 1, units).astype(int)
         seen = self._seen(group, members)
         if known := self._margins.get(group.id):
-            of, order_then, margin = known
-            if order_then is order and seen.is_as(of):
+            of, order_then, units_then, margin = known
+            if order_then is order and units_then == len(rows) and seen.is_as(of):
                 return margin
-        units = np.linspace(0, group.size - 1, min(group.size, EXACT)).astype(int)
-        similarity, rows = self.similarity(group, members, units), np.arange(len(units))
-        own = similarity[rows, order[units]].copy()
-        similarity[rows, order[units]] = -np.inf
+        similarity, places = self.similarity(group, members, rows), np.arange(len(rows))
+        own = similarity[places, order[rows]].copy()
+        similarity[places, order[rows]] = -np.inf
         margin = float((own - similarity.max(1)).mean())
-        self._margins[group.id] = seen, order, margin
+        self._margins[group.id] = seen, order, len(rows), margin
         return margin
 
     def _reorder(self, group: Group, order: np.ndarray) -> bool:
