@@ -46,13 +46,9 @@ class Families:
         widths = pd.concat(tables).groupby("family")["width"].first()
         self.width = {family: int(width) for family, width in widths.items() if width <= WIDEST}
         steps = pd.concat(tables).query("model == 'c.sgd'").groupby("family")["steps"].first()
-        self._epoch_steps = {family: int(steps[family]) // EPOCHS for family in self.width}
+        self.epoch_steps = {family: int(steps[family]) // EPOCHS for family in self.width}
         group = {family: f"{architecture}-{family.rpartition('-')[2]}" for family in self.width}
         self.folder = {family: folder / group[family] / family for family in self.width}
-
-    def epoch_steps(self, family: str) -> int:
-        """Steps of an epoch of its trainings."""
-        return self._epoch_steps[family]
 
     def path(self, family: str, model: str) -> Path:
         return self.folder[family] / f"{model}.safetensors"

@@ -47,117 +47,111 @@ def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
     """
     found = []
     grown = [Families(folder, architecture, REPORTED) for architecture in FITTING]
-    for number, families in itertools.product(range(children), grown):
-        names = sorted(families.width)
-        family = names[number % len(names)]
-        child = CHILDREN[(number + number // len(names)) % len(CHILDREN)]
-        for how, change in plans_of(families.architecture, number):
-            case = f"{how} + {change}" if change else how or "as it is"
-            key = f"{families.architecture} {family} {child} {case}"
-            found.append(rows.add(key, audited, families, family, child, how, change, case))
-        if child in TRAINED:
-            key = f"{families.architecture} {family} {child} {TRAINED_ON}"
-            found.append(rows.add(key, trained_on, families, family, child))
+    with TemporaryDirectory() as scratch:
+        for number, families in itertools.product(range(children), grown):
+            names = sorted(families.width)
+            family = names[number % len(names)]
+            child = CHILDREN[(number + number // len(names)) % len(CHILDREN)]
+            audits = Audits(families, family, child, Path(scratch))
+            for how, change in plans_of(families.architecture, number):
+                case = f"{how} + {change}" if change else how or "as it is"
+                key = f"{families.architecture} {family} {child} {case}"
+                found.append(rows.add(key, audits.of_disguised, how, change, case))
+            if child in TRAINED:
+                key = f"{families.architecture} {family} {child} {TRAINED_ON}"
+                found.append(rows.add(key, audits.of_trained_on))
     return found
 
 
-def audited(families: Families, family: str, child: str, how: str, change: str, case: str) -> dict:
-    """A verdict on a child that was disguised, and changed as well."""
-    of = f"{family}/{child}/{how}"
-    state, real = families.disguised(family, child, how), families.state(family, child)
-    if not change:
-        return {"case": case} | verdict_of(families, family, child, state, lambda model: model, real)
-    state = on_top(state, change)
-    ones = {name: np.ones_like(values) for name, values in real.items()}
-    scales = families.in_disguise(ones, of, how)
-    real = {name: values / scales[name] for name, values in state.items()}
+class Audits:
+    """Audits of one child of a family in different disguises; scratch: a folder for files and digests."""
 
-    def in_its_order(model: State) -> State:
-        return families.in_disguise(model, of, how.split(" + ")[0])
+    def __init__(self, families: Families, family: str, child: str, scratch: Path):
+        self._families, self._family, self._child, self._scratch = families, family, child, scratch
 
-    return {"case": case} | verdict_of(families, family, child, state, in_its_order, real)
+    def of_disguised(self, how: str, change: str, case: str) -> dict:
+        """A verdict on the child that was disguised, and changed as well."""
+        families, of = self._families, f"{self._family}/{self._child}/{how}"
+        real = families.state(self._family, self._child)
+        state = families.in_disguise(real, of, how)
+        if not change:
+            return {"case": case} | self._verdict(state, lambda model: model, real)
+        state = on_top(state, change)
+        scales = families.in_disguise({name: np.ones_like(values) for name, values in real.items()}, of, how)
+        real = {name: values / scales[name] for name, values in state.items()}
+        return {"case": case} | self._verdict(state, self._in_order(of), real)
 
+    def of_trained_on(self) -> dict:
+        """A verdict on a child that learned what this one did, from the parent's neurons in another order."""
+        families, run = self._families, RUN_OF[self._child]
+        architecture, optimiser, seed = self._family.rsplit("-", 2)
+        described = Family(
+            architecture=architecture,
+            optimiser=optimiser,
+            seed=int(seed),
+            width=families.width[self._family],
+            epoch_steps=families.epoch_steps[self._family],
+        )
+        learned = task(run.training.task, described)
+        net = network(architecture, width=described.width, classes=learned.classes, seed=0)
+        of, start = f"{self._family}/{self._child}/{TRAINED_ON}", net.state_dict()
+        for name, values in self._in_order(of)(families.state(self._family, run.parent)).items():
+            if start[name].shape == values.shape:
+                start[name] = torch.from_numpy(values)
+        net.load_state_dict(start)
+        optimiser = run.training.optimiser or optimiser
+        for _ in fitted(net, learned, run.training, architecture=architecture, optimiser=optimiser, seed=0):
+            pass
+        state = {name: values.numpy() for name, values in net.eval().state_dict().items() if values.ndim}
+        return {"case": TRAINED_ON} | self._verdict(state, self._in_order(of), state)
 
-def trained_on(families: Families, family: str, child: str) -> dict:
-    """A verdict on a child that learned what another did, from the parent's neurons in another order."""
-    run, (architecture, optimiser, seed) = RUN_OF[child], family.rsplit("-", 2)
-    described = Family(
-        architecture=architecture,
-        optimiser=optimiser,
-        seed=int(seed),
-        width=families.width[family],
-        epoch_steps=families.epoch_steps(family),
-    )
-    learned = task(run.training.task, described)
-    net = network(architecture, width=described.width, classes=learned.classes, seed=0)
-    parent, of = families.state(family, run.parent), f"{family}/{child}/{TRAINED_ON}"
-    start = net.state_dict()
-    for name, values in families.in_disguise(parent, of, "permute").items():
-        if start[name].shape == values.shape:
-            start[name] = torch.from_numpy(values)
-    net.load_state_dict(start)
-    optimiser = run.training.optimiser or optimiser
-    for _ in fitted(net, learned, run.training, architecture=architecture, optimiser=optimiser, seed=0):
-        pass
-    state = {name: values.numpy() for name, values in net.eval().state_dict().items() if values.ndim}
+    def _in_order(self, of: str) -> Callable[[State], State]:
+        """Brings networks into the order of the child in a disguise that permutes first."""
+        return lambda state: self._families.in_disguise(state, of, "permute")
 
-    def in_its_order(model: State) -> State:
-        return families.in_disguise(model, of, "permute")
+    def _candidates(self) -> Iterator[Source]:
+        """At least six: relatives, the network that learned the same images apart, and strangers' roots."""
+        families, family = self._families, self._family
+        for model in sorted({*CANDIDATES, tree.PARENT_OF[self._child], "scratch"} - {self._child}):
+            yield Source(id=model, path=str(families.path(family, model)))
+        for stranger in families.strangers(family)[:2]:
+            yield Source(id=f"{stranger}/root", path=str(families.path(stranger, "root")))
 
-    return {"case": TRAINED_ON} | verdict_of(families, family, child, state, in_its_order, state)
+    def _verdict(self, state: State, in_its_order: Callable[[State], State], real: State) -> dict:
+        """What an audit says, and what is true of it.
 
-
-def candidates(families: Families, family: str, child: str) -> Iterator[Source]:
-    """At least six: relatives, the network that learned the same images apart, and strangers' roots."""
-    own = {*CANDIDATES, tree.PARENT_OF[child], "scratch"} - {child}
-    for model in sorted(own):
-        yield Source(id=model, path=str(families.path(family, model)))
-    for stranger in families.strangers(family)[:2]:
-        yield Source(id=f"{stranger}/root", path=str(families.path(stranger, "root")))
-
-
-def verdict_of(
-    families: Families,
-    family: str,
-    child: str,
-    state: State,
-    in_its_order: Callable[[State], State],
-    real: State,
-) -> dict:
-    """What an audit says, and what is true of it.
-
-    Args:
-        state: the child's; real: the child in the scale of its family; in_its_order: brings another network of the
-            family into the order of `real`.
-    """
-    sources = list(candidates(families, family, child))
-    with TemporaryDirectory() as scratch:
-        path = Path(scratch, "child.safetensors")
+        Args:
+            state: the child's; real: the child in the scale of its family; in_its_order: brings another network of
+                the family into the order of `real`.
+        """
+        path, sources = self._scratch / "child.safetensors", list(self._candidates())
         save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
-        cache = DigestCache(Path(scratch, "digests"))
+        cache = DigestCache(self._scratch / "digests")
         audit = audit_sources(str(path), sources, settings=Settings(), cache=cache)
-    verdict, parent = audit.verdict, tree.PARENT_OF[child]
-    related = {source.id for source in sources if source.id in RUN_OF and source.id != "scratch"}
-    named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
+        verdict, child = audit.verdict, self._child
+        related = {source.id for source in sources if source.id in RUN_OF and source.id != "scratch"}
+        named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
 
-    def branched(candidate: str | None) -> float | None:
-        if candidate not in related:
-            return None
-        shared = tree.common_ancestor(candidate, child)
-        return within(*(in_its_order(families.state(family, model)) for model in (candidate, shared)), real)
+        def branched(candidate: str | None) -> float | None:
+            if candidate not in related:
+                return None
+            models = candidate, tree.common_ancestor(candidate, child)
+            return within(
+                *(in_its_order(self._families.state(self._family, model)) for model in models), real
+            )
 
-    return {
-        "architecture": families.architecture,
-        "family": family,
-        "word": str(verdict.word),
-        "as_is": str(audit.as_is.word),
-        "found": bool(verdict.family),
-        "strangers": len(set(verdict.family) - related),
-        "closest": verdict.closest,
-        "closest_right": verdict.closest in tree.closest(child, sorted(related)),
-        "named": named,
-        "parent": parent,
-        "bound": verdict.bound,
-        "closest_within": branched(verdict.closest),
-        "named_within": branched(named),
-    }
+        return {
+            "architecture": self._families.architecture,
+            "family": self._family,
+            "word": str(verdict.word),
+            "as_is": str(audit.as_is.word),
+            "found": bool(verdict.family),
+            "strangers": len(set(verdict.family) - related),
+            "closest": verdict.closest,
+            "closest_right": verdict.closest in tree.closest(child, sorted(related)),
+            "named": named,
+            "parent": tree.PARENT_OF[child],
+            "bound": verdict.bound,
+            "closest_within": branched(verdict.closest),
+            "named_within": branched(named),
+        }

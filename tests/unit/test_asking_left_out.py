@@ -11,6 +11,7 @@ from asking_networks import SIZE
 
 import lineage
 from lineage.asking.files import MANIFEST, read_query_set
+from lineage.asking.terminal import lines_of
 from lineage.cli import main
 from lineage.errors import UserError
 from lineage.networks.architectures import build
@@ -50,6 +51,9 @@ def test_the_others_are_asked_and_each_that_was_left_out_is_named(bases, tmp_pat
     assert found.word == "undetermined"
     assert found.left_out.keys() == {"other", "p8"}
     assert found.reason.endswith("but other could not be read")
+    assert [line for line in lines_of(found, "answers") if "left out: " in line] == [
+        f"  {line}" for line in said
+    ]
 
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(manifest | {"left_out": ["p8"]}))
