@@ -59,6 +59,8 @@ def print_queries(
     typer.echo(
         "publish the commitment before you ask the suspect, and keep the folder but for the pictures to yourself"
     )
+    if queries.left_out:
+        say(f"warning: left out, as said above: {', '.join(queries.left_out)}")
     if (count := len(queries.plan.ids)) < LEAST_NETWORKS:
         say(
             f"warning: `lineage answer` needs {LEAST_NETWORKS} networks at least, and has {count}: before you ask "

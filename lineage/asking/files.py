@@ -15,7 +15,7 @@ from lineage.checkpoints.files import LIMITS, safe_file
 from lineage.errors import UserError, one_line
 from lineage.storage.atomic import written_whole
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST, QUERIES, CANDIDATES, POOL, PICTURES = (
     "manifest.json", "queries.npz", "candidates.npz", "pool.npz", "images",
 )  # fmt: skip
@@ -49,7 +49,8 @@ def write_query_set(queries: QuerySet, folder: Path) -> None:
         with written_whole(folder / PICTURES / picture(number)) as part:
             Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(part, format="PNG")
     said = {"format": FORMAT, "commitment": queries.commitment, "seed": queries.plan.seed}
-    said |= {"source": queries.source, "natural": seen.natural, "plan": asdict(queries.plan)}
+    said |= {"source": queries.source, "natural": seen.natural, "left_out": queries.left_out}
+    said |= {"plan": asdict(queries.plan)}
     with written_whole(folder / MANIFEST) as part:
         part.write_text(json.dumps(said, indent=1))
 
@@ -74,6 +75,7 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
             )
         plan = Plan(**{field.name: said["plan"][field.name] for field in fields(Plan)})
         stated, source, natural = said["commitment"], said["source"], said["natural"]
+        left_out = said["left_out"]
     except FileNotFoundError:
         raise UserError(
             f"{path}: expected the manifest of a query set, found none; run `lineage ask`"
@@ -83,6 +85,8 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
     _check_plan(plan, path)
     if not (isinstance(stated, str) and isinstance(source, str) and type(natural) is int):
         raise UserError(f"{path}: expected commitment and source as text, and natural as a number; {WRITE}")
+    if not isinstance(left_out, dict) or not all(isinstance(reason, str) for reason in left_out.values()):
+        raise UserError(f"{path}: left_out: expected a reason by id; {WRITE}")
     queries = load_arrays(folder / QUERIES, ["images", "chosen"])
     answered = load_arrays(folder / CANDIDATES, ["outputs"])
     pool = load_arrays(folder / POOL, ["labels", "margins", "truth"])
@@ -118,7 +122,7 @@ def read_query_set(folder: Path) -> tuple[QuerySet, str]:
     )
     return QuerySet(
         plan=plan, source=source, images=queries["images"], chosen=queries["chosen"], outputs=answered["outputs"],
-        seen=seen, features=features, views=views,
+        seen=seen, features=features, views=views, left_out=left_out,
     ), stated  # fmt: skip
 
 
@@ -180,5 +184,6 @@ def load_arrays(path: Path, needed: Iterable[str] = ()) -> dict[str, np.ndarray]
 
 
 def _save(path: Path, arrays: dict[str, Any]) -> None:
+    """Writes an archive without compression: readers refuse members that unpack to very much more than their size."""
     with written_whole(path) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez(file, **arrays)

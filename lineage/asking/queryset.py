@@ -90,7 +90,8 @@ class QuerySet:
     images: uint8 [n, H, W, C]; chosen: their places in the pool [n]; outputs: the candidates' log-probabilities,
     float16 [K, n, classes], and features: what their heads see, float16 [n, d] of each id, where there are any;
     seen: what the candidates answer on the pool; `source` names the data; views: what children of the candidates may
-    answer that are no longer like them, by the names of VIEWS, as `outputs`.
+    answer that are no longer like them, by the names of VIEWS, as `outputs`; left_out: why a candidate could not be
+    read, by id.
     """
 
     plan: Plan
@@ -101,6 +102,7 @@ class QuerySet:
     seen: Seen
     features: dict[str, np.ndarray] = field(default_factory=dict)
     views: dict[str, np.ndarray] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def commitment(self) -> str:

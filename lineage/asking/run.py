@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lineage.asking.answers import Answers, of_function, read_answers
+from lineage.asking.answer_files import read_answers
+from lineage.asking.answers import Answers, of_function
 from lineage.asking.checking import check_follows, differences
 from lineage.asking.choosing.candidates import Candidate, Size, from_files, from_functions
 from lineage.asking.choosing.choose import chosen_for
@@ -41,8 +43,9 @@ def ask(
     """Chooses queries for candidates, and commits to them before a suspect is asked.
 
     Args:
-        candidates: possible parents of one label space: files, or `{id: network}`, each a torch.nn.Module, or a
-            function that takes images uint8 [n, H, W, C] and gives probabilities or logits [n, classes].
+        candidates: possible parents of one label space: files, of which those that cannot be read are left out, or
+            `{id: network}`, each a torch.nn.Module, or a function that takes images uint8 [n, H, W, C] and gives
+            probabilities or logits [n, classes].
         data: a folder of images, with or without a folder a class, a Parquet file, or `noise`.
         unrelated: networks for the same task that are known to be unrelated, likewise; with few candidates needed.
         budget: how many queries: 100, 200, 300 or 500.
@@ -140,14 +143,23 @@ def _chosen(
 ) -> QuerySet:
     images = images_of(os.fspath(data), size=size.image_size, channels=size.channels)
     first = np.asarray(images.pixels[:TOLD_APART_BY])
-    possible = _networks(candidates, arch, size, "candidate", first)
-    strangers = [] if unrelated is None else _networks(unrelated, arch, size, "unrelated", first)
-    return chosen_for(possible, strangers, images, str(data), budget=budget, size=size, say=say)
+    possible, left_out = _networks(candidates, arch, size, "candidate", first)
+    strangers = []
+    if unrelated is not None:
+        strangers, more = _networks(unrelated, arch, size, "unrelated", first)
+        left_out |= more
+    for reason in left_out.values() if say else ():
+        say(f"left out: {reason}")
+    queries = chosen_for(possible, strangers, images, str(data), budget=budget, size=size, say=say)
+    return replace(queries, left_out=left_out)
 
 
-def _networks(given: Networks, arch: str, size: Size, role: str, images: np.ndarray) -> list[Candidate]:
+def _networks(
+    given: Networks, arch: str, size: Size, role: str, images: np.ndarray
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Networks, and why others of them are left out, by id."""
     if isinstance(given, Mapping):
-        return from_functions(given, images, size)
+        return from_functions(given, images, size), {}
     paths = [given] if isinstance(given, str | os.PathLike) else list(given)
     return from_files([os.fspath(path) for path in paths], arch, size, role)
 

@@ -43,6 +43,12 @@ def lines_of(found: Finding, suspect: str) -> list[str]:
             "or share one"
         )
     lines.append(f"  by: {found.method}, on {found.queries} answers")
+    if found.own_labels:
+        lines.append(
+            "  its classes were taken for others than the candidates'; if they are the same, write them as "
+            "`class_names` in the query set's manifest, or as numbers"
+        )
+    lines += [f"  left out: {reason}" for reason in found.left_out.values()]
     if found.critical is not None:
         lines.append(
             f"  to stand out: {found.critical:.1f} standard deviations above the networks outside the family"

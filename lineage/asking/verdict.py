@@ -61,9 +61,10 @@ class Finding:
     """What a suspect's answers say.
 
     family: ids of candidates that stand out, nearest first; closest: the nearest of them, None where it is not firm;
-    reason: in words; method: representation and distance; queries: how many were answered; alpha: how often a
-    network of no candidate's family may get a family, which is aimed at and not guaranteed; critical: the deviation
-    that is demanded; commitment: of the query set; candidates: all networks, largest weight first.
+    reason: in words; method: representation and distance; queries: how many were answered; own_labels: whether the
+    suspect's classes were taken for others than the candidates'; alpha: how often a network of no candidate's family
+    may get a family, which is aimed at and not guaranteed; critical: the deviation that is demanded; commitment: of
+    the query set; candidates: all networks, largest weight first; left_out: why a network could not be read, by id.
     """
 
     word: Word
@@ -72,10 +73,12 @@ class Finding:
     reason: str
     method: str
     queries: int
+    own_labels: bool
     alpha: float
     critical: float | None
     commitment: str
     candidates: list[Row]
+    left_out: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
@@ -89,8 +92,10 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
     said = {
         "method": method_of(answers, found),
         "queries": len(answers.rows),
+        "own_labels": answers.own_labels,
         "alpha": alpha,
         "commitment": queries.commitment,
+        "left_out": dict(queries.left_out),
     }
     if count < LEAST_NETWORKS or len(answers.rows) < LEAST_ANSWERS:
         needed, came = (
@@ -120,6 +125,8 @@ def decide(answers: Answers, queries: QuerySet, *, alpha: float) -> Finding:
         return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
     if not chosen:
         reason = "no candidate explains the answers better than unrelated networks do"
+        if queries.left_out:
+            reason += f", but {next(iter(queries.left_out))} could not be read"
         return Finding(word=Word.UNDETERMINED, family=[], closest=None, reason=reason, **said)
     if len(chosen) == 1 or _is_firm(answers, queries, found, places[:2]):
         reason = f"{chosen[0]} alone explains answers that the others do not"

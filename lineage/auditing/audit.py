@@ -20,7 +20,8 @@ from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives,
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, parts_of
 from lineage.auditing.stages.layers import layer_origins
-from lineage.auditing.stages.relating import Place, relate
+from lineage.auditing.stages.place import Place
+from lineage.auditing.stages.relating import relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests
 from lineage.auditing.stages.thirds.passing import Direction, Passing
 from lineage.auditing.stages.thirds.together import Together

@@ -1,5 +1,6 @@
 """The tests of a child against one candidate: of the order of the rows of their matrices."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -13,11 +14,12 @@ from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
 from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
+from lineage.index.summing import sketches_of_columns
 from lineage.progress import Tracked, untracked
 from lineage.relation.gates import is_recurrent
 from lineage.relation.matching import MatchedBy, Matching, exchanged, match
 from lineage.relation.permutation_test import RowTest, row_test
-from lineage.relation.sketch import OF_EITHER_SIDE, Untestable, sketch
+from lineage.relation.sketch import OF_EITHER_SIDE, Untestable
 from lineage.relation.structure.screen import BY_NAME, SURE, Key, Sketches, grouped, matching_of, screened
 from lineage.relation.tensor_names import matrices
 
@@ -28,6 +30,7 @@ class ChildSketches:
     def __init__(self, child: Checkpoint, digest: Digest):
         self._child, self._digest = child, digest
         self._transposed: dict[str, np.ndarray | None] = {}
+        self._reading = threading.Lock()
 
     def tests(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
         """The test of every matrix that both can be tested at, with its partner by name or order.
@@ -50,12 +53,10 @@ class ChildSketches:
 
     def _of_matched(self, matching: Matching, candidate: Digest) -> dict[str, RowTest]:
         tests = {}
-        for name, partner in matching.pairs.items():
-            if partner not in candidate.sketches:
-                continue
-            ours = (
-                self._of_transpose(name) if name in matching.transposed else self._digest.sketches.get(name)
-            )
+        both = {name: partner for name, partner in matching.pairs.items() if partner in candidate.sketches}
+        columns = self._of_columns(name for name in both if name in matching.transposed)
+        for name, partner in both.items():
+            ours = columns.get(name) if name in matching.transposed else self._digest.sketches.get(name)
             theirs = candidate.sketches[partner]
             if ours is not None and ours.shape == theirs.shape:
                 tests[name] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
@@ -107,24 +108,22 @@ class ChildSketches:
     @cached_property
     def _columns(self) -> dict[Key, Sketches]:
         """The sketches of the columns of every matrix whose columns' order may be free."""
-        found = {
-            name: values
-            for name in matrices(self._digest.shapes)
-            if (values := self._of_transpose(name)) is not None
-        }
+        found = self._of_columns(matrices(self._digest.shapes))
         return grouped(found, {name: exchanged(self._digest.shapes[name]) for name in found})
 
-    def _of_transpose(self, name: str) -> np.ndarray | None:
-        """The sketch of a matrix' columns; None where their order is not free either."""
-        if name not in self._transposed:
-            why = self._digest.untestable.get(name)
-            is_tied = why is not None and why.reason in OF_EITHER_SIDE
-            if is_tied or is_recurrent(name):
-                self._transposed[name] = None
-            else:
-                found = sketch(self._child.read(name).swapaxes(0, 1))
+    def _of_columns(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """The sketches of matrices' columns, of those whose order may be free; read by one thread at a time."""
+        free = [name for name in names if not self._is_tied(name)]
+        with self._reading:
+            new = [name for name in free if name not in self._transposed]
+            for name, found in sketches_of_columns(self._child, new).items():
                 self._transposed[name] = None if isinstance(found, Untestable) else found
-        return self._transposed[name]
+        return {name: found for name in free if (found := self._transposed[name]) is not None}
+
+    def _is_tied(self, name: str) -> bool:
+        """Whether the order of a matrix' columns is not free either, by its part in the network."""
+        why = self._digest.untestable.get(name)
+        return (why is not None and why.reason in OF_EITHER_SIDE) or is_recurrent(name)
 
 
 def digests_of(

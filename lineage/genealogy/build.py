@@ -12,10 +12,12 @@ from lineage.genealogy.answers import Pair, answers_of, neighbours_of
 from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
 from lineage.genealogy.distances.geometry import Distances
 from lineage.genealogy.distances.points import points
+from lineage.genealogy.evidence.contests import Contests
+from lineage.genealogy.evidence.passages import Passages
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
 from lineage.genealogy.merges.types import Mixing
-from lineage.genealogy.passages import Passages
 from lineage.genealogy.reading import Model
+from lineage.genealogy.turns import Steps
 from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 
@@ -23,8 +25,6 @@ NEIGHBOURS = 8
 """Models that each one is compared with: the nearest, and those that it is among the nearest of."""
 SURE = 0.8
 """Probability from which on an edge is given a direction. Chosen on families with seeds below 3."""
-STRAIGHT = 0.1
-"""Cosine of two steps in a row from which on they are of one training line."""
 
 
 def family_tree(
@@ -46,11 +46,11 @@ def family_tree(
     merges = merges_of(
         matrices, distances.nearest(MOST_MIXED), answers.ancestor, put_together(models, follow=follow)
     )
-    parts = distances.by_part(list(answers.ancestor))
+    contests = Contests(matrices, answers.ancestor, merges)
     evidence = Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence()
     barred = barred_by(merges, len(models))
     while True:
-        search = Search(len(models), answers.ancestor, parts, evidence, barred)
+        search = Search(len(models), answers.ancestor, contests, evidence, barred)
         parents = search.best()
         if not (circular := below_themselves(parents, merges)):
             break
@@ -58,7 +58,7 @@ def family_tree(
     probability, alone = search.probabilities()
     named = [node.id for node in nodes]
     edges = [
-        *trained_edges(named, parents, probability, Steps(parents, matrices), answers.change),
+        *trained_edges(named, parents, probability, Steps(parents, matrices, distances), answers.change),
         *merged_edges(named, parents, merges),
     ]
     nodes, edges = _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
@@ -112,7 +112,7 @@ def trained_edges(
     named: Sequence[str],
     parents: Parents,
     probability: Mapping[Pair, float],
-    steps: "Steps",
+    steps: Steps,
     change: Mapping[Pair, float],
 ) -> Iterator[Edge]:
     """An edge for each model with a parent; undirected where its direction or the parent itself is not sure."""
@@ -121,7 +121,7 @@ def trained_edges(
         if parent == NO_PARENT:
             continue
         forth, back = probability.get((parent, child), 0.0), probability.get((child, parent), 0.0)
-        is_directed = bool(forth >= SURE)
+        is_directed = bool(forth >= SURE) and not steps.goes_back(child)
         moved = change.get((parent, child), math.nan)
         yield Edge(
             parent=named[parent],
@@ -161,39 +161,6 @@ def merged_edges(named: Sequence[str], parents: Parents, merges: Mapping[int, Mi
             )
 
 
-class Steps:
-    """The steps of a tree, from each parent to its child.
-
-    Args:
-        parents: of each model; matrices: of all models, see `lineage.genealogy.distances.points`.
-    """
-
-    def __init__(self, parents: Parents, matrices: Sequence[np.ndarray]):
-        self._parents, self._matrices = parents, matrices
-        self._children: dict[int, list[int]] = {}
-        for child, parent in parents.items():
-            self._children.setdefault(parent, []).append(child)
-
-    def is_straight(self, child: int) -> bool:
-        """Whether a step goes on in the direction of the one before, or one after in its own."""
-        parent = self._parents[child]
-        before = self._parents.get(parent, NO_PARENT)
-        if before != NO_PARENT and self._cosine(before, parent, child) >= STRAIGHT:
-            return True
-        after = self._children.get(child, [])
-        return any(self._cosine(parent, child, place) >= STRAIGHT for place in after)
-
-    def _cosine(self, first: int, second: int, third: int) -> float:
-        """Of the steps from the first to the second, and from the second to the third."""
-        dot = sizes = others = 0.0
-        for values in self._matrices:
-            step, following = values[second] - values[first], values[third] - values[second]
-            dot += float(np.vdot(step, following))
-            sizes += float(np.vdot(step, step))
-            others += float(np.vdot(following, following))
-        return dot / max(np.sqrt(sizes * others), 1e-30)
-
-
 def _with_open_nodes(
     nodes: list[Node],
     edges: list[Edge],
@@ -213,7 +180,7 @@ def _with_open_nodes(
         believed[first] += probability
     root = max(tops, key=lambda top: (believed[top], below_of[top]))
     above = [top for top in tops if top != root]
-    is_open_above_root = bool(alone[root] < 1) and all(ancestor.get((root, top), 0) < 0.5 for top in above)
+    is_open_above_root = all(ancestor.get((root, top), 0) < 0.5 for top in above)
     missing = Node(id=f"{family}/absent", family=family, is_open=True)
     below = [*above, root] if is_open_above_root else above
     found = [

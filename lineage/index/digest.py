@@ -83,7 +83,7 @@ def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
     )
 
 
-VERSION = 7
+VERSION = 8
 """Of the layout; digests of another version are not found."""
 
 

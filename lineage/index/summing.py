@@ -2,9 +2,10 @@
 
 Tensors whose rows can be read alone are read in small parts, which stay in the processor's cache: a large checkpoint
 takes little memory, and is worked on by two threads while a third one hashes its files.
+The hash is BLAKE3 (O'Connor, Aumasson, Neves & Wilcox-O'Hearn 2020), as collision-free as the SHA-256 of the files at
+a third of its price or less.
 """
 
-import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
+from blake3 import blake3
 
 from lineage.checkpoints.checkpoint import SMALL, Checkpoint
 from lineage.errors import UserError
@@ -46,6 +48,23 @@ def sums_of(
         items = tracked(items, f"tensors of {model.name}")
     summing = _Summing(model)
     return dict(_beside_each_other(items, summing.read, summing.of, workers))
+
+
+def sketches_of_columns(model: Checkpoint, names: Iterable[str]) -> dict[str, np.ndarray | Untestable]:
+    """By name, the sketch of each matrix' columns, taken as rows; of matrices read in parts, only they are held."""
+
+    def read(name: str) -> list[np.ndarray]:
+        return [] if model.entries[name].load_rows else [model.read(name)]
+
+    def work(name: str, whole: list[np.ndarray]) -> np.ndarray | Untestable:
+        columns = model.entries[name].shape[1]
+        places = chosen_rows(columns)
+        parts = [np.take(part, places, axis=1) for part in whole or model.parts(name, PART)]
+        return sketch_of_rows(np.ascontiguousarray(np.concatenate(parts).swapaxes(0, 1)), columns)
+
+    items = [(name, math.prod(model.entries[name].shape)) for name in names]
+    with ThreadPoolExecutor(AT_ONCE) as workers:
+        return dict(_beside_each_other(items, read, work, workers))
 
 
 class _Summing:
@@ -94,13 +113,13 @@ class _Summing:
         is_tested = name in self._reasons and not self._reasons[name]
         places = chosen_rows(shape[0]) if is_tested else np.zeros(0, int)
         chosen = np.empty((len(places), *shape[1:]), np.float32)
-        content, start = _of_shape(shape), 0
+        content, start = Content(shape), 0
         for part in self._model.parts(name, PART):
             try:
                 check_finite(self._model, name, part)
             except UserError:  # says how many values of the whole tensor are not finite
                 check_finite(self._model, name, self._model.read(name))
-            content.update(np.ascontiguousarray(part, "<f4"))
+            content.add(part)
             first, last = np.searchsorted(places, (start, start + len(part)))
             chosen[first:last] = part[places[first:last] - start]
             start += len(part)
@@ -130,14 +149,24 @@ def _beside_each_other(
 
 def content_of(values: np.ndarray) -> bytes:
     """A hash of a tensor's shape and values, whatever it is called and however it is stored."""
-    found = _of_shape(values.shape)
-    found.update(np.ascontiguousarray(values, "<f4"))
+    found = Content(values.shape)
+    found.add(values)
     return found.digest()
 
 
-def _of_shape(shape: tuple[int, ...]) -> "hashlib._Hash":
-    """A hash that a tensor's values are still to be added to."""
-    return hashlib.sha256(str(shape).encode())
+class Content:
+    """The same hash, of a tensor's shape and of its values, which are added part by part."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._hash = blake3(str(shape).encode())
+
+    def add(self, values: np.ndarray) -> None:
+        """Adds the next values, in the order of the tensor's rows."""
+        self._hash.update(np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8))
+
+    def digest(self) -> bytes:
+        """The hash of all that was added: 32 bytes."""
+        return self._hash.digest()
 
 
 def check_finite(model: Checkpoint, name: str, values: np.ndarray, start: int = 0) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.index.coordinates import PAIRS, PROBES, Coordinates, Seen, as_given, is_sketched, seen_as_given
-from lineage.index.summing import check_finite
+from lineage.index.summing import Content, check_finite
 from lineage.relation.alignment.axes import Shapes, UnknownStructureError
 from lineage.relation.alignment.canonical import SMALLEST
 from lineage.relation.alignment.structure import structure_of
@@ -24,7 +24,7 @@ from lineage.relation.tensor_names import canonical, heads, wrapper_of
 from lineage.seeds import seed_of
 from lineage.storage.index_schemas import LENGTH
 
-VERSION = 1
+VERSION = 2
 """Of the vectors; those of another version are not compared."""
 WIDEST = 4.0
 """Numbers of a vector beyond so many standard deviations are cut off."""
@@ -55,10 +55,10 @@ class _Once:
         """Runs of rows, each with the number of its first row."""
         del self.left[name]
         shape, start, outputs = self.model.entries[name].shape, 0, []
-        content = hashlib.sha256(str(shape).encode())
+        content = Content(shape)
         for values in self.model.parts(name):
             check_finite(self.model, name, values, start)
-            content.update(np.ascontiguousarray(values, "<f4"))
+            content.add(values)
             if name in self.wide:
                 outputs.append(as_given(values))
             yield start, values

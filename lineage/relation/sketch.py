@@ -67,6 +67,8 @@ MOST_TIED = 1 / 3
 """A trait that more of the rows share says nothing of their order."""
 SAME_LINE = 1e-3
 """Rows whose cosines are all this close to 1 or −1 lie on one line."""
+AT_ONCE = 2**16
+"""Numbers that are worked on at once: they stay in the processor's cache."""
 
 
 def sketch(values: np.ndarray) -> np.ndarray | Untestable:
@@ -95,14 +97,15 @@ def sketch_of_rows(chosen: np.ndarray, count: int) -> np.ndarray | Untestable:
     varied = norms > CONSTANT * max(float(scale), 1e-30)
     if varied.sum() < FEWEST_ROWS:
         return Untestable(Reason.CONSTANT)
-    unit = np.where(varied[:, None], centred / np.where(varied, norms, 1)[:, None], 0).astype(np.float32)
     if chosen.ndim >= 2 and (apart := _diagonal(chosen, places)) > STRUCTURED:
         return Untestable(Reason.DIAGONAL, apart)
-    folded = _folded(unit)
+    lengths = np.where(varied, norms, 1)[:, None]
+    folded = np.concatenate([_folded(centred[run] / lengths[run]) for run in _runs(centred)])
+    folded[~varied] = 0
     overlap = folded @ folded.T
     if np.abs(overlap[varied.argmax(), varied]).min() > 1 - SAME_LINE:
         return Untestable(Reason.MULTIPLES)
-    if (order := max(_alike_neighbours(overlap), order_of(_traits(chosen, norms)))) > STRUCTURED:
+    if (order := max(_alike_neighbours(overlap), order_of(_traits_of(chosen, norms)))) > STRUCTURED:
         return Untestable(Reason.ORDERED, order)
     return np.ascontiguousarray(folded, np.float16)
 
@@ -114,6 +117,12 @@ def chosen_rows(count: int) -> np.ndarray:
         return np.arange(count)
     starts = np.linspace(0, count - CHUNK, ROWS // CHUNK).astype(int)
     return np.unique((starts[:, None] + np.arange(CHUNK)).ravel())
+
+
+def _runs(rows: np.ndarray) -> list[slice]:
+    """Neighbouring rows, so many that they are worked on at once."""
+    step = max(1, AT_ONCE // max(1, rows[0].size))
+    return [slice(start, start + step) for start in range(0, len(rows), step)]
 
 
 @functools.lru_cache(maxsize=64)
@@ -133,7 +142,7 @@ def _folded(rows: np.ndarray) -> np.ndarray:
     if columns <= COLUMNS:
         return rows
     order, signs = _folding(columns)
-    signed = (rows * signs)[:, order]
+    signed = np.take(rows * signs, order, axis=1)
     whole = columns // COLUMNS * COLUMNS
     folded = signed[:, :whole].reshape(len(rows), -1, COLUMNS).sum(1)
     folded[:, : columns - whole] += signed[:, whole:]
@@ -146,6 +155,11 @@ def _alike_neighbours(overlap: np.ndarray) -> float:
     any_two = overlap[~np.eye(count, dtype=bool)]
     neighbours = np.diagonal(overlap, 1)
     return float((neighbours.mean() - any_two.mean()) / max(any_two.std() / np.sqrt(count - 1), 1e-9))
+
+
+def _traits_of(rows: np.ndarray, norms: np.ndarray) -> np.ndarray:
+    """The traits of all rows, run by run."""
+    return np.concatenate([_traits(rows[run], norms[run]) for run in _runs(rows)], axis=1)
 
 
 def _traits(rows: np.ndarray, norms: np.ndarray) -> np.ndarray:
@@ -224,12 +238,11 @@ def _diagonal(chosen: np.ndarray, places: np.ndarray) -> float:
     Args:
         chosen: rows [n, columns, ...], of kernels too; places: of the rows, i.
     """
-    entries = chosen.reshape(*chosen.shape[:2], -1)
-    sizes = np.abs(entries)
+    entries = np.take(chosen.reshape(*chosen.shape[:2], -1), places % chosen.shape[1], axis=1)
+    sizes, rows = np.abs(entries), np.arange(len(entries))
     found = 0.0
     for block in (entries, sizes, sizes.mean(2, keepdims=True)):
-        columns = places % block.shape[1]
-        on_diagonal = block[np.arange(len(block)), columns] - block.mean(0)[columns]
-        spread = np.sqrt(block.var(0)[columns].sum(0))
+        on_diagonal = block[rows, rows] - block.mean(0)
+        spread = np.sqrt(block.var(0).sum(0))
         found = max(found, float((np.abs(on_diagonal.sum(0)) / np.maximum(spread, 1e-30)).max()))
     return found

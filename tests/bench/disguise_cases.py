@@ -1,31 +1,24 @@
-"""Disguised children of grown families, independent networks disguised likewise, and what audits say of them."""
+"""Disguised children of grown families, and independent networks disguised likewise."""
 
 import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from lineage.auditing.audit import Settings, audit_sources
-from lineage.auditing.stages.verdict import Word
-from lineage.checkpoints.find import Source
-from lineage.families.cases import tree
-from lineage.families.cases.audited import within
 from lineage.families.cases.changes import State, copy_of, matrices
 from lineage.families.plan import RUN_OF
-from lineage.index.digest import DigestCache
 from lineage.relation.alignment.align import align
 from lineage.relation.alignment.disguises import disguised
 from lineage.seeds import seed_of
 
 FITTED, UNSEEN = (0, 1), (2, 3, 4)
-"""Numbers of the families whose independent networks are the null, and of those that verdicts are on."""
+"""Numbers of the families whose independent networks are the null, and of those that it is held against."""
 FITTING = {
     "mlp": ("permute", "rescale", "thin"),
     "conv": ("permute", "rescale", "thin"),
@@ -37,9 +30,7 @@ FITTING = {
 """The disguises that an architecture can have."""
 ON_TOP = ("int8", "4 bits", "pruned 50 %", "noise 10 %")
 HEAD_WIDTH, WIDEST = 32, 128
-WAYS_EACH = 3
-CHILDREN = ("c.adamw", "c.momentum", "c.decay", "c.same", "g.adamw", "c.long", "c.sgd", "g.light")
-CANDIDATES = ("root", "c.light", "c.lora", "c.l2sp", "c.adamw", "init")
+EPOCHS = RUN_OF["c.sgd"].training.epochs
 UNRELATED = ("root", "scratch", "c.adamw", "c.long", "gg", "task.data")
 """Of another family, beside the network that learned the same images in the same order."""
 
@@ -54,6 +45,8 @@ class Families:
         ]
         widths = pd.concat(tables).groupby("family")["width"].first()
         self.width = {family: int(width) for family, width in widths.items() if width <= WIDEST}
+        steps = pd.concat(tables).query("model == 'c.sgd'").groupby("family")["steps"].first()
+        self.epoch_steps = {family: int(steps[family]) // EPOCHS for family in self.width}
         group = {family: f"{architecture}-{family.rpartition('-')[2]}" for family in self.width}
         self.folder = {family: folder / group[family] / family for family in self.width}
 
@@ -67,9 +60,12 @@ class Families:
         return [found for found in self.width if found != family and self.width[found] == self.width[family]]
 
     def disguised(self, family: str, model: str, how: str) -> State:
+        return self.in_disguise(self.state(family, model), f"{family}/{model}/{how}", how)
+
+    def in_disguise(self, state: State, of: str, how: str) -> State:
+        """A state in a disguise, whose random numbers are those of what it is `of`."""
         head_width = HEAD_WIDTH if self.architecture in ("vit", "llama") else None
-        draw = np.random.default_rng(seed_of(f"{family}/{model}/{how}"))
-        state = self.state(family, model)
+        draw = np.random.default_rng(seed_of(of))
         return disguised(state, how.split(" + "), draw, head_width) if how else state
 
 
@@ -95,13 +91,6 @@ def ways(architecture: str) -> list[str]:
     """Disguises, and their compositions two by two."""
     single = list(FITTING[architecture])
     return single + [" + ".join(pair) for pair in itertools.combinations(single, 2)]
-
-
-def plans_of(architecture: str, number: int) -> list[tuple[str, str]]:
-    """What is done to the child of a number: nothing, some disguises in turn, and a change on top of one."""
-    hows = ways(architecture)
-    turn = [hows[(WAYS_EACH * number + place) % len(hows)] for place in range(WAYS_EACH)]
-    return [("", ""), *((how, "") for how in turn), ("permute + rescale", ON_TOP[number % len(ON_TOP)])]
 
 
 class OutOfTimeError(Exception):
@@ -156,83 +145,4 @@ def margin_of(families: Families, family: str, child: str, how: str, apart: str,
         "family": family,
         "margin": found.margin,
         "held_out": found.log10_p,
-    }
-
-
-def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
-    """Verdicts on disguised children, with their parent, siblings and strangers among the candidates.
-
-    Args:
-        folder: of grown families; rows: measured before; children: of each architecture.
-    """
-    found = []
-    grown = [Families(folder, architecture, UNSEEN) for architecture in FITTING]
-    for number, families in itertools.product(range(children), grown):
-        family, child = sorted(families.width)[number % len(families.width)], CHILDREN[number % len(CHILDREN)]
-        with TemporaryDirectory() as scratch:
-            for how, change in plans_of(families.architecture, number):
-                case = f"{how} + {change}" if change else how or "as it is"
-                key = f"{families.architecture} {family} {child} {case}"
-                given = families, family, child, how, change, case, Path(scratch)
-                found.append(rows.add(key, audited, *given))
-    return found
-
-
-def audited(
-    families: Families, family: str, child: str, how: str, change: str, case: str, scratch: Path
-) -> dict:
-    state = families.disguised(family, child, how)
-    state = on_top(state, change) if change else state
-    path = scratch / "child.safetensors"
-    save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
-    sources, cache = list(candidates(families, family, child)), DigestCache(scratch / "digests")
-    real = families.state(family, child)
-    real = on_top(real, change) if change else real
-    return {"case": case} | verdict_of(families, family, child, path, sources, cache, real)
-
-
-def candidates(families: Families, family: str, child: str) -> Iterator[Source]:
-    """At least six: relatives, the network that learned the same images apart, and strangers' roots."""
-    own = {*CANDIDATES, tree.PARENT_OF[child], "scratch"} - {child}
-    for model in sorted(own):
-        yield Source(id=model, path=str(families.path(family, model)))
-    for stranger in families.strangers(family)[:2]:
-        yield Source(id=f"{stranger}/root", path=str(families.path(stranger, "root")))
-
-
-def verdict_of(
-    families: Families,
-    family: str,
-    child: str,
-    path: Path,
-    sources: list[Source],
-    cache: DigestCache,
-    real: State,
-) -> dict:
-    """What an audit says, and what is true of it; `real`: the child without a disguise."""
-    audit = audit_sources(str(path), sources, settings=Settings(), cache=cache)
-    verdict, parent = audit.verdict, tree.PARENT_OF[child]
-    related = {source.id for source in sources if source.id in RUN_OF and source.id != "scratch"}
-    named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
-
-    def branched(candidate: str | None) -> float | None:
-        if candidate not in related:
-            return None
-        shared = tree.common_ancestor(candidate, child)
-        return within(families.state(family, candidate), families.state(family, shared), real)
-
-    return {
-        "architecture": families.architecture,
-        "family": family,
-        "word": str(verdict.word),
-        "as_is": str(audit.as_is.word),
-        "found": bool(verdict.family),
-        "strangers": len(set(verdict.family) - related),
-        "closest": verdict.closest,
-        "closest_right": verdict.closest in tree.closest(child, sorted(related)),
-        "named": named,
-        "parent": parent,
-        "bound": verdict.bound,
-        "closest_within": branched(verdict.closest),
-        "named_within": branched(named),
     }

@@ -19,6 +19,7 @@ from lineage.relation.alignment.disguises import disguised
 PAIRS = {
     "ResNet18": ("timm:resnet18", 2.0),
     "ViT-S": ("timm:vit_small_patch16_224", None),
+    "ViT-B": ("timm:vit_base_patch16_224", 10.0),
 }
 """Networks and the seconds that aligning a disguised pair may take."""
 MOVED = 0.2

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, OutOfTimeError, cases, independent
+from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, OutOfTimeError, independent
 from disguise_cost import PAIRS, costs
 from disguise_hiding import hiding
 from disguise_seeds import large, related, unrelated
+from disguise_verdicts import cases
 from scipy.stats import kstest
 
 from lineage.auditing.decoys import FILE

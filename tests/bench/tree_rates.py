@@ -6,6 +6,7 @@ Three kinds of zoos: the families of `make bench-verdicts`, a network of 300 mod
 Every one is drawn whole, and again with a fifth of its models left out at random. An edge is right if it is directed
 and leads from a model's nearest ancestor among the files; models without one count only if they are given one. Where
 the model's own parent was left out, an open node above it is right as well. Rivals are told which models are related.
+The large families of the 300 models are looked at one at a time, each beside the first models of the others.
 
 What was measured of a zoo lies in the folder of `--work`, so that a run that was stopped goes on; it is measured
 again once code or the model of direction has changed.
@@ -103,10 +104,12 @@ def of_families(folder: Path, seeds: list[int], each: int, first: int | None) ->
 
 
 def of_zoo(zoo: Zoo, folder: Path) -> Iterator[Question]:
-    """A zoo that is trained here if it is not there yet."""
+    """A zoo that is trained here if it is not there yet, in the pieces that it is measured in."""
     files = dict(sorted(grown(zoo, folder / zoo.name.replace(" ", "-"))))
-    for case, part in thinned(files, len(files)):
-        yield Question(zoo.name, zoo.name, zoo.architecture, "all", case, zoo.parents, part)
+    for name, models in zoo.pieces().items():
+        piece = {model: path for model, path in files.items() if model in models}
+        for case, part in thinned(piece, len(piece)):
+            yield Question(name, zoo.name, zoo.architecture, "all", case, zoo.parents, part)
 
 
 def thinned(files: dict[str, Path], seed: int) -> Iterator[tuple[str, dict[str, Path]]]:
@@ -247,12 +250,18 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path("results/trees"))
     parser.add_argument("--most", type=int, help="so many zoos more, then stop; by default all")
+    parser.add_argument(
+        "--so-far", action="store_true", help="measure nothing more: the table is of what has been measured"
+    )
     parser.add_argument("--out", type=Path, required=True)
     settings = parser.parse_args()
     if not settings.families.is_dir():
         parser.error(f"{settings.families}: expected grown families; run `make bench-verdicts` first")
     jobs = list(jobs_of(settings))
     left = [job for job in jobs if not place_of(settings, *job[:2]).exists()]
+    if settings.so_far:
+        print(f"{len(left)} of {len(jobs)} zoos are not in the table", file=sys.stderr)
+        jobs, left = [job for job in jobs if job not in left], []
     with ProcessPoolExecutor(settings.jobs) as workers:
         for name, _ in workers.map(partial(measured, settings), left[: settings.most]):
             print(name, file=sys.stderr, flush=True)

@@ -34,13 +34,25 @@ TASKS = ("home", "more", "away", "part", "more")
 class Zoo:
     """Which models there are, and how they are trained.
 
-    parents: of every model, parents first, None for one from random weights; architecture, width: of all.
+    parents: of every model, parents first, None for one from random weights; architecture, width: of all;
+    is_split: whether each tree is looked at by itself, beside the first models of the others.
     """
 
     name: str
     architecture: str
     width: int
     parents: dict[str, str | None]
+    is_split: bool = False
+
+    def pieces(self) -> dict[str, set[str]]:
+        """The models that are looked at together, by the name of the piece."""
+        if not self.is_split:
+            return {self.name: set(self.parents)}
+        first = {model for model, parent in self.parents.items() if parent is None}
+        return {
+            f"{self.name} {top}": first | {model for model in self.parents if self.tree(model) == top}
+            for top in sorted(first)
+        }
 
     def generation(self, model: str) -> int:
         """0 for a model from random weights."""
@@ -60,7 +72,7 @@ def three_hundred() -> Zoo:
         for parent in [model for model in parents if model not in set(parents.values())]:
             many = 10 if children == 5 and parent in ("p0.0.0", "p1.1.1") else children
             parents |= {f"{parent}.{number}": parent for number in range(many)}
-    return Zoo("300 networks", "mlp", 64, parents)
+    return Zoo("300 networks", "mlp", 64, parents, is_split=True)
 
 
 def many_trees() -> Zoo:

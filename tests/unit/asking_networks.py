@@ -1,8 +1,10 @@
 """Networks that are functions of NumPy, for suspects that are asked: a shared part, and a part of each one's own."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import pytest
 
 CLASSES, SIZE = 10, 8
 Function = Callable[[np.ndarray], np.ndarray]
@@ -31,6 +33,16 @@ def unrelated_functions(count: int) -> dict[str, Function]:
     """So many candidates that are independent of each other, by id."""
     world = World(seed=1)
     return {f"p{number}": logits(world.unrelated()) for number in range(count)}
+
+
+@contextlib.contextmanager
+def trained_briefly() -> Iterator[None]:
+    """Copies of candidates are trained for 3 steps in place of 50, where no test looks at what they learn."""
+    from lineage.asking.choosing import networks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "STEPS", 3)
+        yield
 
 
 class World:

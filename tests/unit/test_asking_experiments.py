@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from asking_networks import SIZE
+from asking_networks import SIZE, trained_briefly
 from torch import nn
 
 from lineage.asking.answers import of_function
@@ -52,7 +52,8 @@ def reordered(net: nn.Sequential) -> nn.Sequential:
 def queries() -> QuerySet:
     size = Size(image_size=SIZE, channels=1)
     networks = from_states([f"p{seed}" for seed in range(9)], lambda id: network(int(id[1:])), size)
-    return chosen_for(networks, [], IMAGES, "sklearn:digits", budget=100, size=size)
+    with trained_briefly():
+        return chosen_for(networks, [], IMAGES, "sklearn:digits", budget=100, size=size)
 
 
 def answered(net: nn.Module, queries: QuerySet) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,8 @@ import pytest
 from asking_networks import SIZE, World, labels, unrelated_functions
 
 import lineage
-from lineage.asking.answers import Answers, Kind, read_answers
+from lineage.asking.answer_files import read_answers
+from lineage.asking.answers import Answers, Kind
 from lineage.asking.checking import check_follows, differences
 from lineage.asking.choosing.query_rules import RULE, choose
 from lineage.asking.files import MANIFEST, QUERIES, read_query_set, write_query_set
@@ -57,6 +58,42 @@ def test_probabilities_are_put_in_the_candidates_order(tmp_path):
     assert read(tmp_path, "query,a,b\n0,0.5,0.3\n").own_labels
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "\ufeffquery,label\r\n0,1\r\n3,2\r\n".encode(),
+        b"query;label\n0;1\n\n3;2\n;\n",
+        "query\tlabel\r\n0\t1\r\n3\t2\r\n".encode("utf-16"),
+        b' Query , Label \n"0000.png", 1\nC:\\images\\0003.png, 2\n',
+        b"label,query\r1,0\r2,3\r",
+        b"query,label\n3,2.0\n1,\n0,1.0\n",
+        b"query,label\n0,Dog\n3,FOX\n",
+    ],
+    ids=[
+        "bom",
+        "semicolons",
+        "utf-16 and tabs",
+        "spaces and capitals",
+        "old mac",
+        "blanks of pandas",
+        "capitals",
+    ],
+)
+def test_tables_are_read_as_spreadsheets_and_scripts_write_them(data, tmp_path):
+    path = tmp_path / "answers.csv"
+    path.write_bytes(data)
+    found = read_answers(path, 5, NAMES)
+    assert (found.kind, found.own_labels) == (Kind.LABELS, False)
+    assert dict(zip(found.rows.tolist(), found.values.tolist(), strict=True)) == {0: 1, 3: 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["query;cat;dog;fox\n1;0,5;0,25;1e-1\n", 'query,cat,dog,fox\n1,"0,5",0.25,"0,1"\n']
+)
+def test_probabilities_may_have_decimal_commas(text, tmp_path):
+    assert read(tmp_path, text).values.tolist() == [[0.5, 0.25, 0.1]]
+
+
 @pytest.mark.parametrize("name", ["labels", "top", "probabilities", "embeddings"])
 def test_an_archive_has_one_of_four_arrays(name, tmp_path):
     path = tmp_path / "answers.npz"
@@ -73,9 +110,14 @@ def test_an_archive_has_one_of_four_arrays(name, tmp_path):
         ("", "expected the columns query and label"),
         ("number,label\n0,1\n", "expected the columns query and label"),
         ("query,label\n", "expected a row for each query that was answered"),
-        ("query,label\n5,1\n", "line 2: expected a query's picture or its number, below 5, got '5'"),
+        ("query,label\n5,1\n", "line 2: expected a query's picture or its number from 0, below 5, got '5'"),
         ("query,label\n0,1,2\n", "line 2: expected 2 values"),
-        ("query,label\n0,1\n0,2\n", "expected each query once"),
+        ("query,label\n0,1\n0,2\n", "line 3: expected each query once, but 0 was answered in line 2 already"),
+        ("0000.png,3\n0001.png,2\n", "as its first line; that is '0000.png, 3'"),
+        ("query,label,label\n0,1,1\n", "expected each column once, but 'label' is there more often"),
+        ("query,label,confidence\n0,1,0.5\n", "and no others, got 'label, confidence'"),
+        ("query,prediction\n0,1\n", "and no others, got 'prediction'"),
+        ("query,label\n" + "".join(f"{row},1\n" for row in range(1, 6)), "line 6: .* number from 0, below 5"),
         ("query,label\n0,-1\n", "whole numbers from 0"),
         ("query,cat,dog,fox\n0,a,0,0\n", "expected a column of probabilities a class"),
         ("query,cat,dog,fox\n0,2,0,0\n", "not negative and of sum 1 at most"),
@@ -241,7 +283,7 @@ def test_other_candidates_and_other_data_are_named(honest, functions):
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        (MANIFEST, "{}", "expected the manifest of a query set, format 3"),
+        (MANIFEST, "{}", "expected the manifest of a query set, format 4"),
         (MANIFEST, "[", "expected the manifest of a query set"),
         (QUERIES, "PK", "zip archive"),
     ],

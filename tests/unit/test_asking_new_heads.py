@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE
+from asking_networks import SIZE, trained_briefly
 from torch import nn
 
 import lineage
@@ -32,7 +32,8 @@ def candidates() -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def queries(candidates) -> QuerySet:
-    return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=300)
+    with trained_briefly():
+        return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=300)
 
 
 def answered(child: nn.Module, queries: QuerySet) -> np.ndarray:

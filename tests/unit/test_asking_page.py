@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asking_networks import trained_briefly
 from PIL import Image
 from torch.nn.functional import cross_entropy
 
@@ -47,6 +48,12 @@ def networks() -> dict[str, torch.nn.Module]:
     suspect = build("fc", seed=0, **size)
     suspect.load_state_dict(found["p4"].state_dict())
     return found | {"suspect": trained(suspect, 5, 99, rate=0.005)}
+
+
+@pytest.fixture(autouse=True)
+def briefly() -> Iterator[None]:
+    with trained_briefly():
+        yield
 
 
 @pytest.fixture(scope="module")

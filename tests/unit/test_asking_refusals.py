@@ -11,10 +11,13 @@ import torch
 from asking_networks import SIZE, World, labels, unrelated_functions
 
 import lineage
-from lineage.asking.answers import Kind, read_answers
-from lineage.asking.choosing.candidates import Size, from_files, from_functions
+from lineage.asking.answer_files import read_answers
+from lineage.asking.answers import Kind
+from lineage.asking.choosing.candidates import Size, from_functions
 from lineage.asking.files import CANDIDATES, MANIFEST, POOL, QUERIES, read_query_set
+from lineage.checkpoints.read import open_models
 from lineage.cli import main
+from lineage.diffing.hashes import hashes_of
 from lineage.errors import UserError
 
 DIGITS = {"data": "sklearn:digits", "image_size": SIZE, "channels": 1, "budget": 100}
@@ -125,13 +128,13 @@ def test_networks_of_torch_are_hashed_by_their_weights_as_their_file_is(tmp_path
     whole = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(4, 2))
     torch.save(whole.state_dict(), tmp_path / "whole.pt")
     size, images = Size(image_size=SIZE, channels=1), np.zeros((1, SIZE, SIZE, 1), np.uint8)
-    (of_file,) = from_files(str(tmp_path / "whole.pt"), "fc", size, "candidate")
+    (of_file,) = open_models(tmp_path / "whole.pt")
     (of_module,) = from_functions({"whole": whole}, images, size)
-    assert of_module.digest == of_file.digest
+    assert of_module.digest == hashes_of(of_file).tensors
     with torch.no_grad():
         whole[2].bias.add_(1e-6)
     (nudged,) = from_functions({"whole": whole}, images, size)
-    assert nudged.digest != of_file.digest
+    assert nudged.digest != of_module.digest
 
 
 def test_rows_with_some_of_their_values_are_refused(tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from asking_networks import SIZE, World, labels, logits, probabilities
+from asking_networks import SIZE, World, labels, logits, probabilities, trained_briefly
 from PIL import Image
 
 import lineage
@@ -127,7 +127,7 @@ def test_the_commands_ask_verify_and_answer(tmp_path, world, monkeypatch, capsys
 
     def run(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["lineage", *words])
-        with pytest.raises(SystemExit) as ended:
+        with trained_briefly(), pytest.raises(SystemExit) as ended:
             main()
         return ended.value.code or 0, capsys.readouterr().out
 

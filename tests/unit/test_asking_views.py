@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE, unrelated_functions
+from asking_networks import SIZE, trained_briefly, unrelated_functions
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -38,7 +38,8 @@ def candidates() -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def queries(candidates) -> QuerySet:
-    return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=100)
+    with trained_briefly():
+        return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=100)
 
 
 @pytest.mark.parametrize("share", [0.35, 0.65])

@@ -6,15 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hostile_archives  # noqa: F401  # adds to HOSTILE
-import hostile_gguf  # noqa: F401
-import hostile_graphs  # noqa: F401
-import hostile_pickles  # noqa: F401
-import hostile_tflite  # noqa: F401
-import hostile_trees  # noqa: F401
 import numpy as np
 import pytest
-from hostile import HOSTILE, MARKER
 from safetensors.numpy import load_file, save_file
 from small_networks import ROOTS, child_of, network
 
@@ -24,7 +17,6 @@ from lineage.auditing.verify import differences
 from lineage.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-GIGABYTE = 2**30
 
 
 def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
@@ -126,51 +118,6 @@ def test_an_unknown_claim_is_one_line_that_names_ids_spelt_almost_alike(folder):
     )
     assert done.returncode == 2
     assert done.stderr == "error: claimed: expected the id of a candidate, got 'p22'; did you mean p2?\n"
-
-
-def test_hostile_children_each_get_one_line_and_the_memory_stays_small(folder, tmp_path):
-    """All in one process, so that its peak memory is that of the worst; getrusage would count its parent's."""
-    script = (
-        "import sys\n"
-        "from lineage.cli import main\n"
-        "for path in sys.argv[2:]:\n"
-        "    arguments = ['lineage', 'audit', '--child', path, '--candidates', BASES, '--no-cache']\n"
-        "    before, sys.argv = sys.argv, arguments\n"
-        "    try:\n"
-        "        main()\n"
-        "        code = 0\n"
-        "    except SystemExit as end:\n"
-        "        code = end.code\n"
-        "    sys.argv = before\n"
-        "    print('CODE', code, path, flush=True)\n"
-        "    print('CODE', code, path, file=sys.stderr, flush=True)\n"
-        "import psutil\n"
-        "status = open('/proc/self/status').read() if sys.platform == 'linux' else ''\n"
-        "own = int(status.split('VmHWM:')[1].split()[0]) if status else psutil.Process().memory_info().rss // 1024\n"
-        "print('PEAK', own)\n"
-    )
-    paths = {}
-    for name, (make, code, _) in HOSTILE.items():
-        make(tmp_path / name)
-        paths[str(tmp_path / name)] = code
-    done = subprocess.run(
-        [sys.executable, "-c", f"BASES = {str(folder / 'bases')!r}\n{script}", "-", *paths],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    lines: list[str] = []
-    for line in done.stderr.splitlines():
-        if not line.startswith("CODE"):
-            lines.append(line)
-            continue
-        _, code, path = line.split(" ", 2)
-        assert int(code) == paths[path], f"{path}: {lines}"
-        assert len(lines) == 1, lines
-        assert lines[0].startswith("error: ")
-        lines = []
-    assert not list(tmp_path.rglob(MARKER))
-    assert int(done.stdout.split("PEAK")[1]) * 1024 < GIGABYTE
 
 
 def test_a_file_without_permission_is_refused(folder, tmp_path):
@@ -299,7 +246,7 @@ def test_the_json_has_what_is_promised(bundle):
 
 
 def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
-    """Thirty candidates of 8 MB take no more memory than three, but for some of the small digests."""
+    """Sixteen candidates of 8 MB take no more memory than three, but for some of the small digests."""
 
     def peak(count: int) -> int:
         many = tmp_path / str(count)
@@ -314,8 +261,8 @@ def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
         return int(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
                                   timeout=120, check=True).stdout)  # fmt: skip
 
-    few, many = peak(3), peak(30)
-    assert many < few + 60_000
+    few, many = peak(3), peak(16)
+    assert many < few + 28_000
 
 
 def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp_path):

@@ -19,6 +19,7 @@ from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.find import Source
 from lineage.cli import app
+from lineage.families.networks import network as families_network
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.comparison import Comparison
 from lineage.relation.direction.estimate import RESOLUTION
@@ -39,6 +40,11 @@ def hidden(tmp_path, state, how="permute,rescale"):
     copy = disguised(state, how.split(","), np.random.default_rng(7))
     save_file({name: np.ascontiguousarray(values) for name, values in copy.items()}, path)
     return path
+
+
+def vit(seed):
+    net = families_network("vit", width=64, classes=10, seed=seed)
+    return {name: values.numpy().copy() for name, values in net.state_dict().items() if values.ndim}
 
 
 def test_a_disguised_child_has_the_parent_that_it_has_without_the_disguise(tmp_path, candidates):
@@ -90,6 +96,22 @@ def test_a_thinned_child_is_of_its_family(tmp_path, candidates):
     report = audit(child, candidates, store_digests=False)
     assert report.closest == "p2"
     assert report.alignment.aligned["p2"].undone == ["neurons of 3 layers thinned and reordered"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_block_that_was_left_out_is_known_where_every_name_left_is_a_candidates_too(tmp_path, seed):
+    """Its two blocks are of one shape, so the child's one block has a namesake, by chance or not."""
+    roots = {f"p{number}": vit(number) for number in range(2)}
+    folder = tmp_path / "candidates"
+    folder.mkdir()
+    for name, state in roots.items():
+        save_file(state, folder / f"{name}.safetensors")
+    copy = disguised(child_of(roots["p1"], 11), ["permute", "shorten"], np.random.default_rng(seed))
+    path = tmp_path / "child.safetensors"
+    save_file({name: np.ascontiguousarray(values) for name, values in copy.items()}, path)
+    report = audit(path, folder, store_digests=False)
+    assert list(report.family) == ["p1"]
+    assert report.alignment.aligned["p1"].undone == ["neurons of 1 layer reordered", "1 block left out"]
 
 
 def test_the_terminal_the_page_and_the_json_say_what_was_undone(tmp_path, candidates):

@@ -19,7 +19,8 @@ from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.hints import hints_of
-from lineage.auditing.stages.relating import Place, relate
+from lineage.auditing.stages.place import Place
+from lineage.auditing.stages.relating import relate
 from lineage.auditing.stages.verdict import EXIT_CODES, Verdict, Word
 from lineage.auditing.table import audited
 from lineage.checkpoints.find import Source
@@ -423,6 +424,17 @@ def test_without_an_ancestor_the_relative_on_the_ways_of_the_others_is_closest()
     assert (found[0].id, found[0].relation) == ("root", "undetermined")
     found = relate(places[:3], share_of_place(dict(list(shares.items())[:3])), lambda start, relative: NO)
     assert found[0].id == "a"
+
+
+@pytest.mark.parametrize(("as_descendant", "first"), [(0.9, "before"), (0.1, "after")])
+def test_what_is_probably_a_descendant_is_not_the_closest(as_descendant, first):
+    """Two stages of one training around the child, whose own relations are open: the later one is nearer."""
+    before = dataclasses.replace(place("before", 0.4), features={"of": "before"})
+    after = dataclasses.replace(place("after", 0.3), features={"of": "after"})
+    probabilities = {"before": (0.5, 0.1), "after": (0.1, as_descendant)}
+    found = relate([after, before], lambda features: Estimate(0.5, 0.0, 1.0, *probabilities[features["of"]]))
+    assert next(related.id for related in found) == first
+    assert all(related.relation == "undetermined" for related in found)
 
 
 def test_one_child_is_no_plural():

@@ -6,11 +6,12 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
+from contests_said import Said
 
 from lineage.genealogy.answers import neighbours_of
-from lineage.genealogy.arborescence import NO_PARENT, Search
+from lineage.genealogy.arborescence import ABSENT, ANCESTOR, CONTEST, DESCENDANT, NO_PARENT, PASSAGE, Search
 from lineage.genealogy.distances.geometry import Nearest, at_one_scale, squared_from, whitened_alike
-from lineage.genealogy.passages import LEAST, Passages
+from lineage.genealogy.evidence.passages import LEAST, Passages
 from lineage.relation.direction.estimate import unmodelled
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4}
@@ -78,26 +79,22 @@ def test_a_childs_line_passes_its_parent_and_not_a_sibling_as_third_models_see_i
     assert evidence == {edge: pytest.approx(sure if edge in ((1, 4), (4, 6)) else never) for edge in edges}
 
 
-def searched(ancestor: np.ndarray, parts: np.ndarray) -> dict[int, int]:
-    pairs = [pair for pair in np.ndindex(ancestor.shape) if np.isfinite(ancestor[pair])]
-    known = {pair: float(ancestor[pair]) for pair in pairs}
-    chosen = np.array([[part[pair] for pair in pairs] for part in parts])
-    return dict(Search(len(ancestor), known, chosen, {}).best())
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_the_tree_is_the_best_of_all(seed):
     """Every choice of a parent for each of five models, those with circles left out."""
     draw = np.random.default_rng(seed)
     count = 5
-    ancestor = draw.uniform(0.01, 1, (count, count))
-    np.fill_diagonal(ancestor, np.nan)
-    apart = draw.uniform(1, 2, (count, count))
-    apart = apart + apart.T
-    np.fill_diagonal(apart, 0)
-    possible = np.where(np.nan_to_num(ancestor) >= 0.1, apart, np.inf)
-    nearest = np.where(np.isfinite(possible.min(0)), possible.min(0), np.median(apart[apart > 0]))
-    scores = np.log(ancestor) - 3 * np.maximum(np.log(np.where(apart > 0, apart, 1) / nearest), -0.5)
+    pairs = list(itertools.permutations(range(count), 2))
+    ancestor = {pair: float(draw.uniform(0.01, 1)) for pair in pairs}
+    passed = {pair: float(draw.uniform(-4, 0)) for pair in pairs}
+    contested = draw.uniform(-2, 2, len(pairs))
+    scores = {
+        (parent, child): ANCESTOR * math.log(ancestor[parent, child])
+        + DESCENDANT * math.log(ancestor[child, parent])
+        + PASSAGE * passed[parent, child]
+        + CONTEST * said
+        for (parent, child), said in zip(pairs, contested, strict=True)
+    }
 
     def total(parents: tuple[int, ...]) -> float:
         edges = [(parent, child) for child, parent in enumerate(parents) if parent != NO_PARENT]
@@ -106,10 +103,11 @@ def test_the_tree_is_the_best_of_all(seed):
         graph = nx.DiGraph(edges)
         if not nx.is_directed_acyclic_graph(graph):
             return -np.inf
-        return sum(scores[edge] for edge in edges) - 3.0 * (count - len(edges))
+        return sum(scores[edge] for edge in edges) + ABSENT * (count - len(edges))
 
     best = max(itertools.product(range(NO_PARENT, count), repeat=count), key=total)
-    assert searched(ancestor, apart[None]) == dict(enumerate(best))
+    found = Search(count, ancestor, Said(pairs, contested), passed).best()
+    assert found == dict(enumerate(best))
 
 
 def test_every_near_pair_is_compared_once():

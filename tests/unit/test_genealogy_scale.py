@@ -6,9 +6,10 @@ import tracemalloc
 import networkx as nx
 import numpy as np
 import pytest
+from contests_said import Said
 from rich.console import Console
 
-from lineage.genealogy.arborescence import NO_PARENT, Search
+from lineage.genealogy.arborescence import ABSENT, NO_PARENT, Search
 from lineage.genealogy.build import tops_of
 from lineage.genealogy.distances.geometry import Distances
 from lineage.genealogy.distances.points import MOST_NUMBERS, extent
@@ -89,10 +90,10 @@ def test_nearest_and_parts_are_those_of_all_pairs():
     np.testing.assert_allclose(nearest.squared, np.sort(apart, axis=1)[:, :5], rtol=1e-6)
 
 
-def searched(count: int, ancestor: dict, apart: dict) -> dict[int, int]:
+def searched(count: int, ancestor: dict, contested: dict) -> dict[int, int]:
     """The tree, where third models say nothing."""
-    parts = np.array([[apart[pair] for pair in ancestor]])
-    search = Search(count, ancestor, parts, {})
+    said = Said(list(ancestor), np.array([contested[pair] for pair in ancestor]))
+    search = Search(count, ancestor, said, dict.fromkeys(ancestor, 0.0))
     parents = search.best()
     _, alone = search.probabilities()
     assert alone.shape == (count,)
@@ -100,12 +101,12 @@ def searched(count: int, ancestor: dict, apart: dict) -> dict[int, int]:
 
 
 def test_a_training_line_of_a_thousand_epochs_is_a_line():
-    ancestor, apart = {}, {}
+    ancestor, contested = {}, {}
     for first in range(LONG):
         for second in range(first + 1, min(first + 5, LONG)):
             for pair, probability in (((first, second), 0.9), ((second, first), 0.02)):
-                ancestor[pair], apart[pair] = probability, float(second - first)
-    parents = searched(LONG, ancestor, apart)
+                ancestor[pair], contested[pair] = probability, 2.0 if second == first + 1 else -2.0
+    parents = searched(LONG, ancestor, contested)
     assert parents == {0: NO_PARENT} | {epoch: epoch - 1 for epoch in range(1, LONG)}
     assert set(tops_of(parents).values()) == {0}
 
@@ -113,15 +114,17 @@ def test_a_training_line_of_a_thousand_epochs_is_a_line():
 @pytest.mark.parametrize("seed", range(4))
 def test_trees_are_as_good_as_networkx_finds_them_with_all_edges(seed):
     draw, count = np.random.default_rng(seed), 60
-    pairs = [
+    pairs = {
         (int(first), int(second)) for first, second in draw.integers(0, count, (600, 2)) if first != second
-    ]
-    ancestor = {pair: float(draw.uniform(0.01, 1)) for pair in pairs}
-    search = Search(count, ancestor, np.ones((1, len(ancestor))), {})
+    }
+    pairs |= {(second, first) for first, second in pairs}
+    ancestor = {pair: float(draw.uniform(0.01, 1)) for pair in sorted(pairs)}
+    said = Said(list(ancestor), np.zeros(len(ancestor)))
+    search = Search(count, ancestor, said, dict.fromkeys(ancestor, 0.0))
     scores = draw.normal(-2, 2, len(ancestor))
     found = search._solved(scores)
     graph = nx.DiGraph()
-    graph.add_weighted_edges_from((NO_PARENT, child, -3.0) for child in range(count))
+    graph.add_weighted_edges_from((NO_PARENT, child, ABSENT) for child in range(count))
     graph.add_weighted_edges_from((*pair, score) for pair, score in zip(ancestor, scores, strict=True))
     best = nx.maximum_spanning_arborescence(graph)
     total = sum(graph.edges[parent, child]["weight"] for child, parent in found.items())

@@ -7,10 +7,10 @@ import pytest
 
 from lineage.auditing.decoys import Decoys
 from lineage.families.networks import network
-from lineage.relation.alignment.align import Undone, align, align_as
+from lineage.relation.alignment.align import FIRST_LOOK, Undone, align, align_as
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
-from lineage.relation.alignment.neurons import EXACT, assigned
+from lineage.relation.alignment.neurons import EXACT, Sides, assigned, clear, mutual
 
 HEAD_WIDTH = 32
 REORDERED, RESCALED, THINNED = {Undone.REORDERED}, {Undone.RESCALED}, {Undone.THINNED}
@@ -175,6 +175,41 @@ def test_more_units_than_are_matched_exactly_are_matched_as_well():
     found = assigned(similarity)
     assert sorted(found) == list(range(len(order)))
     assert (found == order).mean() > 0.99
+
+
+@pytest.mark.parametrize(("inputs", "again"), [(12, range(600, 601)), (400, range(1, 60))])
+def test_of_many_units_those_in_doubt_are_matched_again_and_all_get_their_own(monkeypatch, inputs, again):
+    """What few inputs leave in doubt, the next matrix tells."""
+    shapes = {"layer0.weight": (600, inputs), "layer1.weight": (300, 600), "layer2.weight": (10, 300)}
+    draw = np.random.default_rng(0)
+    root = {name: draw.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+    child, order = fine_tuned(root), draw.permutation(600)
+    child["layer0.weight"] = child["layer0.weight"][order]
+    child["layer1.weight"] = child["layer1.weight"][:, order]
+    looked_at, similarity = [], Sides.similarity
+
+    def counted(sides, group, *given):
+        found = similarity(sides, group, *given)
+        looked_at.append((group.id, len(found)))
+        return found
+
+    monkeypatch.setattr(Sides, "similarity", counted)
+    assert (align(child, root).orders["layer0"] == order).all()
+    first, *later = [rows for id, rows in looked_at if id == "layer0"]
+    assert first == 600
+    assert all(rows in (EXACT, FIRST_LOOK) or rows in again for rows in later)
+
+
+def test_equal_rows_have_columns_of_their_own():
+    best, is_mutual = mutual(np.zeros((4, 4)))
+    assert len(set(best[is_mutual])) == is_mutual.sum() == 1
+    assert sorted(assigned(np.zeros((EXACT + 1, EXACT + 1)))) == list(range(EXACT + 1))
+
+
+def test_only_a_unit_that_is_far_better_than_the_next_is_clear():
+    similarity = np.array([[0.9, 0.1, 0.1], [0.1, 0.5, 0.45], [0.8, 0.0, 0.05]])
+    assert list(clear(similarity, 0.2)) == [0, -1, -1]
+    assert similarity[0, 0] == 0.9
 
 
 def test_a_margin_has_the_rank_among_independent_pairs():

@@ -1,5 +1,6 @@
 """The audit of a table of models: verdicts, and what a new row computes."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -95,10 +96,6 @@ def test_a_file_that_appears_is_audited(audited):
         path.unlink()
 
 
-def test_nothing_is_to_be_done_twice(audited):
-    assert jobs(audited) == set()
-
-
 CHILDREN = ("c1", "stranger", "lost")
 PAGES = {f"audit_page {child}" for child in CHILDREN}
 VERDICTS = {f"audit_child {child}" for child in CHILDREN} | {"audit_summary"} | PAGES
@@ -110,9 +107,6 @@ CODE_EDITS = {
     "the table of all children": ("lineage/auditing/report/summary.py", {"audit_summary"}),
     "a checkpoint format": ("lineage/checkpoints/formats/npz.py", PAIRS | VERDICTS),
     "the test of a pair": ("lineage/relation/permutation_test.py", PAIRS | VERDICTS),
-    "the device of a job": ("lineage/jobs/device.py", set()),
-    "the detector's network": ("lineage/detector/model.py", set()),
-    "a similarity": ("lineage/similarity/measures.py", set()),
 }
 
 
@@ -120,6 +114,16 @@ CODE_EDITS = {
 def test_edit_of_code_audits_again_only_what_reaches_it(audited, file, expected):
     with audited.edited(file, lambda text: f"{text}\n\nEDITED = True\n"):
         assert jobs(audited) == expected
+
+
+def test_nothing_is_to_be_done_twice_nor_after_edits_of_code_that_audits_do_not_reach(audited):
+    """The device of a job, the detector's network and a similarity."""
+    with contextlib.ExitStack() as edits:
+        for module in ("jobs/device", "detector/model", "similarity/measures"):
+            edits.enter_context(
+                audited.edited(f"lineage/{module}.py", lambda text: f"{text}\n\nEDITED = True\n")
+            )
+        assert jobs(audited) == set()
 
 
 def test_edit_of_the_pages_template_writes_the_pages_alone(audited):

@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from checkout import copy_repository, kill_group
 
@@ -84,17 +86,17 @@ def test_run_killed_at_random_moments_ends_with_the_same_bytes(reference):
     assert checkout.reported() == expected
 
 
-def test_batching_and_number_of_cores_change_no_byte_of_the_results(uninterrupted, finished):
-    """A run on two cores, with p1's four children in one block, against one core and blocks of 3 and 1."""
-    finished.configure(lambda experiment: experiment.update(block_size=3))
+def test_batching_blocks_across_parents_and_the_number_of_cores_change_no_byte_of_the_results(
+    uninterrupted, finished
+):
+    """Two cores, with p1's four children in one block, against one core, with three beside p0's and one alone."""
+    finished.configure(lambda experiment: experiment.update(block_by="setting", block_size=3))
     finished.run_to_the_end("--cores", "1", "--", "tables")
-    blocks = {path.parent.name for path in finished.results.glob("tiny/finetune/full/p1/*/weights.h5")}
-    assert blocks == {"0", "1"}
+    blocks = sorted((finished.results / "tiny/finetune/full/all").glob("*/models.parquet"))
+    assert [parents(block) for block in blocks] == [["p0"] * 3 + ["p1"] * 3, ["p1"]]
     assert finished.reported() == uninterrupted[0].reported()
 
 
-def test_blocks_across_parents_change_no_byte_of_the_results(uninterrupted, finished):
-    finished.configure(lambda experiment: experiment.update(block_by="setting"))
-    finished.run_to_the_end("--cores", "2", "--", "tables")
-    assert finished.results.joinpath("tiny/finetune/full/all/0/weights.h5").exists()
-    assert finished.reported() == uninterrupted[0].reported()
+def parents(block: Path) -> list[str]:
+    """Of a block's children."""
+    return list(pd.read_parquet(block)["parent"])

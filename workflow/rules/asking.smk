@@ -19,7 +19,7 @@ rule queries:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_of("queries.py"),
+        code=lambda wildcards: code_of("queries.py"),
         network=plain("network"),
         data=lambda wildcards: experiment_of(wildcards).probe.data.plain(),
         queries=lambda wildcards: experiment_of(wildcards).asking.queries,
@@ -48,7 +48,7 @@ rule answers:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_of("answers.py"),
+        code=lambda wildcards: code_of("answers.py"),
         network=plain("network"),
         parents=lambda wildcards: evaluated_settings(wildcards.experiment)[
             wildcards.setting

@@ -77,7 +77,7 @@ rule audit_pairs:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("audit_pairs.py"),
+        code=lambda wildcards: code_of("audit_pairs.py"),
         paths=lambda wildcards: paths_of(wildcards.model),
         pairs=lambda wildcards: list(map(list, pairs_with(wildcards.model))),
     script:
@@ -105,7 +105,7 @@ rule audit_child:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("audit_child.py"),
+        code=lambda wildcards: code_of("audit_child.py"),
         alpha=config["alpha"],
         models=lambda wildcards: [
             row_of(model)
@@ -135,7 +135,7 @@ rule audit_page:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("audit_page.py"),
+        code=lambda wildcards: code_of("audit_page.py"),
     script:
         "../scripts/audit_page.py"
 
@@ -158,7 +158,7 @@ rule audit_summary:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("audit_summary.py"),
+        code=lambda wildcards: code_of("audit_summary.py"),
         alpha=config["alpha"],
     script:
         "../scripts/audit_summary.py"

@@ -18,7 +18,7 @@ rule block_similarity:
         runtime=asked("runtime", tracing_work),
         gpu=gpus,
     params:
-        code=code_of("block_similarity.py"),
+        code=lambda wildcards: code_of("block_similarity.py"),
         device=config["device"],
         threads=config["threads"],
         reproducible=config["reproducible"],
@@ -54,7 +54,7 @@ rule evaluate_blocks:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("evaluate_blocks.py"),
+        code=lambda wildcards: code_of("evaluate_blocks.py"),
         splits=lambda wildcards: params.hybrid_splits(
             zoo_of(wildcards), experiment_of(wildcards).seeds
         ),

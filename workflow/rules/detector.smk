@@ -29,7 +29,7 @@ rule detector:
         runtime=asked("runtime", detection_work),
         gpu=gpus,
     params:
-        code=code_of("detector.py"),
+        code=lambda wildcards: code_of("detector.py"),
         device=config["device"],
         threads=config["threads"],
         reproducible=config["reproducible"],
@@ -111,7 +111,7 @@ rule transfer:
         runtime=asked("runtime", transfer_work),
         gpu=gpus,
     params:
-        code=code_of("transfer.py"),
+        code=lambda wildcards: code_of("transfer.py"),
         device=config["device"],
         threads=config["threads"],
         reproducible=config["reproducible"],

@@ -58,7 +58,7 @@ rule grow:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("grow.py"),
+        code=lambda wildcards: code_of("grow.py"),
         device="cpu",
         threads=1,
         families=lambda wildcards: [
@@ -85,7 +85,7 @@ rule family_features:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("family_features.py"),
+        code=lambda wildcards: code_of("family_features.py"),
         each=config["cases"]["of_model"],
         families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
@@ -109,7 +109,7 @@ rule family_passages:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("family_passages.py"),
+        code=lambda wildcards: code_of("family_passages.py"),
         each=config["cases"]["of_model"],
         families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
@@ -134,7 +134,7 @@ rule direction:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("direction.py"),
+        code=lambda wildcards: code_of("direction.py"),
         error=config["error"],
     script:
         "../scripts/direction.py"
@@ -158,7 +158,7 @@ rule family_verdicts:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("family_verdicts.py"),
+        code=lambda wildcards: code_of("family_verdicts.py"),
         each=cases_each,
         families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
@@ -187,6 +187,6 @@ rule bench_verdicts:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("bench_verdicts.py"),
+        code=lambda wildcards: code_of("bench_verdicts.py"),
     script:
         "../scripts/bench_verdicts.py"

@@ -15,7 +15,7 @@ rule probe:
         mem_mb=asked("mem_mb", reading_work),
         runtime=asked("runtime", reading_work),
     params:
-        code=code_of("probe.py"),
+        code=lambda wildcards: code_of("probe.py"),
         network=plain("network"),
         probe=plain("probe"),
     script:
@@ -41,7 +41,7 @@ rule features:
         runtime=asked("runtime", extraction_work),
         gpu=gpus,
     params:
-        code=code_of("features.py"),
+        code=lambda wildcards: code_of("features.py"),
         device=config["device"],
         threads=config["threads"],
         reproducible=config["reproducible"],

@@ -1,4 +1,5 @@
 import sys
+from functools import cache
 from pathlib import Path
 
 from lineage.errors import UserError
@@ -15,6 +16,7 @@ def stopping_on_mistakes(function, *args, **kwargs):
         sys.exit(f"error: {error}")
 
 
+@cache
 def code_of(script):
-    """Digest of the code that a stage script runs."""
+    """Digest of the code that a stage script runs; of a job, the process that runs it computes its own alone."""
     return stopping_on_mistakes(digest_of, SCRIPTS / script)

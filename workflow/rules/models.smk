@@ -58,7 +58,7 @@ rule finetune:
         runtime=asked("runtime", finetuning_work),
         gpu=gpus,
     params:
-        code=code_of("finetune.py"),
+        code=lambda wildcards: code_of("finetune.py"),
         device=config["device"],
         threads=config["threads"],
         reproducible=config["reproducible"],

@@ -44,7 +44,7 @@ rule evaluate:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("evaluate.py"),
+        code=lambda wildcards: code_of("evaluate.py"),
         settings=lambda wildcards: {
             setting: models.plain()
             for setting, models in evaluated_settings(wildcards.experiment).items()
@@ -79,7 +79,7 @@ rule summarise:
         mem_mb=asked("mem_mb", evaluation_work),
         runtime=asked("runtime", evaluation_work),
     params:
-        code=code_of("summarise.py"),
+        code=lambda wildcards: code_of("summarise.py"),
         configuration=lambda wildcards: experiment_of(wildcards).plain(),
     script:
         "../scripts/summarise.py"
@@ -118,7 +118,7 @@ rule tables:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("tables.py"),
+        code=lambda wildcards: code_of("tables.py"),
     script:
         "../scripts/tables.py"
 
@@ -152,7 +152,7 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_of("report.py"),
+        code=lambda wildcards: code_of("report.py"),
     script:
         "../scripts/report.py"
 
@@ -182,6 +182,6 @@ rule figures:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_of("figures.py"),
+        code=lambda wildcards: code_of("figures.py"),
     script:
         "../scripts/figures.py"

@@ -60,7 +60,7 @@ rule tree_sketches:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("tree_sketches.py"),
+        code=lambda wildcards: code_of("tree_sketches.py"),
         sources=lambda wildcards: unclaimed(BATCHES[wildcards.batch]),
     script:
         "../scripts/tree_sketches.py"
@@ -83,7 +83,7 @@ checkpoint tree_families:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_of("tree_families.py"),
+        code=lambda wildcards: code_of("tree_families.py"),
         alpha=config["alpha"],
     script:
         "../scripts/tree_families.py"
@@ -107,7 +107,7 @@ rule tree_family:
         mem_mb=4000,
         runtime=120,
     params:
-        code=code_of("tree_family.py"),
+        code=lambda wildcards: code_of("tree_family.py"),
         sources=lambda wildcards: unclaimed(sources_in(wildcards.family)),
     script:
         "../scripts/tree_family.py"
@@ -138,7 +138,7 @@ rule tree_result:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("tree_result.py"),
+        code=lambda wildcards: code_of("tree_result.py"),
         given=config["models"],
         alpha=config["alpha"],
         sources=list(map(row_of, SOURCES)),
@@ -166,6 +166,6 @@ rule tree_page:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("tree_page.py"),
+        code=lambda wildcards: code_of("tree_page.py"),
     script:
         "../scripts/tree_page.py"

@@ -46,20 +46,33 @@ class Candidate:
     restored: Callable[[], Any] | None = None
 
 
-def from_files(given: str | Sequence[str], architecture: str, size: Size, role: str) -> list[Candidate]:
-    """The networks of a folder, a glob, a table of models or files; a table may name each one's architecture.
+def from_files(
+    given: str | Sequence[str], architecture: str, size: Size, role: str
+) -> tuple[list[Candidate], dict[str, str]]:
+    """The networks of a folder, a glob, a table of models or files, and why others of them are left out, by id.
+
+    A table may name each one's architecture.
 
     Raises:
-        UserError: for files that cannot be read, or are not of the architecture.
+        UserError: if there are none, or each of them cannot be read or is not of the architecture.
     """
     paths = [given] if isinstance(given, str) else list(given)
-    found = []
+    found, left_out = [], {}
     for source in (source for path in paths for source in sources_of(path, role)):
-        models = open_source(source, follow=False)
+        try:
+            models = open_source(source, follow=False)
+        except UserError as error:
+            left_out[source.id] = str(error)
+            continue
         for model in models:
             id = id_of(source, model.name, is_alone=len(models) == 1)
-            found.append(_from_file(id, source, model, source.architecture or architecture, size))
-    return found
+            try:
+                found.append(_from_file(id, source, model, source.architecture or architecture, size))
+            except UserError as error:
+                left_out[id] = str(error)
+    if not found:
+        raise UserError(next(iter(left_out.values())))
+    return found, left_out
 
 
 def from_functions(given: Mapping[str, object], images: np.ndarray, size: Size) -> list[Candidate]:
@@ -123,6 +136,7 @@ def _from_file(id: str, source: Source, model: Checkpoint, architecture: str, si
 
         return restored(model, architecture, channels=size.channels, image_size=size.image_size)
 
+    network()
     return _of_network(id, hashes_of(model).tensors, network, size)
 
 

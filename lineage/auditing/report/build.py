@@ -20,7 +20,7 @@ from lineage.auditing.report.types import (
     UnrelatedReport,
 )
 from lineage.auditing.stages.candidates import Candidate
-from lineage.auditing.stages.relating import Place
+from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.relation.matching import MatchedBy
 from lineage.relation.relations import Related

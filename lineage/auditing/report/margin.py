@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from lineage.auditing.report.types import Margin
 from lineage.auditing.stages.candidates import Candidate
-from lineage.auditing.stages.relating import Place
+from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.verdict import Verdict
 
 

@@ -11,7 +11,7 @@ from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import is_same
 from lineage.auditing.stages.hints import hints_of
-from lineage.auditing.stages.relating import Place
+from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.thirds.mixed import mixed_with_child
 from lineage.auditing.stages.thirds.together import Together
 from lineage.relation.direction.between import pooled_shares

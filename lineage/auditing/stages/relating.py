@@ -5,57 +5,26 @@ place, the one that moved least since then is closest: the place itself, if it i
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from lineage.auditing.stages.place import Place
+from lineage.auditing.stages.thirds.nearest import LiesBetween, ahead_of_others, not_compared, search
 from lineage.auditing.stages.thirds.passing import Direction
-from lineage.relation.direction.between import Passage
-from lineage.relation.direction.estimate import NEAR, UNKNOWN, Estimate
+from lineage.relation.direction.estimate import UNKNOWN, Estimate
 from lineage.relation.direction.thirds import goes_on
 from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
-from lineage.relation.scars.scar import Later, Scar, source_of
+from lineage.relation.scars.scar import Later, source_of
 from lineage.relation.spectrum import FEWEST
 
 OWN = 0.25
 """How much a relative's own change since it parted counts against it, beside the child's."""
-LIKELIER = 0.3
-"""How much more probable than the reverse it has to be that a near copy of an ancestor lies after it."""
-ALLOWANCE = 1.25
-"""How much larger a change may be than the distance from an ancestor shows: squared distances add up only nearly."""
+LATER = 0.7
+"""A relative that is a descendant with at least this probability is not the closest; chosen on pairs of architectures
+that the model was not fitted on, where ancestors hardly ever and descendants nearly always have it."""
 PART_OF_BEST = 0.5
 """A relative that is less similar to the child than this share of the most similar one is a small part of a merge."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """What is known of a relative, in plain values.
-
-    similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
-    is_narrow: no matrix that differs is large enough to show a direction;
-    scars: what only time can have done to one of the two; features: of direction, see
-    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
-    """
-
-    id: str
-    similarity: float
-    tests: int
-    distance: float
-    is_same: bool = False
-    is_rescaled: bool = False
-    is_narrow: bool = False
-    scars: Sequence[Scar] = ()
-    features: Mapping[str, float] = field(default_factory=dict)
-    hints: Sequence[str] = ()
-
-
-LiesBetween = Callable[[str, str], Passage | None]
-"""Whether the second relative lies on the way from the first to the child, by ids; None if that was not compared."""
-
-
-def not_compared(start: str, relative: str) -> None:
-    """Where no relatives are compared with each other."""
 
 
 def relate(
@@ -84,22 +53,19 @@ def relate(
         place for place in places if estimates[place.id].relation is Relation.ANCESTOR and not is_part(place)
     ]
     sources = [place for place in ancestors if source_of(place.scars) is Later.CANDIDATE]
-    possible = [
-        place
-        for place in places
-        if estimates[place.id].relation is Relation.UNDETERMINED and not is_part(place)
-    ]
-    nearest = None
-    if found := search(sources or ancestors, () if sources else possible, estimates, lies_between):
-        nearest, estimate = found
+    remaining = [place for place in places if not is_part(place) and not _is_later(estimates[place.id])]
+    if ancestors:
+        possible = [place for place in remaining if estimates[place.id].relation is Relation.UNDETERMINED]
+        nearest, estimate = search(sources or ancestors, () if sources else possible, estimates, lies_between)
         estimates[nearest.id] = estimate
+    else:
+        nearest = ahead_of_others(remaining, lies_between)
     averaged = {place.id for place in places if _may_be_average(place, estimates[place.id])} - by_scars
 
     def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
         remoteness = place.distance**2 * (1 - estimate.share + OWN * estimate.share)
-        is_descendant = estimate.relation is Relation.DESCENDANT
-        return not place.is_same, place is not nearest, is_part(place), is_descendant, remoteness
+        return not place.is_same, place is not nearest, is_part(place), _is_later(estimate), remoteness
 
     return [
         _related(
@@ -113,63 +79,9 @@ def relate(
     ]
 
 
-def search(
-    ancestors: Sequence[Place],
-    possible: Sequence[Place],
-    estimates: Mapping[str, Estimate],
-    lies_between: LiesBetween,
-) -> tuple[Place, Estimate] | None:
-    """The relative that the child's line leaves last, and its estimate; None if no relative lies on any way.
-
-    From the farthest ancestor, the search moves to the farthest relative on the way to the child, and so on. Where
-    that was not compared, a relative may lie there if it is nearer to the child. It moves to a near copy of an
-    ancestor only if the reverse is clearly less probable, as both are the parent within the resolution. Of a relative
-    whose own relation is open more is known by the ancestor that it was reached from, see `_reached`. Without an
-    ancestor the search may start at any relative, and shows only which is closest.
-
-    Args:
-        ancestors: of the child; possible: relatives that may be ancestors.
-        estimates: of all of them, by id; lies_between: whether one lies on the way from another to the child.
-    """
-    left = [*ancestors, *possible]
-    if not left:
-        return None
-    nearest = start = max(ancestors or left, key=lambda place: place.distance)
-    estimate = estimates[nearest.id]
-    while True:
-        left.remove(nearest)
-        ways = {place.id: lies_between(nearest.id, place.id) for place in left}
-
-        def is_on_the_way(place: Place, ways=ways, before=nearest) -> bool:
-            if (way := ways[place.id]) is None:
-                return bool(ancestors) and place.distance < before.distance
-            if not ancestors or way.apart > NEAR:
-                return way.is_probable
-            back = lies_between(place.id, before.id)
-            return way.probability - (back.probability if back else 0.0) >= LIKELIER
-
-        if not (between := [place for place in left if is_on_the_way(place)]):
-            return (nearest, estimate) if ancestors or nearest is not start else None
-        nearest = max(between, key=lambda place: place.distance)
-        own, way = estimates[nearest.id], ways[nearest.id]
-        estimate = own if way is None or nearest.is_rescaled else _reached(own, estimate, way)
-
-
-def _reached(own: Estimate, before: Estimate, way: Passage) -> Estimate:
-    """What is known of a relative on the way from an ancestor to the child.
-
-    If the child branched off within some bound of a network, it did so of each network that is surely on the way from
-    there. And what is near an ancestor has changed no more than their distance since the child's line left it:
-    squared distances add up along a family tree.
-
-    Args:
-        own: what the relative's pair with the child shows.
-        before: the estimate of the network that it was reached from; way: between the two.
-    """
-    if before.relation is not Relation.ANCESTOR:
-        return own
-    by_distance = ALLOWANCE**2 * way.apart / (1 - before.most)
-    return before.inherited(own, min(before.most, by_distance) if way.is_sure else min(1.0, by_distance))
+def _is_later(estimate: Estimate) -> bool:
+    """Whether a network is, or probably is, a descendant of the child."""
+    return estimate.relation is Relation.DESCENDANT or (estimate.as_descendant or 0.0) >= LATER
 
 
 def _may_be_average(place: Place, estimate: Estimate) -> bool:

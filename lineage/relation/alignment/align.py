@@ -20,7 +20,7 @@ from lineage.relation.alignment.axes import (
 from lineage.relation.alignment.blocks import blocks_of, renamed
 from lineage.relation.alignment.canonical import in_scale, scales
 from lineage.relation.alignment.disguises import turned, without_gains
-from lineage.relation.alignment.neurons import Sides, sides_of
+from lineage.relation.alignment.neurons import EXACT, Sides, sides_of
 from lineage.relation.alignment.search import ascend, outwards, search_turned
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.multiple_testing import combined
@@ -29,6 +29,8 @@ from lineage.relation.tensor_names import canonical
 
 PLAUSIBLE = 0.08
 """A margin below this after the first pass is no relation: nothing more is tried. Such groups stay as they are."""
+FIRST_LOOK = 128
+"""Units of a large group that are looked at after the first pass."""
 RESCALED = 0.6
 """Units were scaled where the middle four fifths of their log scales spread wider; training spreads them less."""
 DEAD = 1e-6
@@ -111,7 +113,7 @@ def align(child: State, candidate: State) -> Alignment:
     blocks = blocks_of(pair.child, pair.candidate, pair.ours)
     sides, turn = pair.sides(blocks), None
     tests = outwards(sides)
-    if _median(sides) >= PLAUSIBLE:
+    if _median(sides, FIRST_LOOK) >= PLAUSIBLE:
         ascend(sides)
     elif sides.ours.is_rotatable and sides.theirs.is_rotatable:
         turn, tests = search_turned(sides)
@@ -204,8 +206,8 @@ class _Pair:
         return len(structure_of(shapes_of(self.candidate)).blocks) - len(blocks) if blocks else 0
 
 
-def _median(sides: Sides) -> float:
-    margins = [sides.margin(group) for group in sides.comparable()]
+def _median(sides: Sides, units: int = EXACT) -> float:
+    margins = [sides.margin(group, units) for group in sides.comparable()]
     if not margins:
         raise UnknownStructureError("nothing but its head tells units of a layer apart")
     return float(np.median(margins))

@@ -148,7 +148,7 @@ def scaled(values: np.ndarray, member: Member, factors: np.ndarray) -> np.ndarra
     Args:
         values: the whole tensor; factors: [units].
     """
-    whole = np.ones(values.shape[member.axis])
+    whole = np.ones(values.shape[member.axis], np.result_type(values.dtype, np.float32))
     whole[positions(member, np.arange(len(factors)))] = np.repeat(factors, member.each)
     shape = [1] * values.ndim
     shape[member.axis] = -1

@@ -15,7 +15,7 @@ IMPOSSIBLE = -1.0
 
 
 def blocks_of(child: State, candidate: State, ours: Structure) -> dict[str, str]:
-    """Of each of the child's blocks, the candidate's; empty where all are called alike.
+    """Of each of the child's blocks, the candidate's; empty where all are called alike and none was left out.
 
     Args:
         child, candidate: by canonical names; ours: the child's structure.
@@ -25,12 +25,15 @@ def blocks_of(child: State, candidate: State, ours: Structure) -> dict[str, str]
     """
     from scipy.optimize import linear_sum_assignment
 
-    if candidate.keys() >= child.keys():
+    is_called_alike = candidate.keys() >= child.keys()
+    try:
         theirs = structure_of(shapes_of(candidate))
-        if len(theirs.blocks) == len(ours.blocks):
+    except UnknownStructureError:
+        if is_called_alike:
             return {}
-    else:
-        theirs = structure_of(shapes_of(candidate))
+        raise
+    if is_called_alike and not 0 < len(ours.blocks) < len(theirs.blocks):
+        return {}
     if not 0 < len(ours.blocks) < len(theirs.blocks):
         raise UnknownStructureError("its tensors are called otherwise, and no blocks were left out")
     parts = {block: _part(candidate, block) for block in theirs.blocks}

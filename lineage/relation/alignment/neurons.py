@@ -1,5 +1,7 @@
 """A child and a candidate side by side, with the orders of the candidate's units that are known so far."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +15,10 @@ AS_GOOD = 0.9
 MOST_NUMBERS = 1024
 """Numbers of a unit in one tensor that are looked at: more are thinned evenly."""
 EXACT = 512
-"""Up to so many units are matched exactly; of more, those that are each other's best are matched first."""
+"""Up to so many units are matched exactly; of more, those that are each other's best are matched first. For a margin
+at most so many are looked at, evenly."""
+CLEAR = 4.0
+"""A unit's best is clear if it is that much better than the next, in standard deviations of independent cosines."""
 
 
 @dataclass
@@ -36,6 +41,9 @@ class Sides:
         for ours, theirs in zip(self.ours.groups, self.theirs.groups, strict=True):
             for member in ours.members:
                 self._axes.setdefault(member.tensor, []).append((ours, theirs, member))
+        self._matched: dict[str, _Seen] = {}
+        self._margins: dict[str, tuple[_Seen, np.ndarray, int, float]] = {}
+        self._in_doubt: dict[str, np.ndarray] = {}
 
     def wide(self, group: Group) -> list[Member]:
         """The members that say more of a unit than one number."""
@@ -91,8 +99,10 @@ class Sides:
             candidate, child = candidate[:, chosen], child[:, chosen]
         return candidate, child
 
-    def similarity(self, group: Group, members: list[Member]) -> np.ndarray:
-        """The mean cosine of each of the child's units and each of the candidate's: [units, units].
+    def similarity(
+        self, group: Group, members: Sequence[Member], rows: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """The mean cosine of each of the child's units, or of some of them, and each of the candidate's.
 
         Raises:
             UnknownStructureError: where a cosine is not finite.
@@ -100,34 +110,113 @@ class Sides:
         total, weights = 0.0, 0.0
         for member in members:
             candidate, child = self.pair(member, group)
-            weight = np.sqrt(child.shape[1])
-            total = total + weight * (unit_rows(child) @ unit_rows(candidate).T)
+            weight = np.sqrt(child.shape[1], dtype=np.float32)
+            total += (weight * unit_rows(child[rows])) @ unit_rows(candidate).T
             weights += weight
-        if not weights or not np.isfinite(total).all():
+        if not weights or not np.isfinite(np.sum(total)):
             raise UnknownStructureError(f"{group.id}: expected finite numbers of each unit, not all are")
-        return total / weights
+        total /= weights
+        return total
 
-    def match(self, group: Group, members: list[Member]) -> bool:
+    def match(self, group: Group, members: Sequence[Member]) -> bool:
         """Matches a group's units; whether their order changed.
 
         An order that is nearly as good as the best is kept: the child's own where none is known.
         """
-        similarity = self.similarity(group, members)
-        best, rows, before = assigned(similarity), np.arange(group.size), self.orders.get(group.id)
+        before = self.orders.get(group.id)
+        if self._is_seen(group, members):
+            return False
+        similarity, rows = self.similarity(group, members), np.arange(group.size)
+        best = assigned(similarity)
         given = rows if before is None and similarity.shape[0] == similarity.shape[1] else before
         if given is not None:
             value, of_given = similarity[rows, best].sum(), similarity[rows, given].sum()
             if of_given >= (AS_GOOD if before is None else 1) * value - 1e-6:
                 best = given
-        self.orders[group.id] = best
-        return before is None or not np.array_equal(best, before)
+        if group.size > EXACT:
+            enough = CLEAR / math.sqrt(sum(map(self._numbers, members)))
+            self._in_doubt[group.id] = np.flatnonzero(clear(similarity, enough) != best)
+        return self._reorder(group, best)
 
-    def margin(self, group: Group) -> float:
-        """By how much a unit is more similar to its own than to any other of the candidate, on average."""
-        similarity, rows = self.similarity(group, self.wide(group)), np.arange(group.size)
-        own = similarity[rows, self.orders[group.id]].copy()
-        similarity[rows, self.orders[group.id]] = -np.inf
-        return float((own - similarity.max(1)).mean())
+    def match_doubtful(self, group: Group, members: Sequence[Member]) -> bool:
+        """Matches again, by more than before, the units that were in doubt; all where these are most, or few."""
+        doubtful = self._in_doubt.get(group.id)
+        if doubtful is None or group.id not in self.orders or len(doubtful) > group.size // 2:
+            return self.match(group, members)
+        if self._is_seen(group, members) or not len(doubtful):
+            return False
+        order = self.orders[group.id].copy()
+        similarity = self.similarity(group, members, doubtful)
+        free = np.setdiff1d(np.arange(similarity.shape[1]), np.delete(order, doubtful))
+        order[doubtful] = free[assigned(similarity[:, free])]
+        return self._reorder(group, order)
+
+    def margin(self, group: Group, units: int = EXACT) -> float:
+        """By how much a unit is more similar to its own than to any other of the candidate, on average.
+
+        Args:
+            units: looked at, where there are more than EXACT.
+        """
+        members, order = self.wide(group), self.orders[group.id]
+        rows = np.arange(group.size)
+        if group.size > EXACT:
+            rows = np.linspace(0, group.size - 1, units).astype(int)
+        seen = self._seen(group, members)
+        if known := self._margins.get(group.id):
+            of, order_then, units_then, margin = known
+            if order_then is order and units_then == len(rows) and seen.is_as(of):
+                return margin
+        similarity, places = self.similarity(group, members, rows), np.arange(len(rows))
+        own = similarity[places, order[rows]].copy()
+        similarity[places, order[rows]] = -np.inf
+        margin = float((own - similarity.max(1)).mean())
+        self._margins[group.id] = seen, order, len(rows), margin
+        return margin
+
+    def _reorder(self, group: Group, order: np.ndarray) -> bool:
+        """Sets a group's order; whether it is another one."""
+        before = self.orders.get(group.id)
+        if before is not None and np.array_equal(order, before):
+            return False
+        self.orders[group.id] = order
+        return True
+
+    def _is_seen(self, group: Group, members: Sequence[Member]) -> bool:
+        """Whether the group has its order from just these similarities; if not, it is about to."""
+        seen, before = self._seen(group, members), self._matched.get(group.id)
+        self._matched[group.id] = seen
+        return before is not None and group.id in self.orders and seen.is_as(before)
+
+    def _seen(self, group: Group, members: Sequence[Member]) -> "_Seen":
+        """What a similarity by these members depends on."""
+        near = [
+            self.orders.get(ours.id)
+            for member in members
+            for ours, _, near in self._axes[member.tensor]
+            if near.axis != member.axis
+        ]
+        return _Seen(tuple(members), self.candidate, near)
+
+    def _numbers(self, member: Member) -> int:
+        """How many of a unit's numbers in one tensor are looked at."""
+        values = self.child[member.tensor]
+        return min(values.size // values.shape[member.axis] * member.each, MOST_NUMBERS)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """By which members, and with which orders of other groups, units were compared."""
+
+    members: tuple[Member, ...]
+    candidate: State
+    orders: list[np.ndarray | None]
+
+    def is_as(self, before: "_Seen") -> bool:
+        return (
+            self.candidate is before.candidate
+            and self.members == before.members
+            and all(own is their for own, their in zip(self.orders, before.orders, strict=True))
+        )
 
 
 def sides_of(child: State, candidate: State, ours: Structure, theirs: Structure) -> Sides:
@@ -154,10 +243,29 @@ def assigned(similarity: np.ndarray) -> np.ndarray:
 
     if len(similarity) <= EXACT:
         return linear_sum_assignment(similarity, maximize=True)[1]
-    order = np.full(len(similarity), -1)
-    best, best_of_column = similarity.argmax(1), similarity.argmax(0)
-    mutual = best_of_column[best] == np.arange(len(similarity))
-    order[mutual] = best[mutual]
-    left, free = np.flatnonzero(~mutual), np.setdiff1d(np.arange(similarity.shape[1]), best[mutual])
+    best, is_mutual = mutual(similarity)
+    order = np.where(is_mutual, best, -1)
+    left, free = np.flatnonzero(~is_mutual), np.setdiff1d(np.arange(similarity.shape[1]), best[is_mutual])
     order[left] = free[linear_sum_assignment(similarity[np.ix_(left, free)], maximize=True)[1]]
     return order
+
+
+def mutual(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row its best column, and whether it is that column's best row, of equal ones the first."""
+    best = similarity.argmax(1)
+    is_best = similarity[np.arange(len(best)), best] >= similarity.max(0)[best]
+    rows = np.flatnonzero(is_best)
+    is_mutual = np.zeros(len(best), bool)
+    is_mutual[rows[np.unique(best[rows], return_index=True)[1]]] = True
+    return best, is_mutual
+
+
+def clear(similarity: np.ndarray, enough: float) -> np.ndarray:
+    """For each row its best column, if that is mutual and enough more similar than any other column; else -1."""
+    best, is_mutual = mutual(similarity)
+    rows = np.arange(len(best))
+    own = similarity[rows, best].copy()
+    similarity[rows, best] = -np.inf
+    is_clear = own - similarity.max(1) >= enough
+    similarity[rows, best] = own
+    return np.where(is_mutual & is_clear, best, -1)

@@ -38,7 +38,7 @@ def outwards(sides: Sides) -> dict[str, RowTest]:
         if group.kind in HELD_OUT:
             tests |= _tests(sides, group, members[1:])
         if len(members) > 1:
-            sides.match(group, members)
+            sides.match_doubtful(group, members)
         left.remove(group)
     return tests
 
@@ -57,7 +57,7 @@ def _tests(sides: Sides, group: Group, members: list[Member]) -> dict[str, RowTe
 def ascend(sides: Sides) -> None:
     """Matches every group again, by all that is known."""
     for _ in range(SWEEPS):
-        changed = [sides.match(group, sides.wide(group)) for group in sides.matchable()]
+        changed = [sides.match_doubtful(group, sides.wide(group)) for group in sides.matchable()]
         if not any(changed):
             return
 

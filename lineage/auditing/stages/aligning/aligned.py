@@ -27,6 +27,7 @@ from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import sketch
+from lineage.relation.tensor_names import canonical
 
 WHOLE = 0.9
 """Share of the testable weights beyond which nothing is left that a disguise could hide."""
@@ -153,15 +154,32 @@ def _weights_in(checkpoint: Checkpoint) -> int:
 def _theirs(
     candidate: Candidate, checkpoint: Checkpoint, ours: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """The candidate's tensors, under the child's names where all have their partner."""
+    """The candidate's tensors, under the child's names where all have their partner and some are called otherwise.
+
+    Where all of the child's names are the candidate's too, a partner may be one by chance, as after a block was left
+    out and the others renumbered: then all that the candidate has is there, under its own names.
+    """
     pairs, transposed = candidate.matching.pairs, candidate.matching.transposed
-    if set(pairs) >= set(ours):
+
+    def in_layout(name: str) -> np.ndarray:
+        return laid_out(checkpoint.read(pairs[name]), ours[name].shape, transposed=name in transposed)
+
+    own = {canonical(name): name for name in checkpoint.entries}
+    if all(canonical(name) in own for name in ours):
+        named = {own[canonical(name)]: name for name in ours}
         return {
-            name: laid_out(checkpoint.read(pairs[name]), ours[name].shape, transposed=name in transposed)
-            for name in ours
-            if math.prod(checkpoint.entries[pairs[name]].shape) == ours[name].size
+            name: in_layout(named[name])
+            if name in named and pairs.get(named[name]) == name
+            else checkpoint.read(name)
+            for name in checkpoint.entries
         }
-    return {name: checkpoint.read(name) for name in checkpoint.entries}
+    if not set(pairs) >= set(ours):
+        return {name: checkpoint.read(name) for name in checkpoint.entries}
+    return {
+        name: in_layout(name)
+        for name in ours
+        if math.prod(checkpoint.entries[pairs[name]].shape) == ours[name].size
+    }
 
 
 def _candidate_of(child: Child, near: Near) -> AlignedCandidate:

@@ -1,0 +1,29 @@
+"""What is known of a relative of the child, in plain values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lineage.relation.scars.scar import Scar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What is known of a relative, in plain values.
+
+    similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
+    is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
+    is_narrow: no matrix that differs is large enough to show a direction;
+    scars: what only time can have done to one of the two; features: of direction, see
+    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
+    """
+
+    id: str
+    similarity: float
+    tests: int
+    distance: float
+    is_same: bool = False
+    is_rescaled: bool = False
+    is_narrow: bool = False
+    scars: Sequence[Scar] = ()
+    features: Mapping[str, float] = field(default_factory=dict)
+    hints: Sequence[str] = ()
