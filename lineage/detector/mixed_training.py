@@ -51,8 +51,8 @@ def train_mixed(
     """
     if not (children.train and children.validation):
         raise UserError(
-            "detector.mixed: expected children to train on and to validate with that have two candidates beside their "
-            "ancestors, but there are none; add roots, or children that are not disguised"
+            "detector.mixed: expected children to train on and to validate with that have two candidates beside "
+            "their ancestors, but there are none; add roots, or children that are not disguised"
         )
     generator = torch.Generator().manual_seed(seed)
     validation = [
