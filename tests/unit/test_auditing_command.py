@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +15,42 @@ from small_networks import ROOTS, child_of, network
 from lineage.auditing.run import audit
 from lineage.auditing.stages.verdict import EXIT_CODES
 from lineage.auditing.verify import differences
+from lineage.cli import main
 from lineage.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
 
-def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess:
+ENVIRONMENT = {"COLUMNS": "200", "XDG_CACHE_HOME": os.devnull + "/none"}
+
+
+def run_alone(*arguments: str | Path) -> subprocess.CompletedProcess:
+    """A command in a process of its own, as users run it."""
     return subprocess.run(
         [sys.executable, "-m", "lineage", *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"COLUMNS": "200", "XDG_CACHE_HOME": os.devnull + "/none", "OMP_NUM_THREADS": "1"},
+        env=os.environ | ENVIRONMENT | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=120,
-        **options,
     )
+
+
+@pytest.fixture
+def run(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess]:
+    """A command in this process, which has imported all that it needs: what it ends with and says."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+    def ran(*arguments: str | Path) -> subprocess.CompletedProcess:
+        monkeypatch.setattr(sys, "argv", ["lineage", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(sys.argv, ended.value.code or 0, said.out, said.err)
+
+    return ran
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +69,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(folder) -> Path:
     """The evidence of an audit of the child."""
-    done = run("audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--no-cache",
+    done = run_alone("audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--no-cache",
                "--json", folder / "b.json", "--html", folder / "b.html", "--claimed", "p1")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "verdict: parent: p2" in done.stdout
@@ -58,7 +80,7 @@ def bundle(folder) -> Path:
 @pytest.mark.parametrize(("child", "code", "word"), [
     ("child", 0, "parent"), ("stranger", 3, "none of these"), ("other-shapes", 4, "cannot tell"),
 ])  # fmt: skip
-def test_the_exit_code_tells_the_verdict(folder, child, code, word):
+def test_the_exit_code_tells_the_verdict(run, folder, child, code, word):
     done = run(
         "audit", "--child", folder / f"{child}.safetensors", "--candidates", folder / "bases", "--no-cache"
     )  # fmt: skip
@@ -66,7 +88,7 @@ def test_the_exit_code_tells_the_verdict(folder, child, code, word):
     assert f"verdict: {word}" in done.stdout
 
 
-def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(folder, tmp_path):
+def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(run, folder, tmp_path):
     save_file(child_of(child_of(ROOTS["p2"], 27), 10), tmp_path / "grandchild.safetensors")
     done = run("audit", "--child", folder / "child.safetensors", "--candidates", tmp_path, "--no-cache")
     assert done.returncode == 6 == EXIT_CODES["same family"]
@@ -74,7 +96,7 @@ def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(folder, tmp_path)
     assert "verdict: same family" in done.stdout
 
 
-def test_networks_too_narrow_for_a_direction_are_told_so_everywhere(tmp_path):
+def test_networks_too_narrow_for_a_direction_are_told_so_everywhere(run, tmp_path):
     root = network(5, widths=(48, 24, 28, 24, 24, 10))
     for name, tensors in {"root": root, "child": child_of(root, 1)}.items():
         save_file(tensors, tmp_path / f"{name}.safetensors")
@@ -91,7 +113,7 @@ def test_networks_too_narrow_for_a_direction_are_told_so_everywhere(tmp_path):
     assert "would help" not in done.stdout
 
 
-def test_a_pattern_that_the_shell_has_spelt_out_is_one_line_that_says_to_quote_it(folder):
+def test_a_pattern_that_the_shell_has_spelt_out_is_one_line_that_says_to_quote_it(run, folder):
     files = sorted((folder / "bases").iterdir())
     done = run("audit", "--child", folder / "child.safetensors", "--candidates", *files)
     assert done.returncode == 2
@@ -100,7 +122,7 @@ def test_a_pattern_that_the_shell_has_spelt_out_is_one_line_that_says_to_quote_i
     assert str(files[1]) in done.stderr
 
 
-def test_none_of_these_is_said_only_where_every_candidate_was_tested(folder, tmp_path):
+def test_none_of_these_is_said_only_where_every_candidate_was_tested(run, folder, tmp_path):
     save_file(ROOTS["p0"], tmp_path / "p0.safetensors")
     save_file(network(1, widths=(30, 50, 40, 10)), tmp_path / "foreign.safetensors")
     (tmp_path / "broken.safetensors").write_text("<html>")
@@ -112,7 +134,7 @@ def test_none_of_these_is_said_only_where_every_candidate_was_tested(folder, tmp
     )
 
 
-def test_an_unknown_claim_is_one_line_that_names_ids_spelt_almost_alike(folder):
+def test_an_unknown_claim_is_one_line_that_names_ids_spelt_almost_alike(run, folder):
     done = run(
         "audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--claimed", "p22"
     )
@@ -208,16 +230,16 @@ def test_a_bundle_far_from_its_inputs_says_where_to_verify_it(bundle, tmp_path):
         differences(elsewhere)
 
 
-def test_verify_exits_with_1_where_something_differs(bundle):
+def test_verify_exits_with_1_where_something_differs(run, bundle):
     report = json.loads(bundle.read_text())
     report["candidates"][1]["log10_p"] = -40.0
     copy = bundle.with_name("changed.json")
     copy.write_text(json.dumps(report))
     assert run("verify", copy).returncode == 1
-    assert run("verify", bundle).returncode == 0
+    assert run_alone("verify", bundle).returncode == 0
 
 
-def test_what_is_no_bundle_is_lines(tmp_path):
+def test_what_is_no_bundle_is_lines(run, tmp_path):
     (tmp_path / "x.json").write_text("[]")
     done = run("verify", tmp_path / "x.json")
     assert done.returncode == 2
@@ -295,7 +317,7 @@ def test_a_known_architecture_ranks_candidates_on_a_probe_as_score_pair_does(tmp
     assert report.probe.scores["p1"] == pytest.approx(expected["score"].mean(), abs=1e-6)
 
 
-def test_a_wrong_architecture_is_lines(folder):
+def test_a_wrong_architecture_is_lines(run, folder):
     done = run("audit", "--child", folder / "child.safetensors", "--candidates", folder / "bases", "--no-cache",
                "--arch", "fc", "--channels", "1", "--image-size", "28")  # fmt: skip
     assert done.returncode == 2

@@ -6,14 +6,14 @@ import zipfile
 import numpy as np
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
-keras = pytest.importorskip("keras")
-
-from lineage.checkpoints.read import open_model  # noqa: E402
+from lineage.checkpoints.read import open_model
 
 
 @pytest.fixture(scope="module")
 def model():
+    """Imports Keras, for seconds, in the one worker that has these tests."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(0)
     layers = keras.layers
     net = keras.Sequential(

@@ -66,7 +66,7 @@ def installed(repository, tmp_path_factory) -> Installed:
     venv.create(folder / "environment")
     into = (sys.executable, "-m", "pip", "--python", folder / "environment" / "bin" / "python")
     constraints = REPOSITORY / "constraints.txt"
-    pip(*into, "install", "--quiet", "--constraint", constraints, f"{wheel}[audit]")
+    pip(*into, "install", "--quiet", "--no-compile", "--constraint", constraints, f"{wheel}[audit]")
     (folder / "elsewhere").mkdir()
     return Installed(folder / "environment", folder / "elsewhere")
 
