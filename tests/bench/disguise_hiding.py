@@ -1,11 +1,12 @@
 """What still hides a relation: knowledge distillation, and training on until nothing is left, with distances."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from disguise_cases import UNSEEN, Families, Measured
+from disguise_cases import FITTED, UNRELATED, UNSEEN, Families, Measured
 from disguise_seeds import state_of
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
@@ -40,12 +41,19 @@ def hiding(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
     for architecture in ARCHITECTURES:
         families = Families(folder, architecture, UNSEEN)
         for name in sorted(family for family, width in families.width.items() if width == WIDTH):
-            yield rows.add(f"student {name}", of_student, families, name)
+            yield rows.add(f"student {name}", of_student, families, name, foreign(folder, families, name))
             yield rows.add(f"trained on {name}", of_training, families, name, limit)
 
 
-def of_student(families: Families, name: str) -> dict:
-    """How well a student of a root, from random weights of its own, aligns with its teacher, and with a stranger."""
+def foreign(folder: Path, families: Families, name: str) -> list[State]:
+    """Networks that a student did not learn from: of strangers, and the one that learned the same apart."""
+    strangers = Families(folder, families.architecture, FITTED + UNSEEN)
+    models = itertools.product(strangers.strangers(name), UNRELATED)
+    return [families.state(name, "scratch"), *(strangers.state(*model) for model in models)]
+
+
+def of_student(families: Families, name: str, strangers: list[State]) -> dict:
+    """How well a student of a root, from random weights of its own, aligns with its teacher, and with strangers."""
     teacher = loaded(families, name)
     student = network(families.architecture, width=WIDTH, classes=CLASSES, seed=1000)
     images = task("home", family_of(name)).images
@@ -54,14 +62,13 @@ def of_student(families: Families, name: str) -> dict:
     for batch in batches(student, STEPS_OF_STUDENTS, len(images), RATE_OF_STUDENTS):
         mse_loss(student(images[batch]), wanted[batch]).backward()
     agreement = float((student(images).argmax(1) == wanted.argmax(1)).float().mean())
-    stranger = families.state(families.strangers(name)[0], "root")
     state = state_of(student)
     return {
         "kind": "student",
         "architecture": families.architecture,
         "agreement": agreement,
         "margin": align(state, families.state(name, "root")).margin,
-        "foreign": align(state, stranger).margin,
+        "foreign": [align(state, stranger).margin for stranger in strangers],
     }
 
 

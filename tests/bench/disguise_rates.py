@@ -143,7 +143,10 @@ def of_hiding(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
     case, count = "students of a teacher", len(students)
     yield number(case, "least agreement with it", students["agreement"].min(), count, None)
     yield number(case, "largest margin with it", students["margin"].max(), count, None)
-    yield number(case, "largest margin with a stranger", students["foreign"].max(), count, None)
+    foreign = students["foreign"].explode().astype(float)
+    yield number(case, "largest margin with a stranger", foreign.max(), len(foreign), None)
+    families = students["key"].loc[foreign.index]
+    yield row("students of strangers", "false family", "all", foreign > limit, families, ("<=", 0.01))
     yield number(case, "largest margin of independent networks", limit, 1, None)
     is_lost = trained["is_lost"].astype(bool)
     case = "roots that are trained on"

@@ -152,7 +152,7 @@ def scaled(values: np.ndarray, member: Member, factors: np.ndarray) -> np.ndarra
     whole[positions(member, np.arange(len(factors)))] = np.repeat(factors, member.each)
     shape = [1] * values.ndim
     shape[member.axis] = -1
-    return (values * whole.reshape(shape)).astype(values.dtype)
+    return (values * whole.reshape(shape)).astype(values.dtype, copy=False)
 
 
 def check(groups: Sequence[Group], shapes: Shapes) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -78,24 +78,30 @@ class Sides:
 
         The axes that are not the group's are in the child's order.
         """
-        values, own = self.candidate[member.tensor], np.arange(0)
-        along: dict[int, list[tuple[int, np.ndarray]]] = {}
+        candidate, child = self.candidate[member.tensor], self.child[member.tensor]
+        own, along = slice(0), {axis: [] for axis in range(child.ndim) if axis != member.axis}
         for ours, theirs, near in self._axes[member.tensor]:
             offset = near.offset * theirs.size // ours.size
-            place = Member(near.tensor, near.axis, near.side, offset=offset, each=near.each)
             if near == member:
-                own = positions(place, np.arange(theirs.size))
+                own = slice(offset, offset + theirs.size * near.each)
             elif near.axis != member.axis:
+                place = replace(near, offset=offset)
                 order = self.orders.get(ours.id, np.arange(ours.size))
-                along.setdefault(near.axis, []).append((offset, positions(place, order)))
-        for axis, pieces in along.items():
+                along[near.axis].append((offset, positions(place, order)))
+        candidate = np.moveaxis(candidate, member.axis, 0)[own]
+        child = np.moveaxis(child, member.axis, 0)
+        child = child[member.offset : member.offset + group.size * member.each]
+        for axis, (length, pieces) in enumerate(zip(child.shape[1:], along.values(), strict=True), start=1):
             ordered = [places for _, places in sorted(pieces, key=lambda piece: piece[0])]
-            values = values.take(np.concatenate(ordered), axis)
-        candidate = np.moveaxis(values, member.axis, 0)[own].reshape(len(own) // member.each, -1)
-        child = np.moveaxis(self.child[member.tensor], member.axis, 0)
-        child = child[positions(member, np.arange(group.size))].reshape(group.size, -1)
+            places = np.concatenate(ordered) if ordered else None
+            if child.ndim == 2 and member.each == 1 and length > MOST_NUMBERS:
+                chosen = _thinned(length, MOST_NUMBERS)
+                child, places = child.take(chosen, axis), chosen if places is None else places[chosen]
+            if places is not None:
+                candidate = candidate.take(places, axis)
+        candidate, child = (values.reshape(len(values) // member.each, -1) for values in (candidate, child))
         if child.shape[1] > MOST_NUMBERS:
-            chosen = np.linspace(0, child.shape[1] - 1, MOST_NUMBERS).astype(int)
+            chosen = _thinned(child.shape[1], MOST_NUMBERS)
             candidate, child = candidate[:, chosen], child[:, chosen]
         return candidate, child
 
@@ -160,7 +166,7 @@ class Sides:
         members, order = self.wide(group), self.orders[group.id]
         rows = np.arange(group.size)
         if group.size > EXACT:
-            rows = np.linspace(0, group.size - 1, units).astype(int)
+            rows = _thinned(group.size, units)
         seen = self._seen(group, members)
         if known := self._margins.get(group.id):
             of, order_then, units_then, margin = known
@@ -217,6 +223,11 @@ class _Seen:
             and self.members == before.members
             and all(own is their for own, their in zip(self.orders, before.orders, strict=True))
         )
+
+
+def _thinned(length: int, most: int) -> np.ndarray:
+    """So many places, evenly."""
+    return np.linspace(0, length - 1, most).astype(int)
 
 
 def sides_of(child: State, candidate: State, ours: Structure, theirs: Structure) -> Sides:
