@@ -47,6 +47,12 @@ def _packed_pickle(content: Content) -> bool:
         return False
 
 
+def _keras_shards(content: Content) -> bool:
+    """JSON that names files for each layer by its path."""
+    is_json = content.text.startswith(b"{")
+    return is_json and re.search(rb'"weight_map"\s*:\s*\{\s*"/', content.head) is not None
+
+
 def _trees(content: Content) -> bool:
     """XGBoost's in JSON or UBJSON, LightGBM's text, CatBoost's."""
     is_xgboost = re.match(rb'\{\s*"learner"\s*:\s*\{|\{L.{8}learner\{', content.head, re.DOTALL)
@@ -69,6 +75,12 @@ FOREIGN = (
         _has_member("/.data/extern_modules"),
         "save the state_dict() of its model",
     ),
+    Foreign(
+        "a program of torch.export (.pt2)",
+        _has_member("/archive_format"),
+        "save the state_dict() of its module",
+    ),
+    Foreign("an index of Keras' shards", _keras_shards, "save the weights in a single file, as .weights.h5"),
     Foreign("a model of ONNX Runtime (.ort)", _marked(rb"ORTM"), "give the ONNX model that it was made of"),
     Foreign(
         "a program of ExecuTorch", _marked(rb"E[TH]\d\d"), "give the state_dict() that it was exported from"

@@ -35,7 +35,18 @@ def package(path):
         archive.writestr("m/.data/extern_modules", "torch\n")
 
 
+def exported(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/archive_format", "pt2")
+
+
+def keras_shards(path):
+    path.write_text(json.dumps({"metadata": {}, "weight_map": {"/layers/a/vars": "m_00000.weights.h5"}}))
+
+
 REFUSED = {
+    "m.pt2": (exported, "torch.export"),
+    "m.weights.json": (keras_shards, "Keras' shards"),
     "__0_0.distcp": (archives, "distributed checkpoint of PyTorch"),
     "packaged.pt": (package, "torch.package"),
     "m.ort": (lambda path: path.write_bytes(b"\x14\0\0\0ORTM" + bytes(40)), "ONNX Runtime"),
