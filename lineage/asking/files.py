@@ -12,6 +12,7 @@ import numpy as np
 from lineage.asking.queryset import VIEWS, Plan, QuerySet, Seen, check_taken
 from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.files import LIMITS, safe_file
+from lineage.checkpoints.sniffing import Content
 from lineage.errors import UserError, one_line
 from lineage.storage.atomic import written_whole
 
@@ -172,6 +173,8 @@ def load_arrays(path: Path, needed: Iterable[str] = ()) -> dict[str, np.ndarray]
         UserError: for a file that is none, is over the limits, or lacks an array that is needed.
     """
     file = safe_file(path)
+    if not Content(file).is_zip:
+        raise UserError(f"{path}: expected an .npz, which is a zip archive of arrays; it is none")
     checked_members(file)
     try:
         with np.load(file.real, allow_pickle=False) as archive:

@@ -167,7 +167,7 @@ class Judge:
     ):
         self._child, self._unrelated, self._settings, self._tracked = child, unrelated, settings, tracked
         self._direction = direction
-        self._refused = tested.refused
+        self._refused = [id for id in tested.refused if id not in tested.empty]
 
     def __call__(self, candidates: Sequence[Candidate], level: Level, opened: Opened) -> Judged:
         """What the candidates are to the child.
@@ -192,7 +192,9 @@ class Judge:
             verdict = withheld(contradicting.id)
         else:
             evidence = evidence_of(child, candidates, self._unrelated, relatives, level.limit)
-            untested = [candidate.id for candidate in candidates if not candidate.is_evidence]
+            untested = [
+                candidate.id for candidate in candidates if not (candidate.is_evidence and candidate.is_whole)
+            ]
             verdict = of_parts(decide(evidence, related, merged, level), parts)
             verdict = unless_incomplete(verdict, [*self._refused, *untested])
             verdict = of_adapter(child, candidates, verdict)

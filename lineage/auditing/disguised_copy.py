@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from lineage.checkpoints.read import open_model
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.several import parted
 from lineage.errors import UserError
 from lineage.relation.alignment.axes import UnknownStructureError, shapes_of
 from lineage.relation.alignment.disguises import CHANGING, HOW, disguised
@@ -45,7 +45,7 @@ def write_disguised(
             while outputs are not compared, a copy whose outputs differ though its disguises keep the function, or
             one in the place of the checkpoint itself; nothing is written then.
     """
-    if to.exists() and Path(model.partition(MEMBER)[0]).exists() and to.samefile(model.partition(MEMBER)[0]):
+    if to.exists() and Path(parted(model)[0]).exists() and to.samefile(parted(model)[0]):
         raise UserError(f"--out: {to} is the checkpoint itself, which would be lost; name another file")
     if unknown := [name for name in how if name not in HOW]:
         raise UserError(f"--how: expected some of {', '.join(HOW)}, got {unknown[0]!r}")

@@ -11,7 +11,7 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.several import MEMBER, parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.index.summing import sketches_of_columns
@@ -135,7 +135,7 @@ def digests_of(
     tracked: Tracked = untracked,
 ) -> list[Digest]:
     """The digests of the models of `FILE` or `FILE::ID`, computed if the cache has none; raises as `open_models`."""
-    path, _, wanted = given.partition(MEMBER)
+    path, wanted = parted(given)
     file = safe_file(Path(path), inside=inside, follow=follow)
     digests = cache.get(file.state)
     if digests is None:

@@ -9,7 +9,7 @@ from lineage.auditing.report.types import AuditReport
 from lineage.auditing.run import audit
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.plain.form import open_plain_model
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.several import parted
 from lineage.errors import UserError
 from lineage.index.change import id_of_model
 from lineage.index.coordinates import LONGEST
@@ -76,7 +76,7 @@ def search(
     if top < 1:
         raise UserError(f"top: expected at least 1, got {top}")
     suspect = os.fspath(child)
-    file = safe_file(Path(suspect.partition(MEMBER)[0]), follow=follow_links)
+    file = safe_file(Path(parted(suspect)[0]), follow=follow_links)
     stored = Store(Path(index)).read()
     model = open_plain_model(suspect, follow=follow_links)
     itself, vectors = {str(file.real), id_of_model(file, model)}, vectors_of(model)

@@ -139,6 +139,11 @@ class Checkpoint:
         return values
 
 
+def has_all_weights(left_out: Mapping[str, str]) -> bool:
+    """Whether none of a model's tensors that were left out are weights."""
+    return all(reason.endswith(HARMLESS) for reason in left_out.values())
+
+
 def counters_in(raw: Mapping[str, Entry]) -> dict[str, Entry]:
     """The whole numbers among tensors of all types that count the steps of training."""
     return {

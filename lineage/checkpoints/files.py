@@ -22,6 +22,10 @@ class Unsupported(UserError):  # noqa: N818
     exit_code = 5
 
 
+class NoWeights(Unsupported):
+    """A file that was read to its end and holds no weights: what a training leaves beside a model."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a checkpoint may ask of this machine."""

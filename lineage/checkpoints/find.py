@@ -10,7 +10,8 @@ from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form
-from lineage.checkpoints.read import MEMBER, main_of, open_models
+from lineage.checkpoints.read import main_of, open_models
+from lineage.checkpoints.several import MEMBER, parted
 from lineage.errors import UserError, printable
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
@@ -64,7 +65,7 @@ def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> So
     if path.is_dir():
         found = models_in_folder(path, follow=follow)
         return Sources(_named([(file, path) for file in found.models], path), found.passed_over)
-    if any(letter in given for letter in "*?[") and not Path(given.partition(MEMBER)[0]).exists():
+    if any(letter in given for letter in "*?[") and not Path(parted(given)[0]).exists():
         anchor = Path(path.anchor) if path.anchor else Path()
         files = sorted(file for file in anchor.glob(str(path.relative_to(path.anchor))) if not file.is_dir())
         if not files:

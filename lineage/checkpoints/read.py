@@ -6,6 +6,8 @@ from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
+from lineage.checkpoints.foreign import foreign_kind
+from lineage.checkpoints.formats.coreml import is_core_ml, read_core_ml
 from lineage.checkpoints.formats.flax import is_flax, read_flax
 from lineage.checkpoints.formats.gguf import read_gguf
 from lineage.checkpoints.formats.ncnn.read import MAGIC, read_ncnn
@@ -19,14 +21,13 @@ from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tensorflow.graph import is_graph, read_graph
 from lineage.checkpoints.formats.tfjs import is_tfjs, read_tfjs
 from lineage.checkpoints.formats.tflite.read import read_tflite
-from lineage.checkpoints.several import MEMBER, apart
+from lineage.checkpoints.several import MEMBER, apart, parted
 from lineage.checkpoints.sniffing import (
     Content,
     archive_of,
     begins,
     is_index,
     is_old_pickle,
-    is_orbax,
     is_protobuf,
     is_safetensors,
 )
@@ -72,6 +73,7 @@ FORMATS = (
     Format("TensorFlow graph", is_graph, read_graph),
     Format("GGUF", begins(b"GGUF"), read_gguf),
     Format("TensorFlow Lite", lambda content: content.head[4:8] == b"TFL3", read_tflite),
+    Format("Core ML", is_core_ml, read_core_ml),
     Format("ONNX", is_protobuf, read_onnx),
 )
 """Tried in this order."""
@@ -89,7 +91,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
         UserError: for a file that is missing, broken, hostile or over the limits.
         Unsupported: for one of another kind.
     """
-    text, _, wanted = str(path).partition(MEMBER)
+    text, wanted = parted(str(path))
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
         models = [part for model in format_of(file).read(file) for part in apart(model)]
@@ -124,9 +126,11 @@ def main_of(path: str | Path, models: list[Checkpoint]) -> Checkpoint:
 
 
 def is_model(path: Path, *, inside: Path) -> bool:
-    """Whether a file's content is that of a format, whatever it is called."""
+    """Whether a file's content is that of a format, or of a kind that is refused by name, whatever it is called."""
     try:
         content = Content(safe_file(path, inside=inside, follow=True))
+        if kind := foreign_kind(content):
+            return kind.is_network
         return any(form.is_it(content) for form in FORMATS)
     except UserError:
         return False
@@ -140,17 +144,14 @@ def format_of(file: SafeFile) -> Format:
         Unsupported: for a file of another kind.
     """
     content = Content(file)
+    if kind := foreign_kind(content):
+        raise Unsupported(f"{file.path}: {kind.name}, which is not read; {kind.instead}")
     if found := next((form for form in FORMATS if form.is_it(content)), None):
         return found
     if content.text.startswith(b"version https://git-lfs"):
         raise UserError(f"{file.path}: is a pointer of Git LFS, not the file itself; run `git lfs pull`")
     if content.text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise UserError(f"{file.path}: is a web page, not a checkpoint; the download has failed")
-    if is_orbax(content):
-        raise Unsupported(
-            f"{file.path}: of a checkpoint of Orbax, which is not read here; restore it with Orbax, and save its "
-            "parameters with flax.serialization.to_bytes or numpy.savez"
-        )
     if content.text.startswith(b"{"):
         raise Unsupported(f"{file.path}: JSON without the weight_map of an index of shards")
     if content.is_packed:

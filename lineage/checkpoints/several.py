@@ -1,17 +1,37 @@
 """The checkpoints of one file that holds several: those of a tree of tensors, and a network beside its teacher."""
 
+import math
+import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
-from lineage.checkpoints.files import SafeFile, Unsupported
+from lineage.checkpoints.files import NoWeights, SafeFile, Unsupported
 from lineage.checkpoints.followers import followers
 from lineage.checkpoints.quantised.weights import weights_of
-from lineage.checkpoints.trees import Leaf, models_in
+from lineage.checkpoints.trees import Leaf, is_beside_a_model, models_in
 
 MEMBER = "::"
 TOP = "top"
 """What a model at the top of a file is called, beside others."""
+
+
+def parted(given: str) -> tuple[str, str]:
+    """The file and the id in `FILE::ID`, an empty one if there is none; a folder's name may have `::` in it too."""
+    ends = [place.start() for place in re.finditer(MEMBER, given)]
+    if not ends or _is_there(given, stat.S_ISDIR) or _is_there(given, stat.S_ISREG):
+        return given, ""
+    end = next((end for end in ends if _is_there(given[:end], stat.S_ISREG)), ends[0])
+    return given[:end], given[end + len(MEMBER) :]
+
+
+def _is_there(name: str, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(Path(name).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def checkpoints_of(
@@ -40,7 +60,17 @@ def checkpoints_of(
         if entries:
             models.append((".".join(group.path), group.size, entries, left_out, counters_in(raw)))
     if not models:
+        if is_beside_a_model(file, tree):
+            raise NoWeights(
+                f"{file.path}: holds no dictionary of float tensors, only what a training leaves beside a model"
+            )
         raise Unsupported(f"{file.path}: holds no dictionary of float tensors; save a state_dict()")
+    sizes = [math.prod(entry.shape) for _, _, entries, *_ in models for entry in entries.values()]
+    if len(sizes) > 1 and not any(sizes):
+        raise Unsupported(
+            f"{file.path}: all its tensors are empty, as of DeepSpeed's ZeRO stage 3, whose weights lie in the files "
+            "of its optimiser; join them by its zero_to_fp32.py"
+        )
     extra = {".".join((*group.path, name)): "beside the model" for group in beside for name in group.leaves}
     largest = max(size for _, size, *_ in models)
     main = next(place for place, (_, size, *_) in enumerate(models) if size == largest)

@@ -28,6 +28,8 @@ OPTIMISERS = {
     "optimizer_states",
     "optimizers",
 }
+SETTINGS = 2**16
+"""A file of so few bytes without a tensor of real numbers hides none."""
 SHARE = 0.1
 """A smaller share of the largest model's numbers is a tensor or two beside it, and no model."""
 
@@ -56,6 +58,17 @@ class Found:
         return sum(math.prod(leaf.shape) for leaf in weights)
 
 
+def is_beside_a_model(file: SafeFile, tree: object) -> bool:
+    """Whether a tree has no weights: its tensors are an optimiser's, or it is small and has none, as settings.
+
+    Raises as `models_in`.
+    """
+    walk = _Walk(file)
+    leaves = [leaf for group in walk.groups(tree, (), 0) for leaf in group.leaves.values()]
+    may_be_weights = any(leaf.dtype.kind in "fVc" or len(leaf.shape) > 1 for leaf in leaves)
+    return not may_be_weights and (walk.has_optimiser or file.size <= SETTINGS)
+
+
 def models_in(file: SafeFile, tree: object) -> tuple[list[Found], list[Found]]:
     """The models of a tree, in its order, and what lies beside them.
 
@@ -78,10 +91,14 @@ class _Walk:
     def __init__(self, file: SafeFile):
         self.file = file
         self.seen: set[int] = set()
+        self.has_optimiser = False
 
     def groups(self, item: object, path: Path, depth: int) -> Iterator[Found]:
         """The tensors of each container that has any of its own; those of a module with all that is in it."""
-        if not self._is_new(item, depth) or _is_optimiser(item, path):
+        if not self._is_new(item, depth):
+            return
+        if _is_optimiser(item, path):
+            self.has_optimiser = True
             return
         if _is_module(item):
             yield Found(path, dict(self._flat(item, "", depth)), is_whole=True)

@@ -10,7 +10,7 @@ from lineage.experiment.conditions import STANDARD, among, ancestor_in
 from lineage.experiment.paths import UNSEEN_PARENTS
 from lineage.experiment.zoo import Model, Zoo
 from lineage.types.detector import BOTH, Detector, Detectors
-from lineage.types.evaluation import Ancestors, DetectorModels, Evaluated
+from lineage.types.evaluation import Ancestors, DetectorModels, Evaluated, MixedModels
 from lineage.types.experiment import Experiment
 
 
@@ -119,4 +119,25 @@ def detector_models(zoo: Zoo, evaluated: Evaluated, *, setting: str, form: str, 
         parts=parts,
         counts=evaluated.counts,
         ancestors={condition: among.candidates for condition, among in evaluated.ancestors.items()},
+    )
+
+
+def mixed_models(
+    zoo: Zoo, experiment: Experiment, evaluated: dict[str, Evaluated], *, seed: int
+) -> MixedModels:
+    """What the training of one mixed detector knows of the models.
+
+    Args:
+        zoo: the experiment's models.
+        experiment: its configuration; children that were disguised are not trained on.
+        evaluated: what the evaluation knows of each setting's.
+        seed: of the splits.
+    """
+    return MixedModels(
+        parents={child: parent for models in evaluated.values() for child, parent in models.parents.items()},
+        trained=tuple(name for name in evaluated if not experiment.settings[name].disguise),
+        settings={
+            name: detector_models(zoo, models, setting=name, form=BOTH, seed=seed)
+            for name, models in evaluated.items()
+        },
     )

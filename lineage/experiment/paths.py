@@ -22,6 +22,7 @@ FOLDERS = {
     "answers": "{experiment}/answers/{setting}",
     "block_similarity": "{experiment}/block_similarity/{setting}/{parent}/{block}",
     "detector": "{experiment}/detector/{setting}/{form}/{seed}",
+    "mixed_detector": "{experiment}/detector/mixed/{seed}",
     "transfer": "{experiment}/transfer/{setting}/{trained_on}/{seed}",
 }
 """Each rule's folder below `<results>`, with its wildcards; its logs and benchmarks have the same below theirs."""
@@ -112,9 +113,15 @@ class Paths:
             for seed in self._seeds
         ]
 
+    def mixed_detectors(self, name: str) -> list[str]:
+        """The files of that name of the detectors that are trained on all settings, one a seed."""
+        seeds = self._seeds if self._detector.mixed else []
+        return [file_of("mixed_detector", name, experiment=self._name, seed=seed) for seed in seeds]
+
     def predictions(self) -> list[str]:
         """The files of all that the detectors predict."""
-        return self.detectors("predictions.parquet") + self.transfers("predictions.parquet")
+        name = "predictions.parquet"
+        return self.detectors(name) + self.mixed_detectors(name) + self.transfers(name)
 
     def _holding(
         self, model_ids: Iterable[str], experiment: str, of_root: str, of_block: str, name: str

@@ -10,7 +10,7 @@ import numpy as np
 
 from lineage.auditing.pair_tests import digests_of
 from lineage.checkpoints.find import Source, id_of
-from lineage.checkpoints.read import MEMBER
+from lineage.checkpoints.several import MEMBER, parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
 from lineage.progress import Tracked, untracked
@@ -87,7 +87,7 @@ def without_copies(found: Sequence[Model]) -> list[Model]:
 def _model(source: Source, digest: Digest, *, is_alone: bool) -> Model:
     id = id_of(source, digest.name, is_alone=is_alone)
     own = digest.name.partition(MEMBER)[2]
-    path = source.path if is_alone or MEMBER in source.path else f"{source.path}{MEMBER}{own}"
+    path = source.path if is_alone or parted(source.path)[1] else f"{source.path}{MEMBER}{own}"
     return Model(
         id=id,
         source=replace(source, id=id, path=path),

@@ -9,7 +9,7 @@ from pathlib import Path
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, safe_file
 from lineage.checkpoints.find import look_for, open_source
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.several import MEMBER, parted
 from lineage.errors import UserError
 from lineage.index.store import Store
 from lineage.index.vectors import vectors_of
@@ -67,10 +67,8 @@ def add(
 
     for source in sources:
         try:
-            file = safe_file(
-                Path(source.path.partition(MEMBER)[0]), inside=source.inside, follow=follow_links
-            )
-            is_whole = MEMBER not in source.path
+            file = safe_file(Path(parted(source.path)[0]), inside=source.inside, follow=follow_links)
+            is_whole = not parted(source.path)[1]
             same = known.by_state.get((str(file.real), file.size, file.mtime_ns), ())
             if is_whole and str(file.real) in same:
                 unchanged.append(str(file.real))

@@ -59,11 +59,9 @@ def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
         UserError: for NaN or infinite values, named.
     """
     stop = threading.Event()
-    with ThreadPoolExecutor(1 + AT_ONCE) as workers:
+    with ThreadPoolExecutor(AT_ONCE) as hashing, ThreadPoolExecutor(AT_ONCE) as workers:
         try:
-            hashes = workers.submit(
-                lambda: {str(file.path): sha256_of(file.real, stop) for file in model.files}
-            )
+            hashes = {str(file.path): hashing.submit(sha256_of, file.real, stop) for file in model.files}
             sums = sums_of(model, workers, tracked)
         except BaseException:
             stop.set()
@@ -74,7 +72,7 @@ def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
         format=model.format,
         shapes={name: entry.shape for name, entry in model.entries.items()},
         dtypes={name: entry.dtype for name, entry in model.entries.items()},
-        hashes=hashes.result(),
+        hashes={path: found.result() for path, found in hashes.items()},
         content=hashlib.sha256(b"".join(sorted(content for content, _ in sums.values()))).hexdigest(),
         sketches={name: found for name, found in sketches.items() if isinstance(found, np.ndarray)},
         untestable={name: why for name, why in sketches.items() if isinstance(why, Untestable)},

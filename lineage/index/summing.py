@@ -1,7 +1,7 @@
 """Each tensor of a model in short: a hash of its values and, of a matrix that can be tested, its sketch.
 
 Tensors whose rows can be read alone are read in small parts, which stay in the processor's cache: a large checkpoint
-takes little memory, and is worked on by two threads while a third one hashes its files.
+takes little memory, and is worked on by two threads while two others hash its files.
 The hash is BLAKE3 (O'Connor, Aumasson, Neves & Wilcox-O'Hearn 2020), as collision-free as the SHA-256 of the files at
 a third of its price or less.
 """

@@ -30,6 +30,8 @@ PAIRS_AT_ONCE = 100
 MARGIN, LEAST_MINUTES = 2, 10
 UNKNOWN_PARAMETERS = 100_000_000
 """A root's size is known once it is trained; ViT-B has 86 million."""
+MIXED_ENTRIES = 2**18
+"""Of a layer of each model, held at once by the detector of mixed candidates."""
 IMAGES = {"sklearn:digits": 1797, "embedded:fashion-mnist": 6000}
 UNKNOWN_IMAGES = 60_000
 """Of another source, where a recipe uses all there are; MNIST and CIFAR-10 have so many."""
@@ -178,6 +180,11 @@ def detection(epochs: int, parameters: int, children: int, candidates: int) -> W
         networks=3,  # one is built to see its layers, one read to see its shapes, one matrix at a time to scale by
         pairs=epochs * children * candidates // PAIRS_AT_ONCE,
     )
+
+
+def mixed_detection(parameters: int, models: int) -> Work:
+    """Work of training the detector of mixed candidates: a part of each model's matrices stands in memory."""
+    return Work(parameters=parameters, networks=3, values=models * MIXED_ENTRIES, pairs=models)
 
 
 def evaluation(scores: Iterable[str | Path]) -> Work:

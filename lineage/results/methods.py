@@ -2,8 +2,8 @@
 
 A method is a similarity of features with an approximation (`cka/path`), a similarity of weights (`weight_l2`), an
 audit (`audit/closest`, `audit/parent`), what a child answers (`answers/labels`, `answers/probabilities`) or a lineage
-detector (`detector`; `detector/weights` and `detector/features` see one of the two alone). Nothing outside this file
-decides a method's family, order, colour, marker, label or best possible score.
+detector (`detector`; `detector/weights` and `detector/features` see one of the two alone; `detector/mixed` is trained
+on all settings). Nothing outside this file decides a method's family, order, colour, marker, label or best score.
 
 The rows are families, so that a new similarity needs none: its methods fall into the rows of the approximations. Its
 best possible score is 1, as that of every normalised similarity, unless BEST_SCORES says otherwise; a test measures
@@ -25,6 +25,8 @@ ANSWERS = "answers"
 ANSWERS_GIVEN = {given: f"{ANSWERS}/{given}" for given in ("labels", "probabilities")}
 """What a child answers alone, by what it gives: the name of the method."""
 DETECTOR = "detector"
+MIXED = f"{DETECTOR}/mixed"
+"""The detector that is trained on all settings at once."""
 DETECTORS = {"both": DETECTOR, "weights": f"{DETECTOR}/weights", "features": f"{DETECTOR}/features"}
 """The lineage detector's name by its inputs."""
 BASELINE = "weight_l2"
@@ -55,6 +57,7 @@ FAMILIES = (
     Family(
         pattern="detector/features", label="detector (features)", order=0, colour=INK, marker="triangle-up"
     ),
+    Family(pattern=MIXED, label="detector (mixed)", order=0, colour=INK, marker="triangle-right"),
     Family(pattern="answers/(labels|probabilities)", label="answers", order=1, colour=INK, marker="diamond"),
     Family(pattern="weight_[a-z0-9_]+", label="weights", order=2, colour="#92929a", marker="cross"),
     Family(pattern="[a-z0-9_]+/direct", label="direct", order=3, colour="#cd8309", marker="circle"),

@@ -67,6 +67,8 @@ class Detectors(DetectorOptions):
     """Whether detectors answer for other settings with the same parents."""
     transfer_only: tuple[str, ...] = ()
     """Settings whose detectors look at both and serve for that alone."""
+    mixed: bool | None = None
+    """Whether one detector more is trained on the children of all settings, for candidates of any kind."""
     by_inputs: dict[str, Changes] = field(default_factory=dict)
     """What differs in the detectors that look at `both`, `weights` or `features`."""
 

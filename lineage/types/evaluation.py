@@ -47,3 +47,26 @@ class DetectorModels(Plain):
     """For how many candidates answers are asked for too."""
     ancestors: dict[str, tuple[str, ...]]
     """The candidates, by the condition under which an ancestor is asked for."""
+
+    @property
+    def pools(self) -> list[tuple[str, ...]]:
+        """The candidates of all conditions, the standard ones first."""
+        return [self.candidates, *self.ancestors.values()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedModels(Plain):
+    """The models of all settings, as the training of a mixed detector needs them."""
+
+    parents: dict[str, str]
+    """Each child's parent, whatever its setting."""
+    trained: tuple[str, ...]
+    """Settings whose children it is trained on; it answers for all."""
+    settings: dict[str, DetectorModels]
+    """Its models by setting."""
+
+    @property
+    def everyone(self) -> list[str]:
+        """Ids of all children and candidates, sorted."""
+        pools = [pool for models in self.settings.values() for pool in models.pools]
+        return sorted({*self.parents, *(candidate for pool in pools for candidate in pool)})

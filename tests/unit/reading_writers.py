@@ -16,6 +16,7 @@ import msgpack
 import numpy as np
 import onnx
 import torch
+from coreml_writer import Program
 from openvino_writer import Graph
 from reading_networks import State
 from safetensors.numpy import save_file
@@ -365,6 +366,33 @@ def _(state, folder):
         factors = graph.constant(f"{name}/scale", "f16", scale.astype(np.float16))
         graph.operator("Multiply", graph.operator("Convert", stored), factors)
     return graph.saved()
+
+
+def of_core_ml(state: State, folder: Path, packed) -> Path:
+    program = Program(folder / "model.mlmodel")
+    for name, values in state.items():
+        if values.ndim < 2:
+            program.constant(name.replace(".", "_"), values)
+        else:
+            packed(program, f"{name.replace('.', '_')}_to_fp16", values)
+    return program.saved()
+
+
+@writer("Core ML, 16 bits")
+def _(state, folder):
+    return of_core_ml(
+        state, folder, lambda program, name, values: program.constant(name, values.astype(np.float16))
+    )
+
+
+@writer("Core ML, 8 bits")
+def _(state, folder):
+    return of_core_ml(state, folder, Program.quantised)
+
+
+@writer("Core ML, tables of 6 bits")
+def _(state, folder):
+    return of_core_ml(state, folder, lambda program, name, values: program.palette(name, values, 6))
 
 
 def plain(values: np.ndarray) -> bytes:

@@ -14,7 +14,7 @@ from lineage.asking.answer_files import read_answers
 from lineage.asking.answers import Answers, Kind
 from lineage.asking.checking import check_follows, differences
 from lineage.asking.choosing.query_rules import RULE, choose
-from lineage.asking.files import MANIFEST, QUERIES, read_query_set, write_query_set
+from lineage.asking.files import MANIFEST, QUERIES, load_arrays, read_query_set, write_query_set
 from lineage.asking.queryset import QuerySet
 from lineage.asking.run import verify
 from lineage.errors import UserError
@@ -302,3 +302,9 @@ def test_arrays_of_other_shapes_are_refused(honest, tmp_path):
     (folder / MANIFEST).write_text(json.dumps(said))
     with pytest.raises(UserError, match=r"queries.npz: images: expected the shape \(100, 9, 9, 1\)"):
         read_query_set(folder)
+
+
+def test_a_table_of_text_that_is_called_npz_is_not_called_a_broken_zip_archive(tmp_path):
+    (tmp_path / "answers.npz").write_text("query,label\nq0.png,cat\n")
+    with pytest.raises(UserError, match=r"expected an \.npz, which is a zip archive of arrays; it is none"):
+        load_arrays(tmp_path / "answers.npz")

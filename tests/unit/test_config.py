@@ -109,7 +109,7 @@ def test_named_data_come_from_the_folder_given_else_from_torchvision():
 
 
 @pytest.mark.parametrize(
-    "name", ["config", "hard", "offline", "pretrained", "segmentation", "detection", "paper"]
+    "name", ["config", "conditions", "hard", "offline", "pretrained", "segmentation", "detection", "paper"]
 )
 def test_the_committed_configurations_are_valid(name):
     config = checked(yaml.safe_load((REPOSITORY / "config" / f"{name}.yaml").read_text()) | {"data": "there"})

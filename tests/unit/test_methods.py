@@ -18,6 +18,7 @@ from lineage.results.methods import (
     DETECTORS,
     FAMILIES,
     INK,
+    MIXED,
     MOST_SHOWN,
     best_score,
     family_of,
@@ -32,6 +33,7 @@ EVERY_METHOD = [
     *(method_of(*names) for names in itertools.product(SIMILARITIES, APPROXIMATIONS)),
     *(method_of(name, "direct") for name in WEIGHT_SIMILARITIES),
     *(DETECTORS[inputs] for inputs in INPUTS),
+    MIXED,
     *(AUDIT_CLOSEST, AUDIT_PARENT),
     *ANSWERS_GIVEN.values(),
 ]

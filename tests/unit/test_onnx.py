@@ -7,6 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from table_writer import part
 
+from lineage.checkpoints.checkpoint import has_all_weights
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 
@@ -162,5 +163,19 @@ def test_the_files_that_hold_the_values_are_the_models_too(tmp_path):
 def test_a_model_of_core_ml_is_told_from_onnx_though_both_begin_alike(tmp_path, kind):
     data = part(1, 7) + part(2, part(100, b"a description")) + part(kind, b"\x0a\x02ab")
     (tmp_path / "m.mlmodel").write_bytes(data)
-    with pytest.raises(UserError, match="a model of Core ML, which is not read"):
+    with pytest.raises(UserError, match="of Core ML"):
         open_model(tmp_path / "m.mlmodel")
+
+
+def test_convolutions_that_onnx_runtime_wove_for_a_processor_are_left_out(tmp_path):
+    kernel = np.ones((16, 16, 3, 3), np.float32)
+    node = helper.make_node("Conv", ["x", "woven", "bias"], ["y"], domain="com.microsoft.nchwc")
+    save(
+        tmp_path / "m.onnx",
+        [node],
+        [numpy_helper.from_array(kernel, "woven"), numpy_helper.from_array(W, "fc.weight")],
+    )
+    model = open_model(tmp_path / "m.onnx")
+    assert list(model.entries) == ["fc.weight"]
+    assert "export the model anew" in model.left_out["woven"]
+    assert not has_all_weights(model.left_out)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lineage.experiment.config import checked, experiments_of
+from lineage.experiment.params import evaluated_settings, mixed_models
 from lineage.experiment.paths import FOLDERS, Paths, file_of
 from lineage.experiment.zoo import Zoo
 from lineage.types.experiment import Experiment, ModelsOf
@@ -118,6 +119,26 @@ def test_all_predictions_are_those_of_detectors_and_of_transfers():
         "<results>/tiny/transfer/head/full/0/predictions.parquet",
         "<results>/tiny/transfer/full/head/0/predictions.parquet",
     ]
+
+
+def test_a_mixed_detector_is_one_a_seed_and_reads_every_model_once():
+    paths = paths_of(detector={"inputs": [], "mixed": True}, seeds=2)
+    files = [f"<results>/tiny/detector/mixed/{seed}/predictions.parquet" for seed in (0, 1)]
+    assert paths.predictions() == files
+    whole = experiment(detector={"mixed": True}, seeds=1)
+    zoo = Zoo(whole)
+    models = mixed_models(zoo, whole, evaluated_settings(zoo, whole), seed=0)
+    assert models.everyone == sorted(model.id for model in [*zoo.roots, *zoo.children("g2")])
+    assert models.trained == ("g2",)
+
+
+def test_a_mixed_detector_is_not_trained_on_disguised_children():
+    hidden = {"children": 3, "data": dict(DATA), "grid": GRID, "disguise": ["permute"]}
+    whole = experiment(settings={"hidden": hidden})
+    zoo = Zoo(whole)
+    models = mixed_models(zoo, whole, evaluated_settings(zoo, whole), seed=0)
+    assert models.trained == ()
+    assert set(models.settings) == {"hidden"}
 
 
 def test_features_on_the_path_are_needed_where_a_detector_looks_at_them_alone():

@@ -26,15 +26,21 @@ def bases(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def digests(tmp_path_factory):
+    """Where the candidates' digests are kept, which are the same for every format of the suspect."""
+    return tmp_path_factory.mktemp("digests")
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_a_child_has_its_parent_and_a_stranger_none(bases, tmp_path, kind, name):
+def test_a_child_has_its_parent_and_a_stranger_none(bases, digests, tmp_path, kind, name):
     child = written(name, child_of(network(kind, 1), 9), tmp_path / "child")
-    report = audit(child, bases / kind, store_digests=False)
+    report = audit(child, bases / kind, cache=digests)
     assert report.closest == "parent"
     assert report.family == ["parent"]
     stranger = written(name, network(kind, 3), tmp_path / "stranger")
-    assert audit(stranger, bases / kind, store_digests=False).verdict == "none of these"
+    assert audit(stranger, bases / kind, cache=digests).verdict == "none of these"
 
 
 def test_there_are_at_least_20_formats_and_variants():

@@ -56,6 +56,16 @@ def drawn(sections) -> dict:
     return {figure.name: figure for filled in sections for figure in filled.figures}
 
 
+@pytest.fixture(scope="module")
+def specifications(text, drawn) -> dict[str, dict]:
+    """What the page holds for each figure to be drawn from, by the figure's name."""
+    found = re.findall(
+        r'<figure class="\w+" id="(.*?)".*?<script type="application/json">(.*?)</script>', text, re.DOTALL
+    )
+    assert {name for name, _ in found} == drawn.keys()
+    return {name: json.loads(specification) for name, specification in found}
+
+
 def page_of(folder: Path) -> str:
     inputs = read_inputs(folder)
     return page(inputs, filled_sections(inputs))
@@ -154,11 +164,10 @@ def font_sizes(part) -> list[float]:
     return own + [size for key, item in part.items() if key != "datasets" for size in font_sizes(item)]
 
 
-def test_type_in_figures_has_at_least_12_pixels(drawn):
-    for figure in drawn.values():
-        specification = figure.specification()
+def test_type_in_figures_has_at_least_12_pixels(specifications):
+    for name, specification in specifications.items():
         sizes = font_sizes(specification)
-        assert min(sizes) >= 12, figure.name
+        assert min(sizes) >= 12, name
         for kind in ("axis", "header", "legend"):
             assert specification["config"][kind]["labelFontSize"] >= 12
 
@@ -252,10 +261,10 @@ def test_best_scores_of_the_heatmap_are_the_verdicts():
         assert both["parent_x"].tolist() == both["parent_y"].tolist()
 
 
-def test_every_figure_says_n_on_an_axis_and_has_words_for_those_who_cannot_see_it(drawn):
+def test_every_figure_says_n_on_an_axis_and_has_words_for_those_who_cannot_see_it(drawn, specifications):
     assert len(drawn) == len({figure.title for figure in drawn.values()})
     for figure in drawn.values():
-        specification = figure.specification()
+        specification = specifications[figure.name]
         assert re.search(r"\(n = \d+", json.dumps(specification)), figure.name
         assert len(figure.alt) > 40
         assert figure.caption.endswith(".")

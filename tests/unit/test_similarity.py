@@ -76,8 +76,10 @@ def hsic_rbf_cka(F: np.ndarray, G: np.ndarray) -> float:
 
 
 def distance_correlation(F: np.ndarray, G: np.ndarray) -> float:
-    """Imported here, for it compiles some functions for seconds, which every worker would do."""
-    import dcor
+    """Imported here, not by every worker, and not compiled: that alone would take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_DISABLE_JIT", "1")
+        import dcor
 
     return dcor.distance_correlation(F, G)
 

@@ -53,6 +53,10 @@ CONFIGURATION_EDITS = {
         set_in("detector", align=True),
         {"path_features full/p0/0", "path_features full/p1/0"} | DETECTOR | TABLES,
     ),
+    "a mixed detector": (
+        set_in("detector", mixed=True),
+        {"mixed_detector 0"} | TABLES,
+    ),
     "one child appended to one parent": (
         children(p0=4),
         of_block("p0", 0) | DETECTOR | TABLES,

@@ -98,6 +98,16 @@ def detector_settings(wildcards):
     return params.detector_of(experiment_of(wildcards).detector, wildcards.form)
 
 
+def mixed_of(wildcards):
+    """The models of a detector that is trained on all settings."""
+    return params.mixed_models(
+        zoo_of(wildcards),
+        experiment_of(wildcards),
+        evaluated_settings(wildcards.experiment),
+        seed=int(wildcards.seed),
+    )
+
+
 def jobs_of_run():
     """(rule, experiment) of all jobs of this run, those with nothing to do among them."""
     jobs = [(job.rule.name, job.wildcards_dict) for job in workflow.dag.jobs]

@@ -1,4 +1,4 @@
-from lineage.results.methods import DETECTOR, DETECTORS
+from lineage.results.methods import DETECTOR, DETECTORS, MIXED
 
 METHODS = DETECTORS | {paths.UNSEEN_PARENTS: DETECTOR}
 
@@ -46,6 +46,37 @@ rule detector:
         ).plain(),
     script:
         "../scripts/detector.py"
+
+
+rule mixed_detector:
+    input:
+        weights=lambda wildcards: files_of(wildcards).weights(
+            mixed_of(wildcards).everyone
+        ),
+    output:
+        predictions="<results>/<mixed_detector>/predictions.parquet",
+    log:
+        text="<logs>/<mixed_detector>.log",
+        time="<logs>/<mixed_detector>.time.json",
+    benchmark:
+        "<benchmarks>/<mixed_detector>.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: config["threads"]
+    resources:
+        mem_mb=asked("mem_mb", mixed_detection_work),
+        runtime=asked("runtime", mixed_detection_work),
+    params:
+        code=code_of("mixed_detector.py"),
+        device="cpu",
+        threads=config["threads"],
+        reproducible=config["reproducible"],
+        network=plain("network"),
+        method=MIXED,
+        layers=lambda wildcards: list(experiment_of(wildcards).detector.layers or ()),
+        models=lambda wildcards: mixed_of(wildcards).plain(),
+    script:
+        "../scripts/mixed_detector.py"
 
 
 rule transfer:

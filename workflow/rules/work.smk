@@ -4,6 +4,7 @@ from lineage.jobs.resources import (
     detection,
     evaluation,
     extraction,
+    mixed_detection,
     parameters_in,
     reading,
     requested,
@@ -125,6 +126,12 @@ def detection_work(wildcards, input, epochs=None):
     parameters = sum(map(parameters_in, input.weights)) // (children + candidates)
     epochs = epochs or detector_settings(wildcards).epochs
     return detection(epochs, parameters, children, candidates)
+
+
+def mixed_detection_work(wildcards, input):
+    """Of the detector that is trained on all settings: it reads every model once."""
+    models = len(mixed_of(wildcards).everyone)
+    return mixed_detection(sum(map(parameters_in, input.weights)) // models, models)
 
 
 def evaluation_work(wildcards, input):

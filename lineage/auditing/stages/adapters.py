@@ -11,6 +11,7 @@ from lineage.checkpoints.adapters.config import config_beside
 from lineage.checkpoints.adapters.fit import fit
 from lineage.checkpoints.adapters.parts import parts_of
 from lineage.checkpoints.find import Source, open_source
+from lineage.checkpoints.several import parted
 from lineage.errors import UserError
 
 MOST_BASES = 8
@@ -38,7 +39,7 @@ def with_bases(
     merged = [replace(candidate, notes=[*candidate.notes, *notes]) for candidate in more.candidates]
     gone = {adapter.id for adapter, bases in merging if bases} | refused.keys()
     alone = [candidate for candidate in tested.candidates if candidate.id not in gone]
-    return Tested([*alone, *merged], tested.refused | refused | more.refused)
+    return Tested([*alone, *merged], tested.refused | refused | more.refused, tested.empty)
 
 
 def _bases_by_adapter(
@@ -89,7 +90,7 @@ def _names(base: Candidate) -> set[str]:
 
 def _member(candidate: Candidate) -> str:
     """The path that names a candidate's model alone."""
-    path, _, own = candidate.source.path.partition("::")
+    path, own = parted(candidate.source.path)
     own = own or candidate.model.partition("::")[2]
     return f"{path}::{own}" if own else path
 

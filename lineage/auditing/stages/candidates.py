@@ -27,7 +27,8 @@ class Candidate:
     child's tensors with the candidate's; tests: by the child's name of each matrix tested; unmoved: those that are
     equal to rounding; elsewhere: share of the testable weights that were not tested, of child or candidate, whichever
     is smaller; apart: share of the candidate's that do not belong to the child's; is_part: whether the child is
-    composed of its layers and those of others, so that what is the same in both is no fixed part.
+    composed of its layers and those of others, so that what is the same in both is no fixed part; is_whole: whether
+    all its weights could be read.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Candidate:
     elsewhere: float = 0.0
     apart: float = 0.0
     is_part: bool = False
+    is_whole: bool = True
 
     @property
     def is_evidence(self) -> bool:

@@ -10,8 +10,10 @@ from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child
 from lineage.checkpoints.adapters.parts import parts_of
+from lineage.checkpoints.checkpoint import has_all_weights
+from lineage.checkpoints.files import NoWeights
 from lineage.checkpoints.find import Source, id_of, open_source
-from lineage.checkpoints.read import MEMBER
+from lineage.checkpoints.several import parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
 from lineage.progress import Tracked, untracked
@@ -31,10 +33,11 @@ MARGIN = 2.0
 
 @dataclass(frozen=True)
 class Tested:
-    """The candidates that could be read, and of each source that could not, why."""
+    """The candidates that could be read, and of each source that could not, why; empty: those without weights."""
 
     candidates: list[Candidate]
     refused: dict[str, str]
+    empty: frozenset[str] = frozenset()
 
 
 def run_tests(
@@ -54,7 +57,7 @@ def run_tests(
         cache: of digests; follow: links out of the folders; tracked: says how far it is.
         known: tests that need not be repeated.
     """
-    sketches, refused = ChildSketches(child.checkpoint, child.digest), {}
+    sketches, refused, empty = ChildSketches(child.checkpoint, child.digest), {}, set()
 
     def of_source(source: Source) -> list[Candidate]:
         try:
@@ -77,17 +80,19 @@ def run_tests(
             ]
         except UserError as error:
             refused[source.id] = str(error)
+            if isinstance(error, NoWeights):
+                empty.add(source.id)
             return []
 
     with ThreadPoolExecutor(2) as workers:
         found = tracked(workers.map(of_source, sources), "candidate files")
         candidates = [candidate for models in found for candidate in models]
-    return Tested(candidates, refused)
+    return Tested(candidates, refused, frozenset(empty))
 
 
 def is_child(child: Child, source: Source, digest: Digest) -> bool:
     """Whether a model of a source is the child itself: the same model of the same file."""
-    file = Path(source.path.partition(MEMBER)[0]).resolve()
+    file = Path(parted(source.path)[0]).resolve()
     return file == child.checkpoint.files[0].real and digest.name == child.checkpoint.name
 
 
@@ -120,6 +125,7 @@ def candidate_of(
         matching=matching,
         tests=tests,
         notes=digest.notes,
+        is_whole=has_all_weights(digest.left_out),
         unmoved=frozenset(name for name in tests if _is_unmoved(name, tests, matching, child.digest, digest)),
         elsewhere=min(
             _share_untested(child.digest, set(tests)),

@@ -10,7 +10,16 @@ from lineage.report.inputs import Inputs
 
 ORDER_OF_WORK = (
     *("pretrain", "finetune", "probe", "features", "root_features", "path_features", "similarity"),
-    *("block_similarity", "audits", "detector", "transfer", "evaluate_blocks", "evaluate", "summarise"),
+    *(
+        "block_similarity",
+        "audits",
+        "detector",
+        "mixed_detector",
+        "transfer",
+        "evaluate_blocks",
+        "evaluate",
+        "summarise",
+    ),
 )
 SPENT = {"importing": palette.MUTED, "computing": palette.FILL}
 

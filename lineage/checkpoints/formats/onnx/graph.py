@@ -10,7 +10,7 @@ from lineage.checkpoints.formats.protobuf import Message, signed
 
 GRAPH, FUNCTIONS, NODES_OF_FUNCTION = 7, 25, 7
 NODE, INITIALIZER = 1, 5
-INPUT, OUTPUT, OP_TYPE, ATTRIBUTE = 1, 2, 4, 5
+INPUT, OUTPUT, OP_TYPE, ATTRIBUTE, DOMAIN = 1, 2, 4, 5, 7
 NAME, INTEGER, TENSOR, INNER, TENSORS, INNERS = 1, 3, 5, 6, 10, 11
 DIMS, DATA_TYPE, TENSOR_NAME, RAW, EXTERNAL, LOCATION = 1, 2, 8, 9, 13, 14
 NESTING = 16
@@ -18,6 +18,8 @@ DEQUANTISERS = {"DequantizeLinear": (0, 1, 2), "QLinearConv": (3, 4, 5), "QLinea
 """Operators: which of their inputs are the quantised weights, the scale and the zero point."""
 RECURRENT = {"LSTM", "GRU"}
 """Operators whose second and third input are the weights of the inputs and those of the neurons."""
+BLOCKED = "com.microsoft.nchwc"
+"""The domain of convolutions whose weights ONNX Runtime has woven for the processor that it ran on."""
 OF_INTEREST = {*DEQUANTISERS, *RECURRENT, "MatMulNBits"}
 
 
@@ -45,12 +47,13 @@ class Node:
 
 @dataclass
 class Contents:
-    """What a model holds: tensors by name, in order, how many have each name, and the nodes that say
-    what some of them are."""
+    """What a model holds: tensors by name, in order, how many have each name, the nodes that say what some of them
+    are, and the names of weights that are woven for one processor."""
 
     tensors: dict[str, Tensor] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     named: dict[str, int] = field(default_factory=dict)
+    woven: set[str] = field(default_factory=set)
 
     def add(self, name: str, tensor: Tensor) -> None:
         """Adds a tensor; a second one of the same name gets a number."""
@@ -89,7 +92,7 @@ def _graph(graph: Message, found: Contents, depth: int) -> None:
 
 
 def _node(node: Message, found: Contents, depth: int) -> None:
-    inputs, outputs, attributes, kind = [], [], [], ""
+    inputs, outputs, attributes, kind, domain = [], [], [], "", ""
     for number, value in node.fields():
         if not isinstance(value, Message):
             continue
@@ -99,6 +102,8 @@ def _node(node: Message, found: Contents, depth: int) -> None:
             outputs.append(value.text())
         elif number == OP_TYPE:
             kind = value.text()
+        elif number == DOMAIN:
+            domain = value.text()
         elif number == ATTRIBUTE:
             attributes.append(value)
     numbers = {}
@@ -114,6 +119,8 @@ def _node(node: Message, found: Contents, depth: int) -> None:
                 found.add(outputs[0] if outputs and kind == "Constant" else tensor.name or name, tensor)
             elif number in (INNER, INNERS) and isinstance(value, Message):
                 _graph(value, found, depth + 1)
+    if domain == BLOCKED:
+        found.woven.update(inputs[1:2])
     if kind in OF_INTEREST:
         found.nodes.append(Node(kind, inputs, numbers))
 

@@ -17,7 +17,7 @@ from lineage.checkpoints.formats.onnx.graph import (
     contents_of,
 )
 from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
-from lineage.checkpoints.formats.protobuf import Message, message
+from lineage.checkpoints.formats.protobuf import message
 from lineage.checkpoints.quantised.arithmetic import scaled
 from lineage.checkpoints.quantised.weights import FLOATS, reason_against
 from lineage.errors import UserError, one_line
@@ -25,8 +25,6 @@ from lineage.errors import UserError, one_line
 QUANTISED = {"int8", "uint8", "int4", "uint4", "int16", "uint16", "int32"}
 AXES = {"DequantizeLinear": 1, "QLinearConv": 0, "QLinearMatMul": -1}
 """Along which axis a scale for each channel goes, unless the operator says."""
-OF_ONNX, OF_CORE_ML = 7, range(200, 3001)
-"""Fields of a model: the graph; and what Core ML's Model.proto numbers its kinds of models with."""
 SMALL = 65_536
 """A constant of so few numbers is looked at before it counts as weights: masks are infinite."""
 
@@ -40,10 +38,6 @@ def read_onnx(file: SafeFile) -> list[Checkpoint]:
     try:
         with file.real.open("rb") as stream:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        if _is_core_ml(message(data)):
-            raise Unsupported(
-                f"{file.path}: a model of Core ML, which is not read; give what it was converted from"
-            )
         found = contents_of(message(data))
         entries, left_out = _entries(file, found)
     except (IndexError, ValueError, UnicodeDecodeError) as error:
@@ -53,16 +47,6 @@ def read_onnx(file: SafeFile) -> list[Checkpoint]:
             f"{file.path}: this ONNX graph holds no float tensors; expected a network's weights"
         )
     return [Checkpoint(file.path.name, "onnx", [file, *_parts(file, found)], entries, left_out)]
-
-
-def _is_core_ml(model: Message) -> bool:
-    """Whether a message describes itself and has a network of one of Core ML's kinds, and no graph."""
-    numbers = set()
-    for number, _ in model.fields():
-        numbers.add(number)
-        if number in (OF_ONNX, *OF_CORE_ML):
-            break
-    return OF_ONNX not in numbers and not numbers.isdisjoint(OF_CORE_ML)
 
 
 def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[str, str]]:
@@ -76,7 +60,9 @@ def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[st
             continue
         shape, dtype = tuple(tensor.dims), dtype_name(tensor)
         check_elements(file.path, name, shape)
-        if name in blocks:
+        if name in found.woven:
+            left_out[name] = f"{dtype}: woven by ONNX Runtime for one processor; export the model anew"
+        elif name in blocks:
             entries[name] = blocks[name][0]
         elif name in scales:
             entries[name] = Entry(

@@ -51,7 +51,7 @@ class Array(StandIn, Leaf):
         is_shape = isinstance(shape, tuple) and len(shape) <= MOST_AXES
         if not is_shape or not all(isinstance(length, int) and 0 <= length < 2**40 for length in shape):
             return (), OBJECTS, False, b""
-        found = _dtype(dtype)
+        found = type_of(dtype)
         is_stored = isinstance(data, bytes | bytearray | str | Encoded)
         if not is_stored or len(data) != math.prod(shape) * found.itemsize:
             return (), OBJECTS, False, b""
@@ -79,7 +79,7 @@ class Array(StandIn, Leaf):
         return values.astype(dtype.newbyteorder("="))
 
 
-def _dtype(found: object) -> np.dtype:
+def type_of(found: object) -> np.dtype:
     """The type that a stand-in for one means."""
     if not isinstance(found, StandIn) or not found.arguments:
         return OBJECTS

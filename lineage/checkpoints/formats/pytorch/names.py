@@ -241,5 +241,6 @@ HARMLESS = {
     *("numpy dtype", "numpy.core.multiarray scalar", "numpy._core.multiarray scalar", "numpy ndarray"),
     *("builtins set", "builtins frozenset", "builtins complex", "builtins slice"),
     *("builtins range", "builtins bytearray", "uuid UUID", "fractions Fraction", "copyreg _reconstructor"),
+    "joblib.numpy_pickle NumpyArrayWrapper",
 }
 """Values that checkpoints hold beside their tensors: they become stand-ins too, and need no word."""

@@ -1,19 +1,18 @@
 """Files that begin with a pickle: PyTorch's before 1.6, five pickles, then each storage after its length, always in
-little endian; and bare pickles, which hold NumPy's arrays in themselves.
+little endian; and bare pickles, which hold NumPy's arrays in themselves, or PyTorch's storages, each as such a file
+of its own; joblib's, where arrays stand between the operations of the pickle.
 
-Source: torch/serialization.py, `_legacy_save`.
+Sources: torch/serialization.py, `_legacy_save`; torch/storage.py, `__reduce__`; joblib/numpy_pickle.py.
 """
 
 import io
 
 from lineage.checkpoints.archives import Place
 from lineage.checkpoints.files import LIMITS, SafeFile
-from lineage.checkpoints.formats.pytorch.names import TorchPickle
+from lineage.checkpoints.formats.pytorch.bare import MAGIC, PROTOCOL, BarePickle
 from lineage.checkpoints.formats.pytorch.tensors import Storages
 from lineage.errors import UserError
 
-MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-"""What the two leading pickles hold."""
 LONG = 4096
 """A longer run of bytes in a pickle is an array's."""
 
@@ -51,18 +50,19 @@ def of_old(file: SafeFile) -> tuple[object, Storages, list[str]]:
     Raises:
         UserError: for a pickle of anything else, or a broken or truncated file.
     """
-    pickle = TorchPickle(file)
+    pickle = BarePickle(file)
     places = {}
     with file.real.open("rb") as opened:
         stream = _Front(opened)
+        pickle.opened = opened
         first = pickle.value(stream)
         if not isinstance(first, int) or first != MAGIC:
-            if not pickle.has_arrays or opened.tell() != file.size:
+            if not (pickle.has_arrays or pickle.places) or opened.tell() != file.size:
                 raise UserError(
                     f"{file.path}: a pickle, but not one that PyTorch wrote, nor one of NumPy's arrays alone; "
                     "save a state_dict()"
                 )
-            return first, Storages(file, {}), list(pickle.foreign)
+            return first, Storages(file, pickle.places, held=pickle.held), list(pickle.foreign)
         protocol, _, loaded, keys = (pickle.value(stream) for _ in range(4))  # the second: the machine
         if protocol != PROTOCOL or not isinstance(keys, list):
             raise UserError(f"{file.path}: broken PyTorch file: expected protocol {PROTOCOL}")

@@ -4,7 +4,9 @@ Sources: torch/_utils.py (`_rebuild_tensor_v2`, `_rebuild_qtensor`), torch/stora
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import ml_dtypes
 import numpy as np
@@ -122,10 +124,16 @@ class Sparse(Leaf):
 
 
 class Storages:
-    """The storages of a file, by the keys that its tensors use."""
+    """The storages of a file, by the keys that its tensors use; held: bytes of those that lie in a pickle itself."""
 
-    def __init__(self, file: SafeFile, places: dict[str, Place], byte_order: str = "<"):
-        self.file, self.places, self.byte_order = file, places, byte_order
+    def __init__(
+        self,
+        file: SafeFile,
+        places: dict[str, Place],
+        byte_order: str = "<",
+        held: Mapping[str, bytes] = MappingProxyType({}),
+    ):
+        self.file, self.places, self.byte_order, self.held = file, places, byte_order, held
         self._unpacked: tuple[str, bytes] = ("", b"")
 
     def check(self, name: str, tensor: "Stored") -> int:
@@ -175,6 +183,8 @@ class Storages:
     def _numbers(self, place: Place, begin: int, count: int, size: int, is_whole: bool) -> np.ndarray:
         """Elements of a stored run as unsigned integers, which have a byte order; mapped if not all are needed."""
         kind = np.dtype(f"{self.byte_order}u{size}")
+        if place.name in self.held:
+            return np.frombuffer(self.held[place.name], kind, count, place.start + begin)
         if not place.packed and is_whole:
             return read_bytes(self.file, place.start + begin, count * size).view(kind)
         if not place.packed:
