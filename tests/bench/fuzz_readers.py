@@ -12,6 +12,7 @@ import argparse
 import datetime
 import json
 import multiprocessing
+import pickle
 import random
 import resource
 import shutil
@@ -24,9 +25,11 @@ import warnings
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
+import joblib
 import numpy as np
 import pandas as pd
 import scipy.sparse
+import torch
 from reading_formats import COLUMNS, OUT, row
 from reading_networks import State
 from reading_writers import WRITERS, written
@@ -154,7 +157,23 @@ def of_sparse(state: State, folder: Path) -> Path:
     return folder / "m.tflite"
 
 
+def of_joblib(state: State, folder: Path) -> Path:
+    """Arrays between the operations of a pickle."""
+    joblib.dump({"network": state}, folder / "m.joblib")
+    return folder / "m.joblib"
+
+
+def of_bare_torch(state: State, folder: Path) -> Path:
+    """Storages in a pickle, each as a file of its own."""
+    (folder / "m.pkl").write_bytes(
+        pickle.dumps({name: torch.tensor(values) for name, values in state.items()})
+    )
+    return folder / "m.pkl"
+
+
 MORE = {
+    "joblib": of_joblib,
+    "pickle of PyTorch's tensors": of_bare_torch,
     "adapter with its base": of_adapter,
     "packed weights": of_packed,
     "TensorFlow Lite, sparse": of_sparse,
