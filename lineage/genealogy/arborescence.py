@@ -24,6 +24,8 @@ ABSENT = -0.14
 REPLICATES = 40
 NOISE = 1.0
 """Scale of the noise on scores."""
+UNSEEN = math.log(0.5)
+"""Of edges that no third model looks at."""
 NO_PARENT = -1
 
 Parents = Mapping[int, int]
@@ -35,7 +37,7 @@ class Search:
 
     Args:
         count: of models; ancestor: of pairs, the probability that the first is an ancestor of the second.
-        contests: of the possible edges; evidence: of them, a log probability of what third models see.
+        contests: of the possible edges; evidence: of some, a log probability of what third models see.
         barred: edges that cannot be.
     """
 
@@ -53,7 +55,7 @@ class Search:
         believed = [
             ANCESTOR * math.log(ancestor[parent, child])
             + DESCENDANT * math.log(ancestor[child, parent])
-            + PASSAGE * evidence[parent, child]
+            + PASSAGE * evidence.get((parent, child), UNSEEN)
             for parent, child in self._edges
         ]
         self._believed, self._contests, self._count = np.array(believed), contests, count
@@ -82,7 +84,7 @@ class Search:
 
     def _scores(self, chosen: np.ndarray) -> np.ndarray:
         """Of every edge, from some parts of the weights."""
-        return self._believed + CONTEST * self._contests.evidence(chosen)[self._possible]
+        return self._believed + CONTEST * self._contests.evidence(chosen, self._possible)[self._possible]
 
     def _solved(self, scores: np.ndarray, absent: float | np.ndarray = ABSENT) -> Parents:
         """The best tree of some scores.

@@ -52,13 +52,15 @@ def family_tree(
     while True:
         search = Search(len(models), answers.ancestor, contests, evidence, barred)
         parents = search.best()
-        if not (circular := below_themselves(parents, merges)):
+        steps = Steps(parents, matrices, distances)
+        wrong = below_themselves(parents, merges) | steps.going_back()
+        if not wrong:
             break
-        barred |= circular
+        barred |= wrong
     probability, alone = search.probabilities()
     named = [node.id for node in nodes]
     edges = [
-        *trained_edges(named, parents, probability, Steps(parents, matrices, distances), answers.change),
+        *trained_edges(named, parents, probability, steps, answers.change),
         *merged_edges(named, parents, merges),
     ]
     nodes, edges = _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
@@ -121,7 +123,7 @@ def trained_edges(
         if parent == NO_PARENT:
             continue
         forth, back = probability.get((parent, child), 0.0), probability.get((child, parent), 0.0)
-        is_directed = bool(forth >= SURE) and not steps.goes_back(child)
+        is_directed = bool(forth >= SURE)
         moved = change.get((parent, child), math.nan)
         yield Edge(
             parent=named[parent],

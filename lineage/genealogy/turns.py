@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lineage.genealogy.answers import Pair
 from lineage.genealogy.arborescence import NO_PARENT, Parents
 from lineage.genealogy.distances.geometry import Distances
 
@@ -36,20 +37,31 @@ class Steps:
         after = self._children.get(child, [])
         return any(self._cosine(parent, child, place) >= STRAIGHT for place in after)
 
-    def goes_back(self, child: int) -> bool:
-        """Whether a step undoes a part of the one before: whether the grandparent is on the child's side of it.
+    def going_back(self) -> frozenset[Pair]:
+        """The steps that undo a part of the one before: the child stands between its parent and its grandparent.
 
         Squared distances add up along a tree, so a grandparent leaves the way from the parent to the child at 0 of
         its length if the child came later, and at 1 if the child lies between the two.
         """
-        parent = self._parents[child]
-        before = self._parents.get(parent, NO_PARENT)
-        if before == NO_PARENT:
-            return False
-        step, earlier, both = self._distances.by_part(
-            [(parent, child), (before, parent), (before, child)]
-        ).sum(0)
-        return bool(step + earlier - both >= 2 * BACK * step)
+        taken = [
+            (before, parent, child)
+            for child, parent in self._parents.items()
+            if parent != NO_PARENT and (before := self._parents[parent]) != NO_PARENT
+        ]
+        if not taken:
+            return frozenset()
+        step, earlier, both = (
+            self._distances.by_part(pairs).sum(0)
+            for pairs in (
+                [(parent, child) for _, parent, child in taken],
+                [(before, parent) for before, parent, _ in taken],
+                [(before, child) for before, _, child in taken],
+            )
+        )
+        back = step + earlier - both >= 2 * BACK * step
+        return frozenset(
+            (parent, child) for (_, parent, child), is_back in zip(taken, back, strict=True) if is_back
+        )
 
     def _cosine(self, first: int, second: int, third: int) -> float:
         """Of the steps from the first to the second, and from the second to the third."""

@@ -16,7 +16,7 @@ Statist. 35 (2007), doi:10.1214/009053607000000505.
 """
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import cached_property, wraps
 from math import log, sqrt
 
 import torch
@@ -24,17 +24,47 @@ from torch import Tensor
 from torch.linalg import svdvals, vecdot, vector_norm
 
 from lineage.errors import UserError
-from lineage.similarity.shared import (
-    Pair,
-    Representation,
-    as_float,
-    debias,
-    nonzero,
-    ratio,
-    root,
-)
+from lineage.similarity.shared import Representation, as_float, debias, has_small_gram, inner, nonzero
 
 LSE_RATE, LSE_CEILING = 0.02, 10.0
+
+
+class Pair:
+    """A candidate F and the child G, with what their similarities share."""
+
+    def __init__(self, F: Tensor | Representation, G: Tensor | Representation):
+        self.F, self.G = (x if isinstance(x, Representation) else Representation(x) for x in (F, G))
+        self.require_equal(-2, "samples")
+
+    def require_equal(self, axis: int, what: str) -> None:
+        """Raises a UserError for what would be matched one to one, but is not equally many: nothing is broadcast."""
+        f, g = (x.features.shape[axis] for x in (self.F, self.G))
+        if f != g:
+            raise UserError(f"{f} and {g} {what} cannot be compared: this similarity needs equally many")
+
+    @cached_property
+    def gap(self) -> Tensor:
+        """|D| [..., n, d]."""
+        self.require_equal(-1, "features")
+        return (self.F.features - self.G.features).abs()
+
+    @cached_property
+    def hsic(self) -> Tensor:
+        """‖XᵀY‖² = <K, L> [...]: by feature products where these cost less than a Gram matrix."""
+        if has_small_gram(self.F, self.G):
+            return inner(self.F.gram, self.G.gram)
+        return vector_norm(self.product, dim=(-2, -1)).square()
+
+    @cached_property
+    def product(self) -> Tensor:
+        """XᵀY [..., d, d]."""
+        return self.F.unit.mT @ self.G.unit
+
+    @cached_property
+    def short_product(self) -> Tensor:
+        """XᵀS, which has the same singular values, see `Representation.short`."""
+        return self.product if self.G.short is self.G.unit else self.F.unit.mT @ self.G.short
+
 
 SIMILARITIES: dict[str, Callable[[Tensor | Representation, Tensor | Representation], Tensor]] = {}
 
@@ -183,3 +213,13 @@ def _matched(theta_p: dict[str, Tensor], theta_c: dict[str, Tensor]) -> Iterable
             parent, child = ("absent" if x is None else [*x.shape] for x in (p, c))
             raise UserError(f"weights differ at {name!r}: {parent} in the parent, {child} in the child")
         yield as_float(p), as_float(c)
+
+
+def ratio(a: Tensor, b: Tensor) -> Tensor:
+    """a / b, and 0 (with derivative 0) where b is 0."""
+    return torch.where(b == 0, 0, a / nonzero(b))
+
+
+def root(x: Tensor) -> Tensor:
+    """√x, with derivative 0 where x is 0."""
+    return torch.where(x == 0, 0, nonzero(x).sqrt())

@@ -1,4 +1,4 @@
-"""What similarities need of a network's features, and of a pair of networks, each computed once if asked for.
+"""What similarities need of a network's features, each computed once if asked for.
 
 Below them, arithmetic that has a value and a derivative where a plain formula divides by zero or takes its root.
 
@@ -10,9 +10,6 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 from torch.linalg import vecdot, vector_norm
-
-from lineage.errors import UserError
-from lineage.similarity.kernels import agreement, moving_distances
 
 SAME_ROW = 1e-14
 """Samples whose squared distance is below this part of the largest squared row norm count as equal."""
@@ -62,7 +59,7 @@ class Representation:
     @cached_property
     def hsic(self) -> Tensor:
         """‖K‖² = ‖XᵀX‖², the biased HSIC of the network with itself [...]."""
-        if _has_small_gram(self, self):
+        if has_small_gram(self, self):
             return inner(self.gram, self.gram)
         return vector_norm(self.covariance, dim=(-2, -1)).square()
 
@@ -143,48 +140,6 @@ class Representation:
         return self.unit if d <= n else torch.linalg.qr(self.unit.mT, mode="r").R.mT
 
 
-class Pair:
-    """A candidate F and the child G, with what their similarities share."""
-
-    def __init__(self, F: Tensor | Representation, G: Tensor | Representation):
-        self.F, self.G = (x if isinstance(x, Representation) else Representation(x) for x in (F, G))
-        self.require_equal(-2, "samples")
-
-    def require_equal(self, axis: int, what: str) -> None:
-        """Raises a UserError for what would be matched one to one, but is not equally many: nothing is broadcast."""
-        f, g = (x.features.shape[axis] for x in (self.F, self.G))
-        if f != g:
-            raise UserError(f"{f} and {g} {what} cannot be compared: this similarity needs equally many")
-
-    @cached_property
-    def gap(self) -> Tensor:
-        """|D| [..., n, d]."""
-        self.require_equal(-1, "features")
-        return (self.F.features - self.G.features).abs()
-
-    @cached_property
-    def hsic(self) -> Tensor:
-        """‖XᵀY‖² = <K, L> [...]: by feature products where these cost less than a Gram matrix."""
-        if _has_small_gram(self.F, self.G):
-            return inner(self.F.gram, self.G.gram)
-        return vector_norm(self.product, dim=(-2, -1)).square()
-
-    @cached_property
-    def product(self) -> Tensor:
-        """XᵀY [..., d, d]."""
-        return self.F.unit.mT @ self.G.unit
-
-    @cached_property
-    def short_product(self) -> Tensor:
-        """XᵀS, which has the same singular values, see `Representation.short`."""
-        return self.product if self.G.short is self.G.unit else self.F.unit.mT @ self.G.short
-
-
-def _has_small_gram(F: Representation, G: Representation) -> bool:
-    n, d = F.unit.shape[-2:]
-    return n < d + G.unit.shape[-1]
-
-
 def symmetric_product(A: Tensor, known: Tensor | None = None) -> Tensor:
     """A Aᵀ, or `known` where that has been computed; its derivative is one product and its transpose, not two."""
     return _SymmetricProduct.apply(A, known)
@@ -212,6 +167,69 @@ class _SymmetricProduct(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         (A,) = ctx.saved_tensors
         return (gradient + gradient.mT) @ A, None
+
+
+def agreement(S: Tensor, K: Tensor, L: Tensor, slope: Tensor) -> Tensor:
+    """How well the kernels of two networks agree, [...]: s, which moves with S in closed form.
+
+    S holds squared distances of samples, U = C g(S) C is their doubly centred kernel, K = U / ‖U‖. Where S moves by
+    S', s = <K, L> moves by <g'(S) ∘ (L - s K), S'> / ‖U‖: centring is left out, because L and K are centred already.
+
+    Args:
+        S: squared distances [..., n, n].
+        K: their kernel, where they do not move.
+        L: the other network's kernel.
+        slope: g'(S) / ‖U‖, where they do not move.
+    """
+    return _Agreement.apply(S, K, L, slope)
+
+
+def moving_distances(gram: Tensor, known: Tensor) -> Tensor:
+    """Squared distances [..., n, n] that are known, which move with the Gram matrix."""
+    return _Distances.apply(gram, known)
+
+
+class _Agreement(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(S: Tensor, K: Tensor, L: Tensor, slope: Tensor) -> Tensor:
+        return vecdot(K.flatten(-2), L.flatten(-2))
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.save_for_forward(*inputs[1:], output)
+
+    @staticmethod
+    def jvp(ctx, moved: Tensor, *_) -> Tensor:
+        K, L, slope, s = ctx.saved_tensors
+        weights = torch.addcmul(L, K, s[..., None, None], value=-1) * slope
+        return vecdot(weights.flatten(-2), moved.flatten(-2))
+
+
+class _Distances(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(gram: Tensor, known: Tensor) -> Tensor:
+        return known.view_as(known)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.save_for_forward(inputs[1])
+
+    @staticmethod
+    def jvp(ctx, moved: Tensor, _) -> Tensor:
+        (known,) = ctx.saved_tensors
+        k = moved.diagonal(dim1=-2, dim2=-1)
+        moved = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), moved, alpha=-2).to(known.dtype)
+        return torch.where(known == 0, 0, moved)
+
+
+def has_small_gram(F: Representation, G: Representation) -> bool:
+    """Whether a Gram matrix costs less than feature products."""
+    n, d = F.unit.shape[-2:]
+    return n < d + G.unit.shape[-1]
 
 
 def debias(hsic: Tensor, k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
@@ -259,16 +277,6 @@ def as_float(x: Tensor) -> Tensor:
 def nonzero(x: Tensor) -> Tensor:
     """x with ones in place of zeros, to divide by."""
     return torch.where(x == 0, 1, x)
-
-
-def ratio(a: Tensor, b: Tensor) -> Tensor:
-    """a / b, and 0 (with derivative 0) where b is 0."""
-    return torch.where(b == 0, 0, a / nonzero(b))
-
-
-def root(x: Tensor) -> Tensor:
-    """√x, with derivative 0 where x is 0."""
-    return torch.where(x == 0, 0, nonzero(x).sqrt())
 
 
 def unit(A: Tensor) -> Tensor:

@@ -14,5 +14,5 @@ class Said:
     values: np.ndarray
     parts: int = 1
 
-    def evidence(self, chosen: np.ndarray) -> np.ndarray:
+    def evidence(self, chosen: np.ndarray, possible: np.ndarray) -> np.ndarray:
         return self.values

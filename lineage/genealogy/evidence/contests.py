@@ -12,7 +12,7 @@ say the same; siblings that learned alike, and copies that are too near, get no 
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import groupby, permutations
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from lineage.genealogy.distances.geometry import at_one_scale
 CORNER = (128, 256)
 """Rows and columns of a matrix that are looked at."""
 POSSIBLE = 0.02
-"""Probability of being an ancestor from which on a model is a possible parent."""
+"""Probability of being an ancestor from which on a model is a possible parent; beside a rival every model is."""
 RIVAL = 0.05
 """The same, of a rival."""
 FLOOR = 0.02
@@ -46,8 +46,11 @@ class Contests:
         self, points: Sequence[np.ndarray], ancestor: Mapping[Pair, float], merges: Collection[int] = ()
     ):
         possible: dict[int, list[int]] = {}
+        likeliest: dict[int, float] = {}
+        for (_, child), probability in ancestor.items():
+            likeliest[child] = max(probability, likeliest.get(child, 0.0))
         for (parent, child), probability in ancestor.items():
-            if probability >= POSSIBLE and child not in merges:
+            if (probability >= POSSIBLE or likeliest[child] >= RIVAL) and child not in merges:
                 possible.setdefault(child, []).append(parent)
         self.pairs: list[Pair] = [
             (parent, child) for child, parents in possible.items() for parent in parents
@@ -56,13 +59,15 @@ class Contests:
             (parent, child, rival)
             for child, parents in possible.items()
             for parent, rival in permutations(parents, 2)
+            if max(ancestor[parent, child], ancestor[rival, child]) >= RIVAL
         ]
         place_of = {contest: place for place, contest in enumerate(found)}
         pair_of = {pair: place for place, pair in enumerate(self.pairs)}
         self._pair = np.array([pair_of[parent, child] for parent, child, _ in found], int)
         self._mirror = np.array([place_of[rival, child, parent] for parent, child, rival in found], int)
         self._counts = np.array([ancestor[rival, child] >= RIVAL for _, child, rival in found], bool)
-        parts = [list(self._measured(matrices, possible)) for matrices in points]
+        self._rival = np.array([pair_of[rival, child] for _, child, rival in found], int)
+        parts = [list(self._measured(matrices, found)) for matrices in points]
         self._parts = np.array(parts, float).reshape(len(points), len(found), 2)
 
     @property
@@ -70,34 +75,33 @@ class Contests:
         """Parts of the weights, which can be drawn again: the matrices."""
         return len(self._parts)
 
-    def evidence(self, chosen: Sequence[int] | np.ndarray) -> np.ndarray:
+    def evidence(self, chosen: Sequence[int] | np.ndarray, possible: np.ndarray | None = None) -> np.ndarray:
         """Of each of the pairs, the log of how much nearer to its parent than to any rival the child stays.
 
         Args:
-            chosen: parts of the weights.
+            chosen: parts of the weights; possible: of each pair, whether it can be an edge, else it is no rival.
         """
         products, sizes = self._parts[chosen].sum(0).T
         shares = np.abs(products) / np.maximum(sizes, 1e-30)
         said = np.clip(np.log((shares[self._mirror] + FLOOR) / (shares + FLOOR)), -MOST, MOST)
+        counts = self._counts if possible is None else self._counts & possible[self._rival]
         least = np.full(len(self.pairs), MOST)
-        np.minimum.at(least, self._pair[self._counts], said[self._counts])
+        np.minimum.at(least, self._pair[counts], said[counts])
         return least
 
     def _measured(
-        self, matrices: np.ndarray, possible: Mapping[int, Sequence[int]]
+        self, matrices: np.ndarray, contests: Sequence[tuple[int, int, int]]
     ) -> Iterator[tuple[float, float]]:
         """Of every contest ⟨B − A, z⟩ and ‖B − A‖² in one matrix, in units of z's variance there."""
         values = at_one_scale(matrices[:, : CORNER[0], : CORNER[1]].astype(np.float64))
-        for child, parents in possible.items():
-            for parent in parents:
-                change = values[child] - values[parent]
-                left, right = _whitener(change @ change.T), _whitener(change.T @ change)
-                white = left @ change @ right
-                variance = max(float(np.mean(white**2)), 1e-30)
-                for rival in parents:
-                    if rival != parent:
-                        apart = left @ (values[rival] - values[parent]) @ right
-                        yield float(np.vdot(apart, white)) / variance, float(np.vdot(apart, apart)) / variance
+        for (parent, child), same in groupby(contests, key=lambda contest: contest[:2]):
+            change = values[child] - values[parent]
+            left, right = _whitener(change @ change.T), _whitener(change.T @ change)
+            white = left @ change @ right
+            variance = max(float(np.mean(white**2)), 1e-30)
+            for *_, rival in same:
+                apart = left @ (values[rival] - values[parent]) @ right
+                yield float(np.vdot(apart, white)) / variance, float(np.vdot(apart, apart)) / variance
 
 
 def _whitener(covariance: np.ndarray) -> np.ndarray:

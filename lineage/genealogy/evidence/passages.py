@@ -15,7 +15,6 @@ import numpy as np
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import Pair
 from lineage.genealogy.distances.geometry import Nearest
-from lineage.genealogy.evidence.contests import POSSIBLE
 from lineage.relation.direction.between import pooled_shares
 from lineage.relation.direction.updates import Ancestor, WeightUpdate, shares_both_ways
 
@@ -25,7 +24,7 @@ MOST_MATRICES = 4
 THIRDS = 3
 """Third models that a possible parent and child are seen from: the nearest to the parent."""
 LEAST = 0.02
-"""A passage is not believed to be less probable, and nor is its opposite."""
+"""A passage is not believed to be less probable, and nor is its opposite; nor are less probable parents looked at."""
 DESCENDS = 0.5
 """Probability from which on a third model descends from the child."""
 HELD = 256
@@ -59,7 +58,7 @@ class Passages:
         return {
             (parent, child): self._least(parent, child)
             for (parent, child), probability in self._ancestor.items()
-            if probability >= POSSIBLE and child not in self._merges
+            if probability >= LEAST and child not in self._merges
         }
 
     def _least(self, parent: int, child: int) -> float:
