@@ -1,11 +1,12 @@
 """How often audits see through disguises, on grown families of networks.
 
-    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys] [--children 4]
+    python tests/bench/disguise_rates.py [results/families] [--out build/disguises] [--decoys] [--children 10]
         [--minutes 9]
 
-`--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them for
-the package; verdicts are on families of other numbers. What was measured stays in `--out`: a run that was stopped
-goes on. Half an hour of one core.
+`--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them
+for the package; pairs of independent networks are of families of other numbers, and verdicts on numbers 3 and 4,
+which nothing was chosen on. What was measured stays in `--out`: a run that was stopped goes on. With `--minutes` the
+table is of what there is by then, and its n says of how many. Twenty minutes of one core.
 """
 
 import argparse
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("families", type=Path, nargs="?", default=Path("results/families"))
     parser.add_argument("--out", type=Path, default=Path("build/disguises"))
     parser.add_argument("--decoys", action="store_true")
-    parser.add_argument("--children", type=int, default=4, help="of each architecture")
+    parser.add_argument("--children", type=int, default=10, help="of each architecture")
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="after which to stop; a later run goes on"
     )
@@ -207,14 +208,19 @@ def main() -> None:
         margins = np.sort([found["margin"] for found in decoys]).astype(np.float32)
         of = f"{len(margins)} pairs of small networks that were trained apart"
         np.savez(FILE, margins=margins, of=of)
+    verdicts = Measured(given.out / "verdicts.jsonl", until)
+    draws = Measured(given.out / "draws.jsonl", until)
     try:
-        verdicts = cases(given.families, Measured(given.out / "verdicts.jsonl", until), given.children)
-        draws = independent(given.families, UNSEEN, DRAWS_EACH, Measured(given.out / "draws.jsonl", until))
+        cases(given.families, verdicts, given.children)
+        independent(given.families, UNSEEN, DRAWS_EACH, draws)
     except OutOfTimeError as error:
-        raise SystemExit(str(error)) from None
+        print(error)
+    if not verdicts.rows or not draws.rows:
+        raise SystemExit("no table is written before there are verdicts and pairs of independent networks")
     with np.load(FILE) as arrays:
         limit = float(arrays["margins"].max())
-    rows = list(bench_rows(beside_bare(pd.DataFrame(verdicts)), pd.DataFrame(draws), limit))
+    found, apart = (pd.DataFrame(list(measured.rows.values())) for measured in (verdicts, draws))
+    rows = list(bench_rows(beside_bare(found), apart, limit))
     rows += numbers_of(given.families, given.out, until, limit)
     write_table(TABLE, rows, BENCH, ["architecture", "case", "metric"])
     print_bench(TABLE)
