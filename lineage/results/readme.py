@@ -17,7 +17,7 @@ PLACE = re.compile(
     re.DOTALL,
 )
 """Where the screen stands, and of which experiment it is."""
-COLUMNS = 104
+COLUMNS = 108
 """Of the screen."""
 
 

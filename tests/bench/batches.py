@@ -43,7 +43,7 @@ def plan(block_size: int) -> dict:
     def experiment() -> dict:
         one = next(iter(yaml.safe_load(text)["experiments"].values()))
         setting = one["settings"].pop("full") | {"children": CHILDREN}
-        del setting["among"], one["audit"], one["block_by"]
+        del setting["among"], one["audit"], one["block_by"], one["detector"]["mixed"]
         one["settings"] = {f"setting-{number}": setting for number in range(SETTINGS)}
         one["roots"]["count"], one["block_size"], one["seeds"] = PARENTS, block_size, SEEDS
         return one
