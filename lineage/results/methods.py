@@ -57,7 +57,7 @@ FAMILIES = (
     Family(
         pattern="detector/features", label="detector (features)", order=0, colour=INK, marker="triangle-up"
     ),
-    Family(pattern=MIXED, label="detector (mixed)", order=0, colour=INK, marker="triangle-right"),
+    Family(pattern=MIXED, label="mixed", order=0, colour=INK, marker="triangle-right"),
     Family(pattern="answers/(labels|probabilities)", label="answers", order=1, colour=INK, marker="diamond"),
     Family(pattern="weight_[a-z0-9_]+", label="weights", order=2, colour="#92929a", marker="cross"),
     Family(pattern="[a-z0-9_]+/direct", label="direct", order=3, colour="#cd8309", marker="circle"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE, trained_briefly, unrelated_functions
+from asking_networks import SIZE, unrelated_functions
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -38,8 +38,7 @@ def candidates() -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def queries(candidates) -> QuerySet:
-    with trained_briefly():
-        return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=100)
+    return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=100)
 
 
 @pytest.mark.parametrize("share", [0.35, 0.65])
@@ -91,11 +90,15 @@ def test_functions_have_no_views_and_are_answered_without():
     assert "trained further" not in lineage.answer(queries, queries.outputs[2].argmax(1)).method
 
 
-def test_a_pruned_child_is_known_by_its_candidates_pruned_copies(candidates, queries):
-    said = answers_of(pruned(candidates["p5"], 0.75), queries.images, **NORMAL)[0].argmax(1)
-    found = lineage.answer(queries, said)
-    assert found.closest == "p5"
-    assert "pruned by 65 %" in found.method
+def test_most_pruned_children_are_nearest_to_their_parent_by_its_pruned_copies(candidates, queries):
+    """Of nine, one would be by chance."""
+    firsts = 0
+    for name, candidate in candidates.items():
+        said = answers_of(pruned(candidate, 0.75), queries.images, **NORMAL)[0].argmax(1)
+        found = lineage.answer(queries, said)
+        firsts += found.candidates[0].id == name
+        assert "pruned by 65 %" in found.method
+    assert firsts >= 5
 
 
 def test_views_are_committed_to_and_verified(queries, tmp_path):

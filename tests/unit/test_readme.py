@@ -110,10 +110,10 @@ def test_what_the_screen_says_of_methods_rests_on_their_intervals(readme):
             assert named == [column for column in columns if is_behind(*ends, column)]
 
 
-def test_among_siblings_of_the_same_data_an_audit_names_no_parent(readme):
+def test_among_siblings_of_the_same_data_an_audit_says_which_is_closest_and_names_no_parent(readme):
     column = "full, among relatives"
     assert column in conditions(readme)
-    assert asked(LEADER, column, "interval_high") < 0.5
+    assert asked(LEADER, column, "interval_low") > 0.5
     outcomes = table("fc-fashion/outcomes.parquet")
     mine = outcomes[(outcomes["method"] == "audit/parent") & (outcomes["condition"] == "among relatives")]
     assert len(mine)
