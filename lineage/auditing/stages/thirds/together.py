@@ -33,6 +33,7 @@ class Together:
         self._matrices: dict[tuple[str, int], np.ndarray | None] = {}
         self._ancestors: dict[tuple[str, int], Ancestor] = {}
         self._updates: dict[tuple[str, int, int], WeightUpdate] = {}
+        self._shares: dict[tuple[int, int], tuple[list[Shares], list[Shares]]] = {}
 
     def __bool__(self) -> bool:
         """Whether there are two, with a matrix in common."""
@@ -77,13 +78,15 @@ class Together:
         Args:
             start: the number of the other one; number: the relative's.
         """
-        found = [
-            shares_both_ways(self._update(name, start, number), self._update(name, start, CHILD))
-            for name in self.names
-            if self.matrix(name, start) is not None
-        ]
-        known = [both for both in found if both is not None]
-        return [forth for forth, _ in known], [back for _, back in known]
+        if (start, number) not in self._shares:
+            found = [
+                shares_both_ways(self._update(name, start, number), self._update(name, start, CHILD))
+                for name in self.names
+                if self.matrix(name, start) is not None
+            ]
+            known = [both for both in found if both is not None]
+            self._shares[start, number] = [forth for forth, _ in known], [back for _, back in known]
+        return self._shares[start, number]
 
 
 def _part(values: np.ndarray) -> np.ndarray:
