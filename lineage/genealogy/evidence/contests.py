@@ -18,6 +18,7 @@ import numpy as np
 
 from lineage.genealogy.answers import Pair
 from lineage.genealogy.distances.geometry import at_one_scale
+from lineage.relation.direction.updates import whitener
 
 CORNER = (128, 256)
 """Rows and columns of a matrix that are looked at."""
@@ -96,18 +97,9 @@ class Contests:
         values = at_one_scale(matrices[:, : CORNER[0], : CORNER[1]].astype(np.float64))
         for (parent, child), same in groupby(contests, key=lambda contest: contest[:2]):
             change = values[child] - values[parent]
-            left, right = _whitener(change @ change.T), _whitener(change.T @ change)
+            left, right = (whitener(square, RIDGE) for square in (change @ change.T, change.T @ change))
             white = left @ change @ right
             variance = max(float(np.mean(white**2)), 1e-30)
             for *_, rival in same:
                 apart = left @ (values[rival] - values[parent]) @ right
                 yield float(np.vdot(apart, white)) / variance, float(np.vdot(apart, apart)) / variance
-
-
-def _whitener(covariance: np.ndarray) -> np.ndarray:
-    """The inverse root of a covariance with RIDGE added; the identity of a zero one."""
-    variances, directions = np.linalg.eigh(covariance)
-    mean = float(variances.mean())
-    if mean <= 0:
-        return np.eye(len(covariance))
-    return (directions / np.sqrt(np.maximum(variances, 0.0) / mean + RIDGE)) @ directions.T

@@ -85,7 +85,7 @@ def shares_both_ways(first: WeightUpdate, second: WeightUpdate) -> tuple[Shares,
     if first.is_rounding or second.is_rounding:
         return None
     apart = second.values - first.values
-    whiten = _whitener(first.gram + second.gram + apart @ apart.T)
+    whiten = whitener(first.gram + second.gram + apart @ apart.T, RIDGE)
     white_first, white_second = whiten @ first.values, whiten @ second.values
     common = float(np.vdot(white_first, white_second))
     return (
@@ -94,11 +94,13 @@ def shares_both_ways(first: WeightUpdate, second: WeightUpdate) -> tuple[Shares,
     )
 
 
-def _whitener(covariance: np.ndarray) -> np.ndarray:
-    """The inverse root of a covariance [n, n]."""
+def whitener(covariance: np.ndarray, ridge: float) -> np.ndarray:
+    """The inverse root of a covariance [n, n] with a share `ridge` of its mean variance added; the identity of 0."""
     energies, vectors = np.linalg.eigh(covariance)
-    energies = np.maximum(energies, 0) + RIDGE * energies.mean()
-    return (vectors / np.sqrt(energies)) @ vectors.T
+    mean = float(energies.mean())
+    if mean <= 0:
+        return np.eye(len(covariance))
+    return (vectors / np.sqrt(np.maximum(energies, 0) + ridge * mean)) @ vectors.T
 
 
 class Ancestor:
