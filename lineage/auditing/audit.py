@@ -22,10 +22,17 @@ from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, pa
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.relating import relate
-from lineage.auditing.stages.testing import Known, Tested, run_tests
+from lineage.auditing.stages.testing import Known, Tested, run_tests, share_unread
 from lineage.auditing.stages.thirds.passing import Direction, Passing
 from lineage.auditing.stages.thirds.together import Together
-from lineage.auditing.stages.verdict import Evidence, Verdict, decide, unless_incomplete, withheld
+from lineage.auditing.stages.verdict import (
+    Evidence,
+    Verdict,
+    decide,
+    unless_incomplete,
+    unless_unread,
+    withheld,
+)
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
@@ -197,6 +204,7 @@ class Judge:
             ]
             verdict = of_parts(decide(evidence, related, merged, level), parts)
             verdict = unless_incomplete(verdict, [*self._refused, *untested])
+            verdict = unless_unread(verdict, child.unread, share_unread(child.digest))
             verdict = of_adapter(child, candidates, verdict)
         return Judged(
             candidates=candidates,

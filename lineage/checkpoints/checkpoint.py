@@ -19,6 +19,8 @@ MOST_AXES = 64
 """NumPy has no arrays of more."""
 HARMLESS = ("no weights", "beside the model")
 """Reasons for leaving tensors out that need no word on the terminal."""
+BITS = 4
+"""Of what was left out, so many count as a weight: several may be packed into one integer."""
 COUNTERS = ("num_batches_tracked", "global_step", "step", "steps", "epoch", "epochs")
 """What whole numbers that count the steps of training are called."""
 
@@ -39,12 +41,35 @@ class Entry:
     load_rows: Callable[[int, int], np.ndarray] | None = None
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A tensor that is no weights, or that cannot be read.
+
+    reason: why, with its type; shape: as far as the file says; numbers: how many weights it may hold, at most.
+    """
+
+    reason: str
+    shape: tuple[int, ...] = ()
+    numbers: int = 1
+
+    @classmethod
+    def of(cls, reason: str, shape: tuple[int, ...], dtype: str) -> "LeftOut":
+        """Of a shape and a type."""
+        bits = int(re.search(r"\d*$", dtype.lower().partition("_")[0]).group() or 8)
+        return cls(f"{dtype}: {reason}", shape, math.prod(shape) * max(1, bits // BITS))
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether it may be weights."""
+        return not self.reason.endswith(HARMLESS)
+
+
 @dataclass
 class Checkpoint:
     """The floating point tensors of one model.
 
     name: what the user sees; files: all that it was read from; entries: in the order of the file;
-    left_out: tensors that are no weights, or that cannot be read, each with the reason; remarks: on how it was read;
+    left_out: tensors that are no weights, or that cannot be read; remarks: on how it was read;
     is_main: of several models of a file, the one that is meant unless another is named; counters: whole numbers that
     say how long it was trained, which anyone can have written.
     """
@@ -53,7 +78,7 @@ class Checkpoint:
     format: str
     files: list[SafeFile]
     entries: dict[str, Entry]
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     is_main: bool = False
     counters: dict[str, Entry] = field(default_factory=dict)
@@ -77,10 +102,10 @@ class Checkpoint:
         """What a reader of the audit should know of the files, and of weights that could not be read."""
         found = [f"{file.path}: {note}" for file in self.files for note in file.notes]
         found += [f"{self.files[0].path}: {remark}" for remark in self.remarks]
-        unread = [name for name, reason in self.left_out.items() if not reason.endswith(HARMLESS)]
+        unread = [name for name, found in self.left_out.items() if found.is_weights]
         if unread:
             names = ", ".join(unread[:3]) + (", ..." if len(unread) > 3 else "")
-            kinds = ", ".join(sorted({self.left_out[name] for name in unread})[:3])
+            kinds = ", ".join(sorted({self.left_out[name].reason for name in unread})[:3])
             found.append(f"{self.files[0].path}: {len(unread)} tensors were left out ({kinds}): {names}")
         return found
 
@@ -137,11 +162,6 @@ class Checkpoint:
                 f"{self.files[0].path}: tensor {name!r}: expected shape {entry.shape}, found {values.shape}"
             )
         return values
-
-
-def has_all_weights(left_out: Mapping[str, str]) -> bool:
-    """Whether none of a model's tensors that were left out are weights."""
-    return all(reason.endswith(HARMLESS) for reason in left_out.values())
 
 
 def counters_in(raw: Mapping[str, Entry]) -> dict[str, Entry]:

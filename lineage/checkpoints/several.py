@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, counters_in
 from lineage.checkpoints.files import NoWeights, SafeFile, Unsupported
 from lineage.checkpoints.followers import followers
 from lineage.checkpoints.quantised.weights import weights_of
@@ -71,7 +71,11 @@ def checkpoints_of(
             f"{file.path}: all its tensors are empty, as of DeepSpeed's ZeRO stage 3, whose weights lie in the files "
             "of its optimiser; join them by its zero_to_fp32.py"
         )
-    extra = {".".join((*group.path, name)): "beside the model" for group in beside for name in group.leaves}
+    extra = {
+        ".".join((*group.path, name)): LeftOut("beside the model", leaf.shape)
+        for group in beside
+        for name, leaf in group.leaves.items()
+    }
     largest = max(size for _, size, *_ in models)
     main = next(place for place, (_, size, *_) in enumerate(models) if size == largest)
     return [

@@ -42,6 +42,11 @@ class Leaf:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it has real numbers."""
+        return self.dtype.kind in "fV"
+
 
 @dataclass
 class Found:
@@ -56,6 +61,11 @@ class Found:
         """How many numbers its weights have: real ones, or matrices of integers, which may be quantised."""
         weights = (leaf for leaf in self.leaves.values() if leaf.dtype.kind in "fV" or len(leaf.shape) > 1)
         return sum(math.prod(leaf.shape) for leaf in weights)
+
+    @property
+    def has_reals(self) -> bool:
+        """Whether it has a tensor of real numbers, as quantised weights have scales; buffers of images have none."""
+        return any(leaf.is_real for leaf in self.leaves.values())
 
 
 def is_beside_a_model(file: SafeFile, tree: object) -> bool:
@@ -80,6 +90,7 @@ def models_in(file: SafeFile, tree: object) -> tuple[list[Found], list[Found]]:
         found = _joined(found)
     most = max((len(group.leaves) for group in found), default=0)
     several = [group for group in found if len(group.leaves) > 1 or most == 1]
+    several = [group for group in several if group.has_reals] or several
     enough = SHARE * max((group.size for group in several), default=0)
     models = [group for group in several if group.size >= enough]
     return models, [group for group in found if group not in models]

@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.checkpoint import Checkpoint, LeftOut
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError, one_line
 from lineage.index.summing import AT_ONCE, sums_of
@@ -45,7 +45,7 @@ class Digest:
     content: str
     sketches: dict[str, np.ndarray]
     untestable: dict[str, Untestable]
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -81,7 +81,7 @@ def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
     )
 
 
-VERSION = 8
+VERSION = 9
 """Of the layout; digests of another version are not found."""
 
 
@@ -160,6 +160,7 @@ def _state(path: str) -> list | None:
 
 def _save(digest: Digest, path: Path) -> None:
     fields = {key: value for key, value in vars(digest).items() if key != "sketches"}
+    fields["left_out"] = {name: [*vars(found).values()] for name, found in digest.left_out.items()}
     fields["untestable"] = {name: [why.reason.name, why.number] for name, why in digest.untestable.items()}
     tensors = digest.sketches or {"": np.zeros(0, np.float16)}
     path.write_bytes(save(tensors, metadata={"digest": json.dumps(fields)}))
@@ -169,6 +170,10 @@ def _loaded(path: Path) -> Digest:
     with safe_open(path, framework="numpy") as opened:
         fields = json.loads(opened.metadata()["digest"])
         fields["shapes"] = {name: tuple(shape) for name, shape in fields["shapes"].items()}
+        fields["left_out"] = {
+            name: LeftOut(reason, tuple(shape), numbers)
+            for name, (reason, shape, numbers) in fields["left_out"].items()
+        }
         fields["untestable"] = {
             name: Untestable(Reason[reason], number)
             for name, (reason, number) in fields["untestable"].items()

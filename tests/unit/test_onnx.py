@@ -7,7 +7,6 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from table_writer import part
 
-from lineage.checkpoints.checkpoint import has_all_weights
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 
@@ -77,7 +76,7 @@ def test_infinite_constants_are_no_weights(tmp_path, values):
     save(tmp_path / "a.onnx", [constant(np.asarray(values), "limit")], [numpy_helper.from_array(W, "w")])
     model = open_model(tmp_path / "a.onnx")
     assert list(model.entries) == ["w"]
-    assert model.left_out["limit"].endswith("no weights")
+    assert not model.left_out["limit"].is_weights
     assert model.notes == []
 
 
@@ -177,5 +176,5 @@ def test_convolutions_that_onnx_runtime_wove_for_a_processor_are_left_out(tmp_pa
     )
     model = open_model(tmp_path / "m.onnx")
     assert list(model.entries) == ["fc.weight"]
-    assert "export the model anew" in model.left_out["woven"]
-    assert not has_all_weights(model.left_out)
+    assert "export the model anew" in model.left_out["woven"].reason
+    assert model.left_out["woven"].is_weights

@@ -79,7 +79,7 @@ def report_of(
             tensors=len(child.digest.shapes),
             testable=list(child.digest.sketches),
             untestable={name: str(reason) for name, reason in child.digest.untestable.items()},
-            left_out=child.digest.left_out,
+            left_out={name: found.reason for name, found in child.digest.left_out.items()},
         ),
         candidates=[
             _candidate(found, evidence.get(found.id), found_at.get(found.id), related.get(found.id))

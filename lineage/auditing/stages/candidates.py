@@ -14,8 +14,8 @@ from lineage.relation.permutation_test import RowTest
 from lineage.relation.sketch import Reason
 
 ELSEWHERE = 0.1
-"""Share of the testable weights: where both networks have more that the other lacks, and all that they share is the
-same in both, they may share a fixed part and nothing else."""
+"""Share of the weights: where both networks have more that the other lacks, and all that they share is the same in
+both, they may share a fixed part and nothing else. A network of which more was left out may be related by that."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +28,7 @@ class Candidate:
     equal to rounding; elsewhere: share of the testable weights that were not tested, of child or candidate, whichever
     is smaller; apart: share of the candidate's that do not belong to the child's; is_part: whether the child is
     composed of its layers and those of others, so that what is the same in both is no fixed part; is_whole: whether
-    all its weights could be read.
+    enough of its weights could be read to say that it is not related.
     """
 
     id: str

@@ -37,6 +37,11 @@ class Child:
         return matrices(self.digest.shapes)
 
     @cached_property
+    def unread(self) -> list[str]:
+        """The tensors that were left out and may be weights."""
+        return [name for name, found in self.digest.left_out.items() if found.is_weights]
+
+    @cached_property
     def backbone(self) -> list[str]:
         """The tensors of all layers that are no head."""
         of_heads = {layer_of(name) for name in self.heads}

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_of
-from lineage.auditing.stages.candidates import Candidate
+from lineage.auditing.stages.candidates import ELSEWHERE, Candidate
 from lineage.auditing.stages.child import Child
 from lineage.checkpoints.adapters.parts import parts_of
-from lineage.checkpoints.checkpoint import has_all_weights
 from lineage.checkpoints.files import NoWeights
 from lineage.checkpoints.find import Source, id_of, open_source
 from lineage.checkpoints.several import parted
@@ -21,6 +20,7 @@ from lineage.relation.comparison import ROUNDING
 from lineage.relation.matching import Matching, match
 from lineage.relation.permutation_test import RowTest
 from lineage.relation.structure.screen import SURE, matching_of
+from lineage.relation.tensor_names import heads, matrices, natural
 
 Known = Mapping[str, Mapping[str, RowTest]]
 """Tests of earlier jobs, by candidate and tensor."""
@@ -125,7 +125,7 @@ def candidate_of(
         matching=matching,
         tests=tests,
         notes=digest.notes,
-        is_whole=has_all_weights(digest.left_out),
+        is_whole=share_unread(digest) < ELSEWHERE,
         unmoved=frozenset(name for name in tests if _is_unmoved(name, tests, matching, child.digest, digest)),
         elsewhere=min(
             _share_untested(child.digest, set(tests)),
@@ -143,6 +143,16 @@ def _is_unmoved(
     """Whether a matrix is the same in both, but for the rounding of how they are stored."""
     dtypes = child.dtypes[name], candidate.dtypes[matching.pairs[name]]
     return tests[name].change <= max(MARGIN * ROUNDING.get(dtype.lower(), EQUAL / MARGIN) for dtype in dtypes)
+
+
+def share_unread(digest: Digest) -> float:
+    """The share of a network's weights that were left out, at most: of its matrices, but for a head."""
+    unread = {name: found for name, found in digest.left_out.items() if found.is_weights}
+    shapes = digest.shapes | {name: found.shape for name, found in unread.items()}
+    of_heads = heads({name: shapes[name] for name in sorted(shapes, key=natural)})
+    left_out = sum(found.numbers for name, found in unread.items() if name not in of_heads)
+    read = sum(math.prod(digest.shapes[name]) for name in matrices(digest.shapes) if name not in of_heads)
+    return left_out / (left_out + read) if left_out else 0.0
 
 
 def _share_untested(digest: Digest, tested: set[str]) -> float:

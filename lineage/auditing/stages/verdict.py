@@ -3,7 +3,7 @@
 The rule, in order (docs/audit.md gives the reasons):
 1. no candidate has two matrices that can be tested → `cannot tell`, with what would help;
 2. no candidate is dependent, at the level alpha over all candidates → `none of these`; but `cannot tell` if one
-   shares a fixed part;
+   shares a fixed part, or if too much of the child or of a candidate could not be read;
 3. the closest has the same tensors but for rounding and a head → `same weights`;
 4. a non-negative mixture of two or more explains the child much better than any one → `parent`, with their weights;
 5. the closest is an ancestor, at the stated error, and accounts for most of what can be tested → `parent`;
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from lineage.auditing.stages.candidates import ELSEWHERE
 from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Related, Relation
 from lineage.relation.sketch import Reason
@@ -21,7 +22,7 @@ from lineage.relation.sketch import Reason
 MOST = 0.5
 """Share of the testable weights that has to come from a parent; a shared first layer alone is no parent."""
 MOST_NAMED = 5
-"""Candidates that a reason names."""
+"""Candidates, or tensors, that a reason names."""
 
 
 class Word(StrEnum):
@@ -204,6 +205,11 @@ MORE = ["give more candidates, among them the common ancestor"]
 """What would help where a relation is open, by the relation, and else."""
 
 
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
 def _copies(id: str, tested: Mapping[str, Evidence]) -> list[str]:
     """Other candidates with the same tensors."""
     copy = tested[id].copy
@@ -219,13 +225,31 @@ def unless_incomplete(verdict: Verdict, left_out: Sequence[str]) -> Verdict:
     """
     if verdict.word is not Word.NONE or not left_out:
         return verdict
-    named = ", ".join(left_out[:MOST_NAMED])
-    more = f" and {len(left_out) - MOST_NAMED} more" if len(left_out) > MOST_NAMED else ""
     return replace(
         verdict,
         word=Word.CANNOT_TELL,
-        reason=f"no candidate that was tested is related, but {named}{more} could not be read or tested",
+        reason=f"no candidate that was tested is related, but {_listed(left_out)} could not be read or tested",
         helps=["give candidates that can be read and are of the same architecture, or leave the others out"],
+    )
+
+
+def unless_unread(verdict: Verdict, unread: Sequence[str], share: float) -> Verdict:
+    """`none of these` only of a child of which enough was read; else `cannot tell`, which names what was left out.
+
+    Args:
+        verdict: over its candidates, by what was read.
+        unread: the child's tensors that were left out; share: of its weights that they may be, but for a head.
+    """
+    if verdict.word is not Word.NONE or share < ELSEWHERE:
+        return verdict
+    return replace(
+        verdict,
+        word=Word.CANNOT_TELL,
+        reason="no candidate is related to what was read of this checkpoint, but up to "
+        f"{share:.0%} of its weights were left out: {_listed(unread)}",
+        helps=[
+            "give the checkpoint with all its weights as real numbers, or with the scales of its quantised ones"
+        ],
     )
 
 

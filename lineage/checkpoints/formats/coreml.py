@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, read_bytes, safe_file
 from lineage.checkpoints.formats.protobuf import Message, message
 from lineage.checkpoints.quantised.arithmetic import scaled
@@ -99,14 +99,17 @@ def _program(file: SafeFile, program: Message) -> Checkpoint:
         name = _bare(output)
         main = parts.get(HOLDERS.get(kind, ""))
         if kind not in HOLDERS:
-            left_out[name] = f"{kind}: quantised weights, of a kind that is not read"
+            reason = f"{kind}: quantised weights, of a kind that is not read"
+            numbers = sum(math.prod(part.shape) for part in parts.values())
+            left_out[name] = LeftOut(reason, numbers=2 * numbers)
         if main is None or not main.file:
             continue
         for part in parts.values():
             if part.file and part.file not in files:
                 files[part.file] = _beside(file, part.file)
         if main.dtype is None or (kind == "const" and main.dtype.kind in "iu"):
-            left_out[name] = "of whole numbers, or a type that is not known: no weights"
+            reason = "of whole numbers, or a type that is not known: no weights"
+            left_out[name] = LeftOut(reason, main.shape)
             continue
         unique = name if name not in entries else f"{name}#{len(entries)}"
         entries[unique] = READERS[kind](files, parts)

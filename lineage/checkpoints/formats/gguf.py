@@ -10,7 +10,7 @@ import struct
 import ml_dtypes
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import LIMITS, MIB, SafeFile, Unsupported
 from lineage.errors import UserError, one_line
 
@@ -124,7 +124,8 @@ def _entries(file: SafeFile, header: _Header, tensors: list, start: int):
         check_elements(file.path, name, shape)
         found = _type_of(kind)
         if found is None:
-            left_out[name] = f"type {kind}: quantised weights of a type that is not known"
+            reason = f"type {kind}: quantised weights of a type that is not known"
+            left_out[name] = LeftOut(reason, shape, math.prod(shape))
             continue
         called, block, size = found
         if shape and shape[-1] % block:
@@ -133,7 +134,7 @@ def _entries(file: SafeFile, header: _Header, tensors: list, start: int):
         if start + offset + taken > file.size:
             raise ValueError(f"tensor {name!r} of shape {shape} ends after the file; it is truncated")
         if kind in INTEGERS:
-            left_out[name] = f"{called}: no weights"
+            left_out[name] = LeftOut.of("no weights", shape, called)
             continue
         span = slice(start + offset, start + offset + taken)
         entries[name] = Entry(

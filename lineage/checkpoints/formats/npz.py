@@ -5,9 +5,13 @@ import zipfile
 import numpy as np
 
 from lineage.checkpoints.archives import checked_members
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import SafeFile
+from lineage.checkpoints.quantised.weights import left_out_of
 from lineage.errors import UserError, one_line
+
+OBJECT = 2
+"""Bytes of a pickle that hold a weight, at least."""
 
 
 def read_npz(file: SafeFile) -> list[Checkpoint]:
@@ -22,9 +26,10 @@ def read_npz(file: SafeFile) -> list[Checkpoint]:
             name = member.filename.removesuffix(".npy")
             shape, dtype, header_bytes = _header(file, archive, member)
             if dtype.hasobject:
-                left_out[name] = "pickled objects: never opened"
+                reason = "pickled objects: never opened"
+                left_out[name] = LeftOut(reason, numbers=member.file_size // OBJECT)
             elif dtype.kind != "f":
-                left_out[name] = f"{dtype}: no weights"
+                left_out[name] = left_out_of(name, shape, str(dtype))
             else:
                 check_elements(file.path, name, shape)
                 said = header_bytes + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

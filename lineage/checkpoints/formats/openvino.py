@@ -11,10 +11,10 @@ from xml.parsers import expat
 import ml_dtypes
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, companion
 from lineage.checkpoints.quantised.arithmetic import scaled
-from lineage.checkpoints.quantised.weights import FLOATS, reason_against
+from lineage.checkpoints.quantised.weights import FLOATS, left_out_of
 from lineage.checkpoints.sniffing import Content
 from lineage.errors import UserError, one_line
 
@@ -84,10 +84,10 @@ def read_openvino(file: SafeFile) -> list[Checkpoint]:
                 lambda id=id, shape=shape: _dequantised(stored, id, scales[id]).reshape(shape),
             )
         elif numbers.dtype.name not in FLOATS and not numbers.kind.startswith("f8"):
-            reason = reason_against(name, numbers.shape, numbers.dtype.name)
-            left_out[name] = f"{numbers.dtype.name}: {reason}"
+            left_out[name] = left_out_of(name, numbers.shape, numbers.dtype.name)
         elif math.prod(numbers.shape) <= 1:
-            left_out[name] = f"{numbers.dtype.name}: a constant of the graph, no weights"
+            reason = "a constant of the graph, no weights"
+            left_out[name] = LeftOut.of(reason, numbers.shape, numbers.dtype.name)
         else:
             entries[name] = Entry(
                 shape,

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, counters_in
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, counters_in
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, head_of_file, read_bytes
 from lineage.checkpoints.quantised.weights import weights_of
 from lineage.errors import UserError, one_line
@@ -45,11 +45,11 @@ def read_safetensors(file: SafeFile) -> list[Checkpoint]:
     return [Checkpoint(file.path.name, "safetensors", [file], *of_raw(file, raw), counters=counters_in(raw))]
 
 
-def of_raw(file: SafeFile, raw: dict[str, Entry]) -> tuple[dict[str, Entry], dict[str, str]]:
+def of_raw(file: SafeFile, raw: dict[str, Entry]) -> tuple[dict[str, Entry], dict[str, LeftOut]]:
     """The weights among tensors of all types, and what is left out; raises Unsupported if that is all of them."""
     entries, left_out = weights_of(raw)
     if left_out and not entries:
-        kinds = sorted({reason.split(":")[0] for reason in left_out.values()})
+        kinds = sorted({found.reason.split(":")[0] for found in left_out.values()})
         raise Unsupported(
             f"{file.path}: holds {', '.join(kinds)} only; expected floats, or quantised weights with their scales"
         )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut
 from lineage.checkpoints.files import SafeFile, Unsupported, head_of_file, read_json, safe_file
 from lineage.checkpoints.formats.pytorch.read import read_torch
 from lineage.checkpoints.formats.safetensors import of_raw, raw_tensors
@@ -34,7 +34,7 @@ def read_index(file: SafeFile) -> list[Checkpoint]:
     return [Checkpoint(file.path.name, " and ".join(sorted(formats)), files, entries, left_out | more)]
 
 
-def _of_shard(part: SafeFile) -> tuple[dict[str, Entry], dict[str, str], str]:
+def _of_shard(part: SafeFile) -> tuple[dict[str, Entry], dict[str, LeftOut], str]:
     head = head_of_file(part, 4)
     if head.startswith((b"PK\x03\x04", b"\x80")):
         models = read_torch(part)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Entry
+from lineage.checkpoints.checkpoint import Entry, LeftOut
 from lineage.checkpoints.quantised.arithmetic import awq, block_wise, gptq, packed_in_integers, scaled
 from lineage.checkpoints.quantised.fp4 import mxfp4, nvfp4
 
@@ -17,13 +17,15 @@ FLOATS = {"float64", "float32", "float16", "bfloat16"}
 SCALES = ("{name}_scale", "{name}_scale_inv", "{module}scale_weight", "{name}.scale")
 """What the scale of a tensor is called; `module` is its name without the last part, with a dot."""
 ZEROS = ("{name}_zero_point", "{module}zero_point", "{name}.zero_point")
+SMALL_INTEGERS = {"int4", "uint4", "int8", "uint8", "int16", "uint16"}
+"""Matrices of places, as of relative positions, have larger ones; masks of attention have a first axis of 1."""
 STATE = ".quant_state.bitsandbytes__"
 
 Raw = Mapping[str, Entry]
 """All tensors of a model, whatever their type."""
 
 
-def weights_of(raw: Raw) -> tuple[dict[str, Entry], dict[str, str]]:
+def weights_of(raw: Raw) -> tuple[dict[str, Entry], dict[str, LeftOut]]:
     """The tensors of real numbers, quantised ones among them; and what is left out, with the reason.
 
     Their order is that of the file. Scales and zero points count as parts of the weights that they belong to.
@@ -47,14 +49,16 @@ def weights_of(raw: Raw) -> tuple[dict[str, Entry], dict[str, str]]:
         elif entry.dtype in FLOATS or entry.dtype.startswith("float8"):
             entries[name] = entry
         else:
-            left_out[name] = f"{entry.dtype}: {reason_against(name, entry.shape, entry.dtype)}"
+            left_out[name] = left_out_of(name, entry.shape, entry.dtype)
     return entries, left_out
 
 
-def reason_against(name: str, shape: tuple[int, ...], dtype: str) -> str:
-    """Why a tensor of no real numbers is left out: it may be weights all the same."""
-    looks_like = ("weight" in name or "kernel" in name) and len(shape) >= 2 and dtype != "bool"
-    return "quantised weights, without a scale that is known" if looks_like else "no weights"
+def left_out_of(name: str, shape: tuple[int, ...], dtype: str) -> LeftOut:
+    """A tensor of no real numbers; it may be weights all the same, for its name or as a matrix of small integers."""
+    is_called = ("weight" in name or "kernel" in name) and len(shape) >= 2 and dtype != "bool"
+    is_small = dtype in SMALL_INTEGERS and shape[:1] != (1,) and sum(length > 1 for length in shape) >= 2
+    reason = "quantised weights, without a scale that is known" if is_called or is_small else "no weights"
+    return LeftOut.of(reason, shape, dtype)
 
 
 def _module(name: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import h5py
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported
 from lineage.checkpoints.formats.hdf5.keras import holds_halves, is_keras, scales_in, tensors_of_keras
 from lineage.errors import UserError, one_line
@@ -72,7 +72,7 @@ class _Walk:
                 self._check(key, dataset)
                 entries[key] = Entry(dataset.shape, str(dataset.dtype), load)
             else:
-                left_out[key] = f"{dataset.dtype}: {_reason_against(dataset)}"
+                left_out[key] = LeftOut.of(_reason_against(dataset), dataset.shape or (), str(dataset.dtype))
         return Checkpoint(name, format_name, [self.file], entries, left_out)
 
     def hard_links(self, group: h5py.Group) -> Iterator[str]:

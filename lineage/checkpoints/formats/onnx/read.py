@@ -5,7 +5,7 @@ import mmap
 
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import SafeFile, Unsupported, safe_file
 from lineage.checkpoints.formats.onnx.blocks import of_blocks
 from lineage.checkpoints.formats.onnx.graph import (
@@ -19,7 +19,7 @@ from lineage.checkpoints.formats.onnx.graph import (
 from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
 from lineage.checkpoints.formats.protobuf import message
 from lineage.checkpoints.quantised.arithmetic import scaled
-from lineage.checkpoints.quantised.weights import FLOATS, reason_against
+from lineage.checkpoints.quantised.weights import FLOATS, left_out_of
 from lineage.errors import UserError, one_line
 
 QUANTISED = {"int8", "uint8", "int4", "uint4", "int16", "uint16", "int32"}
@@ -49,7 +49,7 @@ def read_onnx(file: SafeFile) -> list[Checkpoint]:
     return [Checkpoint(file.path.name, "onnx", [file, *_parts(file, found)], entries, left_out)]
 
 
-def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[str, str]]:
+def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[str, LeftOut]]:
     entries, left_out = {}, {}
     scales = _scales(found)
     parameters = {name for _, scale, zero in scales.values() for name in (scale, zero)}
@@ -61,7 +61,8 @@ def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[st
         shape, dtype = tuple(tensor.dims), dtype_name(tensor)
         check_elements(file.path, name, shape)
         if name in found.woven:
-            left_out[name] = f"{dtype}: woven by ONNX Runtime for one processor; export the model anew"
+            reason = "woven by ONNX Runtime for one processor; export the model anew"
+            left_out[name] = LeftOut.of(reason, shape, dtype)
         elif name in blocks:
             entries[name] = blocks[name][0]
         elif name in scales:
@@ -69,9 +70,9 @@ def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[st
                 shape, dtype, lambda name=name: _dequantised(file, found, name, *scales[name])
             )
         elif dtype not in FLOATS and not dtype.startswith("float8"):
-            left_out[name] = f"{dtype}: {reason_against(name, shape, dtype)}"
+            left_out[name] = left_out_of(name, shape, dtype)
         elif math.prod(shape) <= 1 or _is_mask(file, tensor):
-            left_out[name] = f"{dtype}: a constant of the graph, no weights"
+            left_out[name] = LeftOut.of("a constant of the graph, no weights", shape, dtype)
         else:
             entries[name] = Entry(shape, dtype, lambda tensor=tensor: values_of(file, tensor))
     return _in_pairs(entries, found), left_out

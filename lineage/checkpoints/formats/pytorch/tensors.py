@@ -102,6 +102,11 @@ class Quantised(Leaf):
         """The integers'."""
         return self.tensor.dtype
 
+    @property
+    def is_real(self) -> bool:
+        """True, as its scale makes them real numbers."""
+        return True
+
 
 @dataclass(frozen=True)
 class Sparse(Leaf):

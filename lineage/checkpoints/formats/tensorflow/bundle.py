@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements, counters_in, natural
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements, counters_in, natural
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, safe_file
 from lineage.checkpoints.formats.protobuf import Message, message, signed
 from lineage.checkpoints.formats.tensorflow.table import MAGIC, items_of
@@ -76,13 +76,14 @@ def read_bundle(file: SafeFile) -> list[Checkpoint]:
         raise UserError(f"{file.path}: broken index of TensorFlow: {one_line(error)}") from None
     parts: dict[int, SafeFile] = {}
     raw: dict[str, Entry] = {}
-    left_out: dict[str, str] = {}
+    left_out: dict[str, LeftOut] = {}
     for name, found in variables.items():
         if found.kind == STRING or SLOT in name or OF_OPTIMISERS.search(name.removesuffix(VALUE)):
             continue
         called = name.removesuffix(VALUE).replace("/", ".")
         if found.is_sliced or found.kind not in DTYPES:
-            left_out[called] = f"type {found.kind}: a variable in slices or of a type that is not read"
+            reason = f"type {found.kind}: a variable in slices or of a type that is not read"
+            left_out[called] = LeftOut(reason, found.shape, math.prod(found.shape))
             continue
         if found.shard not in parts:
             parts[found.shard] = _part(file, found.shard, shards)
@@ -91,7 +92,7 @@ def read_bundle(file: SafeFile) -> list[Checkpoint]:
 
 
 def _models(
-    file: SafeFile, parts: list[SafeFile], raw: dict[str, Entry], left_out: dict[str, str]
+    file: SafeFile, parts: list[SafeFile], raw: dict[str, Entry], left_out: dict[str, LeftOut]
 ) -> list[Checkpoint]:
     """The variables, in the order of their numbers; and those of their averaged copies, if there are any."""
     suffix = AVERAGE.replace("/", ".")

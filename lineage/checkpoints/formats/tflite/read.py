@@ -10,11 +10,12 @@ import struct
 import ml_dtypes
 import numpy as np
 
-from lineage.checkpoints.checkpoint import Checkpoint, Entry, check_elements
+from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements
 from lineage.checkpoints.files import LIMITS, SafeFile
 from lineage.checkpoints.formats.tflite.flatbuffer import Table, root_of
 from lineage.checkpoints.formats.tflite.sparse import dense
 from lineage.checkpoints.quantised.arithmetic import scaled
+from lineage.checkpoints.quantised.weights import left_out_of
 from lineage.errors import UserError, one_line
 
 SUBGRAPHS, BUFFERS = 2, 4
@@ -54,7 +55,7 @@ def read_tflite(file: SafeFile) -> list[Checkpoint]:
         model = root_of(data)
         spans = [_span(buffer) for buffer in model.tables(BUFFERS)]
         entries: dict[str, Entry] = {}
-        left_out: dict[str, str] = {}
+        left_out: dict[str, LeftOut] = {}
         for graph in model.tables(SUBGRAPHS):
             for tensor in graph.tables(TENSORS):
                 if len(entries) + len(left_out) > LIMITS.tensors:
@@ -87,16 +88,16 @@ def _add(file: SafeFile, data: mmap.mmap, tensor: Table, spans: list, entries: d
     shape = struct.unpack_from(f"<{axes}i", data, at)
     check_elements(file.path, name, shape)
     if kind not in TYPES:
-        left_out[name] = f"type {kind}: no weights"
+        left_out[name] = LeftOut(f"type {kind}: no weights", shape)
         return
     dtype, count = np.dtype(TYPES[kind]), math.prod(shape)
     if count <= 1:
-        left_out[name] = f"{dtype.name}: a constant of the graph, no weights"
+        left_out[name] = LeftOut.of("a constant of the graph, no weights", shape, dtype.name)
         return
     sparsity = tensor.table(SPARSITY)
     taken = -(-count // 2) if kind == INT4 else count * dtype.itemsize
     if sparsity and kind == INT4:
-        left_out[name] = f"{dtype.name}: sparse weights of 4 bits, which are not read"
+        left_out[name] = LeftOut.of("sparse weights of 4 bits, which are not read", shape, dtype.name)
         return
     if sparsity:
         taken = size - size % dtype.itemsize
@@ -115,7 +116,7 @@ def _add(file: SafeFile, data: mmap.mmap, tensor: Table, spans: list, entries: d
     elif scales[1]:
         entries[name] = Entry(shape, dtype.name, lambda: _dequantised(load(), scale))
     else:
-        left_out[name] = f"{dtype.name}: no weights"
+        left_out[name] = left_out_of(name, shape, dtype.name)
 
 
 def _stored(data: mmap.mmap, start: int, taken: int, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
