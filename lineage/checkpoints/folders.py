@@ -72,7 +72,7 @@ def models_in_folder(folder: Path, *, follow: bool = False) -> Folder:
     below = _below(folder, follow=follow)
     files = sorted([*below.files, *below.left])
     passed_over = dict.fromkeys(below.again, TWICE_BELOW)
-    passed_over |= {path: HIDDEN for path in (*files, *below.again) if _is_hidden(path.relative_to(folder))}
+    passed_over |= {path: HIDDEN for path in (*files, *below.again) if _is_hidden(folder, path)}
     visible = [path for path in files if path not in passed_over]
     shards = {shard for path in visible if path.suffix == ".json" for shard in _shards_of(path)}
     orbax = _folders_of_orbax(visible)
@@ -158,8 +158,12 @@ def _is_packed(path: Path) -> bool:
     return content.is_packed or content.is_zip
 
 
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+def _is_hidden(folder: Path, path: Path) -> bool:
+    """Whether a file of a folder is hidden; a checkpoint of TensorFlow that is called by its folder alone is not."""
+    parts = path.relative_to(folder).parts
+    if parts[-1] == ".index" and any(path.parent.glob(".data-*-of-*")):
+        parts = parts[:-1]
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def _is_companion(path: Path) -> bool:

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
+from small_networks import network
 from table_writer import bundle, constant, graph, part
 
+from lineage.auditing.run import audit
+from lineage.checkpoints.files import Unsupported
 from lineage.checkpoints.folders import models_in_folder
 from lineage.checkpoints.read import open_model, open_models
 from lineage.errors import UserError
 
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 WRITTEN = Path(__file__).parent / "data" / "tensorflow"
 
 
@@ -128,3 +133,58 @@ def test_other_graphs_are_refused_in_one_line_and_odd_nodes_passed_over(tmp_path
     with pytest.raises(UserError, match=said) as caught:
         open_model(tmp_path / "g.pb")
     assert "\n" not in str(caught.value)
+
+
+def of_export(folder: Path, *, is_twice: bool) -> Path:
+    """Variables as Keras 3 exports them: in the order of the layers, and all once more in another."""
+    values = [counted(3, 3, 2, 4), counted(4), counted(4) + 1, counted(8, 6), counted(6), counted(8, 6) + 9]
+    tensors = {f"variables/{number}{VALUE}": value for number, value in enumerate(values)}
+    last = values[-1] if is_twice else values[-1] + 1
+    again = [values[3], values[2], values[0], last, values[1], values[4]]
+    return bundle(
+        folder / "m.index", tensors | {f"_all_variables/{n}{VALUE}": v for n, v in enumerate(again)}
+    )
+
+
+def test_variables_that_keras_exports_twice_are_read_once(tmp_path):
+    model = open_model(of_export(tmp_path, is_twice=True))
+    assert list(model.entries) == [f"variables.{number}" for number in range(6)]
+    assert np.array_equal(model.read("variables.5"), counted(8, 6) + 9)
+
+
+def test_lists_of_other_values_are_both_read(tmp_path):
+    assert len(open_model(of_export(tmp_path, is_twice=False)).entries) == 12
+
+
+def test_a_stranger_that_was_exported_is_none_of_these(tmp_path):
+    (tmp_path / "bases").mkdir()
+    for seed in range(2):
+        save_file(network(seed), tmp_path / "bases" / f"p{seed}.safetensors")
+    for seed, word in ((0, "same weights"), (5, "none of these")):
+        state = {name: values.T if values.ndim == 2 else values for name, values in network(seed).items()}
+        names = list(state)
+        drawn = np.random.default_rng(1).permutation(len(names))
+        path = bundle(
+            tmp_path / "m.index",
+            {f"variables/{number}{VALUE}": state[name] for number, name in enumerate(names)}
+            | {f"_all_variables/{number}{VALUE}": state[names[at]] for number, at in enumerate(drawn)},
+        )
+        assert audit(path, tmp_path / "bases").verdict == word
+
+
+def test_a_checkpoint_that_is_called_by_its_folder_alone_is_found(tmp_path):
+    (tmp_path / "musician").mkdir()
+    bundle(tmp_path / "musician" / "m.index", {"a/kernel": counted(4, 4)})
+    for path in (tmp_path / "musician").iterdir():
+        path.rename(path.with_name(path.name.removeprefix("m")))
+    (tmp_path / ".cache").mkdir()
+    bundle(tmp_path / ".cache" / "m.index", {"a/kernel": counted(4, 4)})
+    assert models_in_folder(tmp_path).models == [tmp_path / "musician" / ".index"]
+    assert list(open_model(tmp_path / "musician" / ".index").entries) == ["a.kernel"]
+
+
+def test_a_graph_of_mediapipe_is_no_graph_of_weights(tmp_path):
+    node = part(1, b"ConstantSidePacketCalculatorFaces") + part(2, b"ConstantSidePacketCalculator")
+    (tmp_path / "m.binarypb").write_bytes(part(1, node + part(6, b"PACKET:faces")) * 3)
+    with pytest.raises(Unsupported, match="no format that is known"):
+        open_model(tmp_path / "m.binarypb")

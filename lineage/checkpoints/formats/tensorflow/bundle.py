@@ -13,6 +13,7 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint, Entry, LeftOut, check_elements, counters_in, natural
 from lineage.checkpoints.files import LIMITS, SafeFile, Unsupported, safe_file
 from lineage.checkpoints.formats.protobuf import Message, message, signed
+from lineage.checkpoints.formats.tensorflow.lists import held_once
 from lineage.checkpoints.formats.tensorflow.table import MAGIC, items_of
 from lineage.checkpoints.quantised.weights import weights_of
 from lineage.checkpoints.sniffing import Content
@@ -88,7 +89,7 @@ def read_bundle(file: SafeFile) -> list[Checkpoint]:
         if found.shard not in parts:
             parts[found.shard] = _part(file, found.shard, shards)
         raw[called] = _entry(file, parts[found.shard], name, found)
-    return _models(file, list(parts.values()), raw, left_out)
+    return _models(file, list(parts.values()), held_once(raw), left_out)
 
 
 def _models(

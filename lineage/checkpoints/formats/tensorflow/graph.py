@@ -23,9 +23,9 @@ KEY, VALUE, TENSOR = 1, 2, 8
 DTYPE, SHAPE, CONTENT, FLOATS = 1, 2, 4, 5
 DIMENSION, SIZE = 2, 1
 FIRST_NODE = re.compile(
-    rb"\n[\x80-\xff]{0,4}[\x01-\x7f]\n[\x01-\x7f][\w./\-]+\x12[\x02-\x40][A-Z]\w+", re.DOTALL
+    rb"\n[\x80-\xff]{0,4}[\x01-\x7f]\n[\x01-\x7f][\w./\-]+\x12[\x02-\x40](?!\w*Calculator)[A-Z]\w+", re.DOTALL
 )
-"""A node, its name and its operator, each behind its length."""
+"""A node, its name and its operator, each behind its length; nodes of MediaPipe have calculators, and no weights."""
 
 
 def is_graph(content: Content) -> bool:
