@@ -10,6 +10,7 @@ import numpy as np
 
 from lineage.checkpoints.files import LIMITS, SafeFile
 from lineage.errors import UserError, one_line
+from lineage.types.graph import Graph
 
 SMALL = 2**26
 """So many numbers may any file have."""
@@ -71,7 +72,8 @@ class Checkpoint:
     name: what the user sees; files: all that it was read from; entries: in the order of the file;
     left_out: tensors that are no weights, or that cannot be read; remarks: on how it was read;
     is_main: of several models of a file, the one that is meant unless another is named; counters: whole numbers that
-    say how long it was trained, which anyone can have written.
+    say how long it was trained, which anyone can have written; graph: reads the operators between the tensors, of a
+    file that holds them.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Checkpoint:
     remarks: list[str] = field(default_factory=list)
     is_main: bool = False
     counters: dict[str, Entry] = field(default_factory=dict)
+    graph: Callable[[], Graph | None] | None = None
 
     def __post_init__(self):
         where = self.files[0].path

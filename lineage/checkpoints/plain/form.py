@@ -41,4 +41,5 @@ def in_plain_form(model: Checkpoint) -> Checkpoint:
         model.entries, remark = step(model.entries)
         if remark:
             model.remarks.append(remark)
+            model.graph = None
     return model

@@ -23,6 +23,7 @@ from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.neurons import EXACT, Sides, sides_of
 from lineage.relation.alignment.search import ascend, outwards, search_turned
 from lineage.relation.alignment.structure import structure_of
+from lineage.relation.alignment.traced.drawn import structure_like, structure_within
 from lineage.relation.multiple_testing import combined
 from lineage.relation.permutation_test import RowTest
 from lineage.relation.tensor_names import canonical
@@ -99,18 +100,18 @@ class Alignment:
         return {names[name]: values for name, values in in_scale(plain, self.ours, back).items()}
 
 
-def align(child: State, candidate: State) -> Alignment:
+def align(child: State, candidate: State, drawn: Structure | None = None) -> Alignment:
     """Aligns a candidate with a child.
 
     Args:
         child, candidate: tensors by name; the candidate's names are the child's, but for wrappers and the numbers of
-            blocks.
+            blocks; drawn: the child's structure, if its graph shows one.
 
     Raises:
         UnknownStructureError: where their axes are not known, or do not correspond.
     """
-    pair = _Pair(child, candidate)
-    blocks = blocks_of(pair.child, pair.candidate, pair.ours)
+    pair = _Pair(child, candidate, drawn)
+    blocks = {} if drawn else blocks_of(pair.child, pair.candidate, pair.ours)
     sides, turn = pair.sides(blocks), None
     tests = outwards(sides)
     if _median(sides, FIRST_LOOK) >= PLAUSIBLE:
@@ -131,7 +132,7 @@ def align_as(child: State, candidate: State, known: Alignment) -> Alignment:
     Raises:
         UnknownStructureError: where the two candidates are not of one structure.
     """
-    pair = _Pair(child, candidate)
+    pair = _Pair(child, candidate, known.ours)
     sides = pair.sides(known.blocks)
     if sides.theirs != known.theirs:
         raise UnknownStructureError("the candidates are not of one structure")
@@ -144,17 +145,21 @@ def align_as(child: State, candidate: State, known: Alignment) -> Alignment:
 
 
 class _Pair:
-    """A child and a candidate by canonical names."""
+    """A child and a candidate by canonical names; ours: the child's structure, where it is known."""
 
-    def __init__(self, child: State, candidate: State):
+    def __init__(self, child: State, candidate: State, ours: Structure | None):
         self._names = {canonical(name): name for name in child}
         self.child = {name: child[full] for name, full in self._names.items()}
         self.candidate = {canonical(name): values for name, values in candidate.items()}
-        self.ours = structure_of(shapes_of(self.child))
+        if ours and ours.is_traced:
+            self.child = {name: values for name, values in self.child.items() if name in self.candidate}
+            ours = structure_within(ours, self.child)
+        self.ours = ours or structure_of(shapes_of(self.child))
 
     def sides(self, blocks: Mapping[str, str]) -> Sides:
         named = renamed(self.child, self.candidate, blocks)
-        theirs = structure_of(shapes_of(named))
+        like = structure_like if self.ours.is_traced else lambda _, shapes: structure_of(shapes)
+        theirs = like(self.ours, shapes_of(named))
         check_alike(self.ours, theirs)
         return sides_of(self.child, named, self.ours, theirs)
 

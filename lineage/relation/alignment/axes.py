@@ -92,7 +92,8 @@ class Structure:
     """A network's groups, in the order in which data pass.
 
     gains: of its norms; variances: of BatchNorm; blocks: prefixes of names of the residual blocks, of which
-    `removable` do without; is_rotatable: whether the residual stream may be rotated.
+    `removable` do without; is_rotatable: whether the residual stream may be rotated; is_traced: whether a graph
+    says so, and not names.
     """
 
     groups: tuple[Group, ...]
@@ -101,6 +102,7 @@ class Structure:
     blocks: tuple[str, ...] = ()
     removable: tuple[str, ...] = ()
     is_rotatable: bool = False
+    is_traced: bool = False
 
     def of_kind(self, *kinds: Kind) -> list[Group]:
         """The groups of some kinds."""

@@ -22,7 +22,8 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
 from lineage.relation.alignment.align import Alignment, align
-from lineage.relation.alignment.axes import UnknownStructureError
+from lineage.relation.alignment.axes import Structure, UnknownStructureError
+from lineage.relation.alignment.traced.drawn import drawn_structure
 from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest, row_test
@@ -122,6 +123,8 @@ def aligned_candidates(
     if _weights_in(child.checkpoint) > MOST_WEIGHTS:
         return None
     ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
+    graph = child.checkpoint.graph
+    drawn = drawn_structure(graph() if graph else None, child.digest.shapes)
     near, tried, refused = [], 0, {}
     chosen = sorted(candidates, key=lambda candidate: -len(candidate.matching.pairs))[:MOST_ALIGNED]
     for candidate in tracked(chosen, "alignments"):
@@ -130,7 +133,7 @@ def aligned_candidates(
             if (weights := _weights_in(checkpoint)) > MOST_WEIGHTS:
                 refused[candidate.id] = f"it has {weights:,} weights, at most {MOST_WEIGHTS:,} are aligned"
                 continue
-            alignment = align(ours, _theirs(candidate, checkpoint, ours))
+            alignment = align(ours, _theirs(candidate, checkpoint, ours, drawn), drawn)
         except (UnknownStructureError, UserError) as error:
             refused[candidate.id] = str(error)
             continue
@@ -142,7 +145,9 @@ def aligned_candidates(
     near = [
         found for found in near if max(log10_p_of(found.alignment, found.by_rank), found.by_rank) <= limit
     ]
-    natural, near = in_one_scale(child, near, lambda found: _theirs(found.candidate, found.checkpoint, ours))
+    natural, near = in_one_scale(
+        child, near, lambda found: _theirs(found.candidate, found.checkpoint, ours, drawn)
+    )
     found = [_candidate_of(natural, each) for each in near]
     return Aligned(natural, {each.id: each for each in found if each.is_evidence}, tried, refused)
 
@@ -152,12 +157,13 @@ def _weights_in(checkpoint: Checkpoint) -> int:
 
 
 def _theirs(
-    candidate: Candidate, checkpoint: Checkpoint, ours: Mapping[str, np.ndarray]
+    candidate: Candidate, checkpoint: Checkpoint, ours: Mapping[str, np.ndarray], drawn: Structure | None
 ) -> dict[str, np.ndarray]:
     """The candidate's tensors, under the child's names where all have their partner and some are called otherwise.
 
-    Where all of the child's names are the candidate's too, a partner may be one by chance, as after a block was left
-    out and the others renumbered: then all that the candidate has is there, under its own names.
+    Where a graph shows the child's axes, those that have a partner are enough: norms may be part of matrices. Where
+    all of the child's names are the candidate's too, a partner may be one by chance, as after a block was left out
+    and the others renumbered: then all that the candidate has is there, under its own names.
     """
     pairs, transposed = candidate.matching.pairs, candidate.matching.transposed
 
@@ -173,12 +179,12 @@ def _theirs(
             else checkpoint.read(name)
             for name in checkpoint.entries
         }
-    if not set(pairs) >= set(ours):
+    if not drawn and not set(pairs) >= set(ours):
         return {name: checkpoint.read(name) for name in checkpoint.entries}
     return {
         name: in_layout(name)
         for name in ours
-        if math.prod(checkpoint.entries[pairs[name]].shape) == ours[name].size
+        if name in pairs and math.prod(checkpoint.entries[pairs[name]].shape) == ours[name].size
     }
 
 

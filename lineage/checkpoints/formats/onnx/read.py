@@ -2,6 +2,7 @@
 
 import math
 import mmap
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from lineage.checkpoints.formats.onnx.graph import (
     Tensor,
     contents_of,
 )
+from lineage.checkpoints.formats.onnx.operators import graph_of
 from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
 from lineage.checkpoints.formats.protobuf import message
 from lineage.checkpoints.quantised.arithmetic import scaled
@@ -46,7 +48,9 @@ def read_onnx(file: SafeFile) -> list[Checkpoint]:
         raise Unsupported(
             f"{file.path}: this ONNX graph holds no float tensors; expected a network's weights"
         )
-    return [Checkpoint(file.path.name, "onnx", [file, *_parts(file, found)], entries, left_out)]
+    parts = [file, *_parts(file, found)]
+    graph = partial(graph_of, file, found)
+    return [Checkpoint(file.path.name, "onnx", parts, entries, left_out, graph=graph)]
 
 
 def _entries(file: SafeFile, found: Contents) -> tuple[dict[str, Entry], dict[str, LeftOut]]:

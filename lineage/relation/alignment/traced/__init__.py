@@ -1,0 +1,1 @@
+"""The axes that share an order, traced through a network's graph."""
