@@ -7,10 +7,11 @@ import pytest
 
 from lineage.auditing.decoys import Decoys
 from lineage.families.networks import network
-from lineage.relation.alignment.align import FIRST_LOOK, Undone, align, align_as
+from lineage.relation.alignment.align import FIRST_LOOK, PLAUSIBLE, Undone, align, align_as
 from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.alignment.neurons import EXACT, Sides, assigned, clear, mutual
+from lineage.relation.alignment.search import FIRST_GROUPS
 
 HEAD_WIDTH = 32
 REORDERED, RESCALED, THINNED = {Undone.REORDERED}, {Undone.RESCALED}, {Undone.THINNED}
@@ -217,3 +218,27 @@ def test_a_margin_has_the_rank_among_independent_pairs():
     assert decoys.log10_p(0.5) == pytest.approx(math.log10(1 / 4))
     assert decoys.log10_p(0.2) == pytest.approx(math.log10(3 / 4))
     assert decoys.log10_p(math.nan) == 0
+
+
+def deep(seed: int, layers: int = 16, width: int = 64) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    return {
+        f"layer{number:02}.weight": draw.normal(size=(width, width)).astype(np.float32)
+        for number in range(layers)
+    }
+
+
+@pytest.mark.parametrize(("seed", "is_given_up"), [(0, False), (1, True)])
+def test_a_stranger_is_given_up_after_the_first_groups(seed, is_given_up, monkeypatch):
+    matched, match = set(), Sides.match
+
+    def counted(self, group, members):
+        matched.add(group.id)
+        return match(self, group, members)
+
+    monkeypatch.setattr(Sides, "match", counted)
+    child = disguised(fine_tuned(deep(0)), ["permute"], np.random.default_rng(3))
+    found = align(child, deep(seed))
+    assert len(matched) == (FIRST_GROUPS if is_given_up else len(found.ours.groups))
+    assert (found.margin < PLAUSIBLE) == is_given_up
+    assert bool(found.undone) == (not is_given_up)

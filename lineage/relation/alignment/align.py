@@ -21,7 +21,7 @@ from lineage.relation.alignment.blocks import blocks_of, renamed
 from lineage.relation.alignment.canonical import in_scale, scales
 from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.neurons import EXACT, Sides, sides_of
-from lineage.relation.alignment.search import ascend, outwards, search_turned
+from lineage.relation.alignment.search import FIRST_LOOK, ascend, outwards, search_turned
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.alignment.traced.drawn import structure_like, structure_within
 from lineage.relation.multiple_testing import combined
@@ -29,9 +29,8 @@ from lineage.relation.permutation_test import RowTest
 from lineage.relation.tensor_names import canonical
 
 PLAUSIBLE = 0.08
-"""A margin below this after the first pass is no relation: nothing more is tried. Such groups stay as they are."""
-FIRST_LOOK = 128
-"""Units of a large group that are looked at after the first pass."""
+"""A margin below this after the first pass, or of each group that it begins with, is no relation: nothing more is
+tried. Such groups stay as they are."""
 RESCALED = 0.6
 """Units were scaled where the middle four fifths of their log scales spread wider; training spreads them less."""
 DEAD = 1e-6
@@ -113,12 +112,14 @@ def align(child: State, candidate: State, drawn: Structure | None = None) -> Ali
     pair = _Pair(child, candidate, drawn)
     blocks = {} if drawn else blocks_of(pair.child, pair.candidate, pair.ours)
     sides, turn = pair.sides(blocks), None
-    tests = outwards(sides)
-    if _median(sides, FIRST_LOOK) >= PLAUSIBLE:
+    tests = outwards(sides, PLAUSIBLE)
+    first = _median(sides, FIRST_LOOK)
+    if first >= PLAUSIBLE:
         ascend(sides)
     elif sides.ours.is_rotatable and sides.theirs.is_rotatable:
         turn, tests = search_turned(sides)
-    margin = _median(sides)
+    is_given_up = any(group.id not in sides.orders for group in sides.matchable())
+    margin = first if is_given_up else _median(sides)
     unmatched = _left_as_given(sides)
     return pair.alignment(sides, blocks, turn, margin=margin, tests=tests, unmatched=unmatched)
 
@@ -212,7 +213,8 @@ class _Pair:
 
 
 def _median(sides: Sides, units: int = EXACT) -> float:
-    margins = [sides.margin(group, units) for group in sides.comparable()]
+    """The median margin of the groups that have an order."""
+    margins = [sides.margin(group, units) for group in sides.comparable() if group.id in sides.orders]
     if not margins:
         raise UnknownStructureError("nothing but its head tells units of a layer apart")
     return float(np.median(margins))
@@ -224,10 +226,12 @@ def _left_as_given(sides: Sides) -> set[str]:
     So do those of which the head alone says anything.
     """
     matched = {group.id for group in sides.matchable()}
-    found = {group.id for group in sides.ours.groups} - matched
-    found |= {group.id for group in sides.comparable() if sides.margin(group) < PLAUSIBLE}
+    found = {group.id for group in sides.ours.groups}
+    if not (given_up := matched - sides.orders.keys()):
+        found -= {group.id for group in sides.comparable() if sides.margin(group) >= PLAUSIBLE}
+        found -= matched - {group.id for group in sides.comparable()}
     for own, theirs in zip(sides.ours.groups, sides.theirs.groups, strict=True):
-        if own.id in found and own.size == theirs.size:
+        if own.id in given_up or (own.id in found and own.size == theirs.size):
             sides.orders[own.id] = np.arange(own.size)
         elif own.id not in matched:
             raise UnknownStructureError(

@@ -157,13 +157,13 @@ class Sides:
         order[doubtful] = free[assigned(similarity[:, free])]
         return self._reorder(group, order)
 
-    def margin(self, group: Group, units: int = EXACT) -> float:
+    def margin(self, group: Group, units: int = EXACT, members: Sequence[Member] | None = None) -> float:
         """By how much a unit is more similar to its own than to any other of the candidate, on average.
 
         Args:
-            units: looked at, where there are more than EXACT.
+            units: looked at, where there are more than EXACT; members: compared, by default all that are wide.
         """
-        members, order = self.wide(group), self.orders[group.id]
+        members, order = members or self.wide(group), self.orders[group.id]
         rows = np.arange(group.size)
         if group.size > EXACT:
             rows = _thinned(group.size, units)

@@ -16,22 +16,31 @@ from lineage.relation.sketch import Untestable, sketch
 SWEEPS = 4
 TURNS = 3
 """How often a rotation is found again from all that the orders found with the last one show."""
+FIRST_GROUPS = 8
+"""So many groups are matched, and a quarter of them all, before two networks are given up."""
+FIRST_LOOK = 128
+"""Units of a large group that are looked at after they were matched once."""
 OF_RANK = 1e-3
 """Directions in which the fixed axes show less than this share of the most are not turned at first."""
 HELD_OUT = {Kind.INNER, Kind.QUERIES, Kind.VALUES}
 """Groups of which one tensor is matched first and the others are tested in that order."""
 
 
-def outwards(sides: Sides) -> dict[str, RowTest]:
+def outwards(sides: Sides, least: float = -np.inf) -> dict[str, RowTest]:
     """Matches every group that has no order by what is known, from the fixed axes outwards.
+
+    Args:
+        least: a margin; where none of the first groups reaches it, the others get no order: what starts from units in
+            a wrong order goes on so.
 
     Returns:
         By group and tensor, the test of a tensor that had no part in the matching: of its units in the order that
         another tensor's gave.
     """
-    tests = {}
+    tests, is_hopeful = {}, least == -np.inf
     left = [group for group in sides.matchable() if group.id not in sides.orders]
-    while left:
+    enough = len(left) - max(FIRST_GROUPS, len(left) // 4)
+    while left and (is_hopeful or len(left) > enough):
         group = next((group for group in left if sides.known(group)), left[0])
         members = sides.known(group) or sides.wide(group)
         sides.match(group, members[:1])
@@ -39,6 +48,7 @@ def outwards(sides: Sides) -> dict[str, RowTest]:
             tests |= _tests(sides, group, members[1:])
         if len(members) > 1:
             sides.match_doubtful(group, members)
+        is_hopeful = is_hopeful or sides.margin(group, FIRST_LOOK, members) >= least
         left.remove(group)
     return tests
 
