@@ -6,9 +6,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from safetensors.numpy import save_file
+from small_networks import child_of, network
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
 
+from lineage.auditing.run import audit
 from lineage.checkpoints.checkpoint import Entry
 from lineage.checkpoints.plain.form import open_plain_model
 from lineage.checkpoints.plain.kernels import outputs_first
@@ -125,6 +128,54 @@ def test_long_kernels_and_patches_lie_as_pytorch_has_them(shapes, order):
     stored = {name: values.transpose(ORDERS[order]) for name, values in kernels.items()}
     found, _ = outputs_first(entries_of(stored))
     assert all(np.array_equal(found[name].load(), values) for name, values in kernels.items())
+
+
+TALL = [(7, 38, 1, 204), (7, 67, 1, 204), (128, 1, 1, 51), (64, 1, 1, 51), (7, 64, 1, 64)]
+"""Kernels of a network of music, in TensorFlow's order: space is so long that other orders look likelier."""
+
+
+@pytest.mark.parametrize("usual", ["..IO", None])
+def test_where_shapes_do_not_tell_kernels_have_the_order_of_their_format(usual):
+    stored = {f"k{n}": np.arange(np.prod(shape)).reshape(shape) for n, shape in enumerate(TALL)}
+    found, _ = outputs_first(entries_of(stored), usual)
+    is_right = all(
+        np.array_equal(found[name].load(), values.transpose(3, 2, 0, 1)) for name, values in stored.items()
+    )
+    assert is_right == (usual is not None)
+
+
+def test_kernels_of_pytorch_in_a_graph_of_tensorflow_stay_as_they_are():
+    stored = {f"k{n}": np.arange(np.prod(shape)).reshape(shape) for n, shape in enumerate(KERNELS)}
+    found, remark = outputs_first(entries_of(stored), "..IO")
+    assert remark is None
+    assert all(found[name].shape == values.shape for name, values in stored.items())
+
+
+MASK = np.triu(np.full((40, 40), -np.inf, np.float32), 1)
+BESIDE = {
+    "no rows": np.zeros((0, 64), np.float32),
+    "no columns": np.zeros((4, 0, 3), np.float32),
+    "a mask": MASK,
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_empty_tensors_and_masks_hinder_no_audit(name, tmp_path):
+    (tmp_path / "bases").mkdir()
+    parent, beside = network(1), {"layer1.attn_mask": BESIDE[name]}
+    save_file(parent | beside, tmp_path / "bases" / "p.safetensors")
+    save_file(child_of(parent, 3) | beside, tmp_path / "c.safetensors")
+    report = audit(tmp_path / "c.safetensors", tmp_path / "bases", store_digests=False)
+    assert (report.verdict, report.parent) == ("parent", "p")
+    assert report.child.left_out["layer1.attn_mask"].endswith("no weights")
+
+
+def test_infinite_weights_are_no_mask(tmp_path):
+    weights = network(1) | {"mask_embed.weight": np.where(MASK == 0, 0.5, MASK), "attn_mask": MASK + 1}
+    for name in ("mask_embed.weight", "attn_mask"):
+        save_file({name: weights[name].astype(np.float32), **network(1)}, tmp_path / "c.safetensors")
+        with pytest.raises(UserError, match="infinite"):
+            audit(tmp_path / "c.safetensors", tmp_path / "c.safetensors", store_digests=False)
 
 
 def test_recurrent_layers_of_onnx_are_told_by_their_operators_in_any_order(tmp_path):

@@ -236,3 +236,21 @@ def test_no_pytorch_is_imported_to_read_one_of_its_files(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1770.0", "False"]
+
+
+def put(folder, thing):
+    torch.save(thing, folder / "m.pt")
+    return folder / "m.pt"
+
+
+def test_an_expanded_tensor_is_read_as_it_repeats(tmp_path):
+    model = open_model(put(tmp_path, {"w": torch.ones(3, 4), "ex": torch.arange(50.0).expand(40, 50)}))
+    assert np.array_equal(model.read("ex"), np.tile(np.arange(50, dtype=np.float32), (40, 1)))
+
+
+def test_complex_numbers_are_left_out_by_name_and_may_be_weights(tmp_path):
+    model = open_model(
+        put(tmp_path, {"w": torch.ones(3, 4), "spectrum": torch.ones(9, 9, dtype=torch.complex64)})
+    )
+    assert model.left_out["spectrum"].reason == "complex64: complex numbers, which are not read"
+    assert model.left_out["spectrum"].is_weights

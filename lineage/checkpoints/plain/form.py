@@ -1,12 +1,14 @@
 """The plain form of models, in which they are compared; nothing is read before it is asked for."""
 
+from functools import partial
 from pathlib import Path
 
 from lineage.checkpoints.adapters.parts import kind_not_merged, shapes_of
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import Unsupported
 from lineage.checkpoints.plain.adapters import layers_named
-from lineage.checkpoints.plain.kernels import outputs_first
+from lineage.checkpoints.plain.constants import set_aside
+from lineage.checkpoints.plain.kernels import USUAL, outputs_first
 from lineage.checkpoints.plain.parts import whole
 from lineage.checkpoints.plain.recurrent import gates_in_order
 from lineage.checkpoints.read import open_model, open_models
@@ -37,9 +39,10 @@ def in_plain_form(model: Checkpoint) -> Checkpoint:
             f"{model.files[0].path}: an adapter of the kind {kind} alone, which says nothing of its base; "
             "merge it with its base, and give that"
         )
-    for step in (whole, layers_named, gates_in_order, outputs_first):
+    for step in (whole, layers_named, gates_in_order, partial(outputs_first, usual=USUAL.get(model.format))):
         model.entries, remark = step(model.entries)
         if remark:
             model.remarks.append(remark)
             model.graph = None
+    set_aside(model)
     return model

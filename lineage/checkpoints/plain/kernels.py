@@ -16,15 +16,22 @@ NARROW = 4
 """Up to so many places a kernel's space may well be even."""
 
 
-def outputs_first(entries: Entries) -> tuple[dict[str, Entry], str | None]:
+def outputs_first(entries: Entries, usual: str | None = None) -> tuple[dict[str, Entry], str | None]:
     """The tensors with the axes of all kernels in PyTorch's order: outputs, inputs, then those in space.
 
     Kernels in one, two and three dimensions are told together; PyTorch's order is taken unless more kernels
     contradict it than fit it.
+
+    Args:
+        entries: of a model; usual: the order in its format, see ORDERS, taken unless more kernels fit PyTorch's.
     """
     kernels = {name: entry.shape for name, entry in entries.items() if is_kernel(entry.shape)}
     votes = Counter(vote for shape in kernels.values() if (vote := order_of(shape)))
-    if not votes or votes[order := votes.most_common(1)[0][0]] <= votes["OI.."] or order == "OI..":
+    if not votes:
+        return dict(entries), None
+    order = usual or votes.most_common(1)[0][0]
+    is_contradicted = votes[order] < votes["OI.."] if usual else votes[order] <= votes["OI.."]
+    if order == "OI.." or is_contradicted:
         return dict(entries), None
     moved = {name: _moved(entry, order) if name in kernels else entry for name, entry in entries.items()}
     return moved, f"kernels lie as {ORDERS[order]} and were read as outputs x inputs x space"
@@ -35,6 +42,16 @@ ORDERS = {
     "..IO": "space x inputs x outputs",
     "O..I": "outputs x space x inputs",
 }
+
+
+USUAL = {
+    "tensorflow": "..IO",
+    "tensorflow graph": "..IO",
+    "tensorflow.js": "..IO",
+    "keras": "..IO",
+    "tflite": "O..I",
+}
+"""By format, the order in which its own framework has kernels."""
 
 
 def is_kernel(shape: tuple[int, ...]) -> bool:

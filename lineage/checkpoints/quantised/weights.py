@@ -57,7 +57,9 @@ def left_out_of(name: str, shape: tuple[int, ...], dtype: str) -> LeftOut:
     """A tensor of no real numbers; it may be weights all the same, for its name or as a matrix of small integers."""
     is_called = ("weight" in name or "kernel" in name) and len(shape) >= 2 and dtype != "bool"
     is_small = dtype in SMALL_INTEGERS and shape[:1] != (1,) and sum(length > 1 for length in shape) >= 2
+    is_complex = dtype.lower().startswith("c") and len(shape) >= 2
     reason = "quantised weights, without a scale that is known" if is_called or is_small else "no weights"
+    reason = "complex numbers, which are not read" if is_complex else reason
     return LeftOut.of(reason, shape, dtype)
 
 

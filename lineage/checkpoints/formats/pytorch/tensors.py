@@ -12,10 +12,12 @@ import ml_dtypes
 import numpy as np
 
 from lineage.checkpoints.archives import Place, content
-from lineage.checkpoints.files import GIB, SafeFile, read_bytes
+from lineage.checkpoints.files import GIB, MIB, SafeFile, read_bytes
 from lineage.checkpoints.trees import Leaf
 from lineage.errors import UserError
 
+REPEATED = MIB
+"""A tensor of so many bytes may repeat what is stored, as an expanded one does."""
 FLOATS = {
     "Float8_e4m3fn": ml_dtypes.float8_e4m3fn,
     "Float8_e4m3fnuz": ml_dtypes.float8_e4m3fnuz,
@@ -159,7 +161,7 @@ class Storages:
         begin = tensor.storage.start + tensor.offset
         within = min(place.size, (tensor.storage.start + tensor.storage.length) * size)
         taken = math.prod(tensor.shape) * size
-        if taken > place.size or (begin + tensor.extent) * size > within:
+        if taken > max(place.size, REPEATED) or (begin + tensor.extent) * size > within:
             raise UserError(
                 f"{self.file.path}: tensor {name!r} of shape {tensor.shape} is larger than what "
                 "the file stores for it"
