@@ -76,6 +76,16 @@ def test_a_low_rank_update_of_a_changed_copy_bars_nothing(change):
     assert no_ancestors(scars_of(start, child)) == set()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_copy_in_a_code_whose_cells_are_wide_where_weights_are_few_is_known(seed):
+    """Of such cells a value lies rather on the side where there are more."""
+    generator = np.random.default_rng(seed)
+    source = {f"l{layer}.weight": generator.laplace(size=(64, 96)).astype("f4") for layer in range(4)}
+    scars = scars_of(copy_of(source, "nf4"), source)
+    assert source_of(scars) is Later.CHILD
+    assert no_ancestors(scars) == {Later.CANDIDATE}
+
+
 def test_zeros_that_both_have_are_no_scar_and_more_zeros_are_one():
     half = copy_of(SOURCE, "pruned 50 %")
     tuned = {

@@ -27,6 +27,9 @@ COPIED = 0.95
 """Share of the entries that a copy explains, at least."""
 NEAR, MOST_NEAR = 0.05, 0.125
 """Rounding leaves a tenth of the entries within ±NEAR cells, training more."""
+ROUNDED, MOST_NEAR_ROUNDED = 0.975, 0.155
+"""Where more than ROUNDED are within reach, so many may be near: in the wide cells of a code, values gather on one
+side. Of what training moves, as many are not both so near and within reach."""
 SAME_CELLS = 0.15
 """More entries than this within ±NEAR of whole cells: both matrices lie on one grid."""
 REACH = 0.55
@@ -120,8 +123,9 @@ def _of_rounding(scarred: np.ndarray, plain: np.ndarray) -> Mark | None:
         near, off = np.abs(moved) < NEAR, np.abs(moved - np.round(moved))
         if (off < NEAR).mean() > SAME_CELLS and near.mean() <= MOST_NEAR:
             return None
-        is_even = near.mean() <= MOST_NEAR
-        is_copy = is_even and max((np.abs(moved) <= REACH).mean(), _truncated(moved, ours)) >= COPIED
+        reached = (np.abs(moved) <= REACH).mean()
+        is_even = near.mean() <= (MOST_NEAR if reached < ROUNDED else MOST_NEAR_ROUNDED)
+        is_copy = is_even and max(reached, _truncated(moved, ours)) >= COPIED
         if not is_copy and is_even:
             bulk = bulk_of(plain - scarred)
             if np.isnan(bulk):
