@@ -191,8 +191,9 @@ class Judge:
         together, direction = Together(relatives), self._direction
         places = places_of(child, relatives, together)
         related = relate(places, direction, Passing(together, direction))
-        descendants = {found.id for found in related if found.relation is Relation.DESCENDANT}
-        mixture = mixture_of(child, relatives, descendants)
+        later = {found.id for found in related if found.relation is Relation.DESCENDANT}
+        later |= {place.id for place in places if place.is_outlying}
+        mixture = mixture_of(child, relatives, later)
         merged = mixture.parents if mixture and mixture.is_merge else parts
         evidence = []
         if contradicting := dependent_of(self._unrelated, settings.alpha):

@@ -206,6 +206,15 @@ def test_a_fixed_part_that_both_hold_leaves_a_claim_undetermined():
     assert "fixed part" in claim.reason
 
 
+@pytest.mark.parametrize(("log10_p", "state"), [(-40, "undetermined"), (-1.5, "contradicted")])
+def test_a_claimed_candidate_with_one_dependent_matrix_is_not_called_independent(log10_p, state):
+    """As after all other layers were initialised again: too little for a family, too much for independence."""
+    claimed = candidate("p")
+    tests = claimed.tests | {"w0": dataclasses.replace(claimed.tests["w0"], log10_p=log10_p)}
+    claim = claim_of("p", NONE, [dataclasses.replace(claimed, tests=tests)], {}, ALPHA)
+    assert claim.state == state
+
+
 @pytest.mark.parametrize(
     ("candidate_counts", "child_counts", "hints"),
     [
@@ -435,6 +444,14 @@ def test_what_is_probably_a_descendant_is_not_the_closest(as_descendant, first):
     found = relate([after, before], lambda features: Estimate(0.5, 0.0, 1.0, *probabilities[features["of"]]))
     assert next(related.id for related in found) == first
     assert all(related.relation == "undetermined" for related in found)
+
+
+def test_no_direction_is_said_of_a_relative_farther_than_those_that_were_compared():
+    near = dataclasses.replace(place("near", 0.3), features={"of": "near"})
+    far = dataclasses.replace(place("far", 0.9), features={"of": "far"}, is_outlying=True)
+    closest, outlying = relate([near, far], share_of_place({"near": 0.0, "far": 0.0}))
+    assert (closest.id, closest.relation) == ("near", "parent")
+    assert (outlying.relation, outlying.bound) == ("undetermined", None)
 
 
 def test_one_child_is_no_plural():

@@ -74,6 +74,26 @@ def test_what_was_not_compared_is_not_guessed(audit):
     assert Passing(audit.together, unmodelled)("stranger", "late") is None
 
 
+def test_relatives_beyond_those_that_are_compared_are_outlying(audit, monkeypatch, tmp_path):
+    """Two are compared, the nearest by weights; a lone relative is beyond nobody."""
+    monkeypatch.setattr("lineage.auditing.stages.thirds.together.MOST", 2)
+    for name in ("root", "late", "sibling", "child"):
+        save_file(MODELS[name], tmp_path / f"{name}.safetensors")
+
+    def outlying(*names):
+        sources = [Source(id=name, path=str(tmp_path / f"{name}.safetensors")) for name in names]
+        found = audit_sources(
+            str(tmp_path / "child.safetensors"), sources, settings=Settings(direction=unmodelled)
+        )
+        return {place.id for place in found.places if place.is_outlying}
+
+    farthest = max(
+        (place for place in audit.places if place.id != "stranger"), key=lambda place: place.distance
+    )
+    assert outlying("root", "late", "sibling") == {farthest.id}
+    assert outlying("root") == set()
+
+
 def test_the_child_contains_all_of_what_its_parent_added(audit):
     """late's update over root is in the child's, up to the child's own training, which is orthogonal to it."""
     features = passage_of(audit.together, "root", "late")

@@ -100,12 +100,22 @@ def _of_independent(found: Candidate, verdict: Verdict, limit: float) -> tuple[C
         return ClaimState.UNDETERMINED, f"there is no verdict: {verdict.reason}"
     if found.no_evidence(limit):
         return ClaimState.UNDETERMINED, "what it shares with the child is a fixed part, which is no evidence"
+    if has_dependent_matrix(found, limit):
+        return (
+            ClaimState.UNDETERMINED,
+            "one matrix alone is dependent on it, which neither shows nor excludes descent",
+        )
     if least_p(found) > limit:
         return ClaimState.UNDETERMINED, "it has too few neurons in common with the child for any evidence"
     return (
         ClaimState.CONTRADICTED,
         f"it is independent of the child (log10 p {found.log10_p:.1f}), unless neurons were reordered",
     )
+
+
+def has_dependent_matrix(candidate: Candidate, limit: float) -> bool:
+    """Whether one matrix at least is dependent, at the limit over all that were tested."""
+    return combined([test.log10_p for test in candidate.tests.values()], at_least=1) <= limit
 
 
 def least_p(candidate: Candidate) -> float:

@@ -118,15 +118,15 @@ def _described(child: Child, pair: Pair, tests: Mapping[str, RowTest]) -> dict[s
     return found
 
 
-def mixture_of(child: Child, relatives: Sequence[Relative], descendants: Collection[str]) -> Mixture | None:
+def mixture_of(child: Child, relatives: Sequence[Relative], later: Collection[str]) -> Mixture | None:
     """The child as a mixture of its most similar relatives; None of fewer than two, or without a common matrix.
 
     Args:
         child: opened and digested; relatives: most similar first.
-        descendants: ids of those that look like the child's descendants; they enter an exact mixture alone.
+        later: ids of those that look like the child's descendants, or may be; they enter an exact mixture alone.
     """
-    others = [relative for relative in relatives if relative.id not in descendants][:MOST_MIXED]
-    mixed = [*others, *(relative for relative in relatives[:MOST_MIXED] if relative.id in descendants)]
+    others = [relative for relative in relatives if relative.id not in later][:MOST_MIXED]
+    mixed = [*others, *(relative for relative in relatives[:MOST_MIXED] if relative.id in later)]
     shared = [name for name in child.digest.shapes if all(name in relative.tests for relative in mixed)]
     if len(mixed) < 2 or not shared:
         return None

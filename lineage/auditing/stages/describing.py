@@ -38,6 +38,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
             is_same=is_same(child, relative),
             is_rescaled=relative.comparison.is_rescaled,
             is_narrow=relative.comparison.is_narrow,
+            is_outlying=bool(together) and relative.id not in together.numbers,
             scars=[*relative.comparison.scars, *([mixed[relative.id]] if relative.id in mixed else [])],
             features=features,
             hints=hints_of(relative.counts, child.checkpoint.counts),

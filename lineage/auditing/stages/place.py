@@ -13,6 +13,7 @@ class Place:
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
     is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
     is_narrow: no matrix that differs is large enough to show a direction;
+    is_outlying: other relatives are compared with each other, and this one not;
     scars: what only time can have done to one of the two; features: of direction, see
     `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
     """
@@ -24,6 +25,7 @@ class Place:
     is_same: bool = False
     is_rescaled: bool = False
     is_narrow: bool = False
+    is_outlying: bool = False
     scars: Sequence[Scar] = ()
     features: Mapping[str, float] = field(default_factory=dict)
     hints: Sequence[str] = ()

@@ -42,7 +42,10 @@ def relate(
     """
     best = max((place.similarity for place in places), default=0.0)
     most = max((place.tests for place in places), default=0)
-    unlimited = {place.id: UNKNOWN if place.is_rescaled else direction(place.features) for place in places}
+    unlimited = {
+        place.id: UNKNOWN if place.is_rescaled or place.is_outlying else direction(place.features)
+        for place in places
+    }
     estimates = {place.id: limited(unlimited[place.id], place.scars) for place in places}
     by_scars = {id for id, estimate in estimates.items() if estimate != unlimited[id]}
 
@@ -132,11 +135,17 @@ def _reason(place: Place, relation: Relation) -> str:
     """Why the relation is what it is, where no scars decide."""
     if place.is_rescaled:
         return RESCALED
+    if place.is_outlying:
+        return OUTLYING
     return NARROW if _is_narrow(place, relation) else REASONS[relation]
 
 
 NARROW = (
     f"the matrices that differ have fewer than {FEWEST} rows or columns, too few to show which came earlier"
+)
+OUTLYING = (
+    "other relatives are nearer to the child and were compared with each other; which came earlier is not said of "
+    "a farther one, as a pair alone is too often wrong there"
 )
 RESCALED = "neurons were rescaled one by one, which hides which of the two came earlier"
 AVERAGED = (
