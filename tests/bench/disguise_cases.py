@@ -6,19 +6,22 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
-import pandas as pd
+import yaml
 from safetensors.numpy import load_file
 
 from lineage.families.cases.changes import State, copy_of, matrices
-from lineage.families.plan import RUN_OF
+from lineage.families.grow import grow
+from lineage.families.plan import Plan
 from lineage.relation.alignment.align import align
 from lineage.relation.alignment.disguises import disguised
 from lineage.seeds import seed_of
 
-FITTED, UNSEEN = (0, 1), (2, 3, 4)
-"""Numbers of the families whose independent networks are the null, and of those that it is held against."""
+FITTED, UNSEEN = (0, 1), (5, 6, 7)
+"""Numbers of the families whose independent networks are the null, and of those that all else is measured on: what
+aligns was chosen on families of numbers below 5, and the package's model of direction was fitted on them."""
 FITTING = {
     "mlp": ("permute", "rescale", "thin"),
     "conv": ("permute", "rescale", "thin"),
@@ -30,28 +33,34 @@ FITTING = {
 """The disguises that an architecture can have."""
 ON_TOP = ("int8", "4 bits", "pruned 50 %", "noise 10 %")
 HEAD_WIDTH, WIDEST = 32, 128
-EPOCHS = RUN_OF["c.sgd"].training.epochs
+WIDTHS = yaml.safe_load(Path("config/families.yaml").read_text())["families"]["widths"]
 UNRELATED = ("root", "scratch", "c.adamw", "c.long", "gg", "task.data")
 """Of another family, beside the network that learned the same images in the same order."""
 
 
 class Families:
-    """The networks of one architecture by family."""
+    """The networks of one architecture by family; a family that the folder lacks is grown when it is asked for.
+
+    Args:
+        folder: where each family has a folder; numbers: of the families; those wider than WIDEST are left out.
+    """
 
     def __init__(self, folder: Path, architecture: str, numbers: tuple[int, ...]):
-        self.architecture = architecture
-        tables = [
-            pd.read_parquet(folder / "tables" / f"{architecture}-{number}.parquet") for number in numbers
-        ]
-        widths = pd.concat(tables).groupby("family")["width"].first()
-        self.width = {family: int(width) for family, width in widths.items() if width <= WIDEST}
-        steps = pd.concat(tables).query("model == 'c.sgd'").groupby("family")["steps"].first()
-        self.epoch_steps = {family: int(steps[family]) // EPOCHS for family in self.width}
-        group = {family: f"{architecture}-{family.rpartition('-')[2]}" for family in self.width}
-        self.folder = {family: folder / group[family] / family for family in self.width}
+        self.architecture, self._folder = architecture, folder
+        groups = Plan(seeds=max(numbers) + 1, widths=WIDTHS).groups
+        families = [family for number in numbers for family in groups[f"{architecture}-{number}"]]
+        self.family = {family.id: family for family in families if family.width <= WIDEST}
+        self.width = {name: family.width for name, family in self.family.items()}
 
     def path(self, family: str, model: str) -> Path:
-        return self.folder[family] / f"{model}.safetensors"
+        folder = self._folder / family
+        if not folder.exists():
+            grown = folder.with_name(f"{family}.part")
+            rmtree(grown, ignore_errors=True)
+            for _ in grow(self.family[family], grown, print):
+                pass
+            grown.rename(folder)
+        return folder / f"{model}.safetensors"
 
     def state(self, family: str, model: str) -> State:
         return {name: values for name, values in load_file(self.path(family, model)).items() if values.ndim}

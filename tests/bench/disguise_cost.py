@@ -1,5 +1,9 @@
-"""What alignment costs: a disguised pair of usual sizes, and an audit of a child that is not disguised."""
+"""What alignment costs: a disguised pair of usual sizes, a stranger, and an audit of a child that is not disguised.
 
+python tests/bench/disguise_cost.py [--out build/disguises]
+"""
+
+import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +35,7 @@ def costs(rows: Measured) -> Iterator[dict]:
     """Seconds of one core for each pair, and for audits with and without alignment of a child as it is."""
     for name, (architecture, _) in PAIRS.items():
         yield rows.add(f"pair {name}", of_pair, name, architecture)
+        yield rows.add(f"stranger {name}", of_stranger, name, architecture)
     yield rows.add("audit as it is", of_audit)
 
 
@@ -56,6 +61,16 @@ def of_pair(name: str, architecture: str) -> dict:
     return {"name": name, "seconds": time.process_time() - began, "margin": found.margin}
 
 
+def of_stranger(name: str, architecture: str) -> dict:
+    """Of two networks with random weights of their own, until they are given up."""
+    some, others = (
+        state_of(build(architecture, classes=10, channels=3, image_size=224, seed=seed)) for seed in (0, 1)
+    )
+    began = time.process_time()
+    found = align(some, others)
+    return {"name": name, "stranger": time.process_time() - began, "margin": found.margin}
+
+
 def of_audit() -> dict:
     """The ratio of an audit that may align to one that may not, of a child that is as it was trained."""
     root, child = pair_of("timm:resnet18")
@@ -70,3 +85,14 @@ def of_audit() -> dict:
             audit_sources(paths["child"], [Source(id="root", path=paths["root"])], settings=settings)
             seconds[undisguise].append(time.process_time() - began)
     return {"name": "audit", "ratio": float(np.median(seconds[True]) / np.median(seconds[False]))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/disguises"))
+    for cost in costs(Measured(parser.parse_args().out / "costs.jsonl")):
+        print(cost)
+
+
+if __name__ == "__main__":
+    main()

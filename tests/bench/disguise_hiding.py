@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from disguise_cases import FITTED, UNRELATED, UNSEEN, Families, Measured
+from disguise_cases import UNRELATED, UNSEEN, Families, Measured
 from disguise_seeds import state_of
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from lineage.families.cases.changes import State, matrices
 from lineage.families.networks import network
-from lineage.families.plan import OPTIMISERS, Family
 from lineage.families.tasks import BATCH, Task, task
 from lineage.relation.alignment.align import align
 
@@ -21,15 +20,6 @@ ARCHITECTURES = ("mlp", "conv")
 WIDTH, CLASSES = 64, 10
 STEPS_OF_STUDENTS, STEP, MOST_STEPS = 600, 50, 1500
 RATE_OF_STUDENTS, RATE = 3e-3, 1e-2
-EPOCH_STEPS = 22
-
-
-def family_of(name: str) -> Family:
-    architecture, optimiser, seed = name.rsplit("-", 2)
-    assert optimiser in OPTIMISERS
-    return Family(
-        architecture=architecture, optimiser=optimiser, seed=int(seed), width=WIDTH, epoch_steps=EPOCH_STEPS
-    )
 
 
 def hiding(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
@@ -41,22 +31,21 @@ def hiding(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
     for architecture in ARCHITECTURES:
         families = Families(folder, architecture, UNSEEN)
         for name in sorted(family for family, width in families.width.items() if width == WIDTH):
-            yield rows.add(f"student {name}", of_student, families, name, foreign(folder, families, name))
+            yield rows.add(f"student {name}", of_student, families, name, foreign(families, name))
             yield rows.add(f"trained on {name}", of_training, families, name, limit)
 
 
-def foreign(folder: Path, families: Families, name: str) -> list[State]:
+def foreign(families: Families, name: str) -> list[State]:
     """Networks that a student did not learn from: of strangers, and the one that learned the same apart."""
-    strangers = Families(folder, families.architecture, FITTED + UNSEEN)
-    models = itertools.product(strangers.strangers(name), UNRELATED)
-    return [families.state(name, "scratch"), *(strangers.state(*model) for model in models)]
+    models = itertools.product(families.strangers(name), UNRELATED)
+    return [families.state(name, "scratch"), *(families.state(*model) for model in models)]
 
 
 def of_student(families: Families, name: str, strangers: list[State]) -> dict:
     """How well a student of a root, from random weights of its own, aligns with its teacher, and with strangers."""
     teacher = loaded(families, name)
     student = network(families.architecture, width=WIDTH, classes=CLASSES, seed=1000)
-    images = task("home", family_of(name)).images
+    images = task("home", families.family[name]).images
     with torch.no_grad():
         wanted = teacher(images)
     for batch in batches(student, STEPS_OF_STUDENTS, len(images), RATE_OF_STUDENTS):
@@ -75,7 +64,7 @@ def of_student(families: Families, name: str, strangers: list[State]) -> dict:
 def of_training(families: Families, name: str, limit: float) -> dict:
     """How far a root has to be trained on, with other labels, until it aligns no better than independent networks."""
     net, start = loaded(families, name), families.state(name, "root")
-    learned: Task = task("away", family_of(name))
+    learned: Task = task("away", families.family[name])
     labels, found = learned.labels.flip(0), []
     for number, batch in enumerate(batches(net, MOST_STEPS, len(learned.images), RATE), start=1):
         cross_entropy(net(learned.images[batch]), labels[batch]).backward()

@@ -1,11 +1,18 @@
-"""The test against an initialisation: p-values of unrelated pairs, and z of disguised children of their own."""
+"""The test against an initialisation: p-values of unrelated pairs, and z of disguised children of their own.
 
+    python tests/bench/disguise_seeds.py [--out build/disguises]
+
+prints z, p and seconds for networks of usual sizes, which `make bench-disguises` then need not measure again.
+"""
+
+import argparse
 import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from disguise_cases import FITTING, HEAD_WIDTH, UNSEEN, Families, Measured, ways
 from torch.nn.functional import cross_entropy
@@ -33,7 +40,7 @@ HOW = {
 def unrelated(folder: Path, rows: Measured) -> Iterator[dict]:
     """p-values of disguised networks and initialisations that are drawn for each pair: independent of each other."""
     for architecture in FITTING:
-        families = Families(folder, architecture, (0, 1, *UNSEEN))
+        families = Families(folder, architecture, UNSEEN)
         names, hows = sorted(families.width), ways(architecture)
         draw = np.random.default_rng(seed_of(f"initialisations {architecture}"))
         for number in range(PAIRS_EACH):
@@ -79,7 +86,8 @@ def of_large(name: str, architecture: str, seed: int) -> dict:
     child = disguised(state_of(net), HOW[name], draw, head_width)
     began = time.process_time()
     found = initial_test(child, start, draw, DRAWS)
-    return {"name": name, "z": found.z, "seconds": time.process_time() - began}
+    seconds = time.process_time() - began
+    return {"name": name, "z": found.z, "p": 10**found.log10_p, "seconds": seconds}
 
 
 def state_of(net: torch.nn.Module) -> dict[str, np.ndarray]:
@@ -99,3 +107,16 @@ def trained(net: torch.nn.Module, described: Network, seed: int) -> None:
         cross_entropy(net(pixels[chosen]), labels[chosen]).backward()
         optimiser.step()
     net.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/disguises"))
+    found = pd.DataFrame(large(Measured(parser.parse_args().out / "large.jsonl")))
+    print(found[["name", "z", "p", "seconds"]].to_string(index=False))
+    columns = {"n": ("z", "size"), "median z": ("z", "median"), "most seconds": ("seconds", "max")}
+    print(found.groupby("name").agg(**columns).to_string())
+
+
+if __name__ == "__main__":
+    main()

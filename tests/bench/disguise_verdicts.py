@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from disguise_cases import FITTING, ON_TOP, Families, Measured, on_top, ways
+from disguise_cases import FITTING, ON_TOP, UNSEEN, Families, Measured, on_top, ways
 from safetensors.numpy import save_file
 
 from lineage.auditing.audit import Settings, audit_sources
@@ -18,12 +18,10 @@ from lineage.families.cases.audited import within
 from lineage.families.cases.changes import State
 from lineage.families.fitting import fitted
 from lineage.families.networks import network
-from lineage.families.plan import RUN_OF, Family
+from lineage.families.plan import RUN_OF
 from lineage.families.tasks import task
 from lineage.index.digest import DigestCache
 
-REPORTED = (3, 4)
-"""Numbers of the families that verdicts are on: what aligns was chosen on the others."""
 WAYS_EACH = 3
 CHANGED = "permute + rescale"
 """The disguise under a change on top."""
@@ -46,7 +44,7 @@ def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
         folder: of grown families; rows: measured before; children: of each architecture.
     """
     found = []
-    grown = [Families(folder, architecture, REPORTED) for architecture in FITTING]
+    grown = [Families(folder, architecture, UNSEEN) for architecture in FITTING]
     with TemporaryDirectory() as scratch:
         for number, families in itertools.product(range(children), grown):
             names = sorted(families.width)
@@ -84,14 +82,8 @@ class Audits:
     def of_trained_on(self) -> dict:
         """A verdict on a child that learned what this one did, from the parent's neurons in another order."""
         families, run = self._families, RUN_OF[self._child]
-        architecture, optimiser, seed = self._family.rsplit("-", 2)
-        described = Family(
-            architecture=architecture,
-            optimiser=optimiser,
-            seed=int(seed),
-            width=families.width[self._family],
-            epoch_steps=families.epoch_steps[self._family],
-        )
+        described = families.family[self._family]
+        architecture = described.architecture
         learned = task(run.training.task, described)
         net = network(architecture, width=described.width, classes=learned.classes, seed=0)
         of, start = f"{self._family}/{self._child}/{TRAINED_ON}", net.state_dict()
@@ -99,7 +91,7 @@ class Audits:
             if start[name].shape == values.shape:
                 start[name] = torch.from_numpy(values)
         net.load_state_dict(start)
-        optimiser = run.training.optimiser or optimiser
+        optimiser = run.training.optimiser or described.optimiser
         for _ in fitted(net, learned, run.training, architecture=architecture, optimiser=optimiser, seed=0):
             pass
         state = {name: values.numpy() for name, values in net.eval().state_dict().items() if values.ndim}
