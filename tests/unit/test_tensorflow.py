@@ -10,8 +10,10 @@ from small_networks import network
 from table_writer import bundle, constant, graph, part
 
 from lineage.auditing.run import audit
+from lineage.checkpoints.checkpoint import Entry
 from lineage.checkpoints.files import Unsupported
 from lineage.checkpoints.folders import models_in_folder
+from lineage.checkpoints.formats.tensorflow.lists import held_once
 from lineage.checkpoints.read import open_model, open_models
 from lineage.errors import UserError
 
@@ -154,6 +156,23 @@ def test_variables_that_keras_exports_twice_are_read_once(tmp_path):
 
 def test_lists_of_other_values_are_both_read(tmp_path):
     assert len(open_model(of_export(tmp_path, is_twice=False)).entries) == 12
+
+
+def test_lists_that_take_more_than_is_stored_are_not_read():
+    def load():
+        raise AssertionError("was read")
+
+    raw = {f"{owner}.{number}": Entry((9, 9), "float32", load) for owner in "abc" for number in range(2)}
+    assert held_once(raw, 9 * 9 * 6 - 1) == raw
+
+
+def test_many_lists_are_told_apart_at_once():
+    raw = {
+        f"l{owner}.{number}": Entry((2,), "float32", lambda owner=owner: np.full(2, owner // 2))
+        for owner in range(20_000)
+        for number in range(2)
+    }
+    assert len(held_once(raw, 10**6)) == 20_000
 
 
 def test_a_stranger_that_was_exported_is_none_of_these(tmp_path):

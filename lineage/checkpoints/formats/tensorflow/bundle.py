@@ -89,7 +89,8 @@ def read_bundle(file: SafeFile) -> list[Checkpoint]:
         if found.shard not in parts:
             parts[found.shard] = _part(file, found.shard, shards)
         raw[called] = _entry(file, parts[found.shard], name, found)
-    return _models(file, list(parts.values()), held_once(raw), left_out)
+    most = sum(part.size for part in parts.values())
+    return _models(file, list(parts.values()), held_once(raw, most), left_out)
 
 
 def _models(
