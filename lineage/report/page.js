@@ -37,12 +37,21 @@ document.getElementById("filter").addEventListener("input", (event) => {
   document.getElementById("shown").textContent = count === 1 ? "1 row" : `${count} rows`;
 });
 
+const STYLE = JSON.parse(document.getElementById("style").textContent);
+
+// Records of what `lineage.report.page.packed` made columns of.
+function unpacked(packed) {
+  const columns = Object.entries(packed).map(([name, column]) => {
+    return [name, Array.isArray(column) ? column : column.at.map((place) => column.words[place])];
+  });
+  const [[, first]] = columns;
+  return first.map((_, row) => Object.fromEntries(columns.map(([name, values]) => [name, values[row]])));
+}
+
 function read(figure) {
   const specification = JSON.parse(figure.querySelector("script").textContent);
-  for (const [name, { columns, rows }] of Object.entries(specification.datasets)) {
-    specification.datasets[name] = rows.map((row) => Object.fromEntries(columns.map((column, place) => [column, row[place]])));
-  }
-  return specification;
+  const datasets = Object.entries(specification.datasets).map(([name, packed]) => [name, unpacked(packed)]);
+  return { ...specification, config: STYLE, datasets: Object.fromEntries(datasets) };
 }
 
 const WIDEST = { wide: 640, square: 640, panels: 900 };

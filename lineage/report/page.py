@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lineage.report.chapters import chapters
 from lineage.report.figure import Figure
 from lineage.report.inputs import Inputs, read_inputs
+from lineage.report.palette import STYLE
 from lineage.report.sections import Filled, filled_sections
 from lineage.report.words import sentences
 from lineage.results.matrix import MULTIPLE, against_leader, conclusions, matrices
@@ -65,21 +66,38 @@ def page(inputs: Inputs, sections: list[Filled]) -> str:
         absent=[filled.section for filled in sections if not filled.figures and not filled.left_out],
         provenance=_provenance(inputs),
         specification=specification,
+        style=embedded(STYLE),
         script=_script(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
     )
 
 
 def specification(figure: Figure) -> str:
-    """A figure's specification as JSON that may stand in a script element."""
-    specification = figure.specification()
-    specification["datasets"] = {name: packed(rows) for name, rows in specification["datasets"].items()}
-    text = json.dumps(specification, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """A figure's specification as JSON, without the style, which all figures share."""
+    found = figure.specification()
+    del found["config"]
+    return embedded(found | {"datasets": {name: packed(rows) for name, rows in found["datasets"].items()}})
+
+
+def packed(rows: list[dict]) -> dict[str, list | dict]:
+    """Rows by columns, as words that are repeated would be most of the page.
+
+    Returns:
+        By a column's name: its numbers, or, for words, `words`, each once, and `at`, which of them each row has.
+    """
+    return {column: _packed_column([row[column] for row in rows]) for column in rows[0]}
+
+
+def _packed_column(values: list) -> list | dict:
+    if any(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return values
+    number_of = {word: number for number, word in enumerate(dict.fromkeys(values))}
+    return {"words": list(number_of), "at": [number_of[value] for value in values]}
+
+
+def embedded(content: dict) -> str:
+    """JSON that may stand in a script element."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
-
-
-def packed(rows: list[dict]) -> dict:
-    """Rows without their columns' names, which would be most of the page."""
-    return {"columns": list(rows[0]), "rows": [list(row.values()) for row in rows]}
 
 
 def _script(text: str) -> str:

@@ -33,7 +33,7 @@ def rows_shown(browser, column: int) -> list[str]:
 
 
 def test_the_page_of_300_models_is_small_and_opens_quickly(opened, page):
-    assert page.stat().st_size < 5 * MEGABYTE
+    assert page.stat().st_size < 4 * MEGABYTE
     assert opened.timing["domInteractive"] > 0
     assert opened.timing["loadEventEnd"] < 3000
 

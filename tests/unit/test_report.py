@@ -66,6 +66,12 @@ def specifications(text, drawn) -> dict[str, dict]:
     return {name: json.loads(specification) for name, specification in found}
 
 
+@pytest.fixture(scope="module")
+def style(text) -> dict:
+    """Vega-Lite's `config` of every figure."""
+    return json.loads(re.search(r'<script type="application/json" id="style">(.*?)</script>', text)[1])
+
+
 def page_of(folder: Path) -> str:
     inputs = read_inputs(folder)
     return page(inputs, filled_sections(inputs))
@@ -164,12 +170,27 @@ def font_sizes(part) -> list[float]:
     return own + [size for key, item in part.items() if key != "datasets" for size in font_sizes(item)]
 
 
-def test_type_in_figures_has_at_least_12_pixels(specifications):
+def test_type_in_figures_has_at_least_12_pixels(specifications, style):
     for name, specification in specifications.items():
-        sizes = font_sizes(specification)
-        assert min(sizes) >= 12, name
-        for kind in ("axis", "header", "legend"):
-            assert specification["config"][kind]["labelFontSize"] >= 12
+        assert min(font_sizes(specification), default=12) >= 12, name
+    assert min(font_sizes(style)) >= 12
+    for kind in ("axis", "header", "legend"):
+        assert style[kind]["labelFontSize"] >= 12
+
+
+def test_the_page_holds_the_data_of_every_figure(specifications, drawn):
+    for name, specification in specifications.items():
+        columns = specification["datasets"][specification["usermeta"]["rows"]]
+        held = {
+            column: values if isinstance(values, list) else [values["words"][place] for place in values["at"]]
+            for column, values in columns.items()
+        }
+        shown = json.loads(drawn[name].data.to_json(orient="split", double_precision=15))
+        assert list(held) == shown["columns"], name
+        for row, values in zip(zip(*held.values(), strict=True), shown["data"], strict=True):
+            assert list(row) == [
+                pytest.approx(value) if isinstance(value, float) else value for value in values
+            ]
 
 
 def test_every_accuracy_of_the_matrices_is_in_the_parquet(text):
@@ -308,7 +329,7 @@ def test_the_same_results_make_the_same_page(tmp_path):
 
 
 def test_nothing_in_the_page_is_fetched(text):
-    without_data = re.sub(r'<script type="application/json">.*?</script>', "", text, flags=re.DOTALL)
+    without_data = re.sub(r'<script type="application/json".*?</script>', "", text, flags=re.DOTALL)
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#|data:)""", without_data)
     assert "url(" not in without_data
     assert "default-src 'none'" in without_data
