@@ -68,10 +68,11 @@ def chosen_device(name: str) -> torch.device:
 def make_deterministic(threads: int) -> None:
     """Lets the same inputs give the same bytes: deterministic kernels, float32 in full, and this many threads.
 
-    By default convolutions on CUDA round float32 to TF32, 10 bits after the point.
+    By default convolutions on CUDA round float32 to TF32, 10 bits after the point. `use_deterministic_algorithms`
+    sets the same mode, but imports PyTorch's compiler first, which takes as long as PyTorch itself.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

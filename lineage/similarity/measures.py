@@ -27,6 +27,7 @@ from lineage.errors import UserError
 from lineage.similarity.shared import Representation, as_float, debias, has_small_gram, inner, nonzero
 
 LSE_RATE, LSE_CEILING = 0.02, 10.0
+Operation = Callable[[Tensor, Tensor], Tensor]
 
 
 class Pair:
@@ -42,28 +43,59 @@ class Pair:
         if f != g:
             raise UserError(f"{f} and {g} {what} cannot be compared: this similarity needs equally many")
 
+    def of(self, operation: Operation, f: Tensor, g: Tensor) -> Tensor:
+        """What an operation gives of something of F and of something of G, of which only that of F may move."""
+        return _WithStill.apply(operation, f, g) if self.F.is_moving else operation(f, g)
+
     @cached_property
     def gap(self) -> Tensor:
         """|D| [..., n, d]."""
         self.require_equal(-1, "features")
-        return (self.F.features - self.G.features).abs()
+        return self.of(torch.sub, self.F.features, self.G.features).abs()
 
     @cached_property
     def hsic(self) -> Tensor:
         """‖XᵀY‖² = <K, L> [...]: by feature products where these cost less than a Gram matrix."""
         if has_small_gram(self.F, self.G):
-            return inner(self.F.gram, self.G.gram)
+            return self.of(inner, self.F.gram, self.G.gram)
         return vector_norm(self.product, dim=(-2, -1)).square()
 
     @cached_property
     def product(self) -> Tensor:
         """XᵀY [..., d, d]."""
-        return self.F.unit.mT @ self.G.unit
+        return self.of(torch.matmul, self.F.unit.mT, self.G.unit)
 
     @cached_property
     def short_product(self) -> Tensor:
         """XᵀS, which has the same singular values, see `Representation.short`."""
-        return self.product if self.G.short is self.G.unit else self.F.unit.mT @ self.G.short
+        return (
+            self.product
+            if self.G.short is self.G.unit
+            else self.of(torch.matmul, self.F.unit.mT, self.G.short)
+        )
+
+
+class _WithStill(torch.autograd.Function):
+    """A difference from g, or a product with it, where g stands still.
+
+    PyTorch would take zeros for the derivative of g, multiply by them, and import its compiler for that.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(operation: Operation, f: Tensor, g: Tensor) -> Tensor:
+        return operation(f, g)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.operation = inputs[0]
+        ctx.save_for_forward(inputs[2])
+
+    @staticmethod
+    def jvp(ctx, _, slope: Tensor, __) -> Tensor:
+        (g,) = ctx.saved_tensors
+        return slope.clone() if ctx.operation is torch.sub else ctx.operation(slope, g)
 
 
 SIMILARITIES: dict[str, Callable[[Tensor | Representation, Tensor | Representation], Tensor]] = {}
@@ -136,7 +168,7 @@ def lse(pair: Pair) -> Tensor:
 @_similarity
 def cka(pair: Pair) -> Tensor:
     """Linear CKA, biased: <K, L> / ‖K‖‖L‖ (Kornblith 2019, eq. 2)."""
-    return ratio(pair.hsic, pair.F.hsic.sqrt() * pair.G.hsic.sqrt())
+    return ratio(pair.hsic, pair.of(torch.mul, pair.F.hsic.sqrt(), pair.G.hsic.sqrt()))
 
 
 @_similarity
@@ -164,8 +196,8 @@ def dc(pair: Pair) -> Tensor:
 def cosine(pair: Pair) -> Tensor:
     """Mean over the samples of cos(f_i, g_i); a sample of zeros counts 0."""
     pair.require_equal(-1, "features")
-    dots = vecdot(pair.F.features, pair.G.features)
-    return ratio(dots, pair.F.row_norms * pair.G.row_norms).mean(-1)
+    dots = pair.of(vecdot, pair.F.features, pair.G.features)
+    return ratio(dots, pair.of(torch.mul, pair.F.row_norms, pair.G.row_norms)).mean(-1)
 
 
 @_similarity

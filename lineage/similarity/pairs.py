@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import linear
+from torch.overrides import TorchFunctionMode
 
 from lineage.errors import UserError
 from lineage.networks.backbone import Backbone, state_of
@@ -78,13 +80,45 @@ def linearised(backbone: Backbone, parent: State, delta: State, probe: Tensor) -
         delta: Delta, of the backbone's parameters alone.
         probe: inputs [n, ...].
     """
-    with _plain_attention(), warnings.catch_warnings():
+    with _plain_attention(), _LinearLayers(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
         return jvp(
             lambda moving: backbone(parent | moving, probe),
             ({name: parent[name] for name in delta},),
             (delta,),
         )
+
+
+class _LinearLayers(TorchFunctionMode):
+    """Linear layers that multiply no zeros for a derivative by inputs where these stand still, as a probe."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        """The function, but for a linear layer with a bias, in plain positional form."""
+        if function is linear and len(args) == 3 and args[2] is not None:
+            return _LinearLayer.apply(*args)
+        return function(*args, **(kwargs or {}))
+
+
+class _LinearLayer(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return linear(x, weight, bias)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def jvp(ctx, moved: Tensor | None, of_weight: Tensor | None, of_bias: Tensor | None) -> Tensor:
+        x, weight, _ = ctx.saved_tensors
+        slope = 0.0 if of_bias is None else of_bias
+        for values, weights in ((moved, weight), (x, of_weight)):
+            if values is not None and weights is not None:
+                slope = slope + values @ weights.mT
+        return slope
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ class Representation:
 
     def __init__(self, features: Tensor, still: "Representation | None" = None):
         self.features = as_float(features)
-        self._still = still
+        self._still, self.is_moving = still, still is not None
 
     @cached_property
     def row_norms(self) -> Tensor:

@@ -1,17 +1,20 @@
 """The `taylor` approximation against the paper's published scores and against one backward pass a similarity."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
+from torch.func import functional_call, jvp
 
 from lineage import score_pair
 from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone, state_of
 from lineage.similarity.measures import SIMILARITIES
+from lineage.similarity.pairs import linearised
 
 PUBLISHED = json.loads((Path(__file__).parent / "data" / "published_scores.json").read_text())
 CASES = PUBLISHED["cases"]
@@ -102,3 +105,34 @@ def test_features_of_a_backbone_equal_those_that_a_hook_on_the_whole_network_see
         functional_call(network, state_of(network), (probe,))
         features = Backbone(network, probe, layers=["layer2"])(state_of(network), probe)["layer2"]
     torch.testing.assert_close(features, seen["output"].mean((2, 3)))
+
+
+def test_linear_layers_have_the_derivatives_of_pytorch_to_the_last_bit():
+    network = build("fc", classes=10, channels=1, image_size=28, seed=0)
+    parent, child = state_of(network), state_of(build("fc", classes=10, channels=1, image_size=28, seed=1))
+    probe = torch.rand(32, 1, 28, 28)
+    backbone = Backbone(network, probe)
+    delta = {name: child[name] - parent[name] for name in backbone.parameter_names}
+    moving = {name: parent[name] for name in delta}
+    with torch.no_grad():
+        expected = jvp(lambda moving: backbone(parent | moving, probe), (moving,), (delta,))
+    for ours, theirs in zip(linearised(backbone, parent, delta, probe), expected, strict=True):
+        assert all(torch.equal(ours[layer], theirs[layer]) for layer in backbone.layers)
+
+
+def test_scores_do_not_import_pytorchs_compiler():
+    """It takes as long to import as PyTorch itself, in each of many short jobs."""
+    code = """
+import sys, torch
+from lineage import score_pair
+from lineage.jobs.device import make_deterministic
+from lineage.networks.architectures import build
+
+make_deterministic(1)
+size = {"classes": 3, "channels": 1, "image_size": 8}
+parent, child = (build("fc", seed=seed, **size) for seed in (0, 1))
+frame = score_pair(parent, child, torch.rand(8, 1, 8, 8), similarities=["l1", "cka", "cosine"])
+assert "taylor" in set(frame["approximation"])
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
