@@ -1,4 +1,4 @@
-"""The plain form of models, in which they are compared; nothing is read before it is asked for."""
+"""The plain form of models, in which they are compared; nothing but masks is read before it is asked for."""
 
 from functools import partial
 from pathlib import Path
