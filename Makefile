@@ -11,7 +11,7 @@ $(if $(ABSENT),$(error CONFIG: $(firstword $(ABSENT)): expected a configuration,
 IN_PARALLEL = --numprocesses $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PRETRAINED := $(if $(wildcard data/efficientnet-lite0-57934424.pth),pretrained.yaml)
 
-.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree bench-index bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals bench-processors direction lint
+.PHONY: run offline test test-slurm test-gpu mutation tables report figures summarise resources audit tree bench bench-detector audit-bench bench-verdicts bench-scars bench-reading bench-tree tree-weights bench-index bench-tree-growth bench-disguises bench-labels bench-pairing bench-intervals bench-processors direction lint
 
 run: $(READY) ## pretrain -> fine-tune -> features -> similarity -> detector -> evaluate -> tables
 	@$(RUN)/lineage unlock
@@ -87,8 +87,11 @@ bench-intervals: $(READY) ## how often intervals of accuracies hold the truth wh
 bench-scars: $(READY) ## how often copies' sources are known by their scars, on networks that are trained here
 	@$(RUN)/python tests/bench/scar_rates.py
 
-bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families, MERGE=2 merges networks of two, ZOOS= trains no zoos; a run that was stopped goes on
-	@$(RUN)/python tests/bench/tree_rates.py results/families --direction results/families/direction --seeds $(or $(SEEDS),3 4) $(if $(FIRST),--first $(FIRST)) $(if $(MERGE),--merge $(MERGE)) --zoos $(ZOOS) --out results/reference/bench/tree.parquet
+bench-tree: $(READY) ## how often edges and merges of family trees are right, on the families of bench-verdicts and on zoos that are trained here; FIRST=5 takes the smallest five families, MERGE=2 merges networks of two, ZOOS= trains no zoos; DIRECTION=shipped takes the package's model of direction; a run that was stopped goes on
+	@$(RUN)/python tests/bench/tree_rates.py results/families $(if $(filter shipped,$(DIRECTION)),,--direction results/families/direction) --seeds $(or $(SEEDS),3 4) $(if $(FIRST),--first $(FIRST)) $(if $(MERGE),--merge $(MERGE)) --zoos $(ZOOS) --out results/reference/bench/tree.parquet
+
+tree-weights: $(READY) ## the weights of evidence on a tree's edges, fitted anew on random trees that are trained here and on families of bench-verdicts
+	@$(RUN)/python tests/bench/tree_weights.py results/families
 
 bench-tree-growth: $(READY) ## what a new model costs a tree of 500, beside its own family's pairs; a quarter of an hour
 	@$(RUN)/python tests/bench/tree_growth.py

@@ -1,32 +1,34 @@
 """The most probable tree of a family: a maximum spanning arborescence, so that nothing descends from itself.
 
-An edge's score weighs the probabilities that the first is an ancestor of the second and the reverse, what third
-models see of it, and how clearly it wins against the child's other possible parents. A model whose best edge scores
-less than ABSENT has no parent here.
+An edge's score weighs the probabilities that the first is an ancestor of the second and the reverse, how clearly it
+wins against the child's other possible parents, and how well it fits the distances. Scores are logarithms of odds: a
+tree is as probable as the exponential of the sum of its edges' scores, each model without a parent counting ABSENT.
+So an edge is the more probable the less the rest of the tree can do without it.
 """
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import networkx as nx
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
 
 from lineage.genealogy.answers import Pair
-from lineage.genealogy.evidence.contests import Contests
 
-ANCESTOR, DESCENDANT, PASSAGE, CONTEST = 0.56, -0.28, 0.26, 0.96
-"""Weights of four logarithms: of the two probabilities, of what third models see, and of the contest. Like the next,
-they are a conditional logit's, fitted on grown families of seeds 0 to 2 (McFadden 1974)."""
-ABSENT = -0.14
+ANCESTOR, DESCENDANT, CONTEST = 0.46, 0.14, 0.79
+"""Weights of three logarithms: of the two probabilities, and of the contest. Like the next, they are the likeliest
+ones on random trees and grown families of seed 0: `make tree-weights` fits them."""
+DETOUR, BESIDE, BELOW_ABOVE = 1.88, -1.69, -3.90
+"""Weights of what distances say."""
+ABSENT = -3.44
 """Score of having no parent among the models."""
-REPLICATES = 40
-NOISE = 1.0
-"""Scale of the noise on scores."""
-UNSEEN = math.log(0.5)
-"""Of edges that no third model looks at."""
+WEIGHTS = (ANCESTOR, DESCENDANT, CONTEST, DETOUR, BESIDE, BELOW_ABOVE)
+LEAST_SCORE = -40.0
+"""Of an edge or of no parent, relative to the model's best."""
 NO_PARENT = -1
+AT_ONCE = 256
+"""Models whose rows of an inverse are held."""
 
 Parents = Mapping[int, int]
 """Of each model, the place of its parent, or NO_PARENT."""
@@ -36,63 +38,61 @@ class Search:
     """Finds trees of one family.
 
     Args:
-        count: of models; ancestor: of pairs, the probability that the first is an ancestor of the second.
-        contests: of the possible edges; evidence: of some, a log probability of what third models see.
-        barred: edges that cannot be.
+        count: of models; edges: that are possible; scores: of these, logarithms of odds.
+        absent: the score of having no parent.
     """
 
-    def __init__(
-        self,
-        count: int,
-        ancestor: Mapping[Pair, float],
-        contests: Contests,
-        evidence: Mapping[Pair, float],
-        barred: frozenset[Pair] = frozenset(),
-    ):
-        self._possible = np.array([pair not in barred for pair in contests.pairs], bool)
-        self._edges = [pair for pair in contests.pairs if pair not in barred]
-        self._parents, self._children = np.array(self._edges, int).reshape(-1, 2).T
-        believed = [
-            ANCESTOR * math.log(ancestor[parent, child])
-            + DESCENDANT * math.log(ancestor[child, parent])
-            + PASSAGE * evidence.get((parent, child), UNSEEN)
-            for parent, child in self._edges
-        ]
-        self._believed, self._contests, self._count = np.array(believed), contests, count
+    def __init__(self, count: int, edges: Sequence[Pair], scores: np.ndarray, absent: float = ABSENT):
+        self._count, self._edges, self._scores, self._absent = count, edges, scores, absent
+        self._parents, self._children = np.array(edges, int).reshape(-1, 2).T
 
     def best(self) -> Parents:
         """The most probable tree."""
-        return self._solved(self._scores(np.arange(self._contests.parts)))
+        return self._solved(self._scores)
 
     def probabilities(self) -> tuple[dict[Pair, float], np.ndarray]:
-        """How often each edge is found, by parent and child, and each model without a parent: [n].
+        """How probable each edge is, by parent and child, and each model without a parent: [n].
 
-        Parts of the weights are drawn again, and scores are perturbed by Gumbel noise, whose maxima are drawn from
-        the distribution that the scores describe (Papandreou & Yuille 2011, doi:10.1109/ICCV.2011.6126242).
+        The sum over all trees is a determinant, and an edge's share of it an entry of the inverse (Tutte 1948; Koo,
+        Globerson, Carreras & Collins 2007, https://aclanthology.org/D07-1015).
         """
-        draw = np.random.default_rng(self._count)
-        edges, alone = dict.fromkeys(self._edges, 0.0), np.zeros(self._count)
-        for _ in range(REPLICATES):
-            scores = self._scores(draw.integers(0, self._contests.parts, self._contests.parts))
-            noise, of_absent = (NOISE * draw.gumbel(size=size) for size in (len(scores), self._count))
-            for child, parent in self._solved(scores + noise, ABSENT + of_absent).items():
-                if parent == NO_PARENT:
-                    alone[child] += 1
-                else:
-                    edges[parent, child] += 1
-        return {edge: count / REPLICATES for edge, count in edges.items()}, alone / REPLICATES
+        most = np.full(self._count, self._absent)
+        np.maximum.at(most, self._children, self._scores)
+        weights = np.exp(np.maximum(self._scores - most[self._children], LEAST_SCORE))
+        alone = np.exp(np.maximum(self._absent - most, LEAST_SCORE))
+        into = alone + np.bincount(self._children, weights, minlength=self._count)
+        models = np.arange(self._count)
+        laplacian = coo_array(
+            (
+                np.concatenate([into, -weights]),
+                (np.concatenate([models, self._parents]), np.concatenate([models, self._children])),
+            ),
+            shape=(self._count, self._count),
+        )
+        factors = splu(laplacian.tocsc())
+        edges, without = np.zeros(len(self._edges)), np.zeros(self._count)
+        for start in range(0, self._count, AT_ONCE):
+            rows = models[start : start + AT_ONCE]
+            of_rows = np.zeros((self._count, len(rows)))
+            of_rows[rows, np.arange(len(rows))] = 1.0
+            inverse = factors.solve(of_rows, trans="T")
+            own = inverse[rows, np.arange(len(rows))]
+            without[rows] = alone[rows] * own
+            here = np.flatnonzero((self._children >= start) & (self._children < start + len(rows)))
+            place = self._children[here] - start
+            edges[here] = weights[here] * (own[place] - inverse[self._parents[here], place])
+        return (
+            dict(zip(self._edges, np.clip(edges, 0.0, 1.0).tolist(), strict=True)),
+            np.clip(without, 0.0, 1.0),
+        )
 
-    def _scores(self, chosen: np.ndarray) -> np.ndarray:
-        """Of every edge, from some parts of the weights."""
-        return self._believed + CONTEST * self._contests.evidence(chosen, self._possible)[self._possible]
-
-    def _solved(self, scores: np.ndarray, absent: float | np.ndarray = ABSENT) -> Parents:
+    def _solved(self, scores: np.ndarray) -> Parents:
         """The best tree of some scores.
 
         Circles can only be among models that reach each other along edges that are better than no parent. So
         each such group is an arborescence of its own; outside of it every model takes its best edge.
         """
-        best = np.broadcast_to(np.asarray(absent, float), self._count).copy()
+        best = np.full(self._count, self._absent)
         chosen = np.full(self._count, NO_PARENT)
         better = np.flatnonzero(scores > best[self._children])
         ends = self._parents[better], self._children[better]

@@ -8,23 +8,20 @@ import networkx as nx
 import numpy as np
 
 from lineage.auditing.stages.thirds.passing import Direction
-from lineage.genealogy.answers import Pair, answers_of, neighbours_of
-from lineage.genealogy.arborescence import NO_PARENT, Parents, Search
-from lineage.genealogy.distances.geometry import Distances
-from lineage.genealogy.distances.points import points
-from lineage.genealogy.evidence.contests import Contests
-from lineage.genealogy.evidence.passages import Passages
-from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
+from lineage.genealogy.answers import Pair
+from lineage.genealogy.arborescence import NO_PARENT, WEIGHTS, Parents, Search
+from lineage.genealogy.known import known_of
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
 from lineage.genealogy.turns import Steps
 from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 
-NEIGHBOURS = 8
-"""Models that each one is compared with: the nearest, and those that it is among the nearest of."""
 SURE = 0.8
-"""Probability from which on an edge is given a direction. Chosen on families with seeds below 3."""
+"""Probability from which on an edge is given a direction: a few per cent of those that the weights were fitted on have
+a wrong parent then."""
+LEAST_RIVAL = 0.02
+"""Probability from which on another possible parent is named."""
 
 
 def family_tree(
@@ -37,38 +34,31 @@ def family_tree(
         direction: estimates a share from features; follow: links out of the folders.
     """
     nodes = [node_of(model, family) for model in models]
-    matrices = points(models, follow=follow) if len(models) > 1 else []
-    if not matrices:
+    known = known_of(models, cache, direction, follow=follow) if len(models) > 1 else None
+    if known is None:
         return nodes, [], []
-    distances = Distances(matrices)
-    nearest = distances.nearest(NEIGHBOURS)
-    answers = answers_of(models, neighbours_of(nearest), cache, direction, follow=follow)
-    merges = merges_of(
-        matrices, distances.nearest(MOST_MIXED), answers.ancestor, put_together(models, follow=follow)
-    )
-    contests = Contests(matrices, answers.ancestor, merges)
-    evidence = Passages(matrices, nearest, answers.ancestor, direction, merges.keys()).evidence()
+    answers, merges = known.answers, known.merges
     barred = barred_by(merges, len(models))
     while True:
-        search = Search(len(models), answers.ancestor, contests, evidence, barred)
+        edges, evidence = known.edges(barred)
+        search = Search(len(models), edges, evidence @ WEIGHTS)
         parents = search.best()
-        steps = Steps(parents, matrices, distances)
-        wrong = below_themselves(parents, merges) | steps.going_back()
-        if not wrong:
+        if not (wrong := below_themselves(parents, merges)):
             break
         barred |= wrong
     probability, alone = search.probabilities()
+    steps = Steps(parents, known.matrices)
     named = [node.id for node in nodes]
-    edges = [
+    drawn = [
         *trained_edges(named, parents, probability, steps, answers.change),
         *merged_edges(named, parents, merges),
     ]
-    nodes, edges = _with_open_nodes(nodes, edges, parents, merges, answers.ancestor, alone, family)
-    of_edges = {edge.child for edge in edges if edge.kind is Kind.MERGED}
+    nodes, drawn = _with_open_nodes(nodes, drawn, parents, merges, answers.ancestor, alone, family)
+    of_edges = {edge.child for edge in drawn if edge.kind is Kind.MERGED}
     described = [
         merge_of(named, child, mixing) for child, mixing in merges.items() if named[child] in of_edges
     ]
-    return nodes, edges, described
+    return nodes, drawn, described
 
 
 def merge_of(named: Sequence[str], child: int, mixing: Mixing) -> Merge:
@@ -140,7 +130,7 @@ def found_parents(probability: Mapping[Pair, float]) -> dict[int, dict[int, floa
     """Of each model the parents that were found for it, the most probable first, and how probable each is."""
     found: dict[int, dict[int, float]] = {}
     for (parent, child), rate in sorted(probability.items(), key=lambda item: (-item[1], item[0])):
-        if rate > 0:
+        if rate >= LEAST_RIVAL:
             found.setdefault(child, {})[parent] = float(rate)
     return found
 

@@ -5,7 +5,8 @@
 Three kinds of zoos: the families of `make bench-verdicts`, a network of 300 models, and 56 small trees (`tree_zoos`).
 Every one is drawn whole, and again with a fifth of its models left out at random. An edge is right if it is directed
 and leads from a model's nearest ancestor among the files; models without one count only if they are given one. Where
-the model's own parent was left out, an open node above it is right as well. Rivals are told which models are related.
+the model's own parent was left out, an open node above it is right as well. A wrong parent is far if it differs from
+the own one by more than audits resolve: 0.35 of what the child changed. Rivals are told which models are related.
 The large families of the 300 models are looked at one at a time, each beside the first models of the others.
 
 What was measured of a zoo lies in the folder of `--work`, so that a run that was stopped goes on; it is measured
@@ -29,16 +30,19 @@ import tree_merges
 import tree_rivals
 import tree_tables
 import tree_zoos
+from safetensors.numpy import load_file
 from tree_rivals import Answer, rivals
 from tree_zoos import Zoo, grown, many_trees, three_hundred
 
 from lineage.auditing.direction import FILE, read_model, shipped
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.checkpoints.find import Source
+from lineage.families.cases.changes import matrices
 from lineage.families.cases.tree import PARENT_OF
 from lineage.genealogy.run import tree_of
 from lineage.index.digest import DigestCache
 from lineage.jobs.code_digest import code_of
+from lineage.relation.direction.estimate import RESOLUTION
 from lineage.storage.atomic import written_whole
 
 LEFT_OUT = 0.2
@@ -147,6 +151,21 @@ def outcome(question: Question, model: str, answer: Answer, *, is_open: bool) ->
     return "wrong direction" if model in question.line_of_descent(named)[1:] else "wrong parent"
 
 
+def is_near(question: Question, model: str, named: str) -> bool:
+    """Whether a model is told from the own parent of another one by at most RESOLUTION of what that one changed."""
+    parent = question.parents[model]
+    if parent is None:
+        return False
+    folder = question.files[model].parent
+    child, own, other = (
+        matrices(load_file(folder / f"{name}.safetensors")) for name in (model, parent, named)
+    )
+    moved, apart = (
+        sum(float(((end[name] - own[name]) ** 2).sum()) for name in own) for end in (child, other)
+    )
+    return apart <= RESOLUTION**2 * moved
+
+
 def edges_of(settings: argparse.Namespace, question: Question) -> list[dict]:
     """A row for each method and model."""
     answers, open_above = ours(question, direction_of(settings, question.architecture))
@@ -162,7 +181,9 @@ def edges_of(settings: argparse.Namespace, question: Question) -> list[dict]:
             is_open = method == tree_tables.OURS and model in open_above
             said = outcome(question, model, found.get(model, UNDECIDED), is_open=is_open)
             if said is not None and (method == tree_tables.OURS or model in found):
-                rows.append({"method": method, "model": model, "outcome": said})
+                is_wrong = said.startswith("wrong") and method == tree_tables.OURS
+                is_far = is_wrong and not is_near(question, model, found[model][0])
+                rows.append({"method": method, "model": model, "outcome": said, "is_far": is_far})
     same = {
         "family": question.name, "kind": question.kind, "architecture": question.architecture,
         "optimiser": question.optimiser, "case": question.case,

@@ -12,6 +12,7 @@ from lineage.storage.parquet import write_table
 
 OURS = "lineage tree"
 OUTCOMES = ("directed edge right", "wrong direction", "wrong parent", "undetermined")
+FAR = "wrong direction, or a wrong parent that is far"
 WANTED = {
     "families": (">= 95%", "<= 1%", "<= 3%"),
     "300 networks": (">= 95%", "<= 1%", "<= 3%"),
@@ -46,6 +47,12 @@ def edge_rows(results: pd.DataFrame) -> Iterator[dict]:
                     by
                     | {"case": f"{kind}, {case}: {method}", "metric": name, "n": len(rows)}
                     | share_of(hits, list(rows["family"]), WANTED[kind][place] if is_target else None)
+                )
+            if method == OURS:
+                yield (
+                    by
+                    | {"case": f"{kind}, {case}: {method}", "metric": FAR, "n": len(rows)}
+                    | share_of(rows["is_far"].to_numpy(bool), list(rows["family"]), None)
                 )
 
 

@@ -105,24 +105,35 @@ def _train(zoo: Zoo, model: str, start: Path | None, path: Path) -> None:
     """Roots have four epochs; of two siblings one learns half as fast, and all see images of their own."""
     seed = seed_of(f"{zoo.name}/{model}")
     generation = zoo.generation(model)
-    family = Family(
-        architecture=zoo.architecture,
-        optimiser=OPTIMISERS[seed_of(zoo.tree(model)) % len(OPTIMISERS)],
-        seed=seed % 2**31,
-        width=zoo.width,
-        epoch_steps=16,
+    training = Training(
+        task=TASKS[generation],
+        epochs=4 if generation == 0 else 2,
+        rate=1.0 if generation == 0 or seed % 2 else 0.5,
     )
-    learned = task(TASKS[generation], family)
-    net = network(zoo.architecture, width=zoo.width, classes=learned.classes, seed=seed)
+    optimiser = OPTIMISERS[seed_of(zoo.tree(model)) % len(OPTIMISERS)]
+    train(zoo.architecture, zoo.width, optimiser, training, seed, start, path)
+
+
+def train(
+    architecture: str,
+    width: int,
+    optimiser: str,
+    training: Training,
+    seed: int,
+    start: Path | None,
+    path: Path,
+) -> None:
+    """Trains a network on images of its own, from another one's weights but the head's, or from random ones."""
+    family = Family(
+        architecture=architecture, optimiser=optimiser, seed=seed % 2**31, width=width, epoch_steps=16
+    )
+    learned = task(training.task, family)
+    net = network(architecture, width=width, classes=learned.classes, seed=seed)
     if start is not None:
         own, head = net.state_dict(), f"{head_of(net)}."
         taken = load_file(start)
         net.load_state_dict({name: own[name] if name.startswith(head) else taken[name] for name in own})
-    rate = 1.0 if generation == 0 or seed % 2 else 0.5
-    training = Training(task=TASKS[generation], epochs=4 if generation == 0 else 2, rate=rate)
-    for _ in fitted(
-        net, learned, training, architecture=zoo.architecture, optimiser=family.optimiser, seed=seed
-    ):
+    for _ in fitted(net, learned, training, architecture=architecture, optimiser=optimiser, seed=seed):
         pass
     with written_whole(path) as part:
         save_file({name: value.contiguous() for name, value in net.state_dict().items()}, part)

@@ -6,13 +6,17 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
-from contests_said import Said
 
 from lineage.genealogy.answers import neighbours_of
-from lineage.genealogy.arborescence import ABSENT, ANCESTOR, CONTEST, DESCENDANT, NO_PARENT, PASSAGE, Search
-from lineage.genealogy.distances.geometry import Nearest, at_one_scale, squared_from, whitened_alike
-from lineage.genealogy.evidence.passages import LEAST, Passages
-from lineage.relation.direction.estimate import unmodelled
+from lineage.genealogy.arborescence import ABSENT, NO_PARENT, Search
+from lineage.genealogy.distances.geometry import (
+    Distances,
+    Nearest,
+    at_one_scale,
+    squared_from,
+    whitened_alike,
+)
+from lineage.genealogy.evidence.fits import MOST_DETOUR, detours, fits_of
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4}
 SIZE = 64
@@ -37,10 +41,6 @@ def nearest_of(apart: np.ndarray, each: int) -> Nearest:
     ranked = apart + np.diag(np.full(len(apart), np.inf))
     places = np.argsort(ranked, axis=1, kind="stable")[:, : min(each, len(apart) - 1)]
     return Nearest(places, np.take_along_axis(ranked, places, axis=1))
-
-
-def nearest_by_weights(points: list[np.ndarray], each: int = 12) -> Nearest:
-    return nearest_of(sum(squared_distances(matrices) for matrices in points), each)
 
 
 def tree_of(distances: np.ndarray) -> set[frozenset[int]]:
@@ -69,45 +69,73 @@ def test_a_child_whose_weights_decayed_comes_back_to_its_parent():
     np.testing.assert_allclose(apart[6, 4] / squared_distances(matrices)[6, 4], 1, atol=0.3)
 
 
-def test_a_childs_line_passes_its_parent_and_not_a_sibling_as_third_models_see_it():
-    points = [grown(PARENT, 3), grown(PARENT, 4)]
-    nearest = nearest_by_weights(points)
-    edges = [(1, 4), (4, 6), (2, 4), (2, 3)]
-    known = dict.fromkeys(edges, 0.9) | {(4, 1): 0.01, (6, 4): 0.01}
-    evidence = Passages(points, nearest, known, unmodelled).evidence()
-    sure, never = math.log(1 - LEAST), math.log(LEAST)
-    assert evidence == {edge: pytest.approx(sure if edge in ((1, 4), (4, 6)) else never) for edge in edges}
+def every_pair(count: int, probability: float = 0.5) -> dict[tuple[int, int], float]:
+    return dict.fromkeys(itertools.permutations(range(count), 2), probability)
+
+
+def test_edges_of_the_tree_have_long_detours_and_share_nothing_with_what_is_above():
+    known = every_pair(len(PARENT) + 1, 0.0) | {(parent, child): 1.0 for child, parent in PARENT.items()}
+    fits = fits_of(Distances([grown(PARENT, 3), grown(PARENT, 4)]), known)
+    for (parent, child), fit in fits.items():
+        is_edge = PARENT.get(child) == parent or PARENT.get(parent) == child
+        assert (fit.detour > 0.3) == is_edge
+        if PARENT.get(child) == parent:
+            assert fit.below_above < 0.1
+            assert fit.beside < 0.1
+    between_its_parent_and_grandparent = fits[4, 1]
+    assert between_its_parent_and_grandparent.below_above == 0.0
+    assert fits[6, 1].below_above > 0.9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_detour_is_the_least_longest_step_of_all_ways_round(seed):
+    draw = np.random.default_rng(seed)
+    graph = nx.gnm_random_graph(7, 12, seed=seed)
+    for edge in graph.edges:
+        graph.edges[edge]["weight"] = float(draw.uniform(1, 2))
+    found = detours(graph, nx.minimum_spanning_tree(graph))
+    assert set(found) == {(min(edge), max(edge)) for edge in graph.edges}
+    for (first, second), detour in found.items():
+        others = graph.copy()
+        others.remove_edge(first, second)
+        ways = nx.all_simple_edge_paths(others, first, second)
+        longest = min((max(graph.edges[step]["weight"] for step in way) for way in ways), default=math.inf)
+        wanted = math.log(longest / graph.edges[first, second]["weight"])
+        assert detour == pytest.approx(min(wanted, MOST_DETOUR))
+
+
+def all_forests(count: int, scores: dict[tuple[int, int], float]) -> dict[tuple[int, ...], float]:
+    """Every choice of a parent for each model without circles, and the sum of its scores."""
+    found = {}
+    for parents in itertools.product(range(NO_PARENT, count), repeat=count):
+        edges = [(parent, child) for child, parent in enumerate(parents) if parent != NO_PARENT]
+        if all(edge in scores for edge in edges) and nx.is_directed_acyclic_graph(nx.DiGraph(edges)):
+            found[parents] = sum(scores[edge] for edge in edges) + ABSENT * (count - len(edges))
+    return found
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_tree_is_the_best_of_all(seed):
-    """Every choice of a parent for each of five models, those with circles left out."""
+    scores = dict(zip(every_pair(5), np.random.default_rng(seed).normal(-2, 3, 20).tolist(), strict=True))
+    forests = all_forests(5, scores)
+    found = Search(5, list(scores), np.array(list(scores.values()))).best()
+    assert found == dict(enumerate(max(forests, key=lambda parents: forests[parents])))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_edge_is_as_probable_as_the_trees_that_have_it(seed):
     draw = np.random.default_rng(seed)
-    count = 5
-    pairs = list(itertools.permutations(range(count), 2))
-    ancestor = {pair: float(draw.uniform(0.01, 1)) for pair in pairs}
-    passed = {pair: float(draw.uniform(-4, 0)) for pair in pairs}
-    contested = draw.uniform(-2, 2, len(pairs))
-    scores = {
-        (parent, child): ANCESTOR * math.log(ancestor[parent, child])
-        + DESCENDANT * math.log(ancestor[child, parent])
-        + PASSAGE * passed[parent, child]
-        + CONTEST * said
-        for (parent, child), said in zip(pairs, contested, strict=True)
-    }
+    pairs = [pair for pair in every_pair(5) if draw.random() < 0.7]
+    scores = dict(zip(pairs, draw.normal(-2, 3, len(pairs)).tolist(), strict=True))
+    forests = all_forests(5, scores)
+    total = sum(math.exp(score) for score in forests.values())
+    edges, alone = Search(5, pairs, np.array(list(scores.values()))).probabilities()
 
-    def total(parents: tuple[int, ...]) -> float:
-        edges = [(parent, child) for child, parent in enumerate(parents) if parent != NO_PARENT]
-        if any(parent == child for parent, child in edges):
-            return -np.inf
-        graph = nx.DiGraph(edges)
-        if not nx.is_directed_acyclic_graph(graph):
-            return -np.inf
-        return sum(scores[edge] for edge in edges) + ABSENT * (count - len(edges))
+    def share(parent: int, child: int) -> float:
+        return sum(math.exp(score) for parents, score in forests.items() if parents[child] == parent) / total
 
-    best = max(itertools.product(range(NO_PARENT, count), repeat=count), key=total)
-    found = Search(count, ancestor, Said(pairs, contested), passed).best()
-    assert found == dict(enumerate(best))
+    assert edges == {pair: pytest.approx(share(*pair)) for pair in pairs}
+    np.testing.assert_allclose(alone, [share(NO_PARENT, child) for child in range(5)])
 
 
 def test_every_near_pair_is_compared_once():

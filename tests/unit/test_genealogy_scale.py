@@ -6,7 +6,6 @@ import tracemalloc
 import networkx as nx
 import numpy as np
 import pytest
-from contests_said import Said
 from rich.console import Console
 
 from lineage.genealogy.arborescence import ABSENT, NO_PARENT, Search
@@ -77,38 +76,31 @@ def test_what_is_held_of_a_family_does_not_grow_with_it():
     assert extent(25, 12) == (256, MOST_NUMBERS // (25 * 2**16))
 
 
-def test_nearest_and_parts_are_those_of_all_pairs():
+def test_nearest_and_distances_are_those_of_all_pairs():
     draw = np.random.default_rng(3)
     points = [draw.normal(size=(300, 16, 20)).astype(np.float32) for _ in range(2)]
     distances = Distances(points)
-    nearest = distances.nearest(5)
-    pairs = list(itertools.combinations(range(300), 2))
-    apart = np.full((300, 300), np.inf)
-    for (first, second), squared in zip(pairs, distances.by_part(pairs).sum(0), strict=True):
-        apart[first, second] = apart[second, first] = squared
+    nearest, apart = distances.nearest(5), distances.among(range(300))
+    some = [3, 200, 7]
+    np.testing.assert_allclose(distances.among(some), apart[np.ix_(some, some)], atol=1e-6)
+    apart += np.diag(np.full(300, np.inf))
     np.testing.assert_array_equal(nearest.places, np.argsort(apart, axis=1)[:, :5])
     np.testing.assert_allclose(nearest.squared, np.sort(apart, axis=1)[:, :5], rtol=1e-6)
 
 
-def searched(count: int, ancestor: dict, contested: dict) -> dict[int, int]:
-    """The tree, where third models say nothing."""
-    said = Said(list(ancestor), np.array([contested[pair] for pair in ancestor]))
-    search = Search(count, ancestor, said, dict.fromkeys(ancestor, 0.0))
-    parents = search.best()
-    _, alone = search.probabilities()
-    assert alone.shape == (count,)
-    return dict(parents)
-
-
 def test_a_training_line_of_a_thousand_epochs_is_a_line():
-    ancestor, contested = {}, {}
+    scores = {}
     for first in range(LONG):
         for second in range(first + 1, min(first + 5, LONG)):
-            for pair, probability in (((first, second), 0.9), ((second, first), 0.02)):
-                ancestor[pair], contested[pair] = probability, 2.0 if second == first + 1 else -2.0
-    parents = searched(LONG, ancestor, contested)
+            scores[first, second], scores[second, first] = 4.0 if second == first + 1 else 0.0, -4.0
+    search = Search(LONG, list(scores), np.array(list(scores.values())))
+    parents, (probability, alone) = search.best(), search.probabilities()
     assert parents == {0: NO_PARENT} | {epoch: epoch - 1 for epoch in range(1, LONG)}
     assert set(tops_of(parents).values()) == {0}
+    assert alone[0] > 0.9
+    assert min(probability[epoch - 1, epoch] for epoch in range(1, LONG)) > 0.9
+    into = np.bincount([child for _, child in probability], list(probability.values()))
+    np.testing.assert_allclose(into + alone, 1.0, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -117,15 +109,12 @@ def test_trees_are_as_good_as_networkx_finds_them_with_all_edges(seed):
     pairs = {
         (int(first), int(second)) for first, second in draw.integers(0, count, (600, 2)) if first != second
     }
-    pairs |= {(second, first) for first, second in pairs}
-    ancestor = {pair: float(draw.uniform(0.01, 1)) for pair in sorted(pairs)}
-    said = Said(list(ancestor), np.zeros(len(ancestor)))
-    search = Search(count, ancestor, said, dict.fromkeys(ancestor, 0.0))
-    scores = draw.normal(-2, 2, len(ancestor))
-    found = search._solved(scores)
+    pairs = sorted(pairs | {(second, first) for first, second in pairs})
+    scores = draw.normal(-2, 2, len(pairs))
+    found = Search(count, pairs, scores).best()
     graph = nx.DiGraph()
     graph.add_weighted_edges_from((NO_PARENT, child, ABSENT) for child in range(count))
-    graph.add_weighted_edges_from((*pair, score) for pair, score in zip(ancestor, scores, strict=True))
+    graph.add_weighted_edges_from((*pair, score) for pair, score in zip(pairs, scores, strict=True))
     best = nx.maximum_spanning_arborescence(graph)
     total = sum(graph.edges[parent, child]["weight"] for child, parent in found.items())
     assert nx.is_arborescence(nx.DiGraph((parent, child) for child, parent in found.items()))

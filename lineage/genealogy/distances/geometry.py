@@ -20,11 +20,8 @@ RIDGE = 1.0
 """Added to the covariance, relative to its mean variance."""
 LEAST_BULK = 0.2
 """A smaller share of the common random part is not trusted as a scale."""
-BLOCKS, SMALLEST_BLOCK = 4, 8
-"""Parts that a matrix is cut into, so that they can be drawn again, of so many rows at least."""
 AT_ONCE = 256
 """Models whose distances to all others are held."""
-PAIRS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -61,18 +58,10 @@ class Distances:
             squared[rows] = np.take_along_axis(apart, places[rows], axis=1)
         return Nearest(places, squared)
 
-    def by_part(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-        """Of some pairs, by part of the weights: [parts, pairs]."""
-        first, second = np.array(pairs, int).reshape(-1, 2).T
-        found = []
-        for matrices in self._alike:
-            count = min(BLOCKS, max(1, matrices.shape[1] // SMALLEST_BLOCK))
-            by_row = np.zeros((len(first), matrices.shape[1]))
-            for start in range(0, len(first), PAIRS_AT_ONCE):
-                part = slice(start, start + PAIRS_AT_ONCE)
-                by_row[part] = squared_by_row(matrices[first[part]], matrices[second[part]])
-            found += [rows.sum(1) for rows in np.array_split(by_row, count, axis=1)]
-        return np.stack(found)
+    def among(self, places: Sequence[int]) -> np.ndarray:
+        """Between some of the models: [n, n]."""
+        rows = np.arange(len(places))
+        return sum(squared_from(flat(matrices[list(places)]), rows) for matrices in self._alike)
 
 
 def at_one_scale(matrices: np.ndarray) -> np.ndarray:
@@ -112,12 +101,6 @@ def squared_from(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     values -= values.mean(0)
     sizes = np.einsum("nk,nk->n", values, values)
     return np.maximum(sizes[rows, None] + sizes - 2 * values[rows] @ values.T, 0.0)
-
-
-def squared_by_row(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Of pairs of matrices [n, rows, columns], the squared distances of their rows: [n, rows]."""
-    difference = first.astype(np.float64) - second
-    return np.einsum("nrc,nrc->nr", difference, difference)
 
 
 def _inverse_root(covariance: np.ndarray) -> np.ndarray:

@@ -8,9 +8,12 @@ Let z be what a child changed since a possible parent A, and B another one. The 
 siblings together, so the products are taken after whitening by z, its rows and its columns: a direction counts the
 less the farther the child went along it (generalised least squares: Aitken 1936, doi:10.1017/S0370164600014346).
 Looked at from A and from B, the whitenings differ. Only where the child stays with one and leaves the other do both
-say the same; siblings that learned alike, and copies that are too near, get no contest that either wins.
+say the same; siblings that learned alike, and copies that are too near, get no contest that either wins. Nor do two
+that the child lies between, as it does between its parent and its own child: there the way leaves nothing of the
+child's aside, and what is left is what a contest is weighed by.
 """
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby, permutations
 
@@ -65,36 +68,37 @@ class Contests:
         place_of = {contest: place for place, contest in enumerate(found)}
         pair_of = {pair: place for place, pair in enumerate(self.pairs)}
         self._pair = np.array([pair_of[parent, child] for parent, child, _ in found], int)
-        self._mirror = np.array([place_of[rival, child, parent] for parent, child, rival in found], int)
-        self._counts = np.array([ancestor[rival, child] >= RIVAL for _, child, rival in found], bool)
         self._rival = np.array([pair_of[rival, child] for _, child, rival in found], int)
-        parts = [list(self._measured(matrices, found)) for matrices in points]
-        self._parts = np.array(parts, float).reshape(len(points), len(found), 2)
+        self._counts = np.array([ancestor[rival, child] >= RIVAL for _, child, rival in found], bool)
+        mirror = np.array([place_of[rival, child, parent] for parent, child, rival in found], int)
+        sums = np.zeros((len(found), 2))
+        for matrices in points:
+            sums += np.array(list(self._measured(matrices, found)), float).reshape(-1, 2)
+        products, sizes = sums.T
+        shares = np.abs(products) / np.maximum(sizes, 1e-30)
+        said = np.clip(np.log((shares[mirror] + FLOOR) / (shares + FLOOR)), -MOST, MOST)
+        whole = sum(math.prod(corner(matrices).shape[1:]) for matrices in points)
+        from_nearer = np.minimum(whole, whole + sizes - 2 * products)
+        aside = np.clip((whole - products) / np.maximum(from_nearer, 1e-9), 0, 1)
+        self._said = said * np.minimum(aside, aside[mirror])
 
-    @property
-    def parts(self) -> int:
-        """Parts of the weights, which can be drawn again: the matrices."""
-        return len(self._parts)
-
-    def evidence(self, chosen: Sequence[int] | np.ndarray, possible: np.ndarray | None = None) -> np.ndarray:
+    def evidence(self, barred: Collection[Pair] = ()) -> dict[Pair, float]:
         """Of each of the pairs, the log of how much nearer to its parent than to any rival the child stays.
 
         Args:
-            chosen: parts of the weights; possible: of each pair, whether it can be an edge, else it is no rival.
+            barred: pairs that cannot be an edge, and so are no rivals.
         """
-        products, sizes = self._parts[chosen].sum(0).T
-        shares = np.abs(products) / np.maximum(sizes, 1e-30)
-        said = np.clip(np.log((shares[self._mirror] + FLOOR) / (shares + FLOOR)), -MOST, MOST)
-        counts = self._counts if possible is None else self._counts & possible[self._rival]
+        possible = np.array([pair not in barred for pair in self.pairs], bool)
+        counts = self._counts & possible[self._rival]
         least = np.full(len(self.pairs), MOST)
-        np.minimum.at(least, self._pair[counts], said[counts])
-        return least
+        np.minimum.at(least, self._pair[counts], self._said[counts])
+        return dict(zip(self.pairs, least.tolist(), strict=True))
 
     def _measured(
         self, matrices: np.ndarray, contests: Sequence[tuple[int, int, int]]
     ) -> Iterator[tuple[float, float]]:
         """Of every contest ⟨B − A, z⟩ and ‖B − A‖² in one matrix, in units of z's variance there."""
-        values = at_one_scale(matrices[:, : CORNER[0], : CORNER[1]].astype(np.float64))
+        values = at_one_scale(corner(matrices).astype(np.float64))
         for (parent, child), same in groupby(contests, key=lambda contest: contest[:2]):
             change = values[child] - values[parent]
             left, right = (whitener(square, RIDGE) for square in (change @ change.T, change.T @ change))
@@ -103,3 +107,8 @@ class Contests:
             for *_, rival in same:
                 apart = left @ (values[rival] - values[parent]) @ right
                 yield float(np.vdot(apart, white)) / variance, float(np.vdot(apart, apart)) / variance
+
+
+def corner(matrices: np.ndarray) -> np.ndarray:
+    """The rows and columns of matrices [n, rows, columns] that are looked at."""
+    return matrices[:, : CORNER[0], : CORNER[1]]
