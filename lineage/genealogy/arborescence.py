@@ -16,15 +16,15 @@ from scipy.sparse.linalg import splu
 
 from lineage.genealogy.answers import Pair
 
-ANCESTOR, DESCENDANT, CONTEST = 0.46, 0.14, 0.79
+ANCESTOR, DESCENDANT, CONTEST = 0.44, 0.14, 0.78
 """Weights of three logarithms: of the two probabilities, and of the contest. Like the next, they are the likeliest
 ones on random trees and grown families of seed 0: `make tree-weights` fits them."""
-DETOUR, BESIDE, BELOW_ABOVE = 1.88, -1.69, -3.90
+DETOUR, BESIDE, BELOW_ABOVE = 1.85, -1.71, -3.86
 """Weights of what distances say."""
-ABSENT = -3.44
+ABSENT = -3.52
 """Score of having no parent among the models."""
 WEIGHTS = (ANCESTOR, DESCENDANT, CONTEST, DETOUR, BESIDE, BELOW_ABOVE)
-LEAST_SCORE = -40.0
+LEAST_SCORE = -25.0
 """Of an edge or of no parent, relative to the model's best."""
 NO_PARENT = -1
 AT_ONCE = 256

@@ -18,8 +18,8 @@ from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 
 SURE = 0.8
-"""Probability from which on an edge is given a direction: 3 % of the random trees' edges that the weights were fitted
-on have a wrong parent then."""
+"""Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 3 % of
+the edges have a wrong parent then."""
 LEAST_RIVAL = 0.02
 """Probability from which on another possible parent is named."""
 

@@ -19,8 +19,8 @@ from lineage.index.digest import DigestCache
 
 NEIGHBOURS = 8
 """Models that each one is compared with: the nearest, and those that it is among the nearest of."""
-LEAST = 0.02
-"""A probability is not believed to be smaller."""
+LEAST_WEIGHED = 0.01
+"""A smaller probability weighs no more."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Known:
             fit = self.fits[pair]
             evidence.append(
                 (
-                    math.log(max(ancestor[pair], LEAST)),
-                    math.log(max(ancestor[pair[::-1]], LEAST)),
+                    math.log(max(ancestor[pair], LEAST_WEIGHED)),
+                    math.log(max(ancestor[pair[::-1]], LEAST_WEIGHED)),
                     contests.get(pair, -MOST),
                     fit.detour,
                     fit.beside,

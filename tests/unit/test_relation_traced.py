@@ -18,7 +18,9 @@ from lineage.checkpoints.plain.form import open_plain_model
 from lineage.families.networks import network as families_network
 from lineage.relation.alignment.axes import Structure
 from lineage.relation.alignment.disguises import disguised
+from lineage.relation.alignment.traced.drawn import drawn_structure
 from lineage.relation.alignment.traced.trace import traced
+from lineage.types.graph import Graph, Operator
 
 NETWORKS = (
     "timm:resnet10t",
@@ -124,6 +126,29 @@ def test_a_graph_in_a_graph_shows_nothing(tmp_path):
     )
     (tmp_path / "a.onnx").write_bytes(helper.make_model(graph).SerializeToString())
     assert open_plain_model(tmp_path / "a.onnx").graph() is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Operator("ReduceMean", ["x", "axes"], ["y"]),
+        Operator("MatMul", ["", "w"], ["y"]),
+        Operator("Softmax", ["scalar"], ["y"], {"axis": 0}),
+        Operator("Relu", [], ["y"]),
+        Operator("Slice", ["long", "starts", "ends"], ["y"]),
+        Operator("Split", ["long"], ["y", "z"]),
+    ],
+    ids=lambda operator: operator.kind,
+)
+def test_an_operator_that_makes_no_sense_shows_nothing(broken):
+    graph = Graph(
+        operators=[broken],
+        inputs={"x": (1, 4), "axes": (1,), "scalar": (), "long": (2**40,)},
+        outputs=["y"],
+        tensors={"w": (4, 4), "starts": (1,), "ends": (1,)},
+        constants={"starts": np.array([0]), "ends": np.array([2])},
+    )
+    assert drawn_structure(graph, {"w": (4, 4)}) is None
 
 
 @pytest.mark.parametrize("architecture", ["conv", "resnet", "mobile"])

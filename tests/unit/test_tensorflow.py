@@ -166,6 +166,12 @@ def test_lists_that_take_more_than_is_stored_are_not_read():
     assert held_once(raw, 9 * 9 * 6 - 1) == raw
 
 
+def test_what_is_no_entry_of_a_list_stays_under_its_name():
+    entry = Entry((3,), "float32", lambda: np.ones(3))
+    raw = {"a.0": entry, "b.0": entry, "b.kernel": entry}
+    assert list(held_once(raw, 10**6)) == ["a.0", "b.kernel"]
+
+
 def test_many_lists_are_told_apart_at_once():
     raw = {
         f"l{owner}.{number}": Entry((2,), "float32", lambda owner=owner: np.full(2, owner // 2))

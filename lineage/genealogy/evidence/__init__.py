@@ -1,1 +1,1 @@
-"""What is known of possible edges, beside what a pair of models shows: third models, and other possible parents."""
+"""What is known of possible edges, beside what a pair of models shows: distances, and other possible parents."""

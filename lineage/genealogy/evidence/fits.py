@@ -57,21 +57,21 @@ def fits_of(
         apart = distances.among([model, *others])
         sizes = np.maximum(apart[0, 1:], 1e-12).tolist()
         compared.add_weighted_edges_from(
-            (model, other, size) for other, size in zip(others, sizes, strict=True)
+            (model, place, size) for place, size in zip(others, sizes, strict=True)
         )
         shared[model] = _shared_from(apart)
     compared.remove_nodes_from(merges)
     tree = nx.minimum_spanning_tree(compared)
     beside, below_above = {}, {}
     for model, others in near.items():
-        is_near = np.array([tree.has_edge(model, other) for other in others])
-        is_above = np.array([0.0 if other in merges else ancestor[other, model] for other in others])
+        is_near = np.array([tree.has_edge(model, place) for place in others])
+        is_above = np.array([0.0 if place in merges else ancestor[place, model] for place in others])
         with_near = np.where(is_near, shared[model], -np.inf).max(1)
         with_near = np.where(np.isfinite(with_near), np.clip(with_near, LEAST_SHARED, 1.0), 0.0)
         with_above = (np.clip(shared[model], 0.0, 1.0) * is_above).max(1)
-        for number, other in enumerate(others):
-            beside[model, other] = float(with_near[number])
-            below_above[model, other] = float(with_above[number])
+        for number, place in enumerate(others):
+            beside[model, place] = float(with_near[number])
+            below_above[model, place] = float(with_above[number])
     detour = detours(compared, tree)
     return {
         (parent, child): Fit(

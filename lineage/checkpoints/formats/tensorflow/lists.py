@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 
 import numpy as np
 
@@ -38,7 +38,13 @@ def held_once(raw: Mapping[str, Entry], most: int) -> dict[str, Entry]:
             if values in seen:
                 gone.add(owner)
             seen.add(values)
-    return {name: entry for name, entry in raw.items() if name.partition(".")[0] not in gone}
+    return {name: entry for name, entry in raw.items() if not _is_in(name, gone)}
+
+
+def _is_in(name: str, lists: Collection[str]) -> bool:
+    """Whether a variable is an entry of one of some lists."""
+    owner, _, number = name.partition(".")
+    return owner in lists and number.isdecimal()
 
 
 def _counted(things: Iterable[Hashable]) -> frozenset:

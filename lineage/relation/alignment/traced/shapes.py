@@ -155,6 +155,8 @@ def _split(trace: Trace, operator: Operator, given: list[Value]) -> list[Value]:
     if sizes is None:
         each = -(-value.shape[axis] // count)
         sizes = [min(each, value.shape[axis] - each * place) for place in range(count)]
+    if value.shape[axis] > MOST or sum(sizes) != value.shape[axis]:
+        raise NotUnderstoodError(operator.kind)
     stops = np.cumsum(sizes)
     return [
         _taken(trace, value, axis, np.arange(stop - size, stop))
@@ -168,6 +170,8 @@ def _cut(trace: Trace, operator: Operator, given: list[Value]) -> list[Value]:
     axes = _listed(operator, given, "axes", 3) or range(len(starts))
     steps = _listed(operator, given, "steps", 4) or [1] * len(starts)
     for start, stop, axis, step in zip(starts, stops, axes, steps, strict=True):
+        if value.shape[axis] > MOST:
+            raise NotUnderstoodError(operator.kind)
         places = np.arange(value.shape[axis])[slice(start, None if stop < -(2**31) else stop, step)]
         value = _taken(trace, value, axis % len(value.shape), places)
     return [value]

@@ -21,7 +21,8 @@ FAILURES = (
     IndexError,
     KeyError,
     TypeError,
-    OverflowError,
+    AttributeError,
+    ArithmeticError,
     MemoryError,
 )
 
