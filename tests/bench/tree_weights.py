@@ -9,19 +9,21 @@ Random trees of a third seed show how often edges are right at `build.SURE`.
 """
 
 import argparse
+import hashlib
 import pickle
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.optimize import minimize
-from tree_rates import Question, of_families, thinned
+from tree_rates import Question, digest_of_file, of_families, thinned
 from tree_zoos import train
 
-from lineage.auditing.direction import shipped
+from lineage.auditing.direction import FILE, shipped
 from lineage.checkpoints.find import Source
 from lineage.families.plan import ARCHITECTURES
 from lineage.families.recipes import OPTIMISERS, Training
@@ -30,6 +32,7 @@ from lineage.genealogy.build import SURE
 from lineage.genealogy.known import known_of
 from lineage.genealogy.reading import read_models
 from lineage.index.digest import DigestCache
+from lineage.jobs.code_digest import code_of
 from lineage.progress import untracked
 from lineage.seeds import seed_of
 from lineage.storage.atomic import written_whole
@@ -121,9 +124,16 @@ def without_copies(question: Question) -> Question:
     return replace(question, files=files)
 
 
+@cache
+def digest() -> str:
+    """Of the code that gives evidence and of the model of direction: what was measured by others is measured anew."""
+    together = digest_of_file(FILE) + code_of(known_of.__code__.co_filename) + code_of(__file__)
+    return hashlib.sha256(together.encode()).hexdigest()[:16]
+
+
 def cases_of(question: Question, work: Path) -> list[Case]:
     """The families of a question, as they were measured before or now."""
-    path = work / "measured" / f"{question.name}-{question.case}.pickle".replace(" ", "-")
+    path = work / "measured" / digest() / f"{question.name}-{question.case}.pickle".replace(" ", "-")
     if not path.exists():
         found = [case_of(question, files) for files in question.families()]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ from lineage.relation.direction.updates import whitener
 CORNER = (128, 256)
 """Rows and columns of a matrix that are looked at."""
 POSSIBLE = 0.02
-"""Probability of being an ancestor from which on a model is a possible parent; beside a rival every model is."""
+"""Probability of being an ancestor from which on a model enters contests; beside a rival every model does."""
 RIVAL = 0.05
 """The same, of a rival."""
 FLOOR = 0.02
@@ -38,7 +38,7 @@ RIDGE = 0.05
 
 
 class Contests:
-    """Of every possible parent of each model, how clearly it wins against the others.
+    """Of every model that may be another one's parent, how clearly it wins against the others.
 
     Args:
         points: some matrices of all models, see `lineage.genealogy.distances.points`.
@@ -56,7 +56,7 @@ class Contests:
         for (parent, child), probability in ancestor.items():
             if (probability >= POSSIBLE or likeliest[child] >= RIVAL) and child not in merges:
                 possible.setdefault(child, []).append(parent)
-        self.pairs: list[Pair] = [
+        self._pairs: list[Pair] = [
             (parent, child) for child, parents in possible.items() for parent in parents
         ]
         found = [
@@ -66,7 +66,7 @@ class Contests:
             if max(ancestor[parent, child], ancestor[rival, child]) >= RIVAL
         ]
         place_of = {contest: place for place, contest in enumerate(found)}
-        pair_of = {pair: place for place, pair in enumerate(self.pairs)}
+        pair_of = {pair: place for place, pair in enumerate(self._pairs)}
         self._pair = np.array([pair_of[parent, child] for parent, child, _ in found], int)
         self._rival = np.array([pair_of[rival, child] for _, child, rival in found], int)
         self._counts = np.array([ancestor[rival, child] >= RIVAL for _, child, rival in found], bool)
@@ -88,11 +88,11 @@ class Contests:
         Args:
             barred: pairs that cannot be an edge, and so are no rivals.
         """
-        possible = np.array([pair not in barred for pair in self.pairs], bool)
+        possible = np.array([pair not in barred for pair in self._pairs], bool)
         counts = self._counts & possible[self._rival]
-        least = np.full(len(self.pairs), MOST)
+        least = np.full(len(self._pairs), MOST)
         np.minimum.at(least, self._pair[counts], self._said[counts])
-        return dict(zip(self.pairs, least.tolist(), strict=True))
+        return dict(zip(self._pairs, least.tolist(), strict=True))
 
     def _measured(
         self, matrices: np.ndarray, contests: Sequence[tuple[int, int, int]]
