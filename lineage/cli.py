@@ -174,12 +174,10 @@ def main() -> None:
     """Runs the command; a user's mistake ends as one line and exit code 2, as output does that cannot be written."""
     sys.argv[1:] = expanded(sys.argv[1:])
     forgiving(sys.stdout)
-    output = sys.stdout
     try:
         app()
-    except SystemExit:
-        if sys.stdout is not output:  # typer puts another in its place when nobody reads on, and ends with 1
-            sys.stdout = output
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer and rich end with 1 when nobody reads on
             end_unread()
         raise
     except UserError as error:

@@ -1,8 +1,5 @@
 """The terminal, for results that quote files of others."""
 
-import errno
-import os
-
 from rich.console import Console
 from rich.text import Text
 
@@ -23,7 +20,3 @@ class Screen(Console):
     def render_str(self, text: str, **options: object) -> Text:  # type: ignore[override]
         """Text as rich draws it, also in cells of tables and branches of trees."""
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)  # type: ignore[arg-type]
-
-    def on_broken_pipe(self) -> None:
-        """Lets the command end as it does whenever nobody reads its output on."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
