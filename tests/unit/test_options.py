@@ -73,7 +73,8 @@ def test_output_that_finds_no_room_is_one_line():
 
 
 @pytest.mark.parametrize("command", [
-    ["--help"], ["audit", "--help"], ["--version"], ["hash", "a.safetensors"], ["diff", "a.safetensors", "b.safetensors"],
+    ["--help"], ["audit", "--help"], ["--version"],
+    ["hash", "a.safetensors"], ["diff", "a.safetensors", "b.safetensors"],
 ])  # fmt: skip
 def test_output_that_nobody_reads_on_ends_a_command_as_it_ends_others(models, command):
     reader, writer = os.pipe()
