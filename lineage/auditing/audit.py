@@ -14,7 +14,7 @@ from lineage.auditing.stages.adapters import of_adapter, with_bases
 from lineage.auditing.stages.aligning.aligned import Aligned, aligned_candidates, is_needed, of_aligned
 from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.aligning.words import explained
-from lineage.auditing.stages.candidates import Candidate, level_of
+from lineage.auditing.stages.candidates import Candidate, Relative, level_of
 from lineage.auditing.stages.child import Child, read_child
 from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of
 from lineage.auditing.stages.describing import places_of
@@ -38,6 +38,7 @@ from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
 from lineage.relation.layers import LayerOrigin
+from lineage.relation.matching import Matching
 from lineage.relation.mixture import Mixture
 from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Relation
@@ -114,50 +115,86 @@ def audit_sources(
     Raises:
         UserError: for a child that cannot be read, or if no candidate can.
     """
-    cache = cache or DigestCache(None)
-    child = read_child(child_path, cache, follow=settings.follow, tracked=tracked)
+    auditor = Auditor(child_path, settings=settings, cache=cache, known=known, tracked=tracked)
+    return auditor.audit(candidates, unrelated)
 
-    def test(sources: Sequence[Source]) -> Tested:
-        return run_tests(child, sources, cache, follow=settings.follow, known=known, tracked=tracked)
 
-    tested, outside = test(candidates), test(unrelated) if unrelated else Tested([], {})
-    tested = with_bases(child, tested, test, follow=settings.follow)
-    refused = tested.refused | outside.refused
-    if not tested.candidates:
-        raise UserError(
-            next(iter(refused.values()), f"{child_path}: is the only candidate for itself; give others")
+class Auditor:
+    """Audits one child, among some candidates and then among others: what a pair shows is computed once.
+
+    Args and raises: as `audit_sources`.
+    """
+
+    def __init__(
+        self,
+        child_path: str,
+        *,
+        settings: Settings = Settings(),
+        cache: DigestCache | None = None,
+        known: Known | None = None,
+        tracked: Tracked = untracked,
+    ):
+        self._path, self._settings, self._cache = child_path, settings, cache or DigestCache(None)
+        self._known, self._tracked = dict(known or {}), tracked
+        self._child = read_child(child_path, self._cache, follow=settings.follow, tracked=tracked)
+        self._opened = Opener(follow=settings.follow)
+        self._compared: dict[str, Relative] = {}
+        self._apart: dict[str, Matching] = {}
+
+    def audit(self, candidates: Sequence[Source], unrelated: Sequence[Source] = ()) -> Audit:
+        """One audit."""
+        child, settings, opened = self._child, self._settings, self._opened
+        tested, outside = self._test(candidates), self._test(unrelated) if unrelated else Tested([], {})
+        tested = with_bases(child, tested, self._test, follow=settings.follow)
+        refused = tested.refused | outside.refused
+        if not tested.candidates:
+            raise UserError(
+                next(iter(refused.values()), f"{self._path}: is the only candidate for itself; give others")
+            )
+        direction = settings.direction or shipped()
+
+        def judge_of(child: Child, compared: dict[str, Relative]) -> Judge:
+            return Judge(child, tested, outside.candidates, direction, settings, compared, self._tracked)
+
+        level = level_of(tested.candidates, settings.alpha)
+        as_is = judged = judge_of(child, self._compared)(tested.candidates, level, opened)
+        aligned = None
+        rescaled = any(place.is_rescaled for place in as_is.places)
+        if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
+            aligned = aligned_candidates(
+                child,
+                tested.candidates,
+                opened,
+                shipped_decoys(),
+                settings.alpha,
+                apart=self._apart,
+                tracked=self._tracked,
+            )
+            if aligned and as_is.verdict.family and not aligned.undid:
+                aligned = None
+            elif aligned and aligned.found:
+                judge = judge_of(aligned.child, {})
+                judged = judged_again(as_is, aligned, level, judge, of_aligned(opened))
+            if aligned:
+                judged = replace(judged, verdict=explained(judged.verdict, aligned))
+        return Audit(
+            settings=settings,
+            child=child,
+            unrelated=outside.candidates,
+            refused=refused,
+            aligned=aligned,
+            as_is=as_is.verdict,
+            **vars(judged),
         )
-    opened = Opener(follow=settings.follow)
 
-    direction = settings.direction or shipped()
-
-    def judge_of(child: Child) -> Judge:
-        return Judge(child, tested, outside.candidates, direction, settings, tracked)
-
-    level = level_of(tested.candidates, settings.alpha)
-    as_is = judged = judge_of(child)(tested.candidates, level, opened)
-    aligned = None
-    rescaled = any(place.is_rescaled for place in as_is.places)
-    if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
-        aligned = aligned_candidates(
-            child, tested.candidates, opened, shipped_decoys(), settings.alpha, tracked
+    def _test(self, sources: Sequence[Source]) -> Tested:
+        follow = self._settings.follow
+        tested = run_tests(
+            self._child, sources, self._cache, follow=follow, known=self._known, tracked=self._tracked
         )
-        if aligned and as_is.verdict.family and not aligned.undid:
-            aligned = None
-        elif aligned and aligned.found:
-            judge = judge_of(aligned.child)
-            judged = judged_again(as_is, aligned, level, judge, of_aligned(opened))
-        if aligned:
-            judged = replace(judged, verdict=explained(judged.verdict, aligned))
-    return Audit(
-        settings=settings,
-        child=child,
-        unrelated=outside.candidates,
-        refused=refused,
-        aligned=aligned,
-        as_is=as_is.verdict,
-        **vars(judged),
-    )
+        of_lone_models = (found for found in tested.candidates if found.id == found.source.id)
+        self._known |= {found.id: found.tests for found in of_lone_models if not found.source.base}
+        return tested
 
 
 class Judge:
@@ -170,9 +207,11 @@ class Judge:
         unrelated: Sequence[Candidate],
         direction: Direction,
         settings: Settings,
+        compared: dict[str, Relative],
         tracked: Tracked,
     ):
         self._child, self._unrelated, self._settings, self._tracked = child, unrelated, settings, tracked
+        self._compared = compared
         self._direction = direction
         self._refused = [id for id in tested.refused if id not in tested.empty]
 
@@ -185,7 +224,11 @@ class Judge:
         child, settings = self._child, self._settings
         parts = parts_of(child, candidates)
         candidates = as_parts(candidates, parts)
-        relatives = without_copies(compare_relatives(child, candidates, level.limit, opened, self._tracked))
+        relatives = without_copies(
+            compare_relatives(
+                child, candidates, level.limit, opened, compared=self._compared, tracked=self._tracked
+            )
+        )
         settled = {relative.id: relative.candidate for relative in relatives}
         candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
         together, direction = Together(relatives), self._direction

@@ -140,7 +140,8 @@ def digests_of(
     digests = cache.get(file.state)
     if digests is None:
         models = open_plain_models(path, inside=inside, follow=follow)
-        digests = [digest_of(model, tracked) for model in models]
+        hashed: dict[Path, str] = {}
+        digests = [digest_of(model, tracked, hashed=hashed) for model in models]
         cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
     found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
     if not found:

@@ -49,30 +49,35 @@ class Digest:
     notes: list[str] = field(default_factory=list)
 
 
-def digest_of(model: Checkpoint, tracked: Tracked = untracked) -> Digest:
+def digest_of(
+    model: Checkpoint, tracked: Tracked = untracked, *, hashed: dict[Path, str] | None = None
+) -> Digest:
     """The digest of a checkpoint; reads every tensor once.
 
     Args:
         model: open; tracked: says how far it is, of a large one.
+        hashed: sha256 of files of which it is not computed again; it is added to.
 
     Raises:
         UserError: for NaN or infinite values, named.
     """
-    stop = threading.Event()
+    stop, hashed = threading.Event(), {} if hashed is None else hashed
     with ThreadPoolExecutor(AT_ONCE) as hashing, ThreadPoolExecutor(AT_ONCE) as workers:
         try:
-            hashes = {str(file.path): hashing.submit(sha256_of, file.real, stop) for file in model.files}
+            new = {file.real for file in model.files} - hashed.keys()
+            hashes = {real: hashing.submit(sha256_of, real, stop) for real in new}
             sums = sums_of(model, workers, tracked)
         except BaseException:
             stop.set()
             raise
+    hashed |= {real: found.result() for real, found in hashes.items()}
     sketches = {name: found for name, (_, found) in sums.items()}
     return Digest(
         name=model.name,
         format=model.format,
         shapes={name: entry.shape for name, entry in model.entries.items()},
         dtypes={name: entry.dtype for name, entry in model.entries.items()},
-        hashes={path: found.result() for path, found in hashes.items()},
+        hashes={str(file.path): hashed[file.real] for file in model.files},
         content=hashlib.sha256(b"".join(sorted(content for content, _ in sums.values()))).hexdigest(),
         sketches={name: found for name, found in sketches.items() if isinstance(found, np.ndarray)},
         untestable={name: why for name, why in sketches.items() if isinstance(why, Untestable)},

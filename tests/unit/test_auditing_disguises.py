@@ -10,8 +10,9 @@ from small_networks import ROOTS, child_of, network
 from typer.testing import CliRunner
 
 from lineage import audit
-from lineage.auditing.audit import audit_sources
+from lineage.auditing.audit import Auditor, audit_sources
 from lineage.auditing.report.bundle import write_html
+from lineage.auditing.stages.aligning import aligned
 from lineage.auditing.stages.aligning.aligned import Aligned
 from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.aligning.words import explained
@@ -20,6 +21,7 @@ from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.find import Source
 from lineage.cli import app
 from lineage.families.networks import network as families_network
+from lineage.relation.alignment.align import align
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.comparison import Comparison
 from lineage.relation.direction.estimate import RESOLUTION
@@ -80,6 +82,20 @@ def test_without_its_family_a_disguised_child_is_of_none(tmp_path, candidates):
     assert report.verdict is Word.NONE
     assert report.alignment.tried == len(ROOTS) - 1
     assert not report.alignment.aligned
+
+
+def test_a_candidate_that_does_not_align_is_not_aligned_again_in_a_later_audit(
+    tmp_path, candidates, monkeypatch
+):
+    child = hidden(tmp_path, child_of(ROOTS["p1"], 11))
+    sources = [Source(id=name, path=str(candidates / f"{name}.safetensors")) for name in ROOTS]
+    others = [source for source in sources if source.id != "p1"]
+    tries, auditor = [], Auditor(str(child))
+    monkeypatch.setattr(aligned, "align", lambda *given: tries.append(given) or align(*given))
+    for among, expected, count in ((sources, "p1", len(ROOTS)), (others, None, len(ROOTS))):
+        found = auditor.audit(among)
+        assert (found.verdict.closest, found.aligned.tried) == (expected, len(among))
+        assert len(tries) == count
 
 
 def test_a_child_that_is_not_disguised_is_not_aligned(tmp_path, candidates):

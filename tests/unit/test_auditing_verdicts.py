@@ -5,10 +5,12 @@ import pytest
 from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of, network
 
-from lineage.auditing.audit import Audit, audit_sources
+from lineage.auditing.audit import Audit, Auditor, audit_sources
+from lineage.auditing.stages import comparing
 from lineage.auditing.stages.verdict import Evidence, Word, decide
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
+from lineage.relation.comparison import compare
 from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Relation
 
@@ -70,6 +72,24 @@ def test_the_nearest_of_two_ancestors_is_the_parent(zoo):
     middle = child_of(ROOTS["p0"], 9)
     audit = zoo.audit(child_of(middle, 10), ROOTS | {"middle": middle})
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "middle")
+
+
+def test_a_later_audit_of_one_child_finds_what_a_first_one_does(zoo, monkeypatch):
+    """Among more candidates and fewer, in another order; what was compared before is not compared again."""
+    middle = child_of(ROOTS["p0"], 9)
+    child = zoo.save("the-child", child_of(middle, 10)).path
+    sources = [zoo.save(name, tensors) for name, tensors in (ROOTS | {"middle": middle}).items()]
+    auditor = Auditor(child)
+    among = [sources, sources[::-1], [source for source in sources if source.id != "middle"], sources[1:]]
+    expected, compared = [audit_sources(child, candidates) for candidates in among], []
+    monkeypatch.setattr(
+        comparing, "compare", lambda pair, names: compared.append(pair) or compare(pair, names)
+    )
+    for candidates, first in zip(among, expected, strict=True):
+        later = auditor.audit(candidates)
+        assert (later.verdict, later.evidence, later.layers) == (first.verdict, first.evidence, first.layers)
+        assert [place.features for place in later.places] == [place.features for place in first.places]
+    assert len(compared) == 2
 
 
 def test_a_shared_first_layer_alone_is_no_relation(zoo):

@@ -6,18 +6,23 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from blake3 import blake3
 from limits import files_at_most
 from safetensors.numpy import save_file
 from small_networks import ROOTS
 
+from lineage.auditing.pair_tests import digests_of
 from lineage.auditing.run import audit
+from lineage.checkpoints.files import sha256_of
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 from lineage.genealogy.run import tree
+from lineage.index import digest
 from lineage.index.digest import DigestCache, digest_of
 from lineage.relation.sketch import sketch
 from lineage.storage.atomic import written_whole
+from lineage.storage.hdf5 import write_weights
 
 
 def test_a_cached_digest_is_the_digest(tmp_path):
@@ -35,6 +40,17 @@ def test_a_cached_digest_is_the_digest(tmp_path):
     assert all(np.array_equal(stored.sketches[name], fresh.sketches[name]) for name in fresh.sketches)
     save_file(ROOTS["p1"], path)
     assert cache.get(open_model(path).files[0].state) is None
+
+
+def test_a_file_of_several_models_is_hashed_once(tmp_path, monkeypatch):
+    models = [({"id": name, "seed": 0}, {key: torch.from_numpy(values) for key, values in ROOTS[name].items()})
+              for name in ("p0", "p1")]  # fmt: skip
+    path, hashed = tmp_path / "weights.h5", []
+    write_weights(path, models, code="", device="cpu")
+    monkeypatch.setattr(digest, "sha256_of", lambda file, stop: hashed.append(file) or sha256_of(file, stop))
+    found = digests_of(str(path), DigestCache(None))
+    assert hashed == [path.resolve()]
+    assert [each.hashes for each in found] == 2 * [{str(path): hashlib.sha256(path.read_bytes()).hexdigest()}]
 
 
 def content(path, save, tensors) -> str:

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from lineage.auditing.audit import audit_sources
+from lineage.auditing.audit import Auditor
 from lineage.checkpoints.find import Source
 from lineage.checkpoints.read import open_models
 from lineage.checkpoints.several import MEMBER
@@ -29,9 +29,10 @@ with stage(snakemake) as run, tempfile.TemporaryDirectory() as folder:
     for child, parent in run.tracked(snakemake.params.parents.items(), "children"):
         asked = {name: set(ids) - {child} for name, ids in snakemake.params.among.items()}
         standard = next(iter(asked.values()))
+        auditor = Auditor(found[child].path, cache=cache)
         for condition, ids in (asked | {ABSENT: standard - {parent}}).items():
             candidates = [found[model] for model in sorted(ids)]
-            verdict = audit_sources(found[child].path, candidates, cache=cache).verdict
+            verdict = auditor.audit(candidates).verdict
             rows.append(
                 {
                     "experiment": snakemake.wildcards.experiment,

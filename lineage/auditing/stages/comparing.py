@@ -49,6 +49,8 @@ def compare_relatives(
     candidates: Sequence[Candidate],
     limit: float,
     opened: Opened,
+    *,
+    compared: dict[str, Relative] | None = None,
     tracked: Tracked = untracked,
 ) -> list[Relative]:
     """The candidates that are not independent of the child, most similar first, compared with it.
@@ -57,30 +59,37 @@ def compare_relatives(
         child: opened and digested; candidates: tested.
         limit: log10 p at most this is dependence.
         opened: opens a candidate; tracked: says how far it is.
+        compared: those that the child was compared with before, by id; it is added to.
     """
     dependent = [candidate for candidate in candidates if candidate.log10_p <= limit]
     dependent.sort(key=lambda candidate: -candidate.similarity)
-    relatives = []
+    relatives, compared = [], {} if compared is None else compared
     for candidate in tracked(dependent[:MOST_RELATIVES], "relatives"):
-        checkpoint = opened(candidate)
-        matching = settled(child.checkpoint, checkpoint, candidate.matching)
-        pair = Pair(child.checkpoint, checkpoint, matching)
-        set_aside = child.heads | _displaced(candidate)
-        backbone = [name for name in child.matrices if name in matching.pairs and name not in set_aside]
-        comparison = compare(pair, backbone)
-        comparison = replace(
-            comparison, scars=[*comparison.scars, *_grown(child, pair, comparison, candidate)]
-        )
-        relatives.append(
-            Relative(
-                replace(candidate, matching=matching),
-                pair,
-                comparison,
-                checkpoint.counts,
-                _described(child, pair, candidate.tests),
+        before = compared.get(candidate.id)
+        if before and before.candidate.tests is candidate.tests:
+            relatives.append(
+                replace(before, candidate=replace(candidate, matching=before.candidate.matching))
             )
-        )
+        else:
+            compared[candidate.id] = relative = _compared(child, candidate, opened(candidate))
+            relatives.append(relative)
     return relatives
+
+
+def _compared(child: Child, candidate: Candidate, checkpoint: Checkpoint) -> Relative:
+    matching = settled(child.checkpoint, checkpoint, candidate.matching)
+    pair = Pair(child.checkpoint, checkpoint, matching)
+    set_aside = child.heads | _displaced(candidate)
+    backbone = [name for name in child.matrices if name in matching.pairs and name not in set_aside]
+    comparison = compare(pair, backbone)
+    comparison = replace(comparison, scars=[*comparison.scars, *_grown(child, pair, comparison, candidate)])
+    return Relative(
+        replace(candidate, matching=matching),
+        pair,
+        comparison,
+        checkpoint.counts,
+        _described(child, pair, candidate.tests),
+    )
 
 
 def _displaced(candidate: Candidate) -> set[str]:

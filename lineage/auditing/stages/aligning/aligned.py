@@ -108,6 +108,8 @@ def aligned_candidates(
     opened: Opened,
     decoys: Decoys,
     alpha: float,
+    *,
+    apart: dict[str, Matching] | None = None,
     tracked: Tracked = untracked,
 ) -> Aligned | None:
     """The candidates that align with the child better than independent networks do.
@@ -115,6 +117,7 @@ def aligned_candidates(
     Args:
         child: opened and digested; candidates: tested, at most MOST_ALIGNED.
         opened: opens a candidate; decoys: margins of independent networks; alpha: the false-positive rate.
+        apart: those that were tried before and align as independent networks do, by id; it is added to.
         tracked: says how far it is.
 
     Returns:
@@ -125,9 +128,12 @@ def aligned_candidates(
     ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
     graph = child.checkpoint.graph
     drawn = drawn_structure(graph() if graph else None, child.digest.shapes)
-    near, tried, refused = [], 0, {}
+    near, tried, refused, apart = [], 0, {}, {} if apart is None else apart
     chosen = sorted(candidates, key=lambda candidate: -len(candidate.matching.pairs))[:MOST_ALIGNED]
     for candidate in tracked(chosen, "alignments"):
+        if apart.get(candidate.id) == candidate.matching:
+            tried += 1
+            continue
         try:
             checkpoint = opened(candidate)
             if (weights := _weights_in(checkpoint)) > MOST_WEIGHTS:
@@ -141,6 +147,8 @@ def aligned_candidates(
         by_rank = decoys.log10_p(alignment.margin)
         if by_rank <= decoys.log10_p(np.inf) + 1e-9:
             near.append(Near(candidate, checkpoint, alignment, by_rank))
+        else:
+            apart[candidate.id] = candidate.matching
     limit = Level.over(tried, alpha).limit
     near = [
         found for found in near if max(log10_p_of(found.alignment, found.by_rank), found.by_rank) <= limit
