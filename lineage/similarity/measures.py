@@ -89,6 +89,7 @@ class _WithStill(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
         ctx.operation = inputs[0]
         ctx.save_for_forward(inputs[2])
 

@@ -159,8 +159,7 @@ class _SymmetricProduct(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, slope: Tensor, _) -> Tensor:
-        (A,) = ctx.saved_tensors
-        half = slope @ A.mT
+        half = slope @ ctx.saved_tensors[0].mT
         return half + half.mT
 
     @staticmethod
@@ -198,12 +197,13 @@ class _Agreement(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
         ctx.save_for_forward(*inputs[1:], output)
 
     @staticmethod
     def jvp(ctx, moved: Tensor, *_) -> Tensor:
         K, L, slope, s = ctx.saved_tensors
-        weights = torch.addcmul(L, K, s[..., None, None], value=-1) * slope
+        weights = torch.addcmul(L, K, s[..., None, None], value=-1).mul_(slope)
         return vecdot(weights.flatten(-2), moved.flatten(-2))
 
 
@@ -216,14 +216,14 @@ class _Distances(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.set_materialize_grads(False)
         ctx.save_for_forward(inputs[1])
 
     @staticmethod
     def jvp(ctx, moved: Tensor, _) -> Tensor:
-        (known,) = ctx.saved_tensors
-        k = moved.diagonal(dim1=-2, dim2=-1)
-        moved = torch.add(k.unsqueeze(-1) + k.unsqueeze(-2), moved, alpha=-2).to(known.dtype)
-        return torch.where(known == 0, 0, moved)
+        (known,), k = ctx.saved_tensors, moved.diagonal(dim1=-2, dim2=-1)
+        squares = (k.unsqueeze(-1) + k.unsqueeze(-2)).sub_(moved, alpha=2).to(known.dtype)
+        return squares.masked_fill_(known == 0, 0)
 
 
 def has_small_gram(F: Representation, G: Representation) -> bool:
