@@ -22,10 +22,10 @@ SHOWN = (
 """The methods of every table: fixed, so that the best is not picked by its test accuracy."""
 HEAD = """# Results
 
-`make tables` makes this page from results/reference/, the committed results of experiments in config/ that two CPU
-cores ran. Accuracy is in per cent, the mean over seeds; layer and alpha of every similarity are chosen on validation
-children. n counts children. `weight_l2`, the distance of weights, is the baseline that needs no data. The paper's
-networks are larger: ResNet18 and others from ImageNet weights at 224 px.
+`make tables` makes this page from results/reference/, the committed results of experiments in config/. Two CPU cores
+ran them, and a GPU those whose device is cuda. Accuracy is in per cent, the mean over seeds; layer and alpha of every
+similarity are chosen on validation children. n counts children. `weight_l2`, the distance of weights, is the baseline
+that needs no data. The paper's networks are larger: ResNet18 and others from ImageNet weights at 224 px.
 """
 
 
@@ -57,7 +57,7 @@ def page(results: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> 
         ("Scale", scale_table(runs)),
         ("Accuracy", accuracy_table(results)),
         ("Across generations", generations_table(results, published)),
-        ("A network of 300 models", network_table(results)),
+        ("Ancestors among siblings and all earlier models", network_table(results)),
         ("The source of every block of hybrid networks", blocks_table(results)),
         ("Probes", probes_table(results)),
         ("Number of candidates", counts_table(results)),
