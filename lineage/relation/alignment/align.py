@@ -6,6 +6,7 @@ Only as much as is needed: a group of units that is in the child's order keeps i
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,9 +19,10 @@ from lineage.relation.alignment.axes import (
     shapes_of,
 )
 from lineage.relation.alignment.blocks import blocks_of, renamed
-from lineage.relation.alignment.canonical import in_scale, scales
+from lineage.relation.alignment.canonical import in_scale
 from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.neurons import EXACT, Sides, sides_of
+from lineage.relation.alignment.rescaling import fitted, is_rescaled, ratios
 from lineage.relation.alignment.search import FIRST_LOOK, ascend, outwards, search_turned
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.alignment.traced.drawn import structure_like, structure_within
@@ -31,10 +33,6 @@ from lineage.relation.tensor_names import canonical
 PLAUSIBLE = 0.08
 """A margin below this after the first pass, or of each group that it begins with, is no relation: nothing more is
 tried. Such groups stay as they are."""
-RESCALED = 0.6
-"""Units were scaled where the middle four fifths of their log scales spread wider; training spreads them less."""
-DEAD = 1e-6
-"""A unit of less than this share of the typical size is dead."""
 MOVED, BACKWARDS = 0.1, 0.02
 """Units are in another order where a larger share has another place; of fewer units, where more steps go back."""
 
@@ -82,11 +80,12 @@ class Alignment:
         return combined(found) if len(found) > 1 else None
 
     def is_undone_as(self, known: "Alignment") -> bool:
-        """Whether the same was undone to another candidate, in orders and kinds of scales; no two turns are equal."""
+        """Whether the same was undone to another candidate; no two turns, and no two scales, are equal."""
         return (
             self.turn is known.turn is None
             and self.blocks == known.blocks
-            and self.factors.keys() == known.factors.keys()
+            and not self.factors
+            and not known.factors
             and self.orders.keys() == known.orders.keys()
             and all(np.array_equal(order, known.orders[id]) for id, order in self.orders.items())
         )
@@ -173,24 +172,28 @@ class _Pair:
         margin: float,
         tests: Mapping[str, RowTest],
         unmatched: Collection[str] = (),
-        scaled: Collection[str] | None = None,
+        scaled: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Alignment:
         """The candidate in the orders that are known.
 
         Args:
-            unmatched: groups that keep their scale; scaled: those and norms that get the child's, instead of those
-                whose scales were changed by more than training.
+            unmatched: groups that keep their scale; scaled: by how much the child was, beside a candidate that this
+                one may be a relative of: it has these scales too where its own differ by no more than training does.
         """
         ours, theirs = sides.ours, sides.theirs
         named = renamed(self.child, self.candidate, blocks)
         if turn is not None:
             named = turned(without_gains(named, theirs), theirs, turn)
         tensors = reordered(named, theirs, sides.orders)
-        factors = {
+        sizes = ratios(self.child, tensors, ours)
+        changed = {
             id: found
-            for id, found in _factors(self.child, tensors, ours).items()
-            if id not in unmatched and (_is_rescaled(found) if scaled is None else id in scaled)
+            for id, found in sizes.items()
+            if id not in unmatched and is_rescaled(found / scaled.get(id, 1.0))
         }
+        known = {id: found for id, found in scaled.items() if id not in changed}
+        natural = in_scale(self.child, ours, {id: 1 / found for id, found in known.items()})
+        factors = known | fitted(natural, tensors, ours, changed)
         undone = _orders(sides)
         for id in factors:
             undone.setdefault(id if id in undone else "norms", []).append(Undone.RESCALED)
@@ -251,24 +254,3 @@ def _orders(sides: Sides) -> dict[str, list[Undone]]:
         if is_moved if is_whole else (np.diff(order) < 0).mean() > BACKWARDS:
             found[own.id].append(Undone.REORDERED)
     return found
-
-
-def _factors(child: State, tensors: State, ours: Structure) -> dict[str, np.ndarray]:
-    """The child's scales over the candidate's, of units by group and of norms by their weight."""
-    own, theirs = scales(child, ours), scales(tensors, ours)
-    found = {group.id: _ratio(own[group.id], theirs[group.id]) for group in ours.groups if group.id in own}
-    for gain in ours.gains:
-        found[gain.weight] = _ratio(np.abs(child[gain.weight]), np.abs(tensors[gain.weight]))
-    return found
-
-
-def _ratio(own: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """The quotient of sizes; 1 of units that are dead in one of the two."""
-    is_alive = (own > DEAD * np.median(own)) & (theirs > DEAD * np.median(theirs))
-    return np.where(is_alive, own, 1.0) / np.where(is_alive, theirs, 1.0)
-
-
-def _is_rescaled(factors: np.ndarray) -> bool:
-    """Whether scales differ by more than training changes them; a few units may."""
-    low, high = np.quantile(np.log(factors), (0.1, 0.9))
-    return bool(high - low > RESCALED)
