@@ -15,6 +15,9 @@ PREFIXES = ("module.", "model.", "backbone.", "_orig_mod.", "net.", "network.", 
 TOKENS = re.compile(r"[._/:]+")
 NUMBERS = re.compile(r"(\d+)")
 DECODER = re.compile(r"(?<![a-z])dec(oder)?(?![a-z])")
+PROJECTION = re.compile(r"(?<![a-z])(k|o|out)(?=_proj(?![a-z]))")
+BEFORE = {"k": "q~k", "o": "v~o", "out": "v~out"}
+"""Of an attention's matrices, which ones stand right after the queries', and after the values'."""
 LEAVES = {
     "kernel": "weight", "gamma": "weight", "beta": "bias", "moving_mean": "running_mean",
     "moving_variance": "running_var", "depthwise_kernel": "weight", "embeddings": "weight",
@@ -69,8 +72,8 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def as_passed(name: str) -> str:
-    """A name, or a part of one, by which a decoder stands right after its encoder, which data pass earlier."""
-    return DECODER.sub(r"enc\1~", name)
+    """A name, or a part of one, in whose order data pass: a decoder after its encoder, keys after queries."""
+    return PROJECTION.sub(lambda found: BEFORE[found[1]], DECODER.sub(r"enc\1~", name))
 
 
 def in_order(names: Iterable[str]) -> list[str]:

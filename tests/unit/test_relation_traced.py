@@ -20,6 +20,7 @@ from lineage.relation.alignment.axes import Structure
 from lineage.relation.alignment.disguises import disguised
 from lineage.relation.alignment.traced.drawn import drawn_structure
 from lineage.relation.alignment.traced.trace import traced
+from lineage.relation.alignment.traced.turning import with_outputs_first
 from lineage.types.graph import Graph, Operator
 
 NETWORKS = (
@@ -151,26 +152,105 @@ def test_an_operator_that_makes_no_sense_shows_nothing(broken):
     assert drawn_structure(graph, {"w": (4, 4)}) is None
 
 
-@pytest.mark.parametrize("architecture", ["conv", "resnet", "mobile"])
-def test_a_permuted_child_in_onnx_has_the_verdict_that_it_has_in_safetensors(architecture, tmp_path):
-    """Export folds BatchNorm into convolutions, and calls them by numbers."""
+@pytest.mark.parametrize(
+    ("architecture", "how"),
+    [
+        ("conv", ["permute"]),
+        ("resnet", ["permute"]),
+        ("mobile", ["permute"]),
+        ("vit", ["permute", "stream"]),
+        ("llama", ["permute", "stream"]),
+    ],
+)
+def test_a_permuted_child_in_onnx_has_the_verdict_that_it_has_in_safetensors(architecture, how, tmp_path):
+    """Export folds BatchNorm into convolutions, turns matrices, and calls them by numbers."""
     folder = tmp_path / "candidates"
     folder.mkdir()
     states = [state_of(with_statistics(architecture, seed)) for seed in range(3)]
     for number, state in enumerate(states):
         save_file(state, folder / f"p{number}.safetensors")
-    copy = disguised(child_of(states[1], 11), ["permute"], np.random.default_rng(7))
+    head_width = 32 if architecture in ("vit", "llama") else None
+    copy = disguised(with_new_head(states[1]), how, np.random.default_rng(7), head_width)
     copy = {name: np.ascontiguousarray(values) for name, values in copy.items()}
     save_file(copy, tmp_path / "child.safetensors")
     net = with_statistics(architecture, 1)
     net.load_state_dict({name: torch.from_numpy(values) for name, values in copy.items()}, strict=False)
-    write_onnx(net, torch.rand(1, 1, 16, 16), tmp_path / "child.onnx")
+    write_onnx(with_plain_norms(net), torch.rand(1, 1, 16, 16), tmp_path / "child.onnx")
     known, found = (
         audit(tmp_path / name, folder, store_digests=False) for name in ("child.safetensors", "child.onnx")
     )
     assert known.family == ["p1"]
     assert (found.verdict, found.family, found.closest) == (known.verdict, known.family, known.closest)
     assert found.alignment.tried == len(states)
+
+
+def with_new_head(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A child of a network, whatever its head is called."""
+    head = "score.weight" if "score.weight" in state else "head.weight"
+    child = child_of({**state, "head.weight": state[head]}, 11)
+    return {name: child["head.weight" if name == head else name] for name in state}
+
+
+class PlainNorm(nn.Module):
+    """RMSNorm as older exporters write it, operator by operator."""
+
+    def __init__(self, norm: nn.RMSNorm):
+        super().__init__()
+        self.weight, self.eps = norm.weight, norm.eps or 1e-6
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight * x * torch.rsqrt((x * x).mean(-1, keepdim=True) + self.eps)
+
+
+def with_plain_norms(net: nn.Module) -> nn.Module:
+    for module in list(net.modules()):
+        for name, part in module.named_children():
+            if isinstance(part, nn.RMSNorm):
+                setattr(module, name, PlainNorm(part))
+    return net
+
+
+def test_matrices_that_a_product_alone_takes_are_turned():
+    """The others stay: one that is taken as it is as well, one that Gemm turns, and a batch of two."""
+    operators = [
+        Operator("MatMul", ["x", "plain"], ["a"]),
+        Operator("Gemm", ["a", "gemm", "bias"], ["b"]),
+        Operator("Gemm", ["b", "turned"], ["c"], {"transB": 1}),
+        Operator("MatMul", ["c", "tied"], ["d"]),
+        Operator("Relu", ["tied"], ["e"]),
+        Operator("MatMul", ["d", "batch"], ["y"]),
+    ]
+    tensors = dict.fromkeys(("plain", "gemm", "turned", "tied"), (4, 6))
+    graph = Graph(
+        operators=operators,
+        inputs={"x": (1, 4)},
+        outputs=["y"],
+        tensors={**tensors, "bias": (6,), "batch": (2, 6, 4)},
+        constants={},
+    )
+    found, turned = with_outputs_first(graph)
+    assert turned == {"plain", "gemm"}
+    assert {name for name, shape in found.tensors.items() if shape == (6, 4)} == turned
+    assert [operator.numbers.get("transB") for operator in found.operators] == [1, 1, 1, None, None, None]
+
+
+def test_a_mask_of_zeros_above_the_diagonal_moves_no_units():
+    """What an attention adds to its weights says nothing of the neurons behind it."""
+    graph = Graph(
+        operators=[
+            Operator("Trilu", ["ones"], ["mask"], {"upper": 0}),
+            Operator("MatMul", ["mask", "x"], ["mixed"]),
+            Operator("MatMul", ["mixed", "first"], ["h"]),
+            Operator("Relu", ["h"], ["r"]),
+            Operator("MatMul", ["r", "second"], ["y"]),
+        ],
+        inputs={"x": (5, 4), "ones": (5, 5)},
+        outputs=["y"],
+        tensors={"first": (4, 8), "second": (8, 3)},
+        constants={},
+    )
+    (group,) = drawn_structure(graph, graph.tensors).groups
+    assert [(member.tensor, member.axis) for member in group.members] == [("first", 1), ("second", 0)]
 
 
 def with_statistics(architecture: str, seed: int) -> nn.Module:

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from lineage.auditing.decoys import Decoys
-from lineage.auditing.stages.aligning.near import Near, entries_of, in_one_scale, log10_p_of
+from lineage.auditing.stages.aligning.layout import Layout
+from lineage.auditing.stages.aligning.near import Near, entries_of, in_one_scale, log10_p_of, with_tensors
 from lineage.auditing.stages.candidates import Candidate
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.comparing import Opened
@@ -22,8 +23,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
 from lineage.relation.alignment.align import Alignment, align
-from lineage.relation.alignment.axes import Structure, UnknownStructureError
-from lineage.relation.alignment.traced.drawn import drawn_structure
+from lineage.relation.alignment.axes import UnknownStructureError
 from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest, row_test
@@ -125,9 +125,7 @@ def aligned_candidates(
     """
     if _weights_in(child.checkpoint) > MOST_WEIGHTS:
         return None
-    ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
-    graph = child.checkpoint.graph
-    drawn = drawn_structure(graph() if graph else None, child.digest.shapes)
+    layout = Layout.of(child)
     near, tried, refused, apart = [], 0, {}, {} if apart is None else apart
     chosen = sorted(candidates, key=lambda candidate: -len(candidate.matching.pairs))[:MOST_ALIGNED]
     for candidate in tracked(chosen, "alignments"):
@@ -139,7 +137,7 @@ def aligned_candidates(
             if (weights := _weights_in(checkpoint)) > MOST_WEIGHTS:
                 refused[candidate.id] = f"it has {weights:,} weights, at most {MOST_WEIGHTS:,} are aligned"
                 continue
-            alignment = align(ours, _theirs(candidate, checkpoint, ours, drawn), drawn)
+            alignment = align(layout.state, _theirs(candidate, checkpoint, layout), layout.drawn)
         except (UnknownStructureError, UserError) as error:
             refused[candidate.id] = str(error)
             continue
@@ -153,10 +151,11 @@ def aligned_candidates(
     near = [
         found for found in near if max(log10_p_of(found.alignment, found.by_rank), found.by_rank) <= limit
     ]
-    natural, near = in_one_scale(
-        child, near, lambda found: _theirs(found.candidate, found.checkpoint, ours, drawn)
+    scaled, near = in_one_scale(
+        layout.state, near, lambda found: _theirs(found.candidate, found.checkpoint, layout)
     )
-    found = [_candidate_of(natural, each) for each in near]
+    natural = child if scaled is None else with_tensors(child, layout.as_in_file(scaled))
+    found = [_candidate_of(natural, each, layout.as_in_file(each.alignment.tensors)) for each in near]
     return Aligned(natural, {each.id: each for each in found if each.is_evidence}, tried, refused)
 
 
@@ -164,16 +163,15 @@ def _weights_in(checkpoint: Checkpoint) -> int:
     return sum(math.prod(entry.shape) for entry in checkpoint.entries.values())
 
 
-def _theirs(
-    candidate: Candidate, checkpoint: Checkpoint, ours: Mapping[str, np.ndarray], drawn: Structure | None
-) -> dict[str, np.ndarray]:
+def _theirs(candidate: Candidate, checkpoint: Checkpoint, layout: Layout) -> dict[str, np.ndarray]:
     """The candidate's tensors, under the child's names where all have their partner and some are called otherwise.
 
     Where a graph shows the child's axes, those that have a partner are enough: norms may be part of matrices. Where
     all of the child's names are the candidate's too, a partner may be one by chance, as after a block was left out
     and the others renumbered: then all that the candidate has is there, under its own names.
     """
-    pairs, transposed = candidate.matching.pairs, candidate.matching.transposed
+    ours, matching = layout.state, layout.matching(candidate, checkpoint)
+    pairs, transposed = matching.pairs, matching.transposed
 
     def in_layout(name: str) -> np.ndarray:
         return laid_out(checkpoint.read(pairs[name]), ours[name].shape, transposed=name in transposed)
@@ -187,7 +185,7 @@ def _theirs(
             else checkpoint.read(name)
             for name in checkpoint.entries
         }
-    if not drawn and not set(pairs) >= set(ours):
+    if not layout.drawn and not set(pairs) >= set(ours):
         return {name: checkpoint.read(name) for name in checkpoint.entries}
     return {
         name: in_layout(name)
@@ -196,8 +194,8 @@ def _theirs(
     }
 
 
-def _candidate_of(child: Child, near: Near) -> AlignedCandidate:
-    candidate, checkpoint, tensors = near.candidate, near.checkpoint, near.alignment.tensors
+def _candidate_of(child: Child, near: Near, tensors: Mapping[str, np.ndarray]) -> AlignedCandidate:
+    candidate, checkpoint = near.candidate, near.checkpoint
     dtype = Counter(entry.dtype for entry in checkpoint.entries.values()).most_common(1)[0][0]
     shapes = child.digest.shapes
     pairs = {name: name for name in shapes if name in tensors and tensors[name].shape == shapes[name]}

@@ -1,8 +1,8 @@
 """What was undone to the candidate that aligns best, undone to the others, and all of them in its scale.
 
 Relatives of a child mostly have one order among themselves, as training keeps it: the order of the one that aligns
-best is theirs. The sizes of a child's neurons that were rescaled say nothing any more. So all are brought to the
-sizes that this candidate has, whose weights are as training leaves them.
+best is theirs. So is its scale, whose weights are as training leaves them: by how much each of the child's neurons
+was rescaled beside this one is undone to the child, and the others keep the sizes that they have.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,22 +38,24 @@ def log10_p_of(alignment: Alignment, by_rank: float) -> float:
 
 
 def in_one_scale(
-    child: Child, near: Sequence[Near], state_of: Callable[[Near], State]
-) -> tuple[Child, list[Near]]:
+    child: State, near: Sequence[Near], state_of: Callable[[Near], State]
+) -> tuple[State | None, list[Near]]:
     """The child and the candidates in the order of the child, and in the scale of the one that aligns best.
 
     Args:
-        child: opened and digested; near: aligned with it; state_of: a candidate's tensors as they are given.
+        child: its tensors; near: aligned with it; state_of: a candidate's tensors as they are given.
+
+    Returns:
+        The child's tensors, None if they have this scale, and the candidates.
     """
     if not near:
-        return child, []
+        return None, []
     best = max(near, key=lambda found: found.alignment.margin)
-    ours = {name: child.checkpoint.read(name) for name in child.checkpoint.entries}
-    found = [each if each is best else _as_best(each, best.alignment, ours, state_of) for each in near]
+    found = [each if each is best else _as_best(each, best.alignment, child, state_of) for each in near]
     if not best.alignment.factors:
-        return child, found
+        return None, found
     own_scale = best.alignment.in_own_scale
-    return _with_tensors(child, own_scale(ours)), [
+    return own_scale(child), [
         replace(each, alignment=replace(each.alignment, tensors=own_scale(each.alignment.tensors)))
         for each in found
     ]
@@ -72,7 +74,7 @@ def _as_best(near: Near, best: Alignment, ours: State, state_of: Callable[[Near]
     return replace(near, alignment=replace(found, margin=own.margin, tests=own.tests))
 
 
-def _with_tensors(child: Child, tensors: State) -> Child:
+def with_tensors(child: Child, tensors: State) -> Child:
     """The child with other values of its tensors."""
     dtypes = {name: entry.dtype for name, entry in child.checkpoint.entries.items()}
     sketches = {name: sketch(tensors[name]) for name in child.digest.sketches}

@@ -242,6 +242,15 @@ def _padded(trace: Trace, operator: Operator, given: list[Value]) -> list[Value]
     ]
 
 
+def _triangle(trace: Trace, operator: Operator, given: list[Value]) -> list[Value]:
+    """Zeros above or below a diagonal, as of a causal mask: of places on which units do not change."""
+    value = active(trace.units, given[0])
+    rank = len(value.shape)
+    if any(axis >= rank - 2 for axis in value.varying):
+        raise NotUnderstoodError
+    return [Value(value.shape, value.units)]
+
+
 SHAPING: dict[str, Callable] = {
     "Shape": _shape_of,
     "Reshape": _reshape,
@@ -257,4 +266,5 @@ SHAPING: dict[str, Callable] = {
     "ConstantOfShape": _filled,
     "Range": _counted,
     "Pad": _padded,
+    "Trilu": _triangle,
 }
