@@ -99,6 +99,22 @@ def _axis(part: nn.Module, how: str) -> int:
     return int("in_channels" in how and not _is_depthwise(part))
 
 
+@pytest.mark.parametrize("name", ALIKE + COARSER)
+def test_names_that_a_file_has_sorted_show_the_same(name):
+    """As safetensors sorts them."""
+    shapes = {
+        tensor: tuple(values.shape) for tensor, values in network(name).state_dict().items() if values.ndim
+    }
+
+    def groups(given):
+        return {
+            frozenset((member.tensor, member.axis) for member in group.members)
+            for group in structure_of(given).groups
+        }
+
+    assert groups({tensor: shapes[tensor] for tensor in sorted(shapes)}) == groups(shapes)
+
+
 @pytest.mark.parametrize("name", ALIKE)
 def test_groups_are_those_of_torch_pruning(name):
     net = network(name)

@@ -25,6 +25,8 @@ NUMBERED = re.compile(r"(\D*)(\d*)(.*)", re.DOTALL)
 INVERTED = {"conv_pw": 1, "bn1": 2, "conv_dw": 3, "bn2": 4, "se": 5, "conv_pwl": 6, "bn3": 7}
 SEPARABLE = {"conv_dw": 1, "bn1": 2, "se": 3, "conv_pw": 4, "bn2": 5}
 """The order of the parts of timm's blocks with depthwise convolutions."""
+AS_CONVOLUTION = {"conv_stem": 1, "conv_reduce": 1, "conv_expand": 2}
+"""Numbers of timm's convolutions that have names: the first of a network, and those of a squeeze-and-excitation."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ def _of_first_part(part: str, last: set[str]) -> Place:
 
 def _of_part(part: str) -> Place:
     rank = 2 if part in SHORTCUTS else 1
+    if part in AS_CONVOLUTION:
+        return rank, "conv", AS_CONVOLUTION[part], False, ""
     if plain := CONVOLUTION_OR_NORM.fullmatch(part):
         return rank, "conv", int(plain[2]), plain[1] != "conv", ""
     word, number, rest = NUMBERED.fullmatch(part).groups()
