@@ -27,6 +27,8 @@ CHANGED = "permute + rescale"
 """The disguise under a change on top."""
 TRAINED_ON, TRAINED = "permute, then trained on", ("c.adamw", "c.momentum")
 CHILDREN = ("c.adamw", "c.momentum", "c.decay", "c.same", "g.adamw", "c.long", "c.sgd", "g.light")
+ANOTHER = 3
+"""So much later stands the child that a family gets which has its turn again: never the one that it had."""
 CANDIDATES = ("root", "c.light", "c.lora", "c.l2sp", "c.adamw", "init")
 
 
@@ -49,7 +51,7 @@ def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
         for number, families in itertools.product(range(children), grown):
             names = sorted(families.width)
             family = names[number % len(names)]
-            child = CHILDREN[(number + number // len(names)) % len(CHILDREN)]
+            child = CHILDREN[(number + ANOTHER * (number // len(names))) % len(CHILDREN)]
             audits = Audits(families, family, child, Path(scratch))
             for how, change in plans_of(families.architecture, number):
                 case = f"{how} + {change}" if change else how or "as it is"
