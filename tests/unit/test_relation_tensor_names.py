@@ -109,3 +109,8 @@ def test_names_are_sorted_by_their_numbers_and_signs_that_only_look_like_numbers
         "layer10",
         "layer²",
     ]
+
+
+def test_sorted_names_of_an_attention_are_put_in_the_order_in_which_data_pass():
+    names = [f"layers.0.self_attn.{part}_proj.weight" for part in "koqv"]
+    assert [name[-13] for name in tensor_names.in_order(names)] == ["q", "k", "v", "o"]

@@ -138,18 +138,30 @@ def test_a_graph_in_a_graph_shows_nothing(tmp_path):
         Operator("Relu", [], ["y"]),
         Operator("Slice", ["long", "starts", "ends"], ["y"]),
         Operator("Split", ["long"], ["y", "z"]),
+        Operator("Split", ["many"], ["y", "z"]),
     ],
-    ids=lambda operator: operator.kind,
+    ids=lambda operator: f"{operator.kind} {operator.inputs[:1]}",
 )
 def test_an_operator_that_makes_no_sense_shows_nothing(broken):
     graph = Graph(
         operators=[broken],
-        inputs={"x": (1, 4), "axes": (1,), "scalar": (), "long": (2**40,)},
+        inputs={"x": (1, 4), "axes": (1,), "scalar": (), "long": (2**40,), "many": (1,) * 64},
         outputs=["y"],
         tensors={"w": (4, 4), "starts": (1,), "ends": (1,)},
         constants={"starts": np.array([0]), "ends": np.array([2])},
     )
     assert drawn_structure(graph, {"w": (4, 4)}) is None
+
+
+def test_a_graph_with_an_axis_of_less_than_nothing_shows_nothing():
+    graph = Graph(
+        operators=[Operator("Relu", ["w"], ["y"])],
+        inputs={},
+        outputs=["y"],
+        tensors={"w": (-3,)},
+        constants={},
+    )
+    assert drawn_structure(graph, graph.tensors) is None
 
 
 @pytest.mark.parametrize(

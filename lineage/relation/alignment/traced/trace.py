@@ -24,6 +24,7 @@ FAILURES = (
     AttributeError,
     ArithmeticError,
     MemoryError,
+    RuntimeError,
 )
 
 

@@ -49,6 +49,8 @@ class Units:
         return self._axes[key]
 
     def _new(self, length: int) -> np.ndarray:
+        if length < 0:
+            raise UnknownStructureError(f"its graph has an axis of {length} places")
         self._count += length
         if self._count > MOST_UNITS:
             raise UnknownStructureError(f"its graph has more than {MOST_UNITS:,} units")
@@ -59,8 +61,11 @@ class Units:
         for axis in range(len(self._shapes[tensor])):
             self.tie(self.of(tensor, axis, Side.FOLLOWS), np.array(FIXED))
 
-    def tie(self, some: np.ndarray, others: np.ndarray) -> None:
+    def tie(self, some: np.ndarray, others: np.ndarray | int) -> None:
         """Units that change places together, place by place."""
+        others = np.asarray(others)
+        if others.size == 1:
+            some, others = some.ravel(), np.broadcast_to(others.ravel(), some.size)
         some, others = np.broadcast_arrays(some, others)
         self._ties += some.size
         if self._ties > MOST_TIES:
