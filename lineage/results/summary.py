@@ -60,9 +60,7 @@ def print_summary(results: Path, jobs: Collection[tuple[str, str | None]]) -> No
         print_matrices(console, read_table(results / experiment / "results.parquet", RESULTS))
     times = time_by_stage(results.glob("logs/**/*.time.json"))
     times = times[times.index.isin(rules)]
-    table = Table(
-        "stage", "jobs", "importing", "computing", title="core-seconds by stage, last run of each job"
-    )
+    table = Table("stage", "jobs", "importing", "computing", title="seconds by stage, last run of each job")
     for rule, row in times.iterrows():
         table.add_row(rule, f"{row['jobs']:.0f}", f"{row['importing']:.1f}", f"{row['computing']:.1f}")
     total = times[["importing", "computing"]].sum()
