@@ -53,6 +53,8 @@ def fitted(
 ) -> dict[str, np.ndarray]:
     """By how much the units of some groups and norms were scaled in the child, beside the candidate.
 
+    None were where undoing it leads the child no nearer: long training alone changed their sizes so much.
+
     Args:
         child, candidate: of one structure, in one order; sizes: of these groups and norms, the ratios to start from;
             1 of units that are dead, which stay so.
@@ -70,7 +72,16 @@ def fitted(
             changes.append(np.median(np.abs(np.log(found))))
         if max(changes, default=0.0) < SETTLED:
             break
-    return factors
+    return factors if _apart(natural, candidate) < _apart(child, candidate) else {}
+
+
+def _apart(child: State, candidate: State) -> float:
+    """The squared distance over the tensors that both have in one shape."""
+    return sum(
+        float(np.square(values.astype(np.float64) - candidate[name]).sum())
+        for name, values in child.items()
+        if name in candidate and candidate[name].shape == values.shape
+    )
 
 
 def _as_group(gain: Gain, size: int) -> Group:
