@@ -105,7 +105,7 @@ bench-disguises: $(READY) ## how often audits see through disguises, on families
 bench-processors: $(READY) ## where other processors give the same bytes, and what that costs; needs qemu-user; minutes
 	@PYTHONPATH=. $(RUN)/python tests/bench/processor_bytes.py
 
-direction: $(READY) ## fits the model of direction of the package again, on the families of bench-verdicts
+direction: $(READY) ## fits the model of direction of the package again, on the families and random trees of bench-verdicts
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)/snakemake -s families.smk results/families/direction/none.npz
 	@cp results/families/direction/none.npz lineage/auditing/direction.npz
 

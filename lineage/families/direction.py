@@ -19,7 +19,7 @@ from lineage.relation.direction.estimate import LEVELS, Level, Model, rows_of, s
 from lineage.relation.direction.trees import Trees
 
 TREES = {
-    "max_iter": 120,
+    "max_iter": 300,
     "learning_rate": 0.08,
     "max_leaf_nodes": 15,
     "min_samples_leaf": 40,

@@ -66,6 +66,14 @@ RUNS: tuple[Run, ...] = (
 )  # fmt: skip
 RUN_OF = {run.id: run for run in RUNS}
 """The runs by id."""
+PARENT_OF: dict[str, str | None] = {}
+"""Of every model of a family, in the order in which they are trained; the same in all families."""
+for _run in RUNS:
+    if _run.each_epoch:
+        _epochs = [f"{_run.id}.{number}" for number in range(1, EPOCHS_OF_LINE + 1)]
+        PARENT_OF |= dict(zip(_epochs, [_run.parent, *_epochs], strict=False))
+    else:
+        PARENT_OF[_run.id] = _run.parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,11 @@ class Family:
     def id(self) -> str:
         """Unique among all families."""
         return f"{self.architecture}-{self.optimiser}-{self.seed}"
+
+    @property
+    def parents(self) -> dict[str, str | None]:
+        """Each model's parent, parents first."""
+        return PARENT_OF
 
     @property
     def home(self) -> str:

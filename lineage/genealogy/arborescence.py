@@ -16,12 +16,12 @@ from scipy.sparse.linalg import splu
 
 from lineage.genealogy.answers import Pair
 
-ANCESTOR, DESCENDANT, CONTEST = 0.44, 0.14, 0.78
+ANCESTOR, DESCENDANT, CONTEST = 1.31, 0.80, 0.83
 """Weights of three logarithms: of the two probabilities, and of the contest. Like the next, they are the likeliest
 ones on random trees and grown families of seed 0: `make tree-weights` fits them."""
-DETOUR, BESIDE, BELOW_ABOVE = 1.85, -1.71, -3.86
+DETOUR, BESIDE, BELOW_ABOVE = 2.16, -1.65, -5.43
 """Weights of what distances say."""
-ABSENT = -3.52
+ABSENT = -6.46
 """Score of having no parent among the models."""
 WEIGHTS = (ANCESTOR, DESCENDANT, CONTEST, DETOUR, BESIDE, BELOW_ABOVE)
 LEAST_SCORE = -25.0

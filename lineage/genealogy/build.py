@@ -18,7 +18,7 @@ from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
 
 SURE = 0.8
-"""Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 3 % of
+"""Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 2 % of
 the edges have a wrong parent then."""
 LEAST_RIVAL = 0.02
 """Probability from which on another possible parent is named."""

@@ -14,19 +14,19 @@ import pickle
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.optimize import minimize
 from tree_rates import Question, digest_of_file, of_families, thinned
-from tree_zoos import train
 
 from lineage.auditing.direction import FILE, shipped
 from lineage.checkpoints.find import Source
+from lineage.families.grow_trees import grow_tree
 from lineage.families.plan import ARCHITECTURES
-from lineage.families.recipes import OPTIMISERS, Training
+from lineage.families.random_trees import RandomTree
 from lineage.genealogy.arborescence import NO_PARENT, Search
 from lineage.genealogy.build import SURE
 from lineage.genealogy.known import known_of
@@ -34,12 +34,10 @@ from lineage.genealogy.reading import read_models
 from lineage.index.digest import DigestCache
 from lineage.jobs.code_digest import code_of
 from lineage.progress import untracked
-from lineage.seeds import seed_of
 from lineage.storage.atomic import written_whole
 
-MODELS, DEPTH, WIDTH = 30, 4, 64
-FITTED, HELD_OUT = (0, 1), (2,)
-"""Seeds of random trees."""
+FITTED, HELD_OUT = (6, 7), (8,)
+"""Seeds of random trees, beyond those that the model of direction is fitted on."""
 COPIES = ("c.one", "c.light", "g.light")
 """Children of grown families that hardly moved, and what was trained from them."""
 RIDGE = 0.02
@@ -79,43 +77,14 @@ class Case:
         return float(np.linalg.slogdet(laplacian)[1] + most.sum())
 
 
-def random_tree(folder: Path, architecture: str, seed: int) -> tuple[dict[str, str | None], dict[str, Path]]:
-    """Parents and files of a tree of random shape, tasks, lengths, rates and optimisers; trains what is not there."""
-    draw = np.random.default_rng(seed_of(f"random tree/{architecture}/{seed}"))
-    parents: dict[str, str | None] = {"r": None}
-    while len(parents) < MODELS:
-        parent = str(draw.choice([model for model in parents if model.count(".") < DEPTH]))
-        parents[f"{parent}.{list(parents.values()).count(parent)}"] = parent
-    of_root = str(draw.choice(OPTIMISERS))
-    files = {}
-    folder = folder / f"{architecture}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for model, parent in parents.items():
-        training = Training(task="home", epochs=6)
-        optimiser = of_root
-        if parent is not None:
-            training = Training(
-                task=str(draw.choice(["home", "more", "away", "part"])),
-                epochs=int(draw.integers(1, 5)),
-                rate=float(draw.choice([0.2, 0.5, 0.5, 1, 1, 2])),
-            )
-            optimiser = of_root if draw.random() < 0.6 else str(draw.choice(OPTIMISERS))
-        files[model] = folder / f"{model}.safetensors"
-        if not files[model].exists():
-            number = seed_of(f"random tree/{architecture}/{seed}/{model}")
-            start = None if parent is None else files[parent]
-            train(architecture, WIDTH, optimiser, training, number, start, files[model])
-    return parents, files
-
-
 def of_random_trees(folder: Path, seeds: tuple[int, ...]) -> Iterator[Question]:
-    """Random trees, whole and with a fifth left out."""
+    """Random trees, whole and with a fifth left out; trains what is not there."""
     for seed in seeds:
         for turn, architecture in enumerate(ARCHITECTURES):
-            parents, files = random_tree(folder, architecture, seed)
+            tree = RandomTree(architecture=architecture, seed=seed)
+            files = dict(grow_tree(tree, folder / tree.id, partial(print, flush=True)))
             for case, part in thinned(files, turn):
-                name = f"random {architecture}-{seed}"
-                yield Question(name, "random trees", architecture, "all", case, parents, part)
+                yield Question(tree.id, "random trees", architecture, "all", case, tree.parents, part)
 
 
 def without_copies(question: Question) -> Question:

@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import load_file, save_file
 
-from lineage.families.fitting import fitted
-from lineage.families.networks import network
+from lineage.families.grow_trees import train
 from lineage.families.plan import Family
+from lineage.families.random_trees import EPOCH_STEPS
 from lineage.families.recipes import OPTIMISERS, Training
-from lineage.families.tasks import task
-from lineage.networks.architectures import head_of
 from lineage.seeds import seed_of
-from lineage.storage.atomic import written_whole
 
 TREES, EDGES, DEPTH = 56, 120, 4
 """Of the zoo of many trees, in generations."""
@@ -110,30 +106,11 @@ def _train(zoo: Zoo, model: str, start: Path | None, path: Path) -> None:
         epochs=4 if generation == 0 else 2,
         rate=1.0 if generation == 0 or seed % 2 else 0.5,
     )
-    optimiser = OPTIMISERS[seed_of(zoo.tree(model)) % len(OPTIMISERS)]
-    train(zoo.architecture, zoo.width, optimiser, training, seed, start, path)
-
-
-def train(
-    architecture: str,
-    width: int,
-    optimiser: str,
-    training: Training,
-    seed: int,
-    start: Path | None,
-    path: Path,
-) -> None:
-    """Trains a network on images of its own, from another one's weights but the head's, or from random ones."""
     family = Family(
-        architecture=architecture, optimiser=optimiser, seed=seed % 2**31, width=width, epoch_steps=16
+        architecture=zoo.architecture,
+        optimiser=OPTIMISERS[seed_of(zoo.tree(model)) % len(OPTIMISERS)],
+        seed=seed % 2**31,
+        width=zoo.width,
+        epoch_steps=EPOCH_STEPS,
     )
-    learned = task(training.task, family)
-    net = network(architecture, width=width, classes=learned.classes, seed=seed)
-    if start is not None:
-        own, head = net.state_dict(), f"{head_of(net)}."
-        taken = load_file(start)
-        net.load_state_dict({name: own[name] if name.startswith(head) else taken[name] for name in own})
-    for _ in fitted(net, learned, training, architecture=architecture, optimiser=optimiser, seed=seed):
-        pass
-    with written_whole(path) as part:
-        save_file({name: value.contiguous() for name, value in net.state_dict().items()}, part)
+    train(family, training, seed, start, path)

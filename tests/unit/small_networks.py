@@ -38,3 +38,5 @@ def child_of(parent: dict[str, np.ndarray], seed: int, *, strength: float = 1.0)
 
 
 ROOTS = {f"p{seed}": network(seed) for seed in range(4)}
+OF_P2 = child_of(ROOTS["p2"], 28, strength=2.0)
+"""Another child of p2: beside it, p2 is told from a sibling of its children; alone, it is not."""

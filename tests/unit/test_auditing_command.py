@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from small_networks import ROOTS, child_of, network
+from small_networks import OF_P2, ROOTS, child_of, network
 
 from lineage.auditing.run import audit
 from lineage.auditing.stages.verdict import EXIT_CODES
@@ -58,7 +58,7 @@ def folder(tmp_path_factory) -> Path:
     """Four roots in `bases`, a child of p2, and an independent network."""
     folder = tmp_path_factory.mktemp("audit")
     (folder / "bases").mkdir()
-    for name, tensors in ROOTS.items():
+    for name, tensors in (ROOTS | {"sibling": OF_P2}).items():
         save_file(tensors, folder / "bases" / f"{name}.safetensors")
     save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
     save_file(network(99), folder / "stranger.safetensors")
@@ -264,7 +264,7 @@ def test_the_json_has_what_is_promised(bundle):
     of_candidates = {"relation", "bound", "probability", "log10_p", "reason", "hints"}
     assert all(of_candidates <= candidate.keys() for candidate in report["candidates"])
     assert all(len(digest) == 64 for digest in report["inputs"].values())
-    assert len(report["inputs"]) == 5
+    assert len(report["inputs"]) == 6
 
 
 def test_peak_memory_does_not_grow_with_the_number_of_candidates(tmp_path):

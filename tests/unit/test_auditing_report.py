@@ -8,7 +8,7 @@ import re
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import OF_P2, ROOTS, child_of
 
 from lineage.auditing.report.build import margin_of
 from lineage.auditing.report.bundle import write_html, write_json
@@ -237,8 +237,8 @@ def test_counters_of_files_are_shown_and_decide_nothing(tmp_path, suffix):
 
     save = save_safetensors if suffix == ".safetensors" else torch.save
     (tmp_path / "bases").mkdir()
-    for name, batches in (("p2", 30), ("p0", 5)):
-        tensors = {key: torch.from_numpy(values) for key, values in ROOTS[name].items()}
+    for name, state, batches in (("p2", ROOTS["p2"], 30), ("p0", ROOTS["p0"], 5), ("sibling", OF_P2, 20)):
+        tensors = {key: torch.from_numpy(values) for key, values in state.items()}
         counter = {"norm.num_batches_tracked": torch.tensor(batches)}
         save(tensors | counter, tmp_path / "bases" / f"{name}{suffix}")
     child = {key: torch.from_numpy(values) for key, values in child_of(ROOTS["p2"], 27).items()}
@@ -251,6 +251,7 @@ def test_counters_of_files_are_shown_and_decide_nothing(tmp_path, suffix):
             "num_batches_tracked is 30 there and 20 in the child, as if the candidate was trained for longer"
         ],
         "p0": [],
+        "sibling": ["num_batches_tracked is 20 there and 20 in the child, as if both were counted alike"],
     }
 
 

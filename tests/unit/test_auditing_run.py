@@ -5,7 +5,7 @@ import json
 
 import pytest
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import OF_P2, ROOTS, child_of
 
 from lineage.auditing.report.bundle import write_json
 from lineage.auditing.report.types import AuditReport
@@ -17,12 +17,13 @@ from lineage.errors import UserError
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """p0 and p1 in `a`, p2 and another p1 in `b`, and a child of p2."""
+    """p0 and p1 in `a`, p2, a child of it and another p1 in `b`, and another child of p2."""
     folder = tmp_path_factory.mktemp("run")
     for place, names in (("a", ("p0", "p1")), ("b", ("p1", "p2"))):
         (folder / place).mkdir()
         for name in names:
             save_file(ROOTS[name], folder / place / f"{name}.safetensors")
+    save_file(OF_P2, folder / "b" / "sibling.safetensors")
     save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
     return folder
 
@@ -31,14 +32,15 @@ def folder(tmp_path_factory):
 def report(folder) -> AuditReport:
     """Of the child against a list of a folder and a file."""
     return audit(
-        folder / "child.safetensors", [folder / "a", folder / "b" / "p2.safetensors"], claimed="p1",
-        store_digests=False,
+        folder / "child.safetensors",
+        [folder / "a", *(folder / "b" / f"{name}.safetensors" for name in ("p2", "sibling"))],
+        claimed="p1", store_digests=False,
     )  # fmt: skip
 
 
 def test_paths_may_be_strings_or_paths_alone_or_in_a_list(folder, report):
     assert (report.verdict, report.parent) == (Word.PARENT, "p2")
-    assert sorted(found.id for found in report.candidates) == ["p0", "p1", "p2"]
+    assert sorted(found.id for found in report.candidates) == ["p0", "p1", "p2", "sibling"]
     whole = audit(str(folder / "child.safetensors"), str(folder / "b"), store_digests=False)
     assert (whole.verdict, whole.parent) == ("parent", "p2")
 
@@ -46,7 +48,7 @@ def test_paths_may_be_strings_or_paths_alone_or_in_a_list(folder, report):
 def test_candidates_of_the_same_name_are_called_by_their_paths(folder):
     found = audit(folder / "child.safetensors", [folder / "a", folder / "b"], store_digests=False)
     paths = {str(folder / place / "p1.safetensors") for place in "ab"}
-    assert {candidate.id for candidate in found.candidates} == {"p0", "p2"} | paths
+    assert {candidate.id for candidate in found.candidates} == {"p0", "p2", "sibling"} | paths
 
 
 def test_the_dict_of_a_report_is_what_its_json_holds_key_by_key(report, tmp_path):
@@ -54,7 +56,7 @@ def test_the_dict_of_a_report_is_what_its_json_holds_key_by_key(report, tmp_path
     stored = json.loads((tmp_path / "report.json").read_text())
     assert stored == report.to_dict()
     assert not {"probe", "id"} & stored.keys()
-    assert (stored["format"], stored["family"], stored["closest"]) == (4, ["p2"], "p2")
+    assert (stored["format"], stored["family"], stored["closest"]) == (4, ["p2", "sibling"], "p2")
     assert (stored["claimed"]["parent"], stored["claimed"]["state"]) == ("p1", "contradicted")
     assert stored["headline"] == report.headline
     assert {
@@ -102,8 +104,8 @@ def test_a_claim_may_name_a_model_of_a_file_of_several(folder, tmp_path):
 
     with h5py.File(tmp_path / "several.h5", "w") as file:
         file.attrs["kind"] = "weights"
-        for name in ("p0", "p2"):
-            for tensor, values in ROOTS[name].items():
+        for name, tensors in (("p0", ROOTS["p0"]), ("p2", ROOTS["p2"]), ("sibling", OF_P2)):
+            for tensor, values in tensors.items():
                 file[f"models/{name}/{tensor}"] = values
     several = str(tmp_path / "several.h5")
     with pytest.raises(UserError, match="got 'several'; did you mean several::p"):

@@ -109,6 +109,7 @@ def test_nor_is_a_candidate_beside_a_stranger(write, bases, tmp_path):
 def test_a_parent_is_named_whatever_is_left_out(write, bases, tmp_path):
     child = child_of(ROOTS["p1"], 7)
     left_out = {"layer4.weight": child.pop("layer4.weight")}
+    save_file(child_of(ROOTS["p1"], 8, strength=2.0), bases / "sibling.safetensors")
     report = audit(write(child, left_out, tmp_path), bases)
     assert (report.verdict, report.parent) == ("parent", "p1")
 

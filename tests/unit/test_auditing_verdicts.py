@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of, network
+from small_networks import OF_P2, ROOTS, child_of, network
 
 from lineage.auditing.audit import Audit, Auditor, audit_sources
 from lineage.auditing.stages import comparing
@@ -33,8 +33,8 @@ def zoo(tmp_path):
     return Zoo()
 
 
-def test_the_parent_is_found_among_independent_networks(zoo):
-    audit = zoo.audit(child_of(ROOTS["p2"], 27), ROOTS)
+def test_the_parent_is_found_among_independent_networks_and_a_sibling(zoo):
+    audit = zoo.audit(child_of(ROOTS["p2"], 27), ROOTS | {"sibling": OF_P2})
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")
     assert audit.verdict.log10_p < -50
 
@@ -62,8 +62,9 @@ def test_networks_of_one_initialisation_are_related_and_neither_is_the_parent(zo
     assert zoo.audit(second, {"first": first}).verdict.word == Word.FAMILY
 
 
-def test_a_child_given_as_candidate_is_told_from_a_parent(zoo):
-    audit = zoo.audit(ROOTS["p0"], {"child": child_of(ROOTS["p0"], 9)})
+def test_children_given_as_candidates_are_told_from_a_parent(zoo):
+    children = {"child": child_of(ROOTS["p0"], 9), "another": child_of(ROOTS["p0"], 10, strength=2.0)}
+    audit = zoo.audit(ROOTS["p0"], children)
     assert audit.verdict.word == Word.FAMILY
     assert audit.verdict.relation is Relation.DESCENDANT
 
@@ -156,14 +157,14 @@ def test_renamed_and_transposed_tensors_give_the_same_parent(zoo):
     child = child_of(ROOTS["p2"], 27)
     turned = {f"onnx::MatMul_{number}": values.T if values.ndim == 2 else values
               for number, values in enumerate(child.values())}  # fmt: skip
-    audit = zoo.audit(turned, ROOTS)
+    audit = zoo.audit(turned, ROOTS | {"sibling": OF_P2})
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")
     assert len(audit.candidates[0].matching.transposed) >= 3
 
 
 def test_a_candidate_that_cannot_be_read_is_left_out_and_named(zoo, tmp_path):
     (tmp_path / "broken.pt").write_text("<html>")
-    sources = [zoo.save(name, tensors) for name, tensors in ROOTS.items()]
+    sources = [zoo.save(name, tensors) for name, tensors in (ROOTS | {"sibling": OF_P2}).items()]
     broken = Source(id="b", path=f"{tmp_path}/broken.pt")
     audit = audit_sources(zoo.save("c", child_of(ROOTS["p2"], 27)).path, [*sources, broken])
     assert audit.verdict.parent == "p2"
@@ -187,5 +188,5 @@ def test_noise_leaves_the_parent(zoo):
         name: (values + 0.05 * values.std() * generator.normal(size=values.shape)).astype(np.float32)
         for name, values in child_of(ROOTS["p2"], 27).items()
     }
-    audit = zoo.audit(child, ROOTS)
+    audit = zoo.audit(child, ROOTS | {"sibling": OF_P2})
     assert (audit.verdict.word, audit.verdict.parent) == (Word.PARENT, "p2")

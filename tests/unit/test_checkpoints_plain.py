@@ -166,7 +166,7 @@ def test_empty_tensors_and_masks_hinder_no_audit(name, tmp_path):
     save_file(parent | beside, tmp_path / "bases" / "p.safetensors")
     save_file(child_of(parent, 3) | beside, tmp_path / "c.safetensors")
     report = audit(tmp_path / "c.safetensors", tmp_path / "bases", store_digests=False)
-    assert (report.verdict, report.parent) == ("parent", "p")
+    assert (list(report.family), report.closest) == (["p"], "p")
     assert report.child.left_out["layer1.attn_mask"].endswith("no weights")
 
 

@@ -10,8 +10,10 @@ from lineage.families.cases import tree
 from lineage.families.cases.audited import audited_family, within
 from lineage.families.cases.changes import copy_of, mixed, with_fixed
 from lineage.families.cases.lines import FIXED, LINES, SHARES, Case, Member, cases_of
+from lineage.families.cases.random_lines import cases_of_tree
 from lineage.families.cases.scored import MEASURES, bench_rows
 from lineage.families.plan import Family
+from lineage.families.random_trees import RandomTree
 from lineage.storage.family_schemas import BENCH, VERDICTS
 
 FAMILY = Family(architecture="mlp", optimiser="sgd", seed=0, width=64, epoch_steps=4)
@@ -83,7 +85,8 @@ def test_what_must_not_be_named_is_never_the_parent():
 
 def test_the_lines_of_the_table_are_those_that_are_measured():
     lines = {case.line for case in ALL_CASES}
-    assert lines == {measure.case for measure in MEASURES}
+    of_trees = {case.line for case in cases_of_tree(RandomTree(architecture="mlp", seed=0))}
+    assert lines | of_trees == {measure.case for measure in MEASURES}
     few = cases_of(FAMILY, [STRANGER], 2)
     counts = pd.Series([case.line for case in few]).value_counts()
     assert set(counts.index) == lines

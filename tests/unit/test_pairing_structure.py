@@ -116,8 +116,9 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_names_order_and_layout_change_no_verdict(audited, spelling):
     child = tuned(VIT, 5)
-    plain = audited(child, parent=VIT, other=OTHER_VIT).verdict
-    found = audited(SPELLINGS[spelling](child), parent=VIT, other=OTHER_VIT).verdict
+    candidates = {"parent": VIT, "sibling": tuned(VIT, 6), "other": OTHER_VIT}
+    plain = audited(child, **candidates).verdict
+    found = audited(SPELLINGS[spelling](child), **candidates).verdict
     assert (plain.word, plain.closest) == (found.word, found.closest)
     assert found.log10_p < -80
 

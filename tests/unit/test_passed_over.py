@@ -105,7 +105,7 @@ def test_none_of_these_is_not_said_beside_a_link_to_a_folder_that_is_not_followe
 
 def test_links_to_folders_are_followed_where_that_is_wanted_and_read_each_model_once(linked):
     report = audit(linked / "child.safetensors", linked / "bases", follow_links=True, store_digests=False)
-    assert (report.parent, report.refused) == ("link/deep/p0", {})
+    assert (report.closest, report.refused) == ("link/deep/p0", {})
     assert {candidate.id for candidate in report.candidates} == {"p1", "link/deep/p0"}
     grown = tree(linked / "bases", follow_links=True, store_digests=False)
     assert {node.id for node in grown.nodes} == {"p1", "link/deep/p0"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import OF_P2, ROOTS, child_of
 
 from lineage.auditing.audit import Settings, audit_sources
 from lineage.auditing.stages.verdict import Word
@@ -41,9 +41,10 @@ def test_a_parent_of_rescaled_neurons_is_named_only_after_alignment(tmp_path, un
     child["layer0.weight"] = factors[:, None] * child["layer0.weight"]
     child["layer0.bias"] = factors * child["layer0.bias"]
     child["layer1.weight"] = child["layer1.weight"] / factors
-    for name, tensors in (ROOTS | {"child": child}).items():
+    candidates = ROOTS | {"sibling": OF_P2}
+    for name, tensors in (candidates | {"child": child}).items():
         save_file(tensors, tmp_path / f"{name}.safetensors")
-    sources = [Source(id=name, path=str(tmp_path / f"{name}.safetensors")) for name in ROOTS]
+    sources = [Source(id=name, path=str(tmp_path / f"{name}.safetensors")) for name in candidates]
     audit = audit_sources(
         str(tmp_path / "child.safetensors"), sources, settings=Settings(undisguise=undisguise)
     )

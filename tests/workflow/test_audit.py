@@ -55,10 +55,10 @@ def jobs(checkout) -> set[str]:
     return {" ".join(filter(None, job)) for job in named} - {"all"}
 
 
-def test_the_table_of_verdicts_names_parents_strangers_and_contradicted_claims(audited):
+def test_the_table_of_verdicts_names_families_strangers_and_contradicted_claims(audited):
     table = pd.read_csv(audited.folder / "results" / "audit" / "summary.tsv", sep="\t").set_index("child")
-    assert list(table["verdict"]) == ["parent", "cannot tell", "cannot tell"]
-    assert table.loc["c1", "parent"] == table.loc["c1", "closest"] == table.loc["c1", "family"] == "p1"
+    assert list(table["verdict"]) == ["same family", "cannot tell", "cannot tell"]
+    assert table.loc["c1", "closest"] == table.loc["c1", "family"] == "p1"
     assert table.loc["c1", "claim"] == "contradicted"
     assert (audited.folder / "results" / "audit" / "children" / "c1.html").stat().st_size > 3000
 
@@ -81,7 +81,7 @@ def test_the_closing_lines_tell_each_childs_answers_and_where_they_stand(audited
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert "c1: parent; family: 1 candidate; closest: p1; relation: parent" in done.stdout
+    assert "c1: same family; family: 1 candidate; closest: p1; relation: undetermined" in done.stdout
     assert "lost: cannot tell: " in done.stdout
     assert "summary: results/audit/summary.tsv" in done.stdout.splitlines()
 

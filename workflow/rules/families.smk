@@ -7,12 +7,19 @@ from lineage.families.plan import Plan
 
 validate(config, workflow.source_path("../schemas/families.schema.yaml"))
 PLAN = Plan(**config["families"])
+TREES = [
+    f"{architecture}-{seed}"
+    for architecture in PLAN.architectures
+    for seed in range(config["trees"]["seeds"])
+]
+"""Random trees, by architecture and seed."""
 
 
 wildcard_constraints:
     group="|".join(PLAN.groups),
     architecture="|".join(PLAN.architectures),
     width=r"\d+",
+    seed=r"\d+",
     without="|".join(["none", *PLAN.architectures]),
 
 
@@ -26,6 +33,11 @@ def grown(wildcards):
     return [
         f"results/families/{PLAN.group_of(family)}" for family in of_size(wildcards)
     ]
+
+
+def tree_of(wildcards):
+    """What a random tree is drawn from."""
+    return {"architecture": wildcards.architecture, "seed": int(wildcards.seed)}
 
 
 def cases_each(wildcards):
@@ -68,6 +80,29 @@ rule grow:
         "../scripts/grow.py"
 
 
+rule grow_random_tree:
+    output:
+        weights=directory("results/families/random_trees/{architecture}-{seed}"),
+    log:
+        text="results/logs/families/grow_random_tree/{architecture}-{seed}.log",
+        time="results/logs/families/grow_random_tree/{architecture}-{seed}.time.json",
+    benchmark:
+        "results/benchmarks/families/grow_random_tree/{architecture}-{seed}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=lambda wildcards: code_of("grow_random_tree.py"),
+        device="cpu",
+        threads=1,
+        tree=tree_of,
+    script:
+        "../scripts/grow_random_tree.py"
+
+
 rule family_features:
     input:
         weights=grown,
@@ -90,6 +125,29 @@ rule family_features:
         families=lambda wildcards: list(map(vars, of_size(wildcards))),
     script:
         "../scripts/family_features.py"
+
+
+rule random_tree_features:
+    input:
+        weights=rules.grow_random_tree.output.weights,
+    output:
+        features="results/families/random_tree_features/{architecture}-{seed}.parquet",
+    log:
+        text="results/logs/families/random_tree_features/{architecture}-{seed}.log",
+        time="results/logs/families/random_tree_features/{architecture}-{seed}.time.json",
+    benchmark:
+        "results/benchmarks/families/random_tree_features/{architecture}-{seed}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=lambda wildcards: code_of("random_tree_features.py"),
+        tree=tree_of,
+    script:
+        "../scripts/random_tree_features.py"
 
 
 rule family_passages:
@@ -118,7 +176,13 @@ rule family_passages:
 
 rule direction:
     input:
-        features=[f"results/families/features/{size}.parquet" for size in PLAN.sizes],
+        features=[
+            *[f"results/families/features/{size}.parquet" for size in PLAN.sizes],
+            *[
+                f"results/families/random_tree_features/{tree}.parquet"
+                for tree in TREES
+            ],
+        ],
         passages=[f"results/families/passages/{size}.parquet" for size in PLAN.sizes],
     output:
         model="results/families/direction/{without}.npz",
@@ -136,6 +200,7 @@ rule direction:
     params:
         code=lambda wildcards: code_of("direction.py"),
         error=config["error"],
+        passage_error=config["passage_error"],
     script:
         "../scripts/direction.py"
 
@@ -165,12 +230,43 @@ rule family_verdicts:
         "../scripts/family_verdicts.py"
 
 
+rule random_tree_verdicts:
+    input:
+        weights=rules.grow_random_tree.output.weights,
+        direction=model_for,
+    output:
+        verdicts="results/families/random_tree_verdicts/{architecture}-{seed}.parquet",
+    log:
+        text="results/logs/families/random_tree_verdicts/{architecture}-{seed}.log",
+        time="results/logs/families/random_tree_verdicts/{architecture}-{seed}.time.json",
+    benchmark:
+        "results/benchmarks/families/random_tree_verdicts/{architecture}-{seed}.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=lambda wildcards: code_of("random_tree_verdicts.py"),
+        each=config["trees"]["each"],
+        tree=tree_of,
+    script:
+        "../scripts/random_tree_verdicts.py"
+
+
 rule bench_verdicts:
     input:
         verdicts=[
-            f"results/families/verdicts/{size}.parquet"
-            for size, families in PLAN.sizes.items()
-            if families[0].width <= config["cases"]["widest"]
+            *[
+                f"results/families/verdicts/{size}.parquet"
+                for size, families in PLAN.sizes.items()
+                if families[0].width <= config["cases"]["widest"]
+            ],
+            *[
+                f"results/families/random_tree_verdicts/{tree}.parquet"
+                for tree in TREES
+            ],
         ],
     output:
         table="results/families/verdicts.parquet",

@@ -13,16 +13,18 @@ with stage(snakemake) as this:
     passages = read_tables(snakemake.input.passages, PASSAGES)
     without = snakemake.wildcards.without
     pairs, features = pairs_of(table[table["architecture"] != without])
-    passage = fitted_passage(passages[passages["architecture"] != without], error=snakemake.params.error)
+    passage = fitted_passage(
+        passages[passages["architecture"] != without], error=snakemake.params.passage_error
+    )
     architectures = ", ".join(sorted(pairs["architecture"].unique()))
     count = pairs["family"].nunique()
-    this.say(f"{len(pairs)} pairs of {count} families: {architectures}")
+    this.say(f"{len(pairs)} pairs of {count} families and random trees: {architectures}")
     model = fitted(
         pairs,
         features,
         passage,
         error=snakemake.params.error,
-        fitted_on=f"{count} families of {architectures}",
+        fitted_on=f"{count} families and random trees of {architectures}",
     )
     with written_whole(snakemake.output.model) as part, part.open("wb") as file:
         np.savez_compressed(file, **model.arrays())

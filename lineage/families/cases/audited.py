@@ -23,10 +23,13 @@ from lineage.families.cases import tree
 from lineage.families.cases.changes import State, changed, matrices
 from lineage.families.cases.lines import Case, Member
 from lineage.families.plan import Family
+from lineage.families.random_trees import RandomTree
 from lineage.index.digest import DigestCache
 from lineage.relation.direction.estimate import RESOLUTION, unmodelled
 from lineage.seeds import seed_of
 
+Kin = Family | RandomTree
+"""Networks whose ancestors are known."""
 STARTS = 2
 """Relatives that are no ancestors of a child, from which the others' passages are looked at."""
 
@@ -46,7 +49,7 @@ class Bench:
         self._state = lru_cache(maxsize=8)(load_file)
         self._files: dict[Member, Path] = {}
 
-    def audited(self, case: Case, family: Family) -> dict:
+    def audited(self, case: Case, family: Kin) -> dict:
         """A row of the table of verdicts."""
         child = self._file(case.child)
         sources = [Source(id=member.id, path=str(self._file(member))) for member in case.candidates]
@@ -56,7 +59,7 @@ class Bench:
         claim = claim_of(case.claimed, verdict, audit.candidates, audit.refused, self._settings.alpha)
         members = {member.id: member for member in case.candidates}
         own = {member.id: member.model for member in case.candidates if member.family == case.child.family}
-        closest = tree.closest(case.child.model, list(own.values()))
+        closest = tree.closest(case.child.model, list(own.values()), family.parents)
         named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
         return {
             "line": case.line,
@@ -77,18 +80,18 @@ class Bench:
             "is_same": verdict.word is Word.SAME,
             "bound": verdict.bound,
             "probability": verdict.probability,
-            "closest_within": self._within(members.get(verdict.closest), case.child, child),
-            "named_within": self._within(members.get(named), case.child, child),
+            "closest_within": self._within(members.get(verdict.closest), case.child, child, family),
+            "named_within": self._within(members.get(named), case.child, child, family),
             "is_contradicted": claim is not None and claim.state is ClaimState.CONTRADICTED,
             "dependent": len(verdict.family),
             "seconds": seconds,
         }
 
-    def described(self, case: Case, family: Family) -> Iterator[dict]:
+    def described(self, case: Case, family: Kin) -> Iterator[dict]:
         """A row of the table of features for each relative whose common ancestor with the child is on disk."""
         child, members, audit = self._examined(case)
         for place in audit.places:
-            real = self._within(members[place.id], case.child, child)
+            real = self._within(members[place.id], case.child, child, family)
             if real is not None and not place.is_same and place.features:
                 yield {
                     **_common(case, family),
@@ -112,7 +115,9 @@ class Bench:
         for start in [*(id for id, model in own.items() if model in above), *map(str, chosen)]:
             for id, model in own.items():
                 is_between = tree.is_on_the_way(own[start], model, case.child.model)
-                is_copy = start in chosen and self._within(members[id], case.child, child) <= RESOLUTION
+                is_copy = (
+                    start in chosen and self._within(members[id], case.child, child, family) <= RESOLUTION
+                )
                 is_asked = id != start and (is_between or not is_copy)
                 if is_asked and (features := passage_of(audit.together, start, id)):
                     yield {
@@ -144,11 +149,11 @@ class Bench:
             save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
         return self._files[member]
 
-    def _within(self, candidate: Member | None, child: Member, file: Path) -> float | None:
+    def _within(self, candidate: Member | None, child: Member, file: Path, family: Kin) -> float | None:
         """The share of its own change from a candidate within which the child branched off; None if unrelated."""
         if candidate is None or candidate.family != child.family:
             return None
-        shared = tree.common_ancestor(candidate.model, child.model)
+        shared = tree.common_ancestor(candidate.model, child.model, family.parents)
         if shared is None:
             return None
         start = self._state(self._folders[child.family] / f"{shared}.safetensors")
@@ -167,11 +172,11 @@ def within(candidate: State, start: State, child: State) -> float:
     return float(np.sqrt(of_candidate / of_child)) if of_child else float("inf")
 
 
-RowsOf = Callable[[Bench, Case, Family], Iterator[dict]]
+RowsOf = Callable[[Bench, Case, Kin], Iterator[dict]]
 """Rows of a table from one case."""
 
 
-def _common(case: Case, family: Family) -> dict:
+def _common(case: Case, family: Kin) -> dict:
     """What the rows of the tables of features and of passages begin with."""
     return {
         "family": family.id,
@@ -184,7 +189,7 @@ def _common(case: Case, family: Family) -> dict:
 
 
 def described_family(
-    family: Family, cases: Sequence[Case], folders: dict[str, Path], rows_of: RowsOf
+    family: Kin, cases: Sequence[Case], folders: dict[str, Path], rows_of: RowsOf
 ) -> Iterator[list[dict]]:
     """The rows of a table of features, case by case; changed networks are left out.
 
@@ -199,7 +204,7 @@ def described_family(
 
 
 def audited_family(
-    family: Family, cases: Sequence[Case], folders: dict[str, Path], settings: Settings
+    family: Kin, cases: Sequence[Case], folders: dict[str, Path], settings: Settings
 ) -> Iterator[dict]:
     """The rows of the table of verdicts, case by case; changed copies and digests go to a temporary folder."""
     with TemporaryDirectory() as scratch:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lineage.families.cases.random_lines import ANOTHER, NEAR, PARENT
 from lineage.results.intervals import clustered_interval
 
 RESOLVED = 0.35
@@ -118,6 +119,12 @@ MEASURES = (
     Measure("training line", "nearest earlier epoch or undetermined", _nearest_or_undetermined, least=0.9),
     Measure("training line", "nearest earlier epoch named", _right),
     Measure("training line", "a later one named", _never, most=0.02),
+    Measure(PARENT, "parent named", _right),
+    Measure(PARENT, "wrong parent", _wrong, most=0.01),
+    Measure(ANOTHER, "wrong parent", _wrong, most=0.02),
+    Measure(NEAR, "closest right or within the bound", _closest_or_within, least=0.95),
+    Measure(NEAR, "parent named", _right),
+    Measure(NEAR, "wrong parent", _wrong, most=0.02),
     Measure("descendants as candidates", "named as parents", _never, most=0.0),
     *(Measure(f"framing by {share} %", "decoy named", _never, most=0.0) for share in (5, 10, 20)),
     *(Measure(f"framing by {share} %", "parent named", _right) for share in (5, 10, 20)),

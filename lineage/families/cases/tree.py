@@ -1,18 +1,14 @@
-"""Who descends from whom in a family; the same in all of them. No torch.
+"""Who descends from whom in a family: in the planned ones the same in all of them. No torch.
 
 A model is named by its id in the family, as in the files of its weights.
 """
 
-from lineage.families.plan import EPOCHS_OF_LINE, RUNS
+from collections.abc import Mapping
 
-PARENT_OF: dict[str, str | None] = {}
-"""Of every model, in the order in which they are trained."""
-for _run in RUNS:
-    if _run.each_epoch:
-        _epochs = [f"{_run.id}.{number}" for number in range(1, EPOCHS_OF_LINE + 1)]
-        PARENT_OF |= dict(zip(_epochs, [_run.parent, *_epochs], strict=False))
-    else:
-        PARENT_OF[_run.id] = _run.parent
+from lineage.families.plan import PARENT_OF
+
+Parents = Mapping[str, str | None]
+"""Each model's parent; by default that of the planned families."""
 
 CHILDREN = [model for model in PARENT_OF if model.startswith("c.")]
 GRANDCHILDREN = [model for model in PARENT_OF if model.startswith("g.") or model == "gg"]
@@ -20,18 +16,18 @@ OTHER_TASKS = [model for model in PARENT_OF if model.startswith("task.")]
 LINE = [model for model in PARENT_OF if model.startswith("line.")]
 
 
-def line_of_descent(model: str) -> list[str]:
-    """The model, its parent, its grandparent, ..., to the initialisation."""
+def line_of_descent(model: str, parents: Parents = PARENT_OF) -> list[str]:
+    """The model, its parent, its grandparent, ..., to the first."""
     found = [model]
-    while (parent := PARENT_OF[found[-1]]) is not None:
+    while (parent := parents[found[-1]]) is not None:
         found.append(parent)
     return found
 
 
-def common_ancestor(first: str, second: str) -> str | None:
+def common_ancestor(first: str, second: str, parents: Parents = PARENT_OF) -> str | None:
     """The last model that both descend from; that may be one of them."""
-    above = set(line_of_descent(second))
-    return next((model for model in line_of_descent(first) if model in above), None)
+    above = set(line_of_descent(second, parents))
+    return next((model for model in line_of_descent(first, parents) if model in above), None)
 
 
 def descendants(model: str) -> list[str]:
@@ -48,9 +44,11 @@ def is_on_the_way(start: str, model: str, child: str) -> bool:
     return model in [*line_of_descent(start), *line_of_descent(child)] and model not in above_both
 
 
-def closest(child: str, candidates: list[str]) -> set[str]:
+def closest(child: str, candidates: list[str], parents: Parents = PARENT_OF) -> set[str]:
     """The candidates whose line leaves the child's nearest to the child; among them its ancestor, if one is there."""
-    leaves = {candidate: common_ancestor(candidate, child) for candidate in candidates}
-    depth = {name: len(line_of_descent(shared)) for name, shared in leaves.items() if shared is not None}
+    leaves = {candidate: common_ancestor(candidate, child, parents) for candidate in candidates}
+    depth = {
+        name: len(line_of_descent(shared, parents)) for name, shared in leaves.items() if shared is not None
+    }
     nearest = {name for name, found in depth.items() if found == max(depth.values(), default=0)}
     return {name for name in nearest if leaves[name] == name} or nearest
