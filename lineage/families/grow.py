@@ -7,11 +7,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lineage.families.fitting import accuracy, fitted
-from lineage.families.networks import network, relative_change
+from lineage.families.networks import network, relative_change, start_from
 from lineage.families.plan import RUN_OF, RUNS, Family, Run
 from lineage.families.recipes import Training
 from lineage.families.tasks import Task, task
-from lineage.networks.architectures import head_of
 from lineage.storage.atomic import written_whole
 
 UNTRAINED = Training(task="home", epochs=0)
@@ -90,11 +89,8 @@ def _start(run: Run, family: Family, learned: Task, folder: Path) -> nn.Module:
         family.architecture, width=family.width, classes=learned.classes, seed=family.seed_for(run.id)
     )
     if run.parent is not None:
-        own, parent, head = net.state_dict(), load_file(path_of(folder, run.parent)), f"{head_of(net)}."
-        is_new = _classes(run) != _classes(RUN_OF[run.parent])
-        net.load_state_dict(
-            {name: own[name] if is_new and name.startswith(head) else parent[name] for name in own}
-        )
+        is_head_new = _classes(run) != _classes(RUN_OF[run.parent])
+        start_from(net, load_file(path_of(folder, run.parent)), is_head_new=is_head_new)
     return net
 
 

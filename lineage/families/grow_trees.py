@@ -6,12 +6,11 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from lineage.families.fitting import fitted
-from lineage.families.networks import network
+from lineage.families.networks import network, start_from
 from lineage.families.plan import Family
 from lineage.families.random_trees import RandomTree
 from lineage.families.recipes import Training
 from lineage.families.tasks import task
-from lineage.networks.architectures import head_of
 from lineage.storage.atomic import written_whole
 
 
@@ -41,9 +40,7 @@ def train(family: Family, training: Training, seed: int, start: Path | None, pat
     learned = task(training.task, family)
     net = network(family.architecture, width=family.width, classes=learned.classes, seed=seed)
     if start is not None:
-        own, head = net.state_dict(), f"{head_of(net)}."
-        taken = load_file(start)
-        net.load_state_dict({name: own[name] if name.startswith(head) else taken[name] for name in own})
+        start_from(net, load_file(start), is_head_new=True)
     for _ in fitted(
         net, learned, training, architecture=family.architecture, optimiser=family.optimiser, seed=seed
     ):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lineage.families.transformers import llama, vit
-from lineage.networks.architectures import seeded
+from lineage.networks.architectures import head_of, seeded
 
 SIZE = 16
 """Pixels an edge."""
@@ -150,6 +150,14 @@ def network(architecture: str, *, width: int, classes: int, seed: int) -> nn.Mod
     """A network with random weights drawn from `seed`; `width` is a multiple of 32."""
     with seeded(seed):
         return ARCHITECTURES[architecture](width, classes)
+
+
+def start_from(net: nn.Module, taken: dict[str, Tensor], *, is_head_new: bool) -> None:
+    """Gives a network another one's weights; where the head is new, all but the head's."""
+    own, head = net.state_dict(), f"{head_of(net)}."
+    net.load_state_dict(
+        {name: own[name] if is_head_new and name.startswith(head) else taken[name] for name in own}
+    )
 
 
 def matrices(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -72,11 +72,15 @@ def cases_of(
     """
     found = []
     for line in LINES if lines is None else lines:
-        options = list(line(family, alike))
-        draw = np.random.default_rng(family.seed_for(f"cases of {line.__name__}"))
-        chosen = draw.permutation(len(options))[:each] if line not in WHOLE else range(len(options))
-        found += [options[number] for number in sorted(chosen)]
+        options, seed = list(line(family, alike)), family.seed_for(f"cases of {line.__name__}")
+        found += options if line in WHOLE else some_of(options, each, seed)
     return found
+
+
+def some_of(options: Sequence[Case], each: int | None, seed: int) -> list[Case]:
+    """So many of some cases, drawn, in their order; None takes all."""
+    chosen = np.random.default_rng(seed).permutation(len(options))[:each]
+    return [options[number] for number in sorted(chosen)]
 
 
 def cases_by_family(

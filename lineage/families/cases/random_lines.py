@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from lineage.families.cases import tree as ancestry
-from lineage.families.cases.lines import Case, Member
+from lineage.families.cases.lines import Case, Member, some_of
 from lineage.families.random_trees import RandomTree
 
 NEAREST, OUT_OF = 8, 12
@@ -23,9 +23,7 @@ def cases_of_tree(tree: RandomTree, each: int | None = None) -> list[Case]:
     """
     found = []
     for line in (beside_parent, beside_other, beside_near):
-        options = list(line(tree))
-        draw = np.random.default_rng(tree.seed_for(f"cases of {line.__name__}"))
-        found += [options[number] for number in sorted(draw.permutation(len(options))[:each])]
+        found += some_of(list(line(tree)), each, tree.seed_for(f"cases of {line.__name__}"))
     return found
 
 
