@@ -67,6 +67,14 @@ def test_scales_are_found_more_exactly_than_by_the_sizes_that_training_changed(a
     assert error(fitted(hidden, root, structure, sizes), true) < part * error(sizes, true)
 
 
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+@pytest.mark.parametrize("how", ["sgd", "adamw"])
+def test_nothing_is_undone_to_a_network_whose_sizes_training_alone_has_changed(architecture, how):
+    root = trained(architecture, 3)
+    child, structure = trained(architecture, 7, root, how), structure_of(shapes_of(root))
+    assert fitted(child, root, structure, ratios(child, root, structure)) == {}
+
+
 @pytest.mark.parametrize("architecture", ["mlp", "conv", "llama"])
 def test_scales_of_a_network_that_was_not_trained_on_are_found_exactly(architecture):
     root = trained(architecture, 3)
