@@ -1,13 +1,11 @@
 """Boxes as they are read, and a detector that learns them."""
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
+from labelled_pictures import cell
 
 from lineage.data.load import load_data
 from lineage.errors import UserError
@@ -34,14 +32,8 @@ OBJECTS = [
 LAYERS = ["backbone.features.0.4", "backbone.features.1"]
 
 
-def png(pixels: np.ndarray) -> dict:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return {"bytes": buffer.getvalue(), "path": None}
-
-
 def data(folder, objects: list[dict] = OBJECTS, names: bytes = b'["cell", "dot"]') -> Data:
-    table = pa.table({"image": [png(picture) for picture in PICTURES], "objects": objects})
+    table = pa.table({"image": [cell(picture) for picture in PICTURES], "objects": objects})
     pq.write_table(table.replace_schema_metadata({"class_names": names}), folder / "train.parquet")
     return Data(source=f"parquet:{folder}/{{split}}.parquet")
 

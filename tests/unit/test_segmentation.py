@@ -1,12 +1,11 @@
 """Masks as they are read, and networks that learn them."""
 
-import io
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from labelled_pictures import cell
 from PIL import Image
 from torch.nn.functional import cross_entropy
 
@@ -32,14 +31,11 @@ PICTURES = CHANCE.integers(0, 256, (6, 24, 32, 3), dtype=np.uint8)
 MASKS = CHANCE.choice(np.array([0, 1, 2, 255], dtype=np.uint8), (6, 24, 32))
 
 
-def png(pixels: np.ndarray) -> dict:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return {"bytes": buffer.getvalue(), "path": None}
-
-
 def data(folder, masks=MASKS, names: bytes = b'["road", "sky", "tree"]', **columns) -> Data:
-    rows = {"image": [png(picture) for picture in PICTURES], "mask": [png(mask) for mask in masks]} | columns
+    rows = {
+        "image": [cell(picture) for picture in PICTURES],
+        "mask": [cell(mask) for mask in masks],
+    } | columns
     table = pa.table({name: values for name, values in rows.items() if values is not None})
     pq.write_table(
         table.replace_schema_metadata({"class_names": names} if names else None), folder / "train.parquet"
@@ -68,12 +64,12 @@ def test_images_and_masks_take_the_networks_size_and_unlabelled_pixels_are_left_
     [
         ({"mask": None}, "column 'mask' is missing, found image"),
         ({"mask": [b"png"] * 6}, "column 'mask': expected struct<bytes: binary, path: string>, got binary"),
-        ({"mask": [None, *[png(mask) for mask in MASKS[1:]]]}, "column 'mask', row 0: expected the bytes"),
+        ({"mask": [None, *[cell(mask) for mask in MASKS[1:]]]}, "column 'mask', row 0: expected the bytes"),
         ({"names": b'{"road": 0}'}, "'class_names': expected a JSON list of strings"),
         ({"names": b""}, "'class_names'"),
         ({"names": b'["road"]'}, "below 1, or 255 for none"),
         ({"masks": MASKS[:, :5]}, r"row 0: expected grey and \(32, 24\)"),
-        ({"mask": [png(picture) for picture in PICTURES]}, "mode RGB"),
+        ({"mask": [cell(picture) for picture in PICTURES]}, "mode RGB"),
         ({"mask": [{"bytes": b"no", "path": None}] * 6}, "column 'mask', row 0: expected an image"),
     ],
 )
