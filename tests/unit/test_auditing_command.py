@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from small_networks import OF_P2, ROOTS, child_of, network
 
 from lineage.auditing.run import audit
-from lineage.auditing.stages.verdict import EXIT_CODES
+from lineage.auditing.stages.verdict import EXIT_CODES, Word
 from lineage.auditing.verify import differences
 from lineage.cli import main
 from lineage.errors import UserError
@@ -86,6 +86,12 @@ def test_the_exit_code_tells_the_verdict(run, folder, child, code, word):
     )  # fmt: skip
     assert done.returncode == code == EXIT_CODES[word]
     assert f"verdict: {word}" in done.stdout
+
+
+def test_only_a_named_parent_or_the_same_weights_end_with_0():
+    assert EXIT_CODES == {
+        Word.SAME: 0, Word.PARENT: 0, Word.FAMILY: 6, Word.NONE: 3, Word.CANNOT_TELL: 4
+    }  # fmt: skip
 
 
 def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(run, folder, tmp_path):

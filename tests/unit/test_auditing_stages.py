@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from known_verdicts import candidate_of
 from safetensors.numpy import save_file
 from scipy.optimize import nnls
 from small_networks import ROOTS, child_of
@@ -21,9 +22,7 @@ from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.relation.layers import State
-from lineage.relation.matching import match
 from lineage.relation.multiple_testing import Level
-from lineage.relation.permutation_test import RowTest
 from lineage.relation.relations import Related, Relation
 
 NO_CACHE = DigestCache(None)
@@ -53,15 +52,9 @@ def tested(child, sources):
     return run_tests(child, sources, NO_CACHE).candidates
 
 
-def candidate(name: str, log10_ps: list[float], zs: list[float] | None = None) -> Candidate:
-    tests = {
-        f"w{number}": RowTest(rows=64, similarity=0.1, change=1.3, z=z, matches=1, log10_p=p)
-        for number, (p, z) in enumerate(zip(log10_ps, zs or [-p for p in log10_ps], strict=True))
-    }
-    return Candidate(
-        id=name, source=Source(id=name, path=name), model=name, format="", hashes={}, copy_key=name,
-        matching=match({}, {}), tests=tests, notes=[],
-    )  # fmt: skip
+def candidate(name: str, log10_ps: list[float]) -> Candidate:
+    """A candidate whose matrices have such p, and z of as many digits."""
+    return candidate_of(name, [(-p, p) for p in log10_ps])
 
 
 def test_reading_knows_the_matrices_the_head_and_the_backbone(child):

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import lineage
+from lineage import score_pair
+from lineage.errors import UserError
 
 STUB = ast.parse(Path(lineage.__file__).with_suffix(".pyi").read_text())
 
@@ -40,3 +42,16 @@ def test_a_fresh_python_lists_the_names_without_importing_torch():
         "from lineage import *; score_pair, SIMILARITIES"
     )
     subprocess.run([sys.executable, "-c", looks], check=True, timeout=120)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, lineage; print(sorted({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_are_found_when_asked_for():
+    assert lineage.score_pair is score_pair
+    assert lineage.UserError is UserError
+    with pytest.raises(AttributeError, match="score_pair"):
+        print(lineage.score_pairs)

@@ -1,0 +1,98 @@
+"""What each relative is to the child, and which one is closest, where directions leave some of it open."""
+
+import dataclasses
+
+import pytest
+from known_verdicts import place
+
+from lineage.auditing.stages.relating import relate
+from lineage.relation.direction.between import Passage
+from lineage.relation.direction.estimate import Estimate
+
+
+def share_of_place(shares: dict[str, float]):
+    return lambda features: Estimate(shares[features["of"]], *INTERVALS[shares[features["of"]]])
+
+
+INTERVALS = {0.0: (0.0, 0.1), 0.5: (0.0, 1.0)}
+"""Of a share: an ancestor's, and one that leaves the relation open."""
+SURE, PROBABLE, NO = Passage(0.999, is_sure=True), Passage(0.9, is_sure=False), Passage(0.1, is_sure=False)
+
+
+@pytest.mark.parametrize(
+    ("way", "relation", "first"),
+    [
+        (None, "undetermined", "near"),
+        (PROBABLE, "undetermined", "near"),
+        (SURE, "parent", "near"),
+        (NO, "parent", "early"),
+    ],
+    ids=["not compared", "probably on the way", "surely on the way", "elsewhere"],
+)
+def test_no_ancestor_is_named_where_a_nearer_relative_may_lie_between(way, relation, first):
+    """A relative whose own relation is open has the bound of the ancestor that it is surely on the way from."""
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    near = dataclasses.replace(place("near", 0.2), features={"of": "near"})
+    direction = share_of_place({"early": 0.0, "near": 0.5})
+    closest, _ = relate([early, near], direction, lambda start, relative: way)
+    assert (closest.id, closest.relation) == (first, relation)
+    assert closest.relation != "parent" or closest.bound == pytest.approx((0.1 / 0.9) ** 0.5)
+
+
+@pytest.mark.parametrize(("back", "first"), [(0.7, "early"), (0.3, "copy")])
+def test_a_near_copy_of_an_ancestor_is_closest_if_the_reverse_is_less_probable_and_both_have_a_bound(
+    back, first
+):
+    """The copy is a tenth of the child's own change away from the ancestor; its own relation is open."""
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    copy = dataclasses.replace(place("copy", 1.0), features={"of": "copy"})
+    probabilities = {"early": 0.8, "copy": back}
+    closest, _ = relate(
+        [early, copy],
+        share_of_place({"early": 0.0, "copy": 0.5}),
+        lambda start, relative: Passage(probabilities[start], is_sure=False, apart=0.01),
+    )
+    assert (closest.id, closest.relation) == (first, "parent")
+    most = 1.25**2 * 0.01 / (1 - 0.1) if first == "copy" else 0.1
+    assert closest.bound == pytest.approx((most / (1 - most)) ** 0.5)
+
+
+def test_a_relative_that_is_far_from_the_ancestor_keeps_its_own_relation_open():
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    far = dataclasses.replace(place("far", 0.8), features={"of": "far"})
+    way = Passage(0.9, is_sure=False, apart=0.4)
+    closest, _ = relate([early, far], share_of_place({"early": 0.0, "far": 0.5}), lambda start, relative: way)
+    assert (closest.id, closest.relation) == ("far", "undetermined")
+
+
+def test_without_an_ancestor_the_relative_on_the_ways_of_the_others_is_closest():
+    """Three siblings and the network that they come from: it lies between each and the child; nothing is named."""
+    shares = {"a": 0.5, "b": 0.5, "c": 0.5, "root": 0.5}
+    places = [
+        dataclasses.replace(place(name, distance), features={"of": name})
+        for name, distance in zip(shares, (0.3, 0.4, 0.5, 0.35), strict=True)
+    ]
+    ways = {"root": SURE}
+    found = relate(places, share_of_place(shares), lambda start, relative: ways.get(relative, NO))
+    assert (found[0].id, found[0].relation) == ("root", "undetermined")
+    found = relate(places[:3], share_of_place(dict(list(shares.items())[:3])), lambda start, relative: NO)
+    assert found[0].id == "a"
+
+
+@pytest.mark.parametrize(("as_descendant", "first"), [(0.9, "before"), (0.1, "after")])
+def test_what_is_probably_a_descendant_is_not_the_closest(as_descendant, first):
+    """Two stages of one training around the child, whose own relations are open: the later one is nearer."""
+    before = dataclasses.replace(place("before", 0.4), features={"of": "before"})
+    after = dataclasses.replace(place("after", 0.3), features={"of": "after"})
+    probabilities = {"before": (0.5, 0.1), "after": (0.1, as_descendant)}
+    found = relate([after, before], lambda features: Estimate(0.5, 0.0, 1.0, *probabilities[features["of"]]))
+    assert next(related.id for related in found) == first
+    assert all(related.relation == "undetermined" for related in found)
+
+
+def test_no_direction_is_said_of_a_relative_farther_than_those_that_were_compared():
+    near = dataclasses.replace(place("near", 0.3), features={"of": "near"})
+    far = dataclasses.replace(place("far", 0.9), features={"of": "far"}, is_outlying=True)
+    closest, outlying = relate([near, far], share_of_place({"near": 0.0, "far": 0.0}))
+    assert (closest.id, closest.relation) == ("near", "parent")
+    assert (outlying.relation, outlying.bound) == ("undetermined", None)
