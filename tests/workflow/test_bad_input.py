@@ -47,7 +47,7 @@ MISTAKES = {
         ["data/none.parquet: expected a Parquet file"],
     ),
 }
-"""One of each kind; tests/unit/test_config.py has the others, and says the same of them."""
+"""One of each kind; tests/unit/test_config_mistakes.py has the others, and says the same of them."""
 
 
 @pytest.mark.parametrize(("key", "value", "words"), MISTAKES.values(), ids=MISTAKES.keys())
