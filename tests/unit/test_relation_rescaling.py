@@ -67,6 +67,18 @@ def test_scales_are_found_more_exactly_than_by_the_sizes_that_training_changed(a
     assert error(fitted(hidden, root, structure, sizes), true) < part * error(sizes, true)
 
 
+@pytest.mark.parametrize("architecture", ["mlp", "llama"])
+def test_a_head_of_other_classes_says_nothing_of_a_scale(architecture):
+    root = trained(architecture, 3)
+    structure, true = structure_of(shapes_of(root)), drawn(root)
+    hidden = in_scale(root, structure, true)
+    heads = [name for name in root if name.startswith(("head.", "score."))]
+    headless = root | {name: root[name][:4] for name in heads}
+    assert heads
+    for id, scale in fitted(hidden, headless, structure, ratios(hidden, root, structure)).items():
+        np.testing.assert_allclose(scale, true[id], rtol=2e-3)
+
+
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 @pytest.mark.parametrize("how", ["sgd", "adamw"])
 def test_nothing_is_undone_to_a_network_whose_sizes_training_alone_has_changed(architecture, how):

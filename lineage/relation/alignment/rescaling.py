@@ -115,10 +115,11 @@ class _Seen:
 
     @classmethod
     def of(cls, child: State, candidate: State, group: Group, power: int) -> "_Seen":
-        """By all tensors of both that have this power of a unit's scale."""
+        """By all tensors that both have in one shape, as heads of as many classes, and that have this power."""
         size, along = np.zeros(group.size), np.zeros(group.size)
         for member in group.members:
-            if member.power == power and not canonical(member.tensor).endswith("running_mean"):
+            is_shared = np.shape(child[member.tensor]) == np.shape(candidate[member.tensor])
+            if is_shared and member.power == power and not canonical(member.tensor).endswith("running_mean"):
                 ours, theirs = (
                     units(state, member, group).astype(np.float64) for state in (child, candidate)
                 )
