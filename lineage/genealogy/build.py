@@ -77,7 +77,12 @@ def merge_of(named: Sequence[str], child: int, mixing: Mixing) -> Merge:
 def node_of(model: Model, family: str) -> Node:
     """A model as a node."""
     return Node(
-        id=model.id, family=family, file=model.source.path, hash=model.content, copies=list(model.copies)
+        id=model.id,
+        family=family,
+        file=model.source.path,
+        hash=model.content,
+        copies=list(model.copies),
+        unread=model.unread,
     )
 
 

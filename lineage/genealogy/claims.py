@@ -45,6 +45,11 @@ def _state(
         return ClaimState.SUPPORTED, "both hold the same tensors"
     if parent.family != child.family:
         of_another = f"it is of another family: {parent.family} instead of {child.family}"
+        if in_part := [node.id for node in (child, parent) if node.is_in_part]:
+            return (
+                ClaimState.UNDETERMINED,
+                f"{of_another}, but {' and '.join(in_part)} could be read in part only",
+            )
         if independent(child.id, parent.id):
             return ClaimState.CONTRADICTED, f"{of_another}, and a test shows the two to be independent"
         return ClaimState.UNDETERMINED, f"{of_another}, but no test shows the two to be independent"

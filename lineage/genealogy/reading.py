@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from lineage.auditing.pair_tests import digests_of
+from lineage.auditing.stages.testing import share_unread
 from lineage.checkpoints.find import Source, id_of
 from lineage.checkpoints.several import MEMBER, parted
 from lineage.errors import UserError
@@ -25,8 +26,8 @@ class Model:
     """A model of a folder.
 
     source: names this model alone; name: in its file; content: a hash of its tensors' values; shapes: of all, in
-    order; marks: a hash of the sketch of each matrix that has one; vector: see `vector_of`; copies: ids of equal
-    models.
+    order; marks: a hash of the sketch of each matrix that has one; vector: see `vector_of`; unread: the share of its
+    weights that was left out; copies: ids of equal models.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Model:
     shapes: dict[str, tuple[int, ...]]
     marks: dict[str, bytes]
     vector: np.ndarray
+    unread: float
     copies: Sequence[str] = field(default=())
 
     @property
@@ -96,6 +98,7 @@ def _model(source: Source, digest: Digest, *, is_alone: bool) -> Model:
         shapes=digest.shapes,
         marks={name: mark_of(rows) for name, rows in digest.sketches.items()},
         vector=vector_of(digest),
+        unread=share_unread(digest),
     )
 
 

@@ -4,7 +4,7 @@ import rich.tree
 
 from lineage.auditing.report.headline import shown
 from lineage.auditing.report.passed_over import in_words
-from lineage.genealogy.page.words import MISSING, summary_of
+from lineage.genealogy.page.words import MISSING, in_part, summary_of
 from lineage.genealogy.types import Edge, Kind, Node, Tree
 from lineage.screen import Screen
 
@@ -29,6 +29,8 @@ def print_tree(tree: Tree) -> None:
         left -= len(large[family])
     for claim in tree.claims:
         console.print(f"  claimed parent of {claim.child}, {claim.parent}: {claim.state}: {claim.reason}")
+    for line in in_part(tree):
+        console.print(f"  read in part: {line}")
     for line in tree.refused.values():
         console.print(f"  left out: {line}")
     for files in tree.passed_over:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from lineage.auditing.report.types import ClaimState, PassedOver
+from lineage.auditing.stages.candidates import ELSEWHERE
 from lineage.genealogy.merges.types import Recipe
 
 FORMAT = 2
@@ -23,7 +24,8 @@ class Kind(StrEnum):
 class Node:
     """A model, or an ancestor that is not among the files (`is_open`).
 
-    file: as `FILE` or `FILE::ID`; hash: of its tensors' values; family: an id; copies: ids of equal models.
+    file: as `FILE` or `FILE::ID`; hash: of its tensors' values; family: an id; copies: ids of equal models; unread:
+    the share of its weights that was left out, at most, but for a head.
     """
 
     id: str
@@ -32,6 +34,12 @@ class Node:
     hash: str | None = None
     copies: Sequence[str] = ()
     is_open: bool = False
+    unread: float = 0.0
+
+    @property
+    def is_in_part(self) -> bool:
+        """Whether so much was left out that its family may be another."""
+        return self.unread >= ELSEWHERE
 
 
 @dataclass(frozen=True, kw_only=True)

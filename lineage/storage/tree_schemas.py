@@ -10,9 +10,10 @@ NODES = pa.schema(
         ("hash", pa.string()),
         ("copies", pa.list_(pa.string())),
         ("is_open", pa.bool_()),
+        ("unread", pa.float64()),
     ]
 )
-"""One row a model; `is_open`: an ancestor that is not among the files, without file and hash."""
+"""One row a model; `is_open`: an ancestor that is not among the files, without file and hash; `unread`: a share."""
 
 EDGES = pa.schema(
     [

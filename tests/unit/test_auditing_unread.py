@@ -1,5 +1,7 @@
 """Networks of which a part cannot be read: what is not read may be what they share."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -8,9 +10,11 @@ from coreml_writer import Program
 from onnx import helper, numpy_helper
 from safetensors.numpy import save_file
 from small_networks import child_of, network
+from typer.testing import CliRunner
 
 from lineage.auditing.run import audit
 from lineage.auditing.stages.verdict import EXIT_CODES
+from lineage.cli import app
 
 WIDTHS = (48, 96, 80, 64, 72, 56, 10)
 ROOTS = {f"p{seed}": network(seed, widths=WIDTHS) for seed in range(3)}
@@ -149,3 +153,25 @@ def test_the_digest_that_is_stored_knows_what_was_left_out(bases, tmp_path, monk
     assert first.reason == again.reason
     assert list(first.child.left_out) == list(again.child.left_out)
     assert len(again.child.left_out) == len(TAKEN)
+
+
+def test_a_tree_names_models_that_were_read_in_part_and_contradicts_no_claim_on_them(bases, tmp_path):
+    partly = halves_in_bytes(*parts(), tmp_path).rename(bases / "partly.safetensors")
+    save_file(network(20, widths=WIDTHS), bases / "stranger.safetensors")
+    rows = [("p1", bases / "p1.safetensors", ""), ("partly", partly, "p1")]
+    rows += [("stranger", bases / "stranger.safetensors", "p1")]
+    table = tmp_path / "models.tsv"
+    table.write_text(
+        "id\tpath\trole\tclaimed_parent\n" + "".join(f"{a}\t{b}\tchild\t{c}\n" for a, b, c in rows)
+    )
+    answer = CliRunner().invoke(app, ["tree", str(table), "--json", str(tmp_path / "tree.json")])
+    assert answer.exit_code == 0
+    found = json.loads((tmp_path / "tree.json").read_text())
+    unread = {node["id"]: node["unread"] for node in found["nodes"]}
+    own = sum(ROOTS["p1"][f"{layer}.weight"].size for layer in TAKEN)
+    of_all = sum(
+        values.size for name, values in ROOTS["p1"].items() if values.ndim > 1 and "head" not in name
+    )
+    assert unread == {"p1": 0, "partly": pytest.approx(own / of_all, rel=0.01), "stranger": 0}
+    assert f"read in part: partly: up to {unread['partly']:.0%}" in answer.output
+    assert [claim["state"] for claim in found["claims"]] == ["undetermined", "contradicted"]

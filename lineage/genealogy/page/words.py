@@ -1,6 +1,6 @@
 """What the page says of a tree, of its models and of its edges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lineage.auditing.report.headline import shown
 from lineage.genealogy.types import Claim, Edge, Kind, Merge, Node, Tree
@@ -21,6 +21,13 @@ def summary_of(tree: Tree) -> str:
         f"{counted(count, 'model')}: {counted(large, 'family')}, {len(tree.families) - large} without a relative; "
         f"{counted(len(tree.edges), 'edge')}, {directed} of them directed"
     )
+
+
+def in_part(tree: Tree) -> Iterator[str]:
+    """Lines on the models of which so much was left out that their family may be another."""
+    for node in tree.nodes:
+        if node.is_in_part:
+            yield f"{node.id}: up to {node.unread:.0%} of its weights were left out: its family may be larger"
 
 
 def counted(count: int, what: str) -> str:

@@ -13,6 +13,7 @@ from lineage.genealogy.page.words import (
     claim_in_words,
     copies_of,
     evidence_of,
+    in_part,
     note_of,
     recipe_in_words,
     summary_of,
@@ -41,6 +42,7 @@ def write_html(tree: Tree, path: Path) -> None:
     text = pages.get_template("page.html.j2").render(
         given=tree.given,
         summary=summary_of(tree),
+        in_part=list(in_part(tree)),
         drawn=_in_script(drawn(tree)),
         claims=sorted(tree.claims, key=lambda claim: claim.state is not ClaimState.CONTRADICTED),
         refused=list(tree.refused.values()),

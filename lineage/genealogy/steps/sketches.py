@@ -27,6 +27,7 @@ def write_models(models: Sequence[Model], refused: Mapping[str, str], path: Path
             "content": model.content,
             "shapes": model.shapes,
             "marks": {name: mark.hex() for name, mark in model.marks.items()},
+            "unread": model.unread,
         }
         for model in models
     ]
