@@ -6,15 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from labelled_pictures import cell
+from plain_training import STEPS, model_of
 
 from lineage.data.load import load_data
 from lineage.errors import UserError
-from lineage.experiment.zoo import Model
 from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
-from lineage.types.recipe import Recipe
 from lineage.types.scoring import Data, Network
 
 NETWORK = Network(
@@ -30,24 +29,13 @@ OBJECTS = [
     {"bbox": [[3.0, 3.0, 9.0, 9.0]], "category": [1]},
 ]
 LAYERS = ["backbone.features.0.4", "backbone.features.1"]
+RECIPE = STEPS | {"learning_rate": 0.01, "batch_size": 3}
 
 
 def data(folder, objects: list[dict] = OBJECTS, names: bytes = b'["cell", "dot"]') -> Data:
     table = pa.table({"image": [cell(picture) for picture in PICTURES], "objects": objects})
     pq.write_table(table.replace_schema_metadata({"class_names": names}), folder / "train.parquet")
     return Data(source=f"parquet:{folder}/{{split}}.parquet")
-
-
-def model(name: str, parent: str | None = None, **recipe) -> Model:
-    given = {
-        "data": {"source": "parquet:x"},
-        "learning_rate": 0.01,
-        "batch_size": 3,
-        "momentum": 0,
-        "weight_decay": 0,
-    }
-    keys = {"setting": "full", "parent": parent, "index": 0, "generation": 1, "seed": 3}
-    return Model(id=name, **keys, recipe=Recipe.of(given | {"epochs": 1} | recipe))
 
 
 def test_boxes_are_stretched_with_their_images(tmp_path):
@@ -93,7 +81,7 @@ def test_boxes_in_whole_pixels_are_read_as_well(tmp_path):
 
 def test_a_step_a_childs_new_head_and_the_backbones_features(tmp_path):
     images = load_data(data(tmp_path), NETWORK)
-    row, found = trained(model("p0"), NETWORK, images, None, torch.device("cpu"))
+    row, found = trained(model_of(RECIPE, seed=3), NETWORK, images, None, torch.device("cpu"))
     net = build(NETWORK.name, classes=2, channels=3, image_size=32, seed=3).train()
     targets = [
         {"boxes": torch.tensor([[0.0, 0, 16, 16], [8, 8, 32, 32]]), "labels": torch.tensor([1, 2])},
@@ -111,7 +99,7 @@ def test_a_step_a_childs_new_head_and_the_backbones_features(tmp_path):
         torch.testing.assert_close(found[name], net.get_parameter(name) - step, rtol=1e-3, atol=1e-5)
 
     other = load_data(data(tmp_path, names=b'["cell", "dot", "ring"]'), NETWORK)
-    frozen = model("p0.full.000", "p0", freeze="linear-probe")
+    frozen = model_of(RECIPE | {"freeze": "linear-probe"}, "p0", 3)
     _, child = trained(frozen, NETWORK, other, found, torch.device("cpu"))
     assert all(torch.equal(child[name], found[name]) for name in found if name.startswith("backbone."))
     again = restored(NETWORK, child).eval()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from plain_training import STEPS, model_of
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -200,15 +201,8 @@ def images() -> Images:
 
 
 def root(path, **recipe) -> Model:
-    given = {
-        "data": {"source": "parquet:x"},
-        "learning_rate": 0.1,
-        "batch_size": 4,
-        "momentum": 0,
-        "weight_decay": 0,
-    }
-    keys = {"id": "p0", "setting": "roots", "parent": None, "index": 0, "generation": 1, "seed": 4}
-    return Model(**keys, recipe=Recipe.of(given | {"weights": str(path)} | recipe))
+    given = STEPS | {"learning_rate": 0.1, "batch_size": 4, "weights": str(path)}
+    return model_of(given | recipe, seed=4)
 
 
 def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_path):

@@ -7,16 +7,15 @@ import pytest
 import torch
 from labelled_pictures import cell
 from PIL import Image
+from plain_training import STEPS, model_of
 from torch.nn.functional import cross_entropy
 
 from lineage.data.load import load_data
 from lineage.errors import UserError
-from lineage.experiment.zoo import Model
 from lineage.networks.architectures import build
 from lineage.networks.backbone import Backbone
 from lineage.networks.restore import restored
 from lineage.training.fit import trained
-from lineage.types.recipe import Recipe
 from lineage.types.scoring import Data, Network
 
 NETWORK = Network(
@@ -29,6 +28,7 @@ CPU = torch.device("cpu")
 CHANCE = np.random.default_rng(0)
 PICTURES = CHANCE.integers(0, 256, (6, 24, 32, 3), dtype=np.uint8)
 MASKS = CHANCE.choice(np.array([0, 1, 2, 255], dtype=np.uint8), (6, 24, 32))
+RECIPE = STEPS | {"learning_rate": 0.05, "batch_size": 6}
 
 
 def data(folder, masks=MASKS, names: bytes = b'["road", "sky", "tree"]', **columns) -> Data:
@@ -79,21 +79,9 @@ def test_a_bad_file_is_told(tmp_path, changes, told):
     assert "\n" not in str(caught.value)
 
 
-def model(name: str, parent: str | None = None, **recipe) -> Model:
-    given = {
-        "data": {"source": "parquet:x"},
-        "learning_rate": 0.05,
-        "batch_size": 6,
-        "momentum": 0,
-        "weight_decay": 0,
-    }
-    keys = {"setting": "full", "parent": parent, "index": 0, "generation": 1, "seed": 3}
-    return Model(id=name, **keys, recipe=Recipe.of(given | {"epochs": 1} | recipe))
-
-
 def test_one_step_is_that_of_the_cross_entropy_over_labelled_pixels(tmp_path):
     images = load_data(data(tmp_path), NETWORK)
-    row, found = trained(model("p0"), NETWORK, images, None, CPU)
+    row, found = trained(model_of(RECIPE, seed=3), NETWORK, images, None, CPU)
     net = build(NETWORK.name, classes=3, channels=3, image_size=32, seed=3).train()
     masks = torch.tensor(np.stack([np.asarray(Image.fromarray(mask).resize((32, 32), 0)) for mask in MASKS]))
     logits = net(images.tensor())["out"]
@@ -107,9 +95,9 @@ def test_one_step_is_that_of_the_cross_entropy_over_labelled_pixels(tmp_path):
 
 def test_a_child_inherits_the_backbone_under_a_new_head_for_its_classes(tmp_path):
     images = load_data(data(tmp_path), NETWORK)
-    _, parent = trained(model("p0"), NETWORK, images, None, CPU)
+    _, parent = trained(model_of(RECIPE, seed=3), NETWORK, images, None, CPU)
     other = load_data(data(tmp_path, masks=np.minimum(MASKS, 1), names=b'["a", "b"]'), NETWORK)
-    _, child = trained(model("p0.full.000", "p0", freeze="linear-probe"), NETWORK, other, parent, CPU)
+    _, child = trained(model_of(RECIPE | {"freeze": "linear-probe"}, "p0", 3), NETWORK, other, parent, CPU)
     assert child["classifier.low_classifier.weight"].shape[0] == 2
     backbone = [name for name in parent if name.startswith("backbone.")]
     assert all(torch.equal(child[name], parent[name]) for name in backbone)
@@ -118,7 +106,7 @@ def test_a_child_inherits_the_backbone_under_a_new_head_for_its_classes(tmp_path
 
 def test_features_are_those_of_the_backbones_blocks(tmp_path):
     images = load_data(data(tmp_path), NETWORK)
-    _, state = trained(model("p0"), NETWORK, images, None, CPU)
+    _, state = trained(model_of(RECIPE, seed=3), NETWORK, images, None, CPU)
     net = restored(NETWORK, state).eval()
     backbone = Backbone(net, images.tensor())
     assert backbone.layers == tuple(f"backbone.{number}" for number in range(17))

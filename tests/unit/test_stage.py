@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from lineage import cli
 from lineage.errors import UserError
 from lineage.jobs.lock import remove_stale_lock
 from lineage.jobs.stage import stage
@@ -107,23 +106,17 @@ def test_a_lock_is_kept_while_a_run_in_its_folder_lives_and_only_there(tmp_path)
     assert remove_stale_lock(here) == [path]
 
 
-def test_the_command_tells_a_mistake_in_one_line_with_exit_code_2(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["lineage", "tables", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {tmp_path}: expected results.parquet files")
-    assert len(told.splitlines()) == 1
+def test_the_command_tells_a_mistake_in_one_line_with_exit_code_2(tmp_path, run):
+    done = run("tables", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path}: expected results.parquet files")
+    assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_command_unlocks_the_current_folder(tmp_path, monkeypatch):
+def test_the_command_unlocks_the_current_folder(tmp_path, monkeypatch, run):
     path = lock_of(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["lineage", "unlock"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 0
+    assert run("unlock").returncode == 0
     assert not path.exists()
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from plain_training import RECIPE, STEPS, model_of
 from torch import Tensor, nn
 
 from lineage.data.images import Images
@@ -16,14 +17,6 @@ from lineage.types.recipe import Recipe
 from lineage.types.scoring import Network
 
 NETWORK = Network(name="fc", image_size=4, channels=1)
-RECIPE = {
-    "data": {"source": "parquet:toy.parquet"},
-    "learning_rate": 0.05,
-    "epochs": 2,
-    "batch_size": 8,
-    "momentum": 0.9,
-    "weight_decay": 0.0,
-}
 CPU = torch.device("cpu")
 
 
@@ -40,15 +33,7 @@ def images(count: int = 30, classes: int = 3, seed: int = 0) -> Images:
 
 
 def model(seed: int = 5, parent: str | None = None, **recipe) -> Model:
-    return Model(
-        id="p0.full.000" if parent else "p0",
-        setting="full" if parent else "roots",
-        parent=parent,
-        index=0,
-        generation=1,
-        seed=seed,
-        recipe=Recipe.of(RECIPE | recipe),
-    )
+    return model_of(RECIPE | recipe, parent, seed)
 
 
 def root(seed: int = 5, **recipe) -> dict[str, Tensor]:
@@ -131,10 +116,8 @@ def test_full_batch_steps_on_a_linear_softmax_follow_the_closed_form(epochs, mom
         slopes = [(P - Y).T @ X / 20 + decay * W, (P - Y).mean(0) + decay * b]
         speeds = [momentum * speed + slope for speed, slope in zip(speeds, slopes, strict=True)]
         W, b = W - 0.3 * speeds[0], b - 0.3 * speeds[1]
-    recipe = {
-        "data": RECIPE["data"],
-        "learning_rate": 0.3, "epochs": epochs, "batch_size": 20, "momentum": momentum, "weight_decay": decay
-    }  # fmt: skip
+    recipe = STEPS | {"learning_rate": 0.3, "epochs": epochs, "batch_size": 20}
+    recipe |= {"momentum": momentum, "weight_decay": decay}
     found = fit(net, pixels, labels, Recipe.of(recipe), 0)
     assert found[:2] == pytest.approx((loss, right))
     assert found.epochs == epochs
@@ -217,14 +200,7 @@ def test_mixed_precision_keeps_weights_in_float32_and_still_learns():
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(256) % 2
     pixels = torch.rand(256, 1, 4, 4, generator=draw) + labels[:, None, None, None] / 2
-    recipe = {
-        "data": RECIPE["data"],
-        "learning_rate": 0.05,
-        "epochs": 10,
-        "batch_size": 32,
-        "momentum": 0.9,
-        "weight_decay": 0.0,
-    }
+    recipe = RECIPE | {"epochs": 10, "batch_size": 32}
     nets = [build("fc", classes=2, channels=1, image_size=4, seed=0) for _ in range(2)]
     full = fit(nets[0], pixels, labels, Recipe.of(recipe), seed=0)
     mixed = fit(nets[1], pixels, labels, Recipe.of(recipe | {"mixed_precision": "bfloat16"}), seed=0)

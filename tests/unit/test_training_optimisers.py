@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from plain_training import plain_loop
 from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -34,16 +35,7 @@ def toy(count: int = 30) -> tuple[Tensor, Tensor]:
 
 def written_out(optimizer: torch.optim.Optimizer, net: nn.Module, seed: int, schedule=None) -> dict:
     """The state after the plain loop with an optimiser and a schedule of torch."""
-    pixels, labels = toy()
-    order = torch.Generator().manual_seed(seed)
-    net.train()
-    for _ in range(RECIPE["epochs"]):
-        for batch in torch.randperm(len(labels), generator=order).split(RECIPE["batch_size"]):
-            optimizer.zero_grad()
-            cross_entropy(net(pixels[batch]), labels[batch]).backward()
-            optimizer.step()
-            if schedule is not None:
-                schedule.step()
+    plain_loop(net, optimizer, *toy(), RECIPE, seed, schedule)
     return net.state_dict()
 
 

@@ -3,36 +3,16 @@
 import html
 import json
 import re
-import shutil
-import subprocess
-import sys
-from functools import cache
-from html.parser import HTMLParser
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import vl_convert
-from lineage_network import write_edges
+from page_of_results import ALL, REFERENCE, Texts, cells, raw
 
-from lineage.errors import UserError
 from lineage.report.inputs import read_inputs
-from lineage.report.page import page, write_page
+from lineage.report.page import page
 from lineage.report.sections import filled_sections
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "results" / "reference"
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_vega():
-    """The page without the drawing library, which takes seconds to bundle; the browser's tests have it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vl_convert, "javascript_bundle", lambda **_: "")
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +27,7 @@ def sections(inputs) -> list:
 
 
 @pytest.fixture(scope="module")
-def text(inputs, sections) -> str:
+def text(inputs, sections, without_vega) -> str:
     return page(inputs, sections)
 
 
@@ -70,80 +50,6 @@ def specifications(text, drawn) -> dict[str, dict]:
 def style(text) -> dict:
     """Vega-Lite's `config` of every figure."""
     return json.loads(re.search(r'<script type="application/json" id="style">(.*?)</script>', text)[1])
-
-
-def page_of(folder: Path) -> str:
-    inputs = read_inputs(folder)
-    return page(inputs, filled_sections(inputs))
-
-
-class Texts(HTMLParser):
-    """Cells of the accuracy table, and the summary's paragraphs under their headings."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.rows, self.said, self._at, self._in_body = [], {}, [], False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self._at.append((tag, dict(attributes).get("id")))
-        self._in_body = self._in_body or tag == "tbody"
-        if tag == "tr" and self._in_body:
-            self.rows.append([])
-        if tag == "td" and self._in_body:
-            self.rows[-1].append("")
-
-    def handle_endtag(self, tag):
-        if tag == "tbody":
-            self._in_body = False
-        while self._at and self._at.pop()[0] != tag:
-            pass
-
-    def handle_data(self, data):
-        tags = [tag for tag, _ in self._at]
-        if "td" in tags and self._in_body:
-            self.rows[-1][-1] += data
-        chapter = next((id for _, id in self._at if id and id.endswith("-summary")), None)
-        if chapter and "strong" in tags:
-            experiment = chapter.removeprefix("experiment-").removesuffix("-summary")
-            self._setting = f"{experiment}, {data.removesuffix(':')}"
-        elif chapter and "p" in tags:
-            self.said[self._setting] = self.said.get(self._setting, "") + data
-
-
-ALL = ["all candidates", "all blocks"]
-
-
-@cache
-def raw() -> pd.DataFrame:
-    """All RESULTS rows as they are in the files, read once; not to be changed."""
-    return pd.concat(pq.read_table(path).to_pandas() for path in sorted(REFERENCE.glob("*/results.parquet")))
-
-
-@cache
-def rows_of_methods():
-    """The rows of verdicts among all candidates, by experiment, setting and method."""
-    results = raw()
-    return results[results["condition"].isin(ALL)].groupby(["experiment", "setting", "method"])
-
-
-def cells(experiment: str, setting: str, method: str) -> list[str]:
-    """Accuracy, interval, n, seeds, chance, ties and overshoots of a row, from the files alone."""
-    mine = rows_of_methods().get_group((experiment, setting, method))
-    metric = {name: of.sort_values("seed") for name, of in mine.groupby("metric")}
-    by_seed = metric["accuracy"]["value"].to_numpy() * 100
-    low, high, chance = (
-        metric[name]["value"].item() * 100 for name in ("interval_low", "interval_high", "chance")
-    )
-    counts = (metric[name]["value"].sum() for name in ("ties", "overshoots"))
-    return [
-        f"{np.mean(by_seed):.1f} ± {np.std(by_seed, ddof=1):.1f}",
-        f"{low:.1f} … {high:.1f}",
-        str(metric["chance"]["n"].item()),
-        str(len(by_seed)),
-        f"{chance:.1f}",
-        *(f"{count:.0f}" for count in counts),
-    ]
 
 
 def test_every_number_of_the_table_is_in_the_parquet(text):
@@ -292,18 +198,6 @@ def test_every_figure_says_n_on_an_axis_and_has_words_for_those_who_cannot_see_i
         assert specification["description"] == figure.alt
 
 
-def test_sections_without_data_say_what_they_would_need(tmp_path):
-    shutil.copytree(REFERENCE / "fc-hard", tmp_path / "fc-hard")
-    inputs = read_inputs(tmp_path)
-    sections = filled_sections(inputs)
-    text = page(inputs, sections)
-    empty = [filled.section for filled in sections if not filled.figures]
-    assert empty
-    for section in empty:
-        assert f"<li>{section.heading}: {section.needs}" in html.unescape(text)
-        assert f'<section id="experiment-fc-hard-{section.id}"' not in text
-
-
 def test_every_figure_stands_in_its_experiments_chapter_and_what_shows_nothing_is_named(text, sections):
     parts = re.split(r'<section class="chapter" id="(.*?)"', text)
     chapter_of = dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -322,74 +216,8 @@ def test_every_figure_stands_in_its_experiments_chapter_and_what_shows_nothing_i
         assert f'id="{figure.name}"' not in text
 
 
-def test_the_same_results_make_the_same_page(tmp_path):
-    for name in ("fc-hard", "fc-hybrid"):
-        shutil.copytree(REFERENCE / name, tmp_path / name)
-    assert page_of(tmp_path) == page_of(tmp_path)
-
-
 def test_nothing_in_the_page_is_fetched(text):
     without_data = re.sub(r'<script type="application/json".*?</script>', "", text, flags=re.DOTALL)
     assert not re.search(r"""(src|href)\s*=\s*["'](?!#|data:)""", without_data)
     assert "url(" not in without_data
     assert "default-src 'none'" in without_data
-
-
-def test_data_cannot_end_its_script(tmp_path):
-    shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
-    write_edges(tmp_path / "fc-fashion" / "edges.parquet", "</script><b>")
-    text = page_of(tmp_path)
-    assert "</script><b>" not in text
-    assert "<b>" not in text
-
-
-def test_a_folder_without_results_is_told_and_no_page_is_written(tmp_path):
-    with pytest.raises(UserError, match=r"results\.parquet"):
-        write_page(tmp_path, tmp_path / "report.html")
-    assert not (tmp_path / "report.html").exists()
-
-
-def test_a_foreign_file_is_named(tmp_path):
-    shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
-    shutil.copy(REFERENCE / "published.parquet", tmp_path / "fc-fashion" / "pairs.parquet")
-    with pytest.raises(UserError, match=r"pairs\.parquet: expected the columns"):
-        write_page(tmp_path, tmp_path / "report.html")
-
-
-WITHOUT_HEAVY = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in "torch torchvision timm sklearn scipy h5py snakemake onnx".split():
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Refuse())
-import vl_convert
-vl_convert.javascript_bundle = lambda **_: ""
-from lineage.cli import main
-main()
-"""
-
-
-def light(*arguments: str) -> subprocess.CompletedProcess:
-    """The command where only what tables and report need is installed."""
-    command = [sys.executable, "-c", WITHOUT_HEAVY, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
-
-
-def test_tables_and_report_need_nothing_that_a_run_needs(tmp_path):
-    shutil.copytree(REFERENCE / "fc-fashion", tmp_path / "fc-fashion")
-    for command, made in (("tables", "tables/accuracy.md"), ("report", "report.html")):
-        done = light(command, str(tmp_path))
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / made).stat().st_size > 1000
-
-
-def test_a_command_that_needs_more_says_what_to_install(tmp_path):
-    done = light("audit", "--child", "a.safetensors", "--candidates", "b")
-    assert done.returncode == 2
-    assert re.fullmatch(
-        r'error: `lineage audit` needs the library \w+,.* pip install "neural-lineage\[audit\]"\n',
-        done.stderr,
-    )
