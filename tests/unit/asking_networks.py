@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 CLASSES, SIZE = 10, 8
+DIGITS = {"data": "sklearn:digits", "image_size": SIZE, "channels": 1}
+"""What queries are chosen from, as `lineage.ask` takes it."""
 Function = Callable[[np.ndarray], np.ndarray]
 
 

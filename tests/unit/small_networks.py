@@ -1,8 +1,10 @@
 """Small networks with planted directions, as training makes them, and their children."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file
 
 WIDTHS = (48, 96, 80, 64, 10)
 
@@ -40,3 +42,14 @@ def child_of(parent: dict[str, np.ndarray], seed: int, *, strength: float = 1.0)
 ROOTS = {f"p{seed}": network(seed) for seed in range(4)}
 OF_P2 = child_of(ROOTS["p2"], 28, strength=2.0)
 """Another child of p2: beside it, p2 is told from a sibling of its children; alone, it is not."""
+
+
+def save_audited(folder: Path) -> Path:
+    """Roots in `bases`, beside a child of p2; a child of p2, an independent network, and one of other shapes."""
+    (folder / "bases").mkdir()
+    for name, tensors in (ROOTS | {"sibling": OF_P2}).items():
+        save_file(tensors, folder / "bases" / f"{name}.safetensors")
+    save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
+    save_file(network(99), folder / "stranger.safetensors")
+    save_file(network(1, widths=(30, 50, 40, 10)), folder / "other-shapes.safetensors")
+    return folder

@@ -1,7 +1,6 @@
 """Candidates that cannot be read, or are of another architecture, are left out by name; the others are asked."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from asking_networks import SIZE
 import lineage
 from lineage.asking.files import MANIFEST, read_query_set
 from lineage.asking.terminal import lines_of
-from lineage.cli import main
 from lineage.errors import UserError
 from lineage.networks.architectures import build
 
@@ -33,14 +31,11 @@ def bases(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_others_are_asked_and_each_that_was_left_out_is_named(bases, tmp_path, monkeypatch, capsys):
+def test_the_others_are_asked_and_each_that_was_left_out_is_named(bases, tmp_path, run):
     folder = tmp_path / "queries"
-    words = ["lineage", "ask", "--candidates", str(bases), *WORDS, "--out", str(folder)]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("left out: ")]
+    done = run("ask", "--candidates", bases, *WORDS, "--out", folder)
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("left out: ")]
     assert len(said) == 2
     assert "other.pt: expected the tensors of fc" in said[0]
     assert "p8.pt: " in said[1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE, trained_briefly
+from asking_networks import DIGITS, SIZE, trained_briefly
 from torch import nn
 
 import lineage
@@ -33,7 +33,7 @@ def candidates() -> dict[str, nn.Module]:
 @pytest.fixture(scope="module")
 def queries(candidates) -> QuerySet:
     with trained_briefly():
-        return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=300)
+        return lineage.ask(candidates, budget=300, **DIGITS)
 
 
 def answered(child: nn.Module, queries: QuerySet) -> np.ndarray:
@@ -69,7 +69,7 @@ def test_an_unrelated_network_under_another_head_has_no_family(queries):
 def test_functions_have_no_features_to_compare(queries):
     functions = {f"f{number}": lambda images, number=number: np.eye(10)[(images.sum((1, 2, 3)) + number) % 10]
                  for number in range(10)}  # fmt: skip
-    asked = lineage.ask(functions, "sklearn:digits", image_size=SIZE, channels=1, budget=100)
+    asked = lineage.ask(functions, budget=100, **DIGITS)
     with pytest.raises(UserError, match=r"candidate 'f\d': expected its features"):
         lineage.answer(asked, np.arange(100) % 3, own_labels=True)
 

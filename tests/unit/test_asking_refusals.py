@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE, World, labels, unrelated_functions
+from asking_networks import DIGITS, SIZE, World, labels, unrelated_functions
 
 import lineage
 from lineage.asking.answer_files import read_answers
@@ -16,11 +15,9 @@ from lineage.asking.answers import Kind
 from lineage.asking.choosing.candidates import Size, from_functions
 from lineage.asking.files import CANDIDATES, MANIFEST, POOL, QUERIES, read_query_set
 from lineage.checkpoints.read import open_models
-from lineage.cli import main
 from lineage.diffing.hashes import hashes_of
 from lineage.errors import UserError
 
-DIGITS = {"data": "sklearn:digits", "image_size": SIZE, "channels": 1, "budget": 100}
 NAMES = ["cat", "dog", "fox"]
 
 
@@ -32,7 +29,7 @@ def functions() -> dict:
 @pytest.fixture(scope="module")
 def written(functions, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("written") / "queries"
-    lineage.ask(functions, out=folder, **DIGITS)
+    lineage.ask(functions, budget=100, out=folder, **DIGITS)
     return folder
 
 
@@ -55,7 +52,7 @@ def refused(said: str, call, *given, **options) -> None:
     ],
 )
 def test_impossible_ways_to_take_images_are_refused(options, said, functions):
-    refused(said, lineage.ask, functions, **DIGITS | options)
+    refused(said, lineage.ask, functions, budget=100, **DIGITS | options)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +118,7 @@ def network(scale: float = 1.0) -> torch.nn.Module:
     [(float("nan"), "'odd': expected finite answers"), (1e9, "'odd': expected features that 16 bits hold")],
 )
 def test_a_candidate_without_usable_answers_is_named(scale, said):
-    refused(said, lineage.ask, {"even": network(), "odd": network(scale)}, **DIGITS)
+    refused(said, lineage.ask, {"even": network(), "odd": network(scale)}, budget=100, **DIGITS)
 
 
 def test_networks_of_torch_are_hashed_by_their_weights_as_their_file_is(tmp_path):
@@ -155,19 +152,9 @@ def test_probabilities_of_other_names_are_of_other_classes(head, own, values, tm
     assert (found.kind, found.own_labels, found.values.tolist()) == (Kind.PROBABILITIES, own, [values])
 
 
-def test_json_has_no_numbers_that_json_lacks(written, tmp_path, monkeypatch):
+def test_json_has_no_numbers_that_json_lacks(written, tmp_path, run):
     said = labels(World(seed=9).unrelated())(read_query_set(written)[0].images)
     np.savez(tmp_path / "answers.npz", labels=said)
-    words = [
-        "lineage",
-        "answer",
-        str(written),
-        str(tmp_path / "answers.npz"),
-        "--json",
-        str(tmp_path / "f.json"),
-    ]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit):
-        main()
+    run("answer", written, tmp_path / "answers.npz", "--json", tmp_path / "f.json")
     found = json.loads((tmp_path / "f.json").read_text(), parse_constant=pytest.fail)
     assert [row["deviation"] for row in found["candidates"]] == [None] * 3

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from asking_networks import SIZE, World, labels, logits, probabilities, trained_briefly
+from asking_networks import DIGITS, SIZE, World, labels, logits, probabilities, trained_briefly
 from PIL import Image
 
 import lineage
@@ -14,8 +14,6 @@ from lineage.asking.files import read_query_set
 from lineage.asking.queryset import QuerySet
 from lineage.asking.verdict import Word
 from lineage.errors import UserError
-
-DIGITS = {"data": "sklearn:digits", "image_size": SIZE, "channels": 1}
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +100,8 @@ def test_an_answer_from_files_needs_no_torch(parents, tmp_path, world):
     assert done.stdout.split() == ["p5", "False"]
 
 
-def test_the_commands_ask_verify_and_answer(tmp_path, world, monkeypatch, capsys):
+def test_the_commands_ask_verify_and_answer(tmp_path, world, monkeypatch, run):
     torch = pytest.importorskip("torch")
-    from lineage.cli import main
     from lineage.networks.architectures import build
 
     (tmp_path / "bases").mkdir()
@@ -125,25 +122,24 @@ def test_the_commands_ask_verify_and_answer(tmp_path, world, monkeypatch, capsys
         Image.fromarray(random.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)).save(photos / f"{number}.png")
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["lineage", *words])
-        with trained_briefly(), pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code or 0, capsys.readouterr().out
+    def ended(*words: str) -> tuple[int, str]:
+        with trained_briefly():
+            done = run(*words)
+        return done.returncode, done.stdout
 
     of_candidates = ("--candidates", "bases", "--arch", "fc", "--data", "photos")
     size = ("--image-size", str(SIZE), "--channels", "1", "--budget", "100", "--out", "queries")
-    code, said = run("ask", *of_candidates, *size)
+    code, said = ended("ask", *of_candidates, *size)
     assert code == 0
     commitment = said.split("commitment: ")[1].split()[0]
-    assert run("ask", *of_candidates, "--verify", "queries") == (0, "queries: verified, nothing differs\n")
+    assert ended("ask", *of_candidates, "--verify", "queries") == (0, "queries: verified, nothing differs\n")
     queries, _ = read_query_set(tmp_path / "queries")
     pixels = torch.from_numpy(queries.images.transpose(0, 3, 1, 2)).float() / 255
     with torch.no_grad():
         np.savez("answers.npz", probabilities=suspect(pixels).softmax(1).numpy())
-    code, said = run("answer", "queries", "answers.npz", "--commitment", commitment, "--json", "found.json")
+    code, said = ended("answer", "queries", "answers.npz", "--commitment", commitment, "--json", "found.json")
     assert code == 0
     assert "answers.npz: of the family of p4; closest: p4" in said
     assert json.loads((tmp_path / "found.json").read_text())["closest"] == "p4"
     (tmp_path / "bases" / "p8.pt").unlink()
-    assert run("ask", *of_candidates, "--verify", "queries")[0] == 1
+    assert ended("ask", *of_candidates, "--verify", "queries")[0] == 1

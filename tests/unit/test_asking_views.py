@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from asking_networks import SIZE, unrelated_functions
+from asking_networks import DIGITS, SIZE, unrelated_functions
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -38,7 +38,7 @@ def candidates() -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def queries(candidates) -> QuerySet:
-    return lineage.ask(candidates, "sklearn:digits", image_size=SIZE, channels=1, budget=100)
+    return lineage.ask(candidates, budget=100, **DIGITS)
 
 
 @pytest.mark.parametrize("share", [0.35, 0.65])
@@ -85,7 +85,7 @@ def test_views_are_what_the_copies_answer_to_the_queries(candidates, queries):
 
 
 def test_functions_have_no_views_and_are_answered_without():
-    queries = lineage.ask(unrelated_functions(9), "sklearn:digits", image_size=SIZE, channels=1, budget=100)
+    queries = lineage.ask(unrelated_functions(9), budget=100, **DIGITS)
     assert queries.views == {}
     assert "trained further" not in lineage.answer(queries, queries.outputs[2].argmax(1)).method
 
