@@ -1,41 +1,25 @@
-"""Which tensors belong together where names, order, layout or structure differ: audits of small networks."""
+"""Which tensors belong together where layers are moved, fused, frozen, widened or folded: audits."""
+
+from functools import partial
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from small_networks import ROOTS, child_of, learnt
 from small_transformers import Tensors, llama, renamed, timm, tuned, with_layers
 
-from lineage.auditing.audit import Audit, audit_sources
 from lineage.auditing.stages.verdict import Word
-from lineage.checkpoints.find import Source
 from lineage.relation.scars.scar import ScarKind
-
-
-@pytest.fixture(scope="module")
-def audited(tmp_path_factory):
-    """Audits a child against candidates by name; safetensors sort their names, npz keep them in order."""
-    folder = tmp_path_factory.mktemp("pairing")
-
-    def save(name: str, tensors: Tensors, kind: str) -> str:
-        path = folder / f"{name}.{kind}"
-        tensors = {key: np.ascontiguousarray(values, np.float32) for key, values in tensors.items()}
-        np.savez(path, **tensors) if kind == "npz" else save_file(tensors, path)
-        return str(path)
-
-    def audit(child: Tensors, kind: str = "npz", **candidates: Tensors) -> Audit:
-        sources = [
-            Source(id=name, path=save(name, tensors, "safetensors")) for name, tensors in candidates.items()
-        ]
-        return audit_sources(save("child", child, kind), sources)
-
-    return audit
-
 
 LLAMA, OTHER_LLAMA = llama(1), llama(2)
 VIT, OTHER_VIT = timm(1), timm(2)
 DEEP, OTHER_DEEP = llama(3, depth=11), llama(4, depth=11)
 """More than ten layers, whose numbers are not sorted as text is."""
+
+
+@pytest.fixture
+def audited(tmp_path):
+    return partial(audit_of, tmp_path)
 
 
 def fused(tensors: Tensors) -> Tensors:
@@ -52,82 +36,6 @@ def fused(tensors: Tensors) -> Tensors:
         elif not name.endswith(("k_proj.weight", "v_proj.weight", "up_proj.weight")):
             found[name] = values
     return found
-
-
-def in_torchvision(tensors: Tensors) -> Tensors:
-    return renamed(
-        tensors, ("blocks.", "encoder.layers.encoder_layer_"), ("mlp.fc1", "mlp.0"), ("mlp.fc2", "mlp.3"),
-        ("attn.qkv.weight", "self_attention.in_proj_weight"), ("attn.proj", "self_attention.out_proj"),
-        ("patch_embed.proj", "conv_proj"), ("norm1", "ln_1"), ("head", "heads.head"),
-    )  # fmt: skip
-
-
-def in_hugging_face(tensors: Tensors) -> Tensors:
-    """ViTModel's names, which split queries, keys and values."""
-    found = {}
-    for name, values in tensors.items():
-        if "attn.qkv" in name:
-            stem = name.replace("blocks.", "vit.encoder.layer.").partition("attn.")[0]
-            for part, rows in zip(("query", "key", "value"), np.split(values, 3), strict=True):
-                found[f"{stem}attention.attention.{part}.weight"] = rows
-        else:
-            found[name] = values
-    return renamed(
-        found, ("blocks.", "vit.encoder.layer."), ("attn.proj", "attention.output.dense"),
-        ("mlp.fc1", "intermediate.dense"), ("mlp.fc2", "output.dense"), ("norm1", "layernorm_before"),
-        ("patch_embed.proj", "vit.embeddings.patch_embeddings.projection"), ("head", "classifier"),
-    )  # fmt: skip
-
-
-def in_flax(tensors: Tensors) -> Tensors:
-    """Matrices as [inputs, outputs], kernels as [height, width, inputs, outputs]."""
-    turned = {
-        name: np.transpose(values, (2, 3, 1, 0)) if values.ndim == 4 else values.T
-        for name, values in tensors.items()
-    }
-    return renamed(
-        turned, (".weight", "/kernel"), (".bias", "/bias"), ("blocks.", "Transformer/encoderblock_")
-    )
-
-
-def numbered(tensors: Tensors) -> Tensors:
-    """The names of an export that keeps none; matrices as a MatMul has them."""
-    return {
-        f"onnx::MatMul_{100 + 7 * number}": values.T if values.ndim == 2 else values
-        for number, values in enumerate(tensors.values())
-    }
-
-
-SPELLINGS = {
-    "prefixed": lambda tensors: {f"student.encoder_q.{name}": values for name, values in tensors.items()},
-    "of a value network": lambda tensors: {f"value_net.{name}": values for name, values in tensors.items()},
-    "of a mask's branch": lambda tensors: {f"mask_head.{name}": values for name, values in tensors.items()},
-    "wrapped twice": lambda tensors: {
-        f"_orig_mod.module.ema.{name}": values for name, values in tensors.items()
-    },
-    "reversed": lambda tensors: dict(reversed(tensors.items())),
-    "torchvision": in_torchvision,
-    "Hugging Face": in_hugging_face,
-    "Flax": in_flax,
-    "without names": numbered,
-}
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_names_order_and_layout_change_no_verdict(audited, spelling):
-    child = tuned(VIT, 5)
-    candidates = {"parent": VIT, "sibling": tuned(VIT, 6), "other": OTHER_VIT}
-    plain = audited(child, **candidates).verdict
-    found = audited(SPELLINGS[spelling](child), **candidates).verdict
-    assert (plain.word, plain.closest) == (found.word, found.closest)
-    assert found.log10_p < -80
-
-
-@pytest.mark.parametrize("spelling", ["prefixed", "torchvision", "Flax", "without names"])
-def test_names_order_and_layout_make_no_family_of_strangers(audited, spelling):
-    verdict = audited(SPELLINGS[spelling](tuned(VIT, 5)), other=OTHER_VIT, third=timm(7)).verdict
-    assert verdict.word is Word.NONE
-    assert verdict.log10_p > -1
 
 
 STRUCTURES = {
@@ -263,46 +171,6 @@ def test_adapters_beside_an_unchanged_base_say_that_it_is_the_parent(audited):
             child[name] = values
     verdict = audited(child, parent=LLAMA, other=OTHER_LLAMA).verdict
     assert (verdict.word, verdict.parent) == (Word.PARENT, "parent")
-
-
-def lstm(seed: int, layers: int) -> Tensors:
-    generator = np.random.default_rng(seed)
-    found = {}
-    for layer in range(layers):
-        found[f"rnn.weight_ih_l{layer}"] = generator.normal(size=(4 * 24, 20 if layer == 0 else 24)) / 5
-        found[f"rnn.weight_hh_l{layer}"] = generator.normal(size=(4 * 24, 24)) / 5
-        found[f"rnn.bias_ih_l{layer}"] = generator.normal(size=4 * 24)
-    return found | {"head.weight": generator.normal(size=(5, 24))}
-
-
-def in_onnx(tensors: Tensors) -> Tensors:
-    """[directions, gates · neurons, k] with the gates as input, output, forget, cell."""
-    found = {}
-    for name, values in tensors.items():
-        if "weight_" in name:
-            gates = np.split(values, 4)
-            found[f"onnx::LSTM_{len(found)}"] = np.concatenate([gates[0], gates[3], gates[1], gates[2]])[None]
-        elif "bias" not in name:
-            found[name] = values
-    return found
-
-
-def in_keras(tensors: Tensors) -> Tensors:
-    return {
-        name.replace("weight_ih_l", "lstm_cell_").replace("weight_hh_l", "lstm_cell_")
-        + ("/recurrent_kernel:0" if "_hh_" in name else "/kernel:0"): values.T
-        for name, values in tensors.items()
-        if values.ndim == 2
-    }
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("spelling", [dict, in_onnx, in_keras])
-def test_the_same_recurrent_layers_are_the_same_weights_in_every_layout(audited, layers, spelling):
-    child = lstm(1, layers) | {"head.weight": np.random.default_rng(9).normal(size=(7, 24))}
-    verdict = audited(spelling(child), parent=lstm(1, layers), other=lstm(2, layers)).verdict
-    assert (verdict.word, verdict.parent) == (Word.SAME, "parent")
-    assert audited(spelling(child), other=lstm(2, layers), third=lstm(3, layers)).verdict.word is Word.NONE
 
 
 def test_a_normalisation_folded_into_its_layer_scales_rows_and_hides_nothing(audited):
