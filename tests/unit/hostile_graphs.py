@@ -3,7 +3,8 @@
 import itertools
 
 import numpy as np
-from hostile import BAD, UNSUPPORTED, hostile, onnx_of
+from hostile import BAD, UNSUPPORTED, hostile
+from hostile_onnx import onnx_of
 from onnx import TensorProto
 from openvino_writer import Graph
 

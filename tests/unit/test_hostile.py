@@ -8,7 +8,12 @@ from pathlib import Path
 import hostile_archives  # noqa: F401  # adds to HOSTILE
 import hostile_gguf  # noqa: F401
 import hostile_graphs  # noqa: F401
+import hostile_hdf5  # noqa: F401
+import hostile_numpy  # noqa: F401
+import hostile_onnx  # noqa: F401
 import hostile_pickles  # noqa: F401
+import hostile_places  # noqa: F401
+import hostile_safetensors  # noqa: F401
 import hostile_tflite  # noqa: F401
 import hostile_trees  # noqa: F401
 import pytest
