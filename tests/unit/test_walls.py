@@ -1,4 +1,4 @@
-"""The walls between the rooms of the library: the contracts of pyproject.toml, by import-linter."""
+"""The walls between the rooms of the library: the contracts of pyproject.toml; and how long a file may be."""
 
 import shutil
 import subprocess
@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-CONTRACTS = {
-    contract["id"]: contract
-    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-}
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+CONTRACTS = {contract["id"]: contract for contract in SETTINGS["importlinter"]["contracts"]}
 MODULES = {
     path.stem
     for path in (ROOT / "lineage").iterdir()
@@ -96,5 +94,13 @@ def test_an_audit_loads_neither_torch_nor_a_similarity():
 def test_no_module_is_long_and_no_package_has_many():
     modules = [path for path in (ROOT / "lineage").rglob("*.py") if path.name != "__init__.py"]
     beside = Counter(path.parent for path in modules)
-    assert {str(path): lines for path in modules if (lines := len(path.read_text().splitlines())) > 300} == {}
+    tests = (ROOT / "tests").rglob("*.py")
+    lines = {str(path): len(path.read_text().splitlines()) for path in (*modules, *tests)}
+    assert {path: count for path, count in lines.items() if count > 300} == {}
     assert {str(folder): count for folder, count in beside.items() if count > 12} == {}
+
+
+def test_every_file_that_mutations_are_made_in_or_noticed_by_is_there():
+    parts = SETTINGS["mutation"]["parts"].values()
+    patterns = [pattern for part in parts for pattern in (*part["modules"], *part["tests"])]
+    assert [pattern for pattern in patterns if not [*ROOT.glob(pattern)]] == []
