@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 
 import pytest
 import torch
@@ -14,9 +15,10 @@ from torch.nn.functional import cross_entropy
 
 from lineage.auditing.audit import audit_sources
 from lineage.auditing.stages.place import Place
-from lineage.auditing.stages.thirds.nearest import ahead_of_others
+from lineage.auditing.stages.thirds.nearest import ahead_of_others, search
 from lineage.checkpoints.find import Source
 from lineage.relation.direction.between import Passage
+from lineage.relation.direction.estimate import NEAR, Estimate
 
 
 def place(id):
@@ -53,6 +55,23 @@ def test_copies_of_one_network_are_ahead_of_the_same_others():
 @pytest.mark.parametrize("ids", [[], ["alone"], ["a", "b"]])
 def test_nothing_is_ahead_where_nothing_is_compared(ids):
     assert ahead_of_others(list(map(place, ids)), of_table({})) is None
+
+
+@given(st.floats(0.01, 0.3), st.floats(0.001, 0.15), st.booleans())
+def test_a_copy_of_a_near_sibling_has_no_narrower_bound_than_the_truth(moved, further, is_sure):
+    """The parent is absent: a sibling that moved little passes for it, and one trained on from there is near.
+
+    Every change has a direction of its own, and the child's is as long as 1.
+    """
+    apart = further**2 / (1 + moved**2)
+    estimates = {"near": Estimate(0.0, 0.0, NEAR), "copy": Estimate(0.0, 0.0, 1.0)}
+
+    def lies_between(start, relative):
+        return Passage(0.9 if relative == "copy" else 0.1, is_sure=is_sure, apart=apart)
+
+    nearest, estimate = search([place("near")], [place("copy")], estimates, lies_between)
+    assert nearest.id == "copy"
+    assert estimate.bound >= math.hypot(moved, further)
 
 
 def trained(net, labels, *, rate, epochs, seed):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.relation.direction.thirds import family
+from lineage.relation.direction.thirds import AT_CHILD, family
 
 
 @st.composite
@@ -60,3 +60,17 @@ def test_a_relative_alone_has_no_third():
     alone = family([(np.ones(4), np.zeros((1, 4)))])
     assert alone.farthest(0) is None
     assert np.isnan(alone.features(0)["third_middle.candidate"])
+
+
+@given(trees(), st.data())
+def test_copies_are_one_third_relative_and_none_of_their_source(tree, data):
+    """Whatever a family is, what is given twice changes nothing, and beside the child it is no relative."""
+    draw = np.random.default_rng(len(tree))
+    child, *points = draw.normal(size=(len(tree), 7))
+    source = data.draw(st.integers(0, len(points) - 1))
+    once = family([(child, np.stack(points))])
+    places = [*range(len(points)), source, AT_CHILD]
+    twice = family([(child, np.stack([*points, points[source] + 0.1, child + 0.1]))], places)
+    for candidate in range(len(points)):
+        assert twice.features(candidate) == pytest.approx(once.features(candidate), nan_ok=True)
+    assert list(twice.others(len(points))) == [number for number in range(len(points)) if number != source]

@@ -55,6 +55,8 @@ def described(relatives: Sequence[Relative], together: Together) -> list[Feature
         for number, relative in enumerate(together.relatives):
             if found[relative.id]:
                 far = together.points.farthest(number)
+                if far is None:
+                    continue
                 if far not in thirds:
                     thirds[far] = Third(together, far, found[together.relatives[far].id])
                 found[relative.id] |= together.points.features(number) | thirds[far].features(number)

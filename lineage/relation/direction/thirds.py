@@ -10,7 +10,7 @@ they did, the share that A moved since (a Gromov product, as in neighbour joinin
 doi:10.1093/oxfordjournals.molbev.a040454).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,25 +21,39 @@ GOES_ON = -0.4
 Where steps of training are independent of each other, the share is 0 for a stage of the child's training, -1 for an
 exponential average of its steps, which holds less of a step the later it was, and -1/2 for the mean of the last
 stages."""
+AT_CHILD = -1
+"""The place of what is a copy of the child."""
 QUANTILES = {"least": 0.0, "low": 0.25, "middle": 0.5, "high": 0.75, "most": 1.0}
 
 
 @dataclass(frozen=True)
 class Family:
-    """A child and its relatives as points: by_matrix[m, i, j] = ⟨X_i − C, X_j − C⟩ of relatives i and j."""
+    """A child and its relatives as points: by_matrix[m, i, j] = ⟨X_i − C, X_j − C⟩ of relatives i and j.
+
+    places: of each relative, the same for copies of one network; by default each has its own.
+    """
 
     by_matrix: np.ndarray
+    places: Sequence[int] = ()
 
     @cached_property
     def products(self) -> np.ndarray:
         """The products over all matrices."""
         return self.by_matrix.sum(0)
 
+    def others(self, candidate: int) -> np.ndarray:
+        """The numbers of the relatives that are third to a candidate and the child, one of each place.
+
+        A copy of either says nothing of the two: it leaves their path where its source stands.
+        """
+        places = np.asarray(self.places if len(self.places) else range(len(self.products)))
+        firsts = np.unique(places, return_index=True)[1]
+        return np.sort(firsts[~np.isin(places[firsts], (places[candidate], AT_CHILD))])
+
     def shares(self, candidate: int) -> np.ndarray:
-        """Where every other relative leaves the path from a candidate to the child, in their order: [k − 1]."""
+        """Where every third relative leaves the path from a candidate to the child, in their order."""
         own = self.products[candidate, candidate]
-        others = np.delete(np.arange(len(self.products)), candidate)
-        return 1 - self.products[candidate, others] / max(own, 1e-30)
+        return 1 - self.products[candidate, self.others(candidate)] / max(own, 1e-30)
 
     def apart(self, start: int, relative: int) -> float:
         """The squared distance of two relatives, over that of the first and the child."""
@@ -49,8 +63,8 @@ class Family:
         return float((before + after - 2 * cross) / max(before, 1e-30))
 
     def farthest(self, candidate: int) -> int | None:
-        """Of the other relatives, the one farthest from both; None without another."""
-        others = np.delete(np.arange(len(self.products)), candidate)
+        """Of the third relatives, the one farthest from both; None without any."""
+        others = self.others(candidate)
         if not len(others):
             return None
         squares = np.diagonal(self.products)
@@ -83,14 +97,15 @@ def goes_on(features: Mapping[str, float]) -> bool:
     return features.get("third_far.candidate", 0.0) < GOES_ON
 
 
-def family(matrices: Iterable[tuple[np.ndarray, np.ndarray]]) -> Family:
+def family(matrices: Iterable[tuple[np.ndarray, np.ndarray]], places: Sequence[int] = ()) -> Family:
     """The inner products of relatives' differences from a child, every matrix counting alike.
 
     Args:
         matrices: of each matrix the child's values [m], and all its relatives' [k, m]; at least one.
+        places: where each relative stands, the same for copies.
     """
     products = []
     for ours, theirs in matrices:
         differences = theirs.astype(np.float64) - ours
         products.append(differences @ differences.T / max(float(ours @ ours), 1e-30))
-    return Family(np.stack(products))
+    return Family(np.stack(products), places)

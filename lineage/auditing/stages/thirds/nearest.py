@@ -91,7 +91,8 @@ def _reached(own: Estimate, before: Estimate, way: Passage) -> Estimate:
 
     If the child branched off within some bound of a network, it did so of each network that is surely on the way from
     there. And what is near an ancestor has changed no more than their distance since the child's line left it:
-    squared distances add up along a family tree.
+    squared distances add up along a family tree. But how near an ancestor is to the child's line is known only up to
+    its own bound, so nothing that was reached from it has a narrower one.
 
     Args:
         own: what the relative's pair with the child shows.
@@ -100,4 +101,5 @@ def _reached(own: Estimate, before: Estimate, way: Passage) -> Estimate:
     if before.relation is not Relation.ANCESTOR:
         return own
     by_distance = ALLOWANCE**2 * way.apart / (1 - before.most)
-    return before.inherited(own, min(before.most, by_distance) if way.is_sure else min(1.0, by_distance))
+    most = before.most if way.is_sure else min(1.0, max(before.most, by_distance))
+    return before.inherited(own, most)

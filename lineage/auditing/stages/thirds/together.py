@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from lineage.auditing.stages.candidates import Relative
+from lineage.auditing.stages.thirds.copies import shared_places
 from lineage.relation.comparison import evenly, sampled
 from lineage.relation.direction.thirds import Family, family
 from lineage.relation.direction.updates import Ancestor, Shares, WeightUpdate, shares_both_ways
@@ -48,12 +49,17 @@ class Together:
     @cached_property
     def points(self) -> Family:
         """Where they lie around the child."""
-        return family(self._points())
+        return family(self._points(), self._places())
 
     def _points(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for name in self.names:
             ours = _part(self.relatives[0].pair(name)[1])
             yield ours, np.stack([_part(relative.pair(name)[0]) for relative in self.relatives])
+
+    def _places(self) -> list[int]:
+        names = [name for name in self.names if self.matrix(name, 0) is not None]
+        matrices = [[self.matrix(name, number) for name in names] for number in self.numbers.values()]
+        return shared_places(self.relatives, matrices)
 
     def matrix(self, name: str, number: int) -> np.ndarray | None:
         """The part of a relative's matrix, or the child's, whose spectrum is taken; None if it is too small."""
