@@ -2,7 +2,7 @@
 
 import pytest
 from safetensors.numpy import save_file
-from unit.small_networks import ROOTS, child_of
+from unit.small_networks import ROOTS, child_of, save_all
 
 from browser.conftest import requests, resized
 from lineage.auditing.report.bundle import write_html
@@ -20,8 +20,7 @@ def page(tmp_path_factory):
     child = child_of(ROOTS["p2"], 27)
     models = ROOTS | {"sibling": child_of(ROOTS["p2"], 10), "grandchild": child_of(child, 11)}
     models |= {"a_name_of_a_checkpoint_that_has_no_place_to_break_a_line" * 2: child_of(ROOTS["p2"], 12)}
-    for name, tensors in models.items():
-        save_file(tensors, bases / f"{name}.safetensors")
+    save_all(bases, models)
     (bases / "broken.safetensors").write_text("<html>")
     save_file(child, folder / "child.safetensors")
     report = audit(folder / "child.safetensors", bases, claimed="p1", store_digests=False)

@@ -1,25 +1,34 @@
-"""Audits of tensors, which are written to files first."""
+"""Audits of networks that are given as tensors, by name; they are written to files first."""
 
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
-from small_transformers import Tensors
+from small_networks import save_all
 
 from lineage.auditing.audit import Audit, audit_sources
 from lineage.checkpoints.find import Source
 
+Tensors = dict[str, np.ndarray]
 
-def audit_of(folder: Path, child: Tensors, **candidates: Tensors) -> Audit:
-    """Audits a child against candidates by name; safetensors sort their names, npz keep them in order."""
 
-    def save(name: str, tensors: Tensors, kind: str) -> str:
-        path = folder / f"{name}.{kind}"
-        tensors = {key: np.ascontiguousarray(values, np.float32) for key, values in tensors.items()}
-        np.savez(path, **tensors) if kind == "npz" else save_file(tensors, path)
-        return str(path)
+def saved_sources(folder: Path, networks: dict[str, Tensors]) -> list[Source]:
+    """The networks' files, which are written into the folder."""
+    save_all(folder, networks)
+    return [Source(id=name, path=str(folder / f"{name}.safetensors")) for name in networks]
 
-    sources = [
-        Source(id=name, path=save(name, tensors, "safetensors")) for name, tensors in candidates.items()
-    ]
-    return audit_sources(save("child", child, "npz"), sources)
+
+def audit_of(folder: Path, child: Tensors, candidates: dict[str, Tensors], **options) -> Audit:
+    """An audit of one network against others, with options of `audit_sources`."""
+    (suspect,) = saved_sources(folder, {"the-child": child})
+    return audit_sources(suspect.path, saved_sources(folder, candidates), **options)
+
+
+def audit_in_order(folder: Path, child: Tensors, **candidates: Tensors) -> Audit:
+    """The same of a child whose file keeps the order of its tensors, which safetensors sort; all in 32 bits."""
+
+    def in_32_bits(tensors: Tensors) -> Tensors:
+        return {name: np.asarray(values, np.float32) for name, values in tensors.items()}
+
+    np.savez(folder / "the-child.npz", **in_32_bits(child))
+    others = {name: in_32_bits(tensors) for name, tensors in candidates.items()}
+    return audit_sources(str(folder / "the-child.npz"), saved_sources(folder, others))

@@ -44,12 +44,17 @@ OF_P2 = child_of(ROOTS["p2"], 28, strength=2.0)
 """Another child of p2: beside it, p2 is told from a sibling of its children; alone, it is not."""
 
 
+def save_all(folder: Path, networks: dict[str, dict[str, np.ndarray]]) -> Path:
+    """Writes each network into a file of its name; makes the folder where there is none, and gives it."""
+    folder.mkdir(exist_ok=True)
+    for name, tensors in networks.items():
+        whole = {key: np.ascontiguousarray(values) for key, values in tensors.items()}
+        save_file(whole, folder / f"{name}.safetensors")
+    return folder
+
+
 def save_audited(folder: Path) -> Path:
     """Roots in `bases`, beside a child of p2; a child of p2, an independent network, and one of other shapes."""
-    (folder / "bases").mkdir()
-    for name, tensors in (ROOTS | {"sibling": OF_P2}).items():
-        save_file(tensors, folder / "bases" / f"{name}.safetensors")
-    save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
-    save_file(network(99), folder / "stranger.safetensors")
-    save_file(network(1, widths=(30, 50, 40, 10)), folder / "other-shapes.safetensors")
-    return folder
+    save_all(folder / "bases", ROOTS | {"sibling": OF_P2})
+    others = {"stranger": network(99), "other-shapes": network(1, widths=(30, 50, 40, 10))}
+    return save_all(folder, {"child": child_of(ROOTS["p2"], 27)} | others)

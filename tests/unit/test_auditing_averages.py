@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from small_networks import ROOTS
 
-from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.audit import Settings
 from lineage.auditing.stages.verdict import Word
-from lineage.checkpoints.find import Source
 from lineage.relation.direction.estimate import RESOLUTION, unmodelled
 from lineage.relation.direction.thirds import family, goes_on
 from lineage.relation.relations import Relation
@@ -55,12 +54,7 @@ def test_where_the_start_leaves_the_path_is_that_of_independent_steps(kind):
 
 
 def verdict_on(folder, candidates):
-    for name, tensors in {"child": RUN[-1], **candidates}.items():
-        save_file(tensors, folder / f"{name}.safetensors")
-    sources = [Source(id=name, path=f"{folder}/{name}.safetensors") for name in candidates]
-    return audit_sources(
-        f"{folder}/child.safetensors", sources, settings=Settings(direction=unmodelled)
-    ).verdict
+    return audit_of(folder, RUN[-1], candidates, settings=Settings(direction=unmodelled)).verdict
 
 
 @pytest.mark.parametrize("kind", CANDIDATES)

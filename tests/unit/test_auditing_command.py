@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from command_line import ROOT
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of, network, save_audited
+from small_networks import ROOTS, child_of, network, save_all, save_audited
 
 from lineage.auditing.stages.verdict import EXIT_CODES, Word
 
@@ -46,8 +46,7 @@ def test_a_relative_that_is_no_parent_ends_with_6_and_is_named(run, folder, tmp_
 
 def test_networks_too_narrow_for_a_direction_are_told_so_everywhere(run, tmp_path):
     root = network(5, widths=(48, 24, 28, 24, 24, 10))
-    for name, tensors in {"root": root, "child": child_of(root, 1)}.items():
-        save_file(tensors, tmp_path / f"{name}.safetensors")
+    save_all(tmp_path, {"root": root, "child": child_of(root, 1)})
     done = run("audit", "--child", tmp_path / "child.safetensors", "--candidates", tmp_path / "root.safetensors",
                "--no-cache", "--json", tmp_path / "a.json", "--html", tmp_path / "a.html")  # fmt: skip
     assert done.returncode == 6

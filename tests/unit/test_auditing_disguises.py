@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from small_networks import OF_P2, ROOTS, child_of, network
+from small_networks import OF_P2, ROOTS, child_of, network, save_all
 from typer.testing import CliRunner
 
 from lineage import audit
@@ -30,17 +30,12 @@ from lineage.relation.scars.scar import Later, Scar, ScarKind
 
 @pytest.fixture
 def candidates(tmp_path):
-    folder = tmp_path / "candidates"
-    folder.mkdir()
-    for name, state in ROOTS.items():
-        save_file(state, folder / f"{name}.safetensors")
-    return folder
+    return save_all(tmp_path / "candidates", ROOTS)
 
 
 def hidden(tmp_path, state, how="permute,rescale"):
     path = tmp_path / "child.safetensors"
-    copy = disguised(state, how.split(","), np.random.default_rng(7))
-    save_file({name: np.ascontiguousarray(values) for name, values in copy.items()}, path)
+    save_all(tmp_path, {"child": disguised(state, how.split(","), np.random.default_rng(7))})
     return path
 
 
@@ -119,14 +114,10 @@ def test_a_thinned_child_is_of_its_family(tmp_path, candidates):
 def test_a_block_that_was_left_out_is_known_where_every_name_left_is_a_candidates_too(tmp_path, seed):
     """Its two blocks are of one shape, so the child's one block has a namesake, by chance or not."""
     roots = {f"p{number}": vit(number) for number in range(2)}
-    folder = tmp_path / "candidates"
-    folder.mkdir()
-    for name, state in roots.items():
-        save_file(state, folder / f"{name}.safetensors")
+    folder = save_all(tmp_path / "candidates", roots)
     copy = disguised(child_of(roots["p1"], 11), ["permute", "shorten"], np.random.default_rng(seed))
-    path = tmp_path / "child.safetensors"
-    save_file({name: np.ascontiguousarray(values) for name, values in copy.items()}, path)
-    report = audit(path, folder, store_digests=False)
+    save_all(tmp_path, {"child": copy})
+    report = audit(tmp_path / "child.safetensors", folder, store_digests=False)
     assert list(report.family) == ["p1"]
     assert report.alignment.aligned["p1"].undone == ["neurons of 1 layer reordered", "1 block left out"]
 

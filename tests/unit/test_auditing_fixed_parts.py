@@ -4,14 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from audited_tensors import audit_of
 from fixed_parts import alibi, dirac, forecasts, fourier, gabor, interleaved_fourier, mel, principal_axes
-from safetensors.numpy import save_file
 from small_networks import ROOTS, child_of, learnt, network
 
-from lineage.auditing.audit import Audit, audit_sources
+from lineage.auditing.audit import Audit
 from lineage.auditing.report.build import report_of
 from lineage.auditing.stages.verdict import Word
-from lineage.checkpoints.find import Source
 from lineage.relation.sketch import Reason
 
 Tensors = dict[str, np.ndarray]
@@ -23,16 +22,13 @@ FIRST, SECOND = network(77), network(78)
 def audited(tmp_path):
     """Audits one network against others, by name."""
 
-    def save(name: str, tensors: Tensors) -> Source:
-        path = tmp_path / f"{name}.safetensors"
-        stored = {key: values if values.dtype == np.float16 else values.astype(np.float32)
-                  for key, values in tensors.items()}  # fmt: skip
-        save_file({key: np.ascontiguousarray(values) for key, values in stored.items()}, path)
-        return Source(id=name, path=str(path))
+    def stored(tensors: Tensors) -> Tensors:
+        return {key: values if values.dtype == np.float16 else values.astype(np.float32)
+                for key, values in tensors.items()}  # fmt: skip
 
     def audit(child: Tensors, **candidates: Tensors) -> Audit:
-        sources = [save(name, tensors) for name, tensors in candidates.items()]
-        return audit_sources(save("child", child).path, sources)
+        others = {name: stored(tensors) for name, tensors in candidates.items()}
+        return audit_of(tmp_path, stored(child), others)
 
     return audit
 

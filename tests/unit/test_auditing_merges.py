@@ -1,25 +1,17 @@
 """Whole audits of merges, and of children that only look like one."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from small_networks import ROOTS, child_of
-
-from lineage.auditing.audit import Audit, audit_sources
-from lineage.checkpoints.find import Source
 
 
 @pytest.fixture
 def audit(tmp_path):
     """Audits a network against others by name."""
-
-    def of(child: dict[str, np.ndarray], candidates: dict[str, dict]) -> Audit:
-        for name, tensors in (candidates | {"the-child": child}).items():
-            save_file(tensors, tmp_path / f"{name}.safetensors")
-        sources = [Source(id=name, path=f"{tmp_path}/{name}.safetensors") for name in candidates]
-        return audit_sources(f"{tmp_path}/the-child.safetensors", sources)
-
-    return of
+    return partial(audit_of, tmp_path)
 
 
 def merge(

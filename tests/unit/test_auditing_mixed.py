@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from small_networks import child_of, network
 
-from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.audit import Settings
 from lineage.auditing.stages.thirds.mixed import mixed_with_child
-from lineage.checkpoints.find import Source
 from lineage.relation.direction.estimate import unmodelled
 from lineage.relation.relations import Relation
 
@@ -20,10 +19,7 @@ def average(*weighted):
 
 
 def audited(folder, candidates):
-    for name, tensors in {"child": CHILD, **candidates}.items():
-        save_file(tensors, folder / f"{name}.safetensors")
-    sources = [Source(id=name, path=str(folder / f"{name}.safetensors")) for name in candidates]
-    return audit_sources(str(folder / "child.safetensors"), sources, settings=Settings(direction=unmodelled))
+    return audit_of(folder, CHILD, candidates, settings=Settings(direction=unmodelled))
 
 
 @pytest.mark.parametrize(

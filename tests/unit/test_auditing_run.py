@@ -4,8 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from safetensors.numpy import save_file
-from small_networks import OF_P2, ROOTS, child_of
+from small_networks import OF_P2, ROOTS, child_of, save_all
 
 from lineage.auditing.report.bundle import write_json
 from lineage.auditing.report.types import AuditReport
@@ -19,13 +18,9 @@ from lineage.errors import UserError
 def folder(tmp_path_factory):
     """p0 and p1 in `a`, p2, a child of it and another p1 in `b`, and another child of p2."""
     folder = tmp_path_factory.mktemp("run")
-    for place, names in (("a", ("p0", "p1")), ("b", ("p1", "p2"))):
-        (folder / place).mkdir()
-        for name in names:
-            save_file(ROOTS[name], folder / place / f"{name}.safetensors")
-    save_file(OF_P2, folder / "b" / "sibling.safetensors")
-    save_file(child_of(ROOTS["p2"], 27), folder / "child.safetensors")
-    return folder
+    save_all(folder / "a", {name: ROOTS[name] for name in ("p0", "p1")})
+    save_all(folder / "b", {name: ROOTS[name] for name in ("p1", "p2")} | {"sibling": OF_P2})
+    return save_all(folder, {"child": child_of(ROOTS["p2"], 27)})
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from scarred_copies import HALVED, copy_of
 from small_networks import ROOTS, child_of
 
-from lineage.auditing.audit import audit_sources
 from lineage.auditing.stages.verdict import Verdict, Word
-from lineage.checkpoints.find import Source
 from lineage.relation.relations import Relation
 
 PARENT = ROOTS["p0"]
@@ -18,11 +16,7 @@ SOURCE = child_of(PARENT, 9)
 @pytest.fixture
 def verdict_on(tmp_path):
     def of(child: dict[str, np.ndarray], candidates: dict[str, dict]) -> Verdict:
-        for name, tensors in (candidates | {"the-child": child}).items():
-            whole = {key: np.ascontiguousarray(values) for key, values in tensors.items()}
-            save_file(whole, tmp_path / f"{name}.safetensors")
-        sources = [Source(id=name, path=f"{tmp_path}/{name}.safetensors") for name in candidates]
-        return audit_sources(f"{tmp_path}/the-child.safetensors", sources).verdict
+        return audit_of(tmp_path, child, candidates).verdict
 
     return of
 

@@ -7,7 +7,7 @@ import pytest
 from known_verdicts import candidate_of
 from safetensors.numpy import save_file
 from scipy.optimize import nnls
-from small_networks import ROOTS, child_of
+from small_networks import ROOTS, child_of, save_all
 
 from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
@@ -31,10 +31,7 @@ NO_CACHE = DigestCache(None)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """p0 … p3, and `child` of p2."""
-    folder = tmp_path_factory.mktemp("stages")
-    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 27)}).items():
-        save_file(tensors, folder / f"{name}.safetensors")
-    return folder
+    return save_all(tmp_path_factory.mktemp("stages"), ROOTS | {"child": child_of(ROOTS["p2"], 27)})
 
 
 @pytest.fixture(scope="module")

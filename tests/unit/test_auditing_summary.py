@@ -6,8 +6,7 @@ import re
 import pandas as pd
 import pytest
 from known_verdicts import ALPHA
-from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import ROOTS, child_of, save_all
 
 from lineage.auditing.report.bundle import write_html, write_json
 from lineage.auditing.report.summary import closing_lines, totals, write_summary
@@ -23,9 +22,7 @@ from lineage.relation.relations import Relation
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> list[Source]:
     """p0 … p3 and a candidate that is broken; a child of p2, and one that is missing."""
-    folder = tmp_path_factory.mktemp("models")
-    for name, tensors in (ROOTS | {"child": child_of(ROOTS["p2"], 27)}).items():
-        save_file(tensors, folder / f"{name}.safetensors")
+    folder = save_all(tmp_path_factory.mktemp("models"), ROOTS | {"child": child_of(ROOTS["p2"], 27)})
     (folder / "broken.safetensors").write_text("<html>")
     roles = dict.fromkeys([*ROOTS, "broken"], "candidate") | dict.fromkeys(["child", "lost"], "child")
     claims = {"lost": "p2"}

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from small_networks import child_of, network
 
-from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.audit import Audit, Settings
 from lineage.auditing.stages.thirds.passing import Passing, passage_of
-from lineage.checkpoints.find import Source
 from lineage.families.direction import fitted_passage
 from lineage.relation.direction.between import Between, pooled_shares
 from lineage.relation.direction.estimate import unmodelled
@@ -27,15 +26,15 @@ MODELS = {
 """root → late → child, and a sibling of late that moved little."""
 
 
+def audited(folder: Path, *candidates: str) -> Audit:
+    """The child's audit against some of the models."""
+    others = {name: MODELS[name] for name in candidates}
+    return audit_of(folder, MODELS["child"], others, settings=Settings(direction=unmodelled))
+
+
 @pytest.fixture(scope="module")
 def audit(tmp_path_factory):
-    folder: Path = tmp_path_factory.mktemp("line")
-    for name, tensors in MODELS.items():
-        save_file(tensors, folder / f"{name}.safetensors")
-    sources = [
-        Source(id=name, path=str(folder / f"{name}.safetensors")) for name in MODELS if name != "child"
-    ]
-    return audit_sources(str(folder / "child.safetensors"), sources, settings=Settings(direction=unmodelled))
+    return audited(tmp_path_factory.mktemp("line"), "root", "late", "sibling", "stranger")
 
 
 def test_a_network_on_the_way_is_told_from_one_beside_it(audit):
@@ -77,15 +76,9 @@ def test_what_was_not_compared_is_not_guessed(audit):
 def test_relatives_beyond_those_that_are_compared_are_outlying(audit, monkeypatch, tmp_path):
     """Two are compared, the nearest by weights; a lone relative is beyond nobody."""
     monkeypatch.setattr("lineage.auditing.stages.thirds.together.MOST", 2)
-    for name in ("root", "late", "sibling", "child"):
-        save_file(MODELS[name], tmp_path / f"{name}.safetensors")
 
     def outlying(*names):
-        sources = [Source(id=name, path=str(tmp_path / f"{name}.safetensors")) for name in names]
-        found = audit_sources(
-            str(tmp_path / "child.safetensors"), sources, settings=Settings(direction=unmodelled)
-        )
-        return {place.id for place in found.places if place.is_outlying}
+        return {place.id for place in audited(tmp_path, *names).places if place.is_outlying}
 
     farthest = max(
         (place for place in audit.places if place.id != "stranger"), key=lambda place: place.distance

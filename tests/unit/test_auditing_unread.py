@@ -9,7 +9,7 @@ import torch
 from coreml_writer import Program
 from onnx import helper, numpy_helper
 from safetensors.numpy import save_file
-from small_networks import child_of, network
+from small_networks import child_of, network, save_all
 from typer.testing import CliRunner
 
 from lineage.auditing.run import audit
@@ -24,11 +24,7 @@ TAKEN = ("layer2", "layer3", "layer4")
 
 @pytest.fixture
 def bases(tmp_path):
-    folder = tmp_path / "bases"
-    folder.mkdir()
-    for name, tensors in ROOTS.items():
-        save_file(tensors, folder / f"{name}.safetensors")
-    return folder
+    return save_all(tmp_path / "bases", ROOTS)
 
 
 def parts(taken=TAKEN):

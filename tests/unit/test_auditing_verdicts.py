@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import saved_sources
 from small_networks import OF_P2, ROOTS, child_of, network
 
 from lineage.auditing.audit import Audit, Auditor, audit_sources
@@ -21,9 +21,7 @@ def zoo(tmp_path):
 
     class Zoo:
         def save(self, name: str, tensors: dict[str, np.ndarray]) -> Source:
-            path = tmp_path / f"{name}.safetensors"
-            save_file({key: np.ascontiguousarray(values) for key, values in tensors.items()}, path)
-            return Source(id=name, path=str(path))
+            return saved_sources(tmp_path, {name: tensors})[0]
 
         def audit(self, child: dict[str, np.ndarray], candidates: dict[str, dict], unrelated=()) -> Audit:
             sources = [self.save(name, tensors) for name, tensors in candidates.items()]

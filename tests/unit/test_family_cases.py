@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
+from small_networks import save_all
 
 from lineage.auditing.audit import Settings
 from lineage.families.cases import tree
@@ -163,8 +163,7 @@ def test_an_audited_case_says_what_is_true_and_what_the_verdict_was(tmp_path):
         name: values + 0.05 * draw.standard_normal(values.shape).astype(np.float32)
         for name, values in root.items()
     }
-    for name, state in {"root": root, "c.sgd": child, "scratch": weights(draw)}.items():
-        save_file(state, tmp_path / f"{name}.safetensors")
+    save_all(tmp_path, {"root": root, "c.sgd": child, "scratch": weights(draw)})
     members = {name: Member(family=FAMILY.id, model=name) for name in ("root", "c.sgd", "scratch")}
     of_child = Case(
         line="parent and roots",

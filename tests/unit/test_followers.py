@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import ROOTS, child_of, save_all
 
 from lineage.auditing.run import audit
 from lineage.checkpoints.followers import followers
@@ -72,9 +72,7 @@ def test_queries_and_keys_of_attention_and_a_small_target_are_parts_of_a_network
 
 
 def test_an_audit_of_such_a_file_is_of_the_followed_network(tmp_path):
-    save_file(together("student.", "teacher."), tmp_path / "both.safetensors")
-    for name in ("p0", "p1"):
-        save_file(ROOTS[name], tmp_path / f"{name}.safetensors")
+    save_all(tmp_path, ROOTS | {"both": together("student.", "teacher.")})
     candidates = [tmp_path / f"{name}.safetensors" for name in ("p0", "p1")]
     report = audit(tmp_path / "both.safetensors", candidates, store_digests=False)
     assert list(report.family) == ["p0"]

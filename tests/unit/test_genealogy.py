@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
-from small_networks import child_of, network
+from small_networks import child_of, network, save_all
 from typer.testing import CliRunner
 
 import lineage
@@ -42,8 +42,7 @@ def zoo() -> dict[str, dict[str, np.ndarray]]:
 def folder(tmp_path_factory):
     """The zoo, a copy of r1.c, a merge of r0.a and r0.b, and a file that is no model."""
     folder, models = tmp_path_factory.mktemp("zoo"), zoo()
-    for name, tensors in models.items():
-        save_file(tensors, folder / f"{name}.safetensors")
+    save_all(folder, models)
     save_file({f"module.{name}": values for name, values in models["r1.c"].items()}, folder / "s.safetensors")
     merge = {
         name: (0.6 * values + 0.4 * models["r0.b"][name]).astype(np.float32)

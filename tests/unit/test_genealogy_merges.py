@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from merged_models import MERGINGS, average, dare, recipe_of
-from safetensors.numpy import save_file
-from small_networks import child_of, network
+from small_networks import child_of, network, save_all
 
 import lineage
 from lineage.genealogy.arborescence import NO_PARENT
@@ -149,8 +148,7 @@ def of_layers(tmp_path_factory):
         name: models["b" if name.startswith("layer1") else "a"][name] for name in models["root"]
     }
     models["frozen"] = child_of(models["root"], 7) | {"layer0.weight": models["root"]["layer0.weight"]}
-    for name, tensors in models.items():
-        save_file(tensors, folder / f"{name}.safetensors")
+    save_all(folder, models)
     return lineage.tree(folder, store_digests=False)
 
 

@@ -5,8 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
-from small_networks import child_of, network
+from small_networks import child_of, network, save_all
 
 from lineage.auditing.direction import shipped
 from lineage.checkpoints.find import Source, read_table_of_models
@@ -34,8 +33,7 @@ def sources(tmp_path_factory) -> list[Source]:
     models |= {f"m.c{number}": child_of(missing, 30 + number, strength=1.5) for number in range(4)}
     models["copy"] = models["r0.c"]
     models["average"] = {name: (models["r0.a"][name] + models["r0.b"][name]) / 2 for name in root}
-    for name, tensors in models.items():
-        save_file(tensors, folder / f"{name}.safetensors")
+    save_all(folder, models)
     (folder / "broken.safetensors").write_text("<html>")
     rows = [f"{id}\t{id}.safetensors\tcandidate\t{CLAIMS.get(id, '')}" for id in [*models, "broken"]]
     (folder / "models.tsv").write_text("\n".join(["id\tpath\trole\tclaimed_parent", *rows]) + "\n")

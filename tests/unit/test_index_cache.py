@@ -10,7 +10,7 @@ import torch
 from blake3 import blake3
 from limits import files_at_most
 from safetensors.numpy import save_file
-from small_networks import ROOTS
+from small_networks import ROOTS, save_all
 
 from lineage.auditing.pair_tests import digests_of
 from lineage.auditing.run import audit
@@ -111,8 +111,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(tmp_path, ki
 
 def test_reading_a_large_checkpoint_says_how_far_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr("lineage.index.summing.SMALL", 1000)
-    for name in ("p0", "p1"):
-        save_file(ROOTS[name], tmp_path / f"{name}.safetensors")
+    save_all(tmp_path, ROOTS)
     said: list[str] = []
     audit(tmp_path / "p0.safetensors", tmp_path / "p1.safetensors", store_digests=False, say=said.append)
     count = len(ROOTS["p0"])

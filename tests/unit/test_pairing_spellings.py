@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from audited_tensors import audit_of
+from audited_tensors import audit_in_order
 from small_transformers import Tensors, renamed, timm, tuned
 
 from lineage.auditing.stages.verdict import Word
@@ -14,7 +14,7 @@ VIT, OTHER_VIT = timm(1), timm(2)
 
 @pytest.fixture
 def audited(tmp_path):
-    return partial(audit_of, tmp_path)
+    return partial(audit_in_order, tmp_path)
 
 
 def in_torchvision(tensors: Tensors) -> Tensors:

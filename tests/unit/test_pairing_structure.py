@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from audited_tensors import audit_of
+from audited_tensors import audit_in_order
 from small_networks import ROOTS, child_of, learnt
 from small_transformers import Tensors, llama, renamed, timm, tuned, with_layers
 
@@ -19,7 +19,7 @@ DEEP, OTHER_DEEP = llama(3, depth=11), llama(4, depth=11)
 
 @pytest.fixture
 def audited(tmp_path):
-    return partial(audit_of, tmp_path)
+    return partial(audit_in_order, tmp_path)
 
 
 def fused(tensors: Tensors) -> Tensors:

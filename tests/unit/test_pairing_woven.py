@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from audited_tensors import audit_of
+from audited_tensors import audit_in_order
 from safetensors.numpy import save_file
 from small_transformers import Tensors, llama, tuned
 
@@ -62,11 +62,11 @@ def test_what_lies_head_by_head_in_one_network_is_paired_row_by_row(tmp_path, we
     together = [WEAVES[weave](each) for each in (tuned(LLAMA, 5), LLAMA, OTHER)]
     child = together[0] if is_child_fused else apart[0]
     parent, other = apart[1:] if is_child_fused else together[1:]
-    audit = audit_of(tmp_path, child, parent=parent, other=other)
+    audit = audit_in_order(tmp_path, child, parent=parent, other=other)
     assert audit.verdict.family == ["parent"]
     matching = audit.candidates[0].matching
     assert set(matching.pairs) == set(child)
-    found = audit_of(tmp_path, apart[0], parent=apart[1], other=apart[2]).places[0].distance
+    found = audit_in_order(tmp_path, apart[0], parent=apart[1], other=apart[2]).places[0].distance
     assert audit.places[0].distance == pytest.approx(found, rel=0.3)
 
 
@@ -134,10 +134,10 @@ def called_otherwise(tensors: Tensors) -> Tensors:
 ])  # fmt: skip
 def test_recurrent_layers_that_no_name_tells_are_told_by_their_shapes(tmp_path, kind, inputs, spelling):
     child = spelling(moved(state(kind, inputs, 1), 3))
-    found = audit_of(tmp_path, child, parent=state(kind, inputs, 1), other=state(kind, inputs, 2))
+    found = audit_in_order(tmp_path, child, parent=state(kind, inputs, 1), other=state(kind, inputs, 2))
     assert found.verdict.family == ["parent"]
     assert sum("weight_hh" in name for name in found.child.digest.sketches) == 2
-    lone = audit_of(tmp_path, child, other=state(kind, inputs, 2), third=state(kind, inputs, 4))
+    lone = audit_in_order(tmp_path, child, other=state(kind, inputs, 2), third=state(kind, inputs, 4))
     assert lone.verdict.word is Word.NONE
 
 
@@ -178,7 +178,7 @@ def exchanged(tensors: Tensors) -> Tensors:
 
 @pytest.mark.parametrize("spelling", [exchanged, lambda tensors: dict(reversed(tensors.items())), dict])
 def test_what_stands_beside_a_matrix_follows_it_where_order_pairs_it_wrongly(tmp_path, spelling):
-    found = audit_of(tmp_path, spelling(twins(1)), parent=twins(1), other=twins(2))
+    found = audit_in_order(tmp_path, spelling(twins(1)), parent=twins(1), other=twins(2))
     assert (found.verdict.word, found.verdict.parent) == (Word.SAME, "parent")
-    lone = audit_of(tmp_path, spelling(twins(1)), other=twins(2), third=twins(3))
+    lone = audit_in_order(tmp_path, spelling(twins(1)), other=twins(2), third=twins(3))
     assert lone.verdict.word is Word.NONE

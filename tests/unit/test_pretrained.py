@@ -200,6 +200,10 @@ def images() -> Images:
     return Images(pixels=pixels, labels=np.arange(12) % 3, **names)
 
 
+GIVEN = CONVNET, images(), None, torch.device("cpu")
+"""What a root is trained with: a network, images, no parent, a device."""
+
+
 def root(path, **recipe) -> Model:
     given = STEPS | {"learning_rate": 0.1, "batch_size": 4, "weights": str(path)}
     return model_of(given | recipe, seed=4)
@@ -207,14 +211,7 @@ def root(path, **recipe) -> Model:
 
 def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_path):
     state = saved(network_of(CONVNET), tmp_path / "w.pth")
-    row, found = trained(
-        root(tmp_path / "w.pth", epochs=0),
-        CONVNET,
-        images(),
-        None,
-        torch.device("cpu"),
-        start=load_pretrained,
-    )
+    row, found = trained(root(tmp_path / "w.pth", epochs=0), *GIVEN, start=load_pretrained)
     fresh = network_of(CONVNET, classes=3, seed=4).state_dict()
     for key, value in found.items():
         assert torch.equal(value, fresh[key] if key.startswith("head.") else state[key]), key
@@ -223,14 +220,8 @@ def test_a_root_of_no_epochs_is_the_pretrained_backbone_under_a_new_head(tmp_pat
 
 def test_a_root_starts_its_training_from_the_weights(tmp_path):
     state = saved(network_of(CONVNET), tmp_path / "w.pth")
-    _, found = trained(
-        root(tmp_path / "w.pth", epochs=1, learning_rate=0.01),
-        CONVNET,
-        images(),
-        None,
-        torch.device("cpu"),
-        start=load_pretrained,
-    )
+    again = root(tmp_path / "w.pth", epochs=1, learning_rate=0.01)
+    _, found = trained(again, *GIVEN, start=load_pretrained)
     fresh = network_of(CONVNET, classes=3, seed=4).state_dict()
     name = "block3.0.weight"
     assert not torch.equal(found[name], state[name])
@@ -240,7 +231,7 @@ def test_a_root_starts_its_training_from_the_weights(tmp_path):
 def test_weights_are_neither_left_out_nor_made_up(tmp_path):
     saved(network_of(CONVNET), tmp_path / "w.pth")
     with pytest.raises(ValueError, match="start is None"):
-        trained(root(tmp_path / "w.pth", epochs=0), CONVNET, images(), None, torch.device("cpu"))
+        trained(root(tmp_path / "w.pth", epochs=0), *GIVEN)
 
 
 def test_a_file_may_hold_its_weights_in_parts(tmp_path):

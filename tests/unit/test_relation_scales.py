@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from audited_tensors import audit_of
 from small_networks import OF_P2, ROOTS, child_of
 
-from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.audit import Settings
 from lineage.auditing.stages.verdict import Word
 from lineage.checkpoints.checkpoint import Entry
-from lineage.checkpoints.find import Source
 from lineage.relation.alignment.axes import shapes_of
 from lineage.relation.comparison import Pair, compare, spread_of_scales
 from lineage.relation.matching import match
@@ -42,12 +41,7 @@ def test_a_parent_of_rescaled_neurons_is_named_only_after_alignment(tmp_path, un
     child["layer0.bias"] = factors * child["layer0.bias"]
     child["layer1.weight"] = child["layer1.weight"] / factors
     candidates = ROOTS | {"sibling": OF_P2}
-    for name, tensors in (candidates | {"child": child}).items():
-        save_file(tensors, tmp_path / f"{name}.safetensors")
-    sources = [Source(id=name, path=str(tmp_path / f"{name}.safetensors")) for name in candidates]
-    audit = audit_sources(
-        str(tmp_path / "child.safetensors"), sources, settings=Settings(undisguise=undisguise)
-    )
+    audit = audit_of(tmp_path, child, candidates, settings=Settings(undisguise=undisguise))
     assert (audit.verdict.word, audit.verdict.closest) == (word, "p2")
     assert "rescaled" in audit.verdict.reason
 
