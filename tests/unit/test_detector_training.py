@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -59,26 +60,42 @@ def bits(net: LineageDetector) -> bytes:
     return b"".join(value.numpy().tobytes() for value in net.state_dict().values())
 
 
+class Learnt(NamedTuple):
+    """The toy task, and a detector that was trained on it."""
+
+    parts: dict[str, Tensor]
+    parent_of: dict[str, str]
+    kinds: dict[str, str]
+    episodes: Episodes
+    net: LineageDetector
+    history: list[dict]
+
+    def tested(self) -> list[str]:
+        return [child for child, kind in self.kinds.items() if kind == "test"]
+
+    def trained_again(self, parts: dict[str, Tensor]) -> tuple[LineageDetector, list[dict]]:
+        """The same training on other images."""
+        return run(episodes_of(parts, self.parent_of), self.kinds)
+
+
 @pytest.fixture(scope="module")
-def learnt():
+def learnt() -> Learnt:
     parts, parent_of, kinds = toy()
     episodes = episodes_of(parts, parent_of)
-    return parts, parent_of, kinds, episodes, *run(episodes, kinds)
+    return Learnt(parts, parent_of, kinds, episodes, *run(episodes, kinds))
 
 
 def test_a_separable_task_is_learnt(learnt):
-    _, _, kinds, episodes, net, _ = learnt
-    assert accuracy(net, episodes, kinds) == 1
+    assert accuracy(learnt.net, learnt.episodes, learnt.kinds) == 1
 
 
 def test_parents_never_seen_in_training_are_told_too(learnt):
-    _parts, parent_of, _, _, net, _ = learnt
     generator = torch.Generator().manual_seed(9)
     others = {name: torch.randn(10, 10, generator=generator) for name in CANDIDATES}
-    others |= {
-        child: others[p] + 0.3 * torch.randn(10, 10, generator=generator) for child, p in parent_of.items()
-    }
-    assert accuracy(net, episodes_of(others, parent_of), dict.fromkeys(parent_of, "test")) > 0.9
+    for child, parent in learnt.parent_of.items():
+        others[child] = others[parent] + 0.3 * torch.randn(10, 10, generator=generator)
+    episodes = episodes_of(others, learnt.parent_of)
+    assert accuracy(learnt.net, episodes, dict.fromkeys(learnt.parent_of, "test")) > 0.9
 
 
 def test_labels_that_mean_nothing_stay_near_chance():
@@ -89,33 +106,27 @@ def test_labels_that_mean_nothing_stay_near_chance():
 
 
 def test_the_training_is_decided_by_its_seed(learnt):
-    *_, kinds, episodes, net, history = learnt
-    again, same = run(episodes, kinds)
-    assert bits(again) == bits(net)
-    assert same == history
-    other, _ = run(episodes, kinds, dataclasses.replace(CONFIG, seed=1))
-    assert bits(other) != bits(net)
+    again, same = run(learnt.episodes, learnt.kinds)
+    assert bits(again) == bits(learnt.net)
+    assert same == learnt.history
+    other, _ = run(learnt.episodes, learnt.kinds, dataclasses.replace(CONFIG, seed=1))
+    assert bits(other) != bits(learnt.net)
 
 
 def test_test_children_do_not_touch_the_training(learnt):
-    parts, parent_of, kinds, _, net, history = learnt
-    poisoned = {
-        name: torch.full_like(value, math.nan) if kinds.get(name) == "test" else value
-        for name, value in parts.items()
-    }
-    again, same = run(episodes_of(poisoned, parent_of), kinds)
-    assert bits(again) == bits(net)
-    assert same == history
+    poisoned = {name: torch.full_like(learnt.parts[name], math.nan) for name in learnt.tested()}
+    again, same = learnt.trained_again(learnt.parts | poisoned)
+    assert bits(again) == bits(learnt.net)
+    assert same == learnt.history
 
 
 def test_validation_children_only_choose_the_epoch(learnt):
-    parts, parent_of, kinds, _, _, history = learnt
     changed = {
-        name: value.flip(0) if kinds.get(name) == "validation" else value for name, value in parts.items()
+        name: value.flip(0) for name, value in learnt.parts.items() if learnt.kinds.get(name) == "validation"
     }
-    _, other = run(episodes_of(changed, parent_of), kinds)
-    assert [row["loss"] for row in other] == [row["loss"] for row in history]
-    assert [row["validation_loss"] for row in other] != [row["validation_loss"] for row in history]
+    _, other = learnt.trained_again(learnt.parts | changed)
+    assert [row["loss"] for row in other] == [row["loss"] for row in learnt.history]
+    assert [row["validation_loss"] for row in other] != [row["validation_loss"] for row in learnt.history]
 
 
 def test_the_state_of_the_lowest_validation_loss_is_kept():
@@ -132,27 +143,27 @@ def test_the_state_of_the_lowest_validation_loss_is_kept():
 
 
 def test_the_history_has_one_row_an_epoch(learnt):
-    history = learnt[-1]
+    history = learnt.history
     assert [row["epoch"] for row in history] == list(range(1, CONFIG.epochs + 1))
     assert max(row["learning_rate"] for row in history) <= CONFIG.learning_rate
     assert history[-1]["loss"] < history[0]["loss"]
 
 
 def test_a_prediction_does_not_depend_on_the_other_children(learnt):
-    _, _, kinds, episodes, net, _ = learnt
-    children = [child for child, kind in kinds.items() if kind == "test"]
+    net, episodes, children = learnt.net, learnt.episodes, learnt.tested()
     together = predicted_logits(net, episodes, children, CPU)
     alone = torch.cat([predicted_logits(net, episodes, [child], CPU) for child in reversed(children)])
     assert torch.equal(together, alone.flip(0))
 
 
 def test_predictions_have_a_row_for_each_candidate_of_each_condition(learnt):
-    parts, parent_of, kinds, _, net, _ = learnt
-    episodes = episodes_of({name: value.double() for name, value in parts.items()}, parent_of)
-    net = copy.deepcopy(net).double()  # in float32 other batches' kernels differ by more than the tolerance
-    conditions = {
-        child: {"all": CANDIDATES, "two": CANDIDATES[1:3]} for child, kind in kinds.items() if kind != "train"
-    }
+    images_of = {name: value.double() for name, value in learnt.parts.items()}
+    episodes = episodes_of(images_of, learnt.parent_of)
+    net = copy.deepcopy(
+        learnt.net
+    ).double()  # in float32 other batches' kernels differ by more than is allowed
+    held_out = [child for child, kind in learnt.kinds.items() if kind != "train"]
+    conditions = {child: {"all": CANDIDATES, "two": CANDIDATES[1:3]} for child in held_out}
     rows = list(predictions(net, episodes, conditions, CPU))
     assert [(row["child"], row["condition"], row["candidate"]) for row in rows] == [
         (child, condition, candidate)
@@ -173,15 +184,14 @@ def test_predictions_have_a_row_for_each_candidate_of_each_condition(learnt):
 
 
 def test_a_training_that_diverges_is_told(learnt):
-    parts, parent_of, kinds, *_ = learnt
-    broken = {name: value * math.nan for name, value in parts.items()}
+    broken = {name: value * math.nan for name, value in learnt.parts.items()}
     with pytest.raises(UserError, match=r"diverged .*learning_rate 0\.01"):
-        run(episodes_of(broken, parent_of), kinds)
+        learnt.trained_again(broken)
 
 
 @pytest.mark.parametrize("candidates", [1, 2, 9])
 def test_a_trained_detector_takes_any_number_of_candidates(learnt, candidates):
-    net = copy.deepcopy(learnt[4]).eval()
+    net = copy.deepcopy(learnt.net).eval()
     weights, features = images((6, 6), P=candidates), images((6, 6), P=candidates, seed=1)
     assert net([weights[0].float()], [features[0].float()]).shape == (2, candidates)
 
@@ -217,14 +227,13 @@ def test_training_stops_when_the_validation_loss_stays():
 
 
 def test_a_saved_detector_gives_the_same_logits(learnt, tmp_path):
-    _, _, kinds, episodes, net, _ = learnt
-    net.save(tmp_path / "d.h5", device="cpu")
+    learnt.net.save(tmp_path / "d.h5", device="cpu")
     again = LineageDetector.load(tmp_path / "d.h5")
-    children = [child for child, kind in kinds.items() if kind == "test"]
-    assert torch.equal(
-        predicted_logits(again, episodes, children, CPU), predicted_logits(net, episodes, children, CPU)
+    before, after = (
+        predicted_logits(net, learnt.episodes, learnt.tested(), CPU) for net in (learnt.net, again)
     )
-    assert again.config == net.config
+    assert torch.equal(before, after)
+    assert again.config == learnt.net.config
 
 
 def test_a_file_of_other_models_is_no_detectors(tmp_path):

@@ -1,6 +1,7 @@
 """Accuracies, intervals and areas over seeds, settings and conditions, against slow direct counts."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -34,8 +35,43 @@ from lineage.results.evaluation.verdicts import chosen
 from lineage.types.evaluation import Ancestors, Evaluated
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What was said of the children in each seed, and what an evaluation made of it."""
+
+    splits: tuple[dict[str, str], ...]
+    frames: dict[str, pd.DataFrame]
+    logits: pd.DataFrame
+    few: pd.DataFrame
+    absent: pd.DataFrame
+    outcomes: pd.DataFrame
+    results: pd.DataFrame
+
+    def tested(self) -> list[tuple[int, dict[str, str], list[str]]]:
+        """Each seed, its split, and its test children."""
+        return [
+            (seed, parts, [child for child, part in parts.items() if part == "test"])
+            for seed, parts in enumerate(self.splits)
+        ]
+
+    def value(self, method: str, metric: str, seed: int | None, condition: str = STANDARD) -> pd.Series:
+        """The one row of a metric."""
+        results = self.results
+        in_seed = results["seed"].isna() if seed is None else results["seed"] == seed
+        wanted = (results["method"] == method) & (results["condition"] == condition)
+        rows = results[wanted & (results["metric"] == metric) & in_seed]
+        assert len(rows) == 1
+        return rows.iloc[0]
+
+
+def at_the_chosen(frame: pd.DataFrame, parent_of: dict[str, str], parts: dict[str, str]) -> pd.DataFrame:
+    """The scores at the layer and alpha that validation children choose."""
+    layer, alpha = chosen(frame, parent_of, parts)
+    return frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
+
+
 @pytest.fixture(scope="module")
-def evaluation():
+def evaluation() -> Evaluation:
     """Three seeds, two learning-free methods and a detector, with everything that a direct count needs."""
     splits = tuple(
         {
@@ -44,12 +80,12 @@ def evaluation():
         }
         for seed in range(3)
     )
-    methods = {("l1", "path"): 5, ("weight_l2", "direct"): 6}
+    methods = {"l1/path": ("l1", "path", 5), "weight_l2": ("weight_l2", "direct", 6)}
     frames = {
-        names: method_table(
-            scores_of((2, 2, 8, 3), seed), similarity=names[0], approximation=names[1], setting="full"
+        method: method_table(
+            scores_of((2, 2, 8, 3), seed), similarity=similarity, approximation=approximation, setting="full"
         )
-        for names, seed in methods.items()
+        for method, (similarity, approximation, seed) in methods.items()
     }
     logits = pd.concat(
         table(scores_of((8, 3), 10 + seed)).assign(
@@ -79,123 +115,97 @@ def evaluation():
         )
     }
     outcomes, results = evaluated(pd.concat(frames.values()), pd.concat([logits, few, absent]), NOBODY, zoo)
-    return splits, frames, logits, few, absent, outcomes, results
-
-
-def value_of(
-    results: pd.DataFrame, method: str, metric: str, seed: int | None, condition: str = STANDARD
-) -> pd.Series:
-    in_seed = results["seed"].isna() if seed is None else results["seed"] == seed
-    wanted = (results["method"] == method) & (results["condition"] == condition)
-    rows = results[wanted & (results["metric"] == metric) & in_seed]
-    assert len(rows) == 1
-    return rows.iloc[0]
+    return Evaluation(splits, frames, logits, few, absent, outcomes, results)
 
 
 def test_accuracy_of_each_seed_is_that_of_a_direct_count_over_its_test_children(evaluation):
-    splits, frames, logits, *_, results = evaluation
-    for seed, parts in enumerate(splits):
-        tested = [child for child, part in parts.items() if part == "test"]
-        for method, frame in {
-            "l1/path": frames["l1", "path"],
-            "weight_l2": frames["weight_l2", "direct"],
-        }.items():
-            layer, alpha = chosen(frame, PARENT_OF, parts)
-            picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
-            row = value_of(results, method, "accuracy", seed)
+    logits = evaluation.logits.rename(columns={"logit": "score"})
+    for seed, parts, tested in evaluation.tested():
+        for method, frame in evaluation.frames.items():
+            picked = at_the_chosen(frame, PARENT_OF, parts)
+            row = evaluation.value(method, "accuracy", seed)
             assert row["value"] == pytest.approx(direct_accuracy(picked, PARENT_OF, tested))
             assert row["n"] == len(tested)
-        of_seed = logits[logits["seed"] == seed].rename(columns={"logit": "score"})
-        row = value_of(results, "detector", "accuracy", seed)
+        row = evaluation.value("detector", "accuracy", seed)
+        of_seed = logits[logits["seed"] == seed]
         assert row["value"] == pytest.approx(direct_accuracy(of_seed, PARENT_OF, tested))
 
 
 def test_methods_are_named_with_their_approximation_where_there_is_a_choice(evaluation):
-    assert set(evaluation[-1]["method"]) == {"l1/path", "weight_l2", "detector"}
+    assert set(evaluation.results["method"]) == {"l1/path", "weight_l2", "detector"}
 
 
 def test_ties_are_counted_and_chance_is_one_over_the_candidates(evaluation):
-    *_, outcomes, results = evaluation
+    outcomes = evaluation.outcomes
     for method, rows in outcomes[outcomes["condition"] == STANDARD].groupby("method"):
-        assert value_of(results, method, "chance", None)["value"] == pytest.approx(1 / 3)
+        assert evaluation.value(method, "chance", None)["value"] == pytest.approx(1 / 3)
         for seed, of_seed in rows.groupby("seed"):
             tied = sum("|" in predicted for predicted in of_seed["predicted"])
-            assert value_of(results, method, "ties", seed)["value"] == tied
+            assert evaluation.value(method, "ties", seed)["value"] == tied
 
 
 def test_the_pooled_interval_counts_a_child_tested_in_several_seeds_once(evaluation):
-    *_, outcomes, results = evaluation
+    outcomes = evaluation.outcomes
     for method, rows in outcomes[outcomes["condition"] == STANDARD].groupby("method"):
         assert max(Counter(rows["child"]).values()) > 1
         by_child = [of_child["credit"].mean() for _, of_child in rows.groupby("child")]
-        low, high = (value_of(results, method, f"interval_{end}", None) for end in ("low", "high"))
+        low, high = (evaluation.value(method, f"interval_{end}", None) for end in ("low", "high"))
         assert low["n"] == high["n"] == len(by_child)
         assert low["value"] < np.mean(by_child) < high["value"]
 
 
 def test_only_test_children_get_verdicts(evaluation):
-    splits, *_, outcomes, _ = evaluation
-    for seed, parts in enumerate(splits):
-        tested = sorted(child for child, part in parts.items() if part == "test")
+    outcomes = evaluation.outcomes
+    for seed, _, tested in evaluation.tested():
         for _, rows in outcomes[outcomes["seed"] == seed].groupby(["method", "condition"]):
-            assert sorted(rows["child"]) == tested
+            assert sorted(rows["child"]) == sorted(tested)
 
 
 def test_fewer_candidates_are_counted_as_they_are_for_every_method(evaluation):
-    splits, frames, _, few, _, _, results = evaluation
-    for seed, parts in enumerate(splits):
-        tested = [child for child, part in parts.items() if part == "test"]
-        frame = frames["l1", "path"]
-        layer, alpha = chosen(frame, PARENT_OF, parts)
-        picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
-        asked = few[few["seed"] == seed]
+    for seed, parts, tested in evaluation.tested():
+        picked = at_the_chosen(evaluation.frames["l1/path"], PARENT_OF, parts)
+        asked = evaluation.few[evaluation.few["seed"] == seed]
         pairs = set(zip(asked["child"], asked["candidate"], strict=True))
         kept = picked[[pair in pairs for pair in zip(picked["child"], picked["candidate"], strict=True)]]
-        row = value_of(results, "l1/path", "accuracy", seed, with_count(2))
+        row = evaluation.value("l1/path", "accuracy", seed, with_count(2))
         assert row["value"] == pytest.approx(direct_accuracy(kept, PARENT_OF, tested))
         of_detector = asked.rename(columns={"logit": "score"})
-        row = value_of(results, "detector", "accuracy", seed, with_count(2))
+        row = evaluation.value("detector", "accuracy", seed, with_count(2))
         assert row["value"] == pytest.approx(direct_accuracy(of_detector, PARENT_OF, tested))
-        assert value_of(results, "l1/path", "chance", None, with_count(2))["value"] == 0.5
+        assert evaluation.value("l1/path", "chance", None, with_count(2))["value"] == 0.5
 
 
 def test_an_ancestor_is_looked_for_among_its_own_setting_alone(evaluation):
-    splits, frames, *_, results = evaluation
     condition = ancestor_in("half")
-    for seed, parts in enumerate(splits):
-        tested = [child for child, part in parts.items() if part == "test"]
-        frame = frames["l1", "path"]
-        frame = frame[frame["candidate"].isin(CANDIDATES[:2])]
-        layer, alpha = chosen(frame, HALF_OF, parts)
-        picked = frame[(frame["layer"] == layer) & (frame["alpha"] == alpha)]
-        row = value_of(results, "l1/path", "accuracy", seed, condition)
+    frame = evaluation.frames["l1/path"]
+    frame = frame[frame["candidate"].isin(CANDIDATES[:2])]
+    for seed, parts, tested in evaluation.tested():
+        picked = at_the_chosen(frame, HALF_OF, parts)
+        row = evaluation.value("l1/path", "accuracy", seed, condition)
         assert row["value"] == pytest.approx(direct_accuracy(picked, HALF_OF, tested))
-    assert value_of(results, "l1/path", "chance", None, condition)["value"] == 0.5
+    assert evaluation.value("l1/path", "chance", None, condition)["value"] == 0.5
 
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_the_right_order(evaluation):
-    *_, absent, _, results = evaluation
+    absent = evaluation.absent
     for seed, of_seed in absent[absent["part"] == "test"].groupby("seed"):
         without = of_seed[of_seed["condition"] == ABSENT]["probability"]
         present = of_seed[of_seed["condition"] == PRESENT]["probability"]
         order = [(a > b) + (a == b) / 2 for a in without for b in present]
-        row = value_of(results, "detector", "auroc", seed, ABSENT)
-        assert row["value"] == pytest.approx(np.mean(order))
-        threshold = value_of(results, "detector", "threshold", seed, ABSENT)["value"]
+        assert evaluation.value("detector", "auroc", seed, ABSENT)["value"] == pytest.approx(np.mean(order))
+        threshold = evaluation.value("detector", "threshold", seed, ABSENT)["value"]
         right = [*(without > threshold), *(present <= threshold)]
-        assert value_of(results, "detector", "accuracy", seed, ABSENT)["value"] == pytest.approx(
-            np.mean(right)
-        )
+        accuracy = evaluation.value("detector", "accuracy", seed, ABSENT)["value"]
+        assert accuracy == pytest.approx(np.mean(right))
 
 
 def test_the_threshold_does_not_see_test_children(evaluation):
-    *_, absent, _, results = evaluation
-    poisoned = absent.copy()
+    poisoned = evaluation.absent.copy()
     is_test = poisoned["part"] == "test"
     poisoned.loc[is_test, "probability"] = 1 - poisoned.loc[is_test, "probability"]
     for row in absence(poisoned):
         if row["metric"] == "threshold":
-            assert row["value"] == value_of(results, "detector", "threshold", row["seed"], ABSENT)["value"]
+            assert row["value"] == evaluation.value("detector", "threshold", row["seed"], ABSENT)["value"]
 
 
 @settings(max_examples=50, deadline=None)
