@@ -18,8 +18,7 @@ import hostile_tflite  # noqa: F401
 import hostile_trees  # noqa: F401
 import pytest
 from hostile import HOSTILE, MARKER
-from safetensors.numpy import save_file
-from small_networks import ROOTS
+from small_networks import ROOTS, save_all
 
 ROOT = Path(__file__).parents[2]
 GIGABYTE = 2**30
@@ -58,9 +57,7 @@ class Audited:
 
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory) -> Audited:
-    folder, bases = tmp_path_factory.mktemp("hostile"), tmp_path_factory.mktemp("bases")
-    for name, tensors in ROOTS.items():
-        save_file(tensors, bases / f"{name}.safetensors")
+    folder, bases = tmp_path_factory.mktemp("hostile"), save_all(tmp_path_factory.mktemp("bases"), ROOTS)
     for name, (make, _, _) in HOSTILE.items():
         make(folder / name)
     done = subprocess.run(
