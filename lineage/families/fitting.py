@@ -17,7 +17,8 @@ from lineage.training.regularisation import l2_sp
 
 ALPHA_A_RANK = 2.0
 """LoRA's alpha over its rank."""
-ADAPTED = {nn.Linear: ("weight",), nn.Conv2d: ("weight",), nn.LSTMCell: ("weight_ih", "weight_hh")}
+OF_CELLS = ("weight_ih", "weight_hh")
+ADAPTED = {nn.Linear: ("weight",), nn.Conv2d: ("weight",), nn.LSTMCell: OF_CELLS, nn.GRUCell: OF_CELLS}
 """What LoRA adds to."""
 
 

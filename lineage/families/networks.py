@@ -1,14 +1,16 @@
-"""Small networks of eight kinds, in a width that is given, for grey images of 16 x 16 pixels.
+"""Small networks of eleven kinds, in a width that is given, for grey images of 16 x 16 pixels.
 
 Each ends in a head, its last module. N images, T tokens, W the width.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from lineage.families.plain import Gated, funnel, plain_conv
 from lineage.families.transformers import llama, vit
 from lineage.networks.architectures import head_of, seeded
 
@@ -143,6 +145,9 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
     "vit": vit,
     "lstm": Recurrent,
     "llama": llama,
+    "plain-conv": partial(plain_conv, SIZE),
+    "funnel": partial(funnel, SIZE),
+    "gru": partial(Gated, SIZE),
 }
 
 

@@ -6,7 +6,12 @@ OPTIMISERS = ("sgd", "momentum", "adam", "adamw")
 
 RATES = {"sgd": 0.1, "momentum": 0.03, "adam": 0.001, "adamw": 0.001}
 """Ordinary learning rates."""
-FASTER = {"lstm": {"sgd": 1.0, "momentum": 0.2, "adam": 0.003, "adamw": 0.003}}
+FASTER = {
+    "lstm": {"sgd": 1.0, "momentum": 0.2, "adam": 0.003, "adamw": 0.003},
+    "plain-conv": {"sgd": 0.6, "momentum": 0.1},
+    "funnel": {"sgd": 3.0, "momentum": 0.3},
+    "gru": {"sgd": 0.6, "momentum": 0.1},
+}
 """Of architectures that learn nothing in so few steps at those."""
 DECAYS = {"sgd": 5e-4, "momentum": 5e-4, "adam": 0.0, "adamw": 0.05}
 """Ordinary weight decay; that of Adam and SGD is part of the gradient."""

@@ -101,7 +101,7 @@ def test_a_head_is_new_where_it_tells_other_things_apart(grown):
     assert torch.linalg.norm(away - root) > 0.5 * torch.linalg.norm(root)
 
 
-@pytest.mark.parametrize("architecture", plan.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", networks.ARCHITECTURES)
 def test_every_architecture_learns_by_every_means(architecture):
     """On 32 images of two classes that a glance tells apart, the loss falls, also by LoRA."""
     labels = torch.arange(32) % 2
@@ -121,7 +121,7 @@ def test_every_architecture_learns_by_every_means(architecture):
 
 
 def test_the_architectures_of_the_plan_are_those_of_the_networks():
-    assert tuple(networks.ARCHITECTURES) == plan.ARCHITECTURES
+    assert tuple(networks.ARCHITECTURES) == plan.ARCHITECTURES + plan.PLAIN
 
 
 def test_each_family_stands_once_in_the_plan_and_once_among_those_of_its_size():
@@ -136,3 +136,11 @@ def test_each_family_stands_once_in_the_plan_and_once_among_those_of_its_size():
 def test_more_seeds_change_no_family_that_was_planned_before():
     fewer, more = (Plan(seeds=seeds, widths=WIDTHS).groups for seeds in (1, 2))
     assert fewer.items() <= more.items()
+
+
+@pytest.mark.parametrize("architecture", plan.PLAIN)
+def test_plain_networks_have_no_norm_and_end_in_a_head(architecture):
+    net = networks.network(architecture, width=64, classes=7, seed=0)
+    assert not [module for module in net.modules() if "Norm" in type(module).__name__]
+    assert net(torch.zeros(3, 1, networks.SIZE, networks.SIZE)).shape == (3, 7)
+    assert list(net.state_dict())[-2:] == ["head.weight", "head.bias"]

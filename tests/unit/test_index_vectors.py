@@ -74,7 +74,7 @@ def forward(state: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     return x @ state["head.weight"].T + state["head.bias"]
 
 
-@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"lstm"}))
+@pytest.mark.parametrize("architecture", sorted(set(ARCHITECTURES) - {"lstm", "gru"}))
 @pytest.mark.parametrize("how", ["permute", "rescale", "stream", "heads"])
 def test_a_disguised_copy_has_the_same_vector(vectors, architecture, how):
     state = state_of(architecture)

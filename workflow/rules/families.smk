@@ -3,13 +3,14 @@ import os
 from snakemake.utils import validate
 
 from lineage.auditing.direction import FILE
-from lineage.families.plan import Plan
+from lineage.families.plan import PLAIN, Plan
 
 validate(config, workflow.source_path("../schemas/families.schema.yaml"))
 PLAN = Plan(**config["families"])
+ARCHITECTURES = [*PLAN.architectures, *PLAIN]
 TREES = [
     f"{architecture}-{seed}"
-    for architecture in PLAN.architectures
+    for architecture in ARCHITECTURES
     for seed in range(config["trees"]["seeds"])
 ]
 """Random trees, by architecture and seed."""
@@ -17,10 +18,10 @@ TREES = [
 
 wildcard_constraints:
     group="|".join(PLAN.groups),
-    architecture="|".join(PLAN.architectures),
+    architecture="|".join(ARCHITECTURES),
     width=r"\d+",
     seed=r"\d+",
-    without="|".join(["none", *PLAN.architectures]),
+    without="|".join(["none", *ARCHITECTURES]),
 
 
 def of_size(wildcards):
