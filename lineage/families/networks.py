@@ -1,4 +1,4 @@
-"""Small networks of eleven kinds, in a width that is given, for grey images of 16 x 16 pixels.
+"""Small networks of twelve kinds, in a width that is given, for grey images of 16 x 16 pixels.
 
 Each ends in a head, its last module. N images, T tokens, W the width.
 """
@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from lineage.families.plain import Gated, funnel, plain_conv
+from lineage.families.plain import Gated, funnel, plain_conv, shallow
 from lineage.families.transformers import llama, vit
 from lineage.networks.architectures import head_of, seeded
 
@@ -147,6 +147,7 @@ ARCHITECTURES: dict[str, Callable[[int, int], nn.Module]] = {
     "llama": llama,
     "plain-conv": partial(plain_conv, SIZE),
     "funnel": partial(funnel, SIZE),
+    "shallow": partial(shallow, SIZE),
     "gru": partial(Gated, SIZE),
 }
 

@@ -1,4 +1,4 @@
-"""Small networks without norms, for random trees alone: convolutions, unequal layers, a GRU.
+"""Small networks without norms, for random trees alone: convolutions, unequal layers, few layers, a GRU.
 
 Each ends in a head, its last module. W is the width.
 """
@@ -31,6 +31,15 @@ def funnel(size: int, width: int, classes: int) -> nn.Module:
     for number, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
         layers[f"layer{number}"] = nn.Sequential(nn.Linear(inputs, outputs), nn.GELU())
     layers["head"] = nn.Linear(width // 2, classes)
+    return nn.Sequential(layers)
+
+
+def shallow(size: int, width: int, classes: int) -> nn.Module:
+    """Two hidden layers with tanh, of 2 W and W units."""
+    layers = OrderedDict(flatten=nn.Flatten())
+    layers["layer1"] = nn.Sequential(nn.Linear(size**2, 2 * width), nn.Tanh())
+    layers["layer2"] = nn.Sequential(nn.Linear(2 * width, width), nn.Tanh())
+    layers["head"] = nn.Linear(width, classes)
     return nn.Sequential(layers)
 
 
