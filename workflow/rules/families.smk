@@ -3,11 +3,11 @@ import os
 from snakemake.utils import validate
 
 from lineage.auditing.direction import FILE
-from lineage.families.plan import PLAIN, Plan
+from lineage.families.plan import Plan
 
 validate(config, workflow.source_path("../schemas/families.schema.yaml"))
 PLAN = Plan(**config["families"])
-ARCHITECTURES = [*PLAN.architectures, *PLAIN]
+ARCHITECTURES = [*PLAN.architectures, *config["trees"]["plain"]]
 TREES = [
     f"{architecture}-{seed}"
     for architecture in ARCHITECTURES
