@@ -214,6 +214,20 @@ def test_a_sibling_named_as_parent_is_wrong_unless_a_small_and_true_bound_is_sta
     assert value(rows, "wrong parent, whatever the bound") == 4 / 5
 
 
+def test_a_decoy_that_is_named_counts_and_apart_from_it_one_beyond_the_bound():
+    """Nothing named; the parent; a decoy that is nearer to the parent than is stated; one that is not."""
+    rows = verdicts(
+        line=["framing by 5 %"] * 4,
+        parent=["p"] * 4,
+        never=[["d"]] * 4,
+        named=[None, "p", "d", "d"],
+        bound=[np.nan, 0.3, 0.3, 0.3],
+        named_within=[np.nan, 0.0, 0.1, 0.4],
+    )
+    assert value(rows, "decoy named") == 2 / 4
+    assert value(rows, "decoy named, beyond the bound") == 1 / 4
+
+
 def test_a_bound_is_judged_by_the_closest_where_both_are_known():
     rows = verdicts(bound=[0.1, 0.2, 0.3, np.nan], closest_within=[0.05, 0.3, np.nan, 0.1])
     assert value(rows, "bound is true") == 1 / 2

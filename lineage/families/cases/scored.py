@@ -58,6 +58,11 @@ def _never(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(forbidden, rows.index) & ~rows["is_same"]
 
 
+def _never_beyond(rows: pd.DataFrame) -> pd.Series:
+    """What must not be named is, and no true bound of at most RESOLVED is stated."""
+    return _never(rows) & _wrong(rows)
+
+
 def _nearest_or_undetermined(rows: pd.DataFrame) -> pd.Series:
     """The parent is named, or none."""
     return ~_named(rows) | _right(rows)
@@ -113,6 +118,7 @@ MEASURES = (
     Measure("LoRA and L2-SP siblings only", "wrong parent", _wrong, most=0.02),
     Measure("LoRA and L2-SP siblings only", "wrong parent, whatever the bound", _strictly_wrong),
     Measure("same initialisation only", "wrong parent", _strictly_wrong, most=0.01),
+    Measure("same initialisation only", "wrong parent, beyond the bound", _wrong),
     Measure("grandchild, all present", "parent named", _right),
     Measure("grandchild, all present", "wrong parent", _wrong, most=0.01),
     Measure("grandchild, parent missing", "wrong parent", _wrong, most=0.01),
@@ -127,6 +133,10 @@ MEASURES = (
     Measure(NEAR, "wrong parent", _wrong, most=0.02),
     Measure("descendants as candidates", "named as parents", _never, most=0.0),
     *(Measure(f"framing by {share} %", "decoy named", _never, most=0.0) for share in (5, 10, 20)),
+    *(
+        Measure(f"framing by {share} %", "decoy named, beyond the bound", _never_beyond)
+        for share in (5, 10, 20)
+    ),
     *(Measure(f"framing by {share} %", "parent named", _right) for share in (5, 10, 20)),
     Measure("copies of the child", "named its parent", _never, most=0.0),
     Measure("true claims", "contradicted", _contradicted, most=0.0),
