@@ -67,6 +67,12 @@ def test_a_copy_of_a_sibling_makes_it_no_parent(relatives_of, copy):
     assert beside["sibling"] == alone["sibling"]
 
 
+def test_a_model_that_a_sibling_was_hardly_trained_into_makes_it_no_parent(relatives_of):
+    alone = relatives_of(CHILD, {"sibling": SIBLING})
+    beside = relatives_of(CHILD, {"sibling": SIBLING, "late": child_of(SIBLING, 3, strength=0.1)})
+    assert beside["sibling"] == alone["sibling"]
+
+
 @pytest.mark.parametrize("copy", COPIES)
 def test_a_copy_of_the_child_says_nothing_of_its_parent(relatives_of, copy):
     alone = relatives_of(CHILD, {"root": ROOT})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-from small_networks import ROOTS, child_of
+from small_networks import OF_P2, ROOTS, child_of
 
 from lineage.auditing.report.terminal import print_report
 from lineage.auditing.run import audit
@@ -150,12 +150,13 @@ def test_weights_beside_an_export_of_the_same_name_are_a_model_too(tmp_path):
 def test_the_report_says_once_what_was_passed_over_and_what_is_the_same(tmp_path, capsys):
     bases = tmp_path / "bases"
     for name in ("a.safetensors", "deep/b.safetensors"):
-        saved(bases / name, ROOTS["p0"])
-    np.savez(bases / "c.npz", **{f"module.{name}": values for name, values in ROOTS["p0"].items()})
+        saved(bases / name, ROOTS["p2"])
+    np.savez(bases / "c.npz", **{f"module.{name}": values for name, values in ROOTS["p2"].items()})
     saved(bases / "p1.safetensors", ROOTS["p1"])
+    saved(bases / "sibling.safetensors", OF_P2)
     for number in range(5):
         (bases / f"note{number}.txt").write_text("x")
-    saved(tmp_path / "child.safetensors", child_of(ROOTS["p0"], 5))
+    saved(tmp_path / "child.safetensors", child_of(ROOTS["p2"], 5))
     report = audit(tmp_path / "child.safetensors", bases, store_digests=False)
     print_report(report)
     said = capsys.readouterr().out

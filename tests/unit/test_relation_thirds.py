@@ -74,3 +74,13 @@ def test_copies_are_one_third_relative_and_none_of_their_source(tree, data):
     for candidate in range(len(points)):
         assert twice.features(candidate) == pytest.approx(once.features(candidate), nan_ok=True)
     assert list(twice.others(len(points))) == [number for number in range(len(points)) if number != source]
+
+
+@given(st.floats(0.01, 2), st.floats(0.02, 0.5), st.booleans())
+def test_what_stands_at_an_end_of_the_path_is_not_told_apart(length, resolution, is_at_child):
+    """A third relative at a right angle from one end, just within or just beyond the resolution."""
+    for share, is_beyond in ((0.9 * resolution, False), (1.1 * resolution, True)):
+        candidate = np.array([length, 0.0])
+        third = np.array([0.0 if is_at_child else length, share * length])
+        found = family([(np.zeros(2) + 1e-9, np.stack([candidate, third]))])
+        assert found.is_told_apart(1, 0, resolution**2) == is_beyond

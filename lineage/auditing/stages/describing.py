@@ -15,6 +15,7 @@ from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.thirds.mixed import mixed_with_child
 from lineage.auditing.stages.thirds.together import Together
 from lineage.relation.direction.between import pooled_shares
+from lineage.relation.direction.estimate import NEAR
 from lineage.relation.direction.lost import lost, of_sides, pooled
 
 Features = dict[str, float]
@@ -55,7 +56,7 @@ def described(relatives: Sequence[Relative], together: Together) -> list[Feature
         for number, relative in enumerate(together.relatives):
             if found[relative.id]:
                 far = together.points.farthest(number)
-                if far is None:
+                if far is None or not together.points.is_told_apart(far, number, NEAR):
                     continue
                 if far not in thirds:
                     thirds[far] = Third(together, far, found[together.relatives[far].id])

@@ -67,9 +67,22 @@ class Family:
         others = self.others(candidate)
         if not len(others):
             return None
+        return int(others[np.argmax(self._aside(candidate)[others])])
+
+    def is_told_apart(self, third: int, candidate: int, resolution: float) -> bool:
+        """Whether a third relative stands farther from a candidate and from the child than a share of their distance.
+
+        One that is nearer leaves their path where it stands, whichever of the two is older.
+
+        Args:
+            resolution: the share, squared.
+        """
+        return bool(self._aside(candidate)[third] > resolution * self.products[candidate, candidate])
+
+    def _aside(self, candidate: int) -> np.ndarray:
+        """The squared distance of every relative from a candidate or the child, whichever is nearer."""
         squares = np.diagonal(self.products)
-        to_candidate = squares + squares[candidate] - 2 * self.products[candidate]
-        return int(others[np.argmax(np.minimum(squares, to_candidate)[others])])
+        return np.minimum(squares, squares + squares[candidate] - 2 * self.products[candidate])
 
     def features(self, candidate: int) -> dict[str, float]:
         """What the shares say, named as in `lineage.relation.direction.lost`; NaN without a third relative."""
