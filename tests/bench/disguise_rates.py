@@ -31,7 +31,9 @@ from lineage.storage.parquet import write_table
 
 TABLE = Path("results/reference/bench/disguises.parquet")
 DRAWS_EACH, DECOYS_EACH = 200, 350
-STATED = "margins: families 0 and 1; direction: the package's model, of families 0 to 4 and random trees 0 to 5"
+STATED = (
+    "margins: families 0 and 1; direction: the package's model, of families 0 to 4 and random trees 0 to 5"
+)
 RELATED = ("parent", "same family", "same weights")
 BARE = "as it is"
 RESOLVED = 0.35

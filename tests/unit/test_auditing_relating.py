@@ -32,11 +32,30 @@ SURE, PROBABLE, NO = Passage(0.999, is_sure=True), Passage(0.9, is_sure=False), 
 def test_no_ancestor_is_named_where_a_nearer_relative_may_lie_between(way, relation, first):
     """A relative whose own relation is open has the bound of the ancestor that it is surely on the way from."""
     early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
-    near = dataclasses.replace(place("near", 0.2), features={"of": "near"})
+    near = dataclasses.replace(place("near", 0.8), features={"of": "near"})
     direction = share_of_place({"early": 0.0, "near": 0.5})
     closest, _ = relate([early, near], direction, lambda start, relative: way)
     assert (closest.id, closest.relation) == (first, relation)
     assert closest.relation != "parent" or closest.bound == pytest.approx((0.1 / 0.9) ** 0.5)
+
+
+@pytest.mark.parametrize(("share", "relation"), [(0.0, "parent"), (0.5, "undetermined")])
+def test_what_is_much_nearer_left_the_line_later_whatever_else_is_said_of_the_way(share, relation):
+    """As of a root that was trained on for its own task, beside its initialisation."""
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    near = dataclasses.replace(place("near", 0.5), features={"of": "near"})
+    found = relate([early, near], share_of_place({"early": 0.0, "near": share}), lambda start, relative: NO)
+    assert [(found[0].id, found[0].relation), found[1].relation] == [("near", relation), "ancestor"]
+
+
+@pytest.mark.parametrize(("distance", "first"), [(0.6, "later"), (0.98, "early")])
+def test_of_two_ancestors_that_are_far_apart_the_clearly_nearer_is_the_parent(distance, first):
+    early = dataclasses.replace(place("early", 1.0), features={"of": "early"})
+    later = dataclasses.replace(place("later", distance), features={"of": "later"})
+    for order in ([early, later], [later, early]):
+        found = relate(order, share_of_place({"early": 0.0, "later": 0.0}), lambda start, relative: NO)
+        assert found[0].id == first
+        assert [related.relation for related in found] == ["parent", "ancestor"]
 
 
 @pytest.mark.parametrize(("back", "first"), [(0.7, "early"), (0.3, "copy")])

@@ -12,6 +12,10 @@ LIKELIER = 0.3
 ALLOWANCE = 1.25
 """How much larger a change may be than the distance from an ancestor shows: squared distances add up only nearly."""
 
+CLEARLY = 0.7
+"""A relative that is nearer to the child than this share of an ancestor's distance left the child's line after it, by
+more than half of the squared way."""
+
 LiesBetween = Callable[[str, str], Passage | None]
 """Whether the second relative lies on the way from the first to the child, by ids; None if that was not compared."""
 
@@ -57,8 +61,9 @@ def search(
 
     From the farthest ancestor, the search moves to the farthest relative on the way to the child, and so on. Where
     that was not compared, a relative may lie there if it is nearer to the child. It moves to a near copy of an
-    ancestor only if the reverse is clearly less probable, as both are the parent within the resolution. Of a relative
-    whose own relation is open more is known by the ancestor that it was reached from, see `_reached`.
+    ancestor only if the reverse is clearly less probable, as both are the parent within the resolution. What is
+    clearly nearer to the child left the line later, whether or not its own relation is known. Of a relative whose own
+    relation is open more is known by the ancestor that it was reached from, see `_reached`.
 
     Args:
         ancestors: of the child, at least one; possible: relatives that may be ancestors.
@@ -75,7 +80,7 @@ def search(
             if (way := ways[place.id]) is None:
                 return place.distance < before.distance
             if way.apart > NEAR:
-                return way.is_probable
+                return way.is_probable or place.distance < CLEARLY * before.distance
             back = lies_between(place.id, before.id)
             return way.probability - (back.probability if back else 0.0) >= LIKELIER
 
