@@ -37,7 +37,8 @@ STATED = (
 RELATED = ("parent", "same family", "same weights")
 BARE = "as it is"
 RESOLVED = 0.35
-"""A named parent that is none is no error, if the bound that is stated is true and at most this."""
+"""A named parent that is none is no error, if the bound that is stated is true and at most this, and it is no farther
+ancestor: the parent is always there."""
 
 
 def bench_rows(verdicts: pd.DataFrame, draws: pd.DataFrame, limit: float) -> Iterator[dict]:
@@ -70,7 +71,9 @@ def measures(rows: pd.DataFrame, least: float) -> Iterator[tuple[str, pd.Series,
     bound = rows["bound"].astype(float)
     is_true = rows["closest_within"].astype(float) <= bound
     is_wrong = rows["named"].notna() & (rows["named"] != rows["parent"])
-    is_resolved = (rows["named_within"].astype(float) <= bound) & (bound <= RESOLVED)
+    is_resolved = (
+        (rows["named_within"].astype(float) <= bound) & (bound <= RESOLVED) & (rows["named_within"] != 0)
+    )
     yield "family found", rows["found"] & (rows["strangers"] == 0), (">=", least)
     yield "family found as the weights are", rows["as_is"].isin(RELATED), None
     yield "closest as without a disguise", rows["closest"] == rows["closest_bare"], None

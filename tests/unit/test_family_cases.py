@@ -228,6 +228,12 @@ def test_a_decoy_that_is_named_counts_and_apart_from_it_one_beyond_the_bound():
     assert value(rows, "decoy named, beyond the bound") == 1 / 4
 
 
+def test_a_grandparent_that_is_named_is_wrong_beside_the_parent_and_else_within_its_bound():
+    rows = verdicts(parent=["p", None], named=["g", "g"], bound=[0.3, 0.3], named_within=[0.0, 0.0])
+    assert value(rows, "wrong parent") == 1 / 2
+    assert value(rows, "wrong parent, whatever the bound") == 2 / 2
+
+
 def test_a_bound_is_judged_by_the_closest_where_both_are_known():
     rows = verdicts(bound=[0.1, 0.2, 0.3, np.nan], closest_within=[0.05, 0.3, np.nan, 0.1])
     assert value(rows, "bound is true") == 1 / 2

@@ -32,9 +32,13 @@ def _strictly_wrong(rows: pd.DataFrame) -> pd.Series:
 
 
 def _wrong(rows: pd.DataFrame) -> pd.Series:
-    """What is named is not the parent, and no true bound of at most RESOLVED is stated."""
+    """What is named is not the parent, and no true bound of at most RESOLVED is stated.
+
+    A farther ancestor beside the parent is wrong whatever its bound: nothing parts the child's line from it.
+    """
     excused = (rows["named_within"] <= rows["bound"]) & (rows["bound"] <= RESOLVED)
-    return _strictly_wrong(rows) & ~excused
+    is_farther = rows["parent"].notna() & (rows["named_within"] == 0)
+    return _strictly_wrong(rows) & (~excused | is_farther)
 
 
 def _right(rows: pd.DataFrame) -> pd.Series:
