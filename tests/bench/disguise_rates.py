@@ -20,7 +20,7 @@ from disguise_cases import FITTED, ON_TOP, UNSEEN, Measured, OutOfTimeError, ind
 from disguise_cost import PAIRS, costs
 from disguise_hiding import hiding
 from disguise_seeds import large, related, unrelated
-from disguise_verdicts import cases
+from disguise_verdicts import cases, framed
 from scipy.stats import kstest
 
 from lineage.auditing.decoys import FILE
@@ -30,7 +30,7 @@ from lineage.storage.family_schemas import BENCH
 from lineage.storage.parquet import write_table
 
 TABLE = Path("results/reference/bench/disguises.parquet")
-DRAWS_EACH, DECOYS_EACH = 200, 350
+DRAWS_EACH, DECOYS_EACH, CHILDREN_EACH = 200, 350, 10
 STATED = (
     "margins: families 0 and 1; direction: the package's model, of families 0 to 4 and random trees 0 to 5"
 )
@@ -120,6 +120,15 @@ def of_pairs(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
         yield number(f"own initialisation: {architecture}", "median z", z.median(), len(z), None)
 
 
+def of_framed(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
+    """Disguised children that hold a little of a sibling."""
+    found = pd.DataFrame(framed(folder, rows, CHILDREN_EACH))
+    case = "framed by 10 %, permuted and rescaled"
+    for metric, wanted in (("decoy named", ("<=", 0.0)), ("parent named", None), ("found", (">=", 0.98))):
+        hits = found[metric.replace(" ", "_")].astype(bool)
+        yield row(case, "family found" if metric == "found" else metric, "all", hits, found["family"], wanted)
+
+
 def of_large(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
     """The same test on networks of usual sizes."""
     sizes = pd.DataFrame(large(rows))
@@ -165,8 +174,8 @@ def of_hiding(folder: Path, rows: Measured, limit: float) -> Iterator[dict]:
         yield number(case, "largest change of the others", least, (~is_lost).sum(), None)
 
 
-PARTS = {"pairs": of_pairs, "large": of_large, "costs": of_cost, "hiding": of_hiding}
-"""Measures that are no shares, by the name of their file; a part that the time did not suffice for has no rows."""
+PARTS = {"framed": of_framed, "pairs": of_pairs, "large": of_large, "costs": of_cost, "hiding": of_hiding}
+"""Measures of things of their own, by the name of their file; a part that had no time left has no rows."""
 
 
 def numbers_of(folder: Path, out: Path, until: float, limit: float) -> Iterator[dict]:
@@ -200,7 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/disguises"))
     parser.add_argument("--decoys", action="store_true")
-    parser.add_argument("--children", type=int, default=10, help="of each architecture")
+    parser.add_argument("--children", type=int, default=CHILDREN_EACH, help="of each architecture")
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="after which to stop; a later run goes on"
     )

@@ -10,12 +10,12 @@ import torch
 from disguise_cases import FITTING, ON_TOP, UNSEEN, Families, Measured, on_top, ways
 from safetensors.numpy import save_file
 
-from lineage.auditing.audit import Settings, audit_sources
+from lineage.auditing.audit import Audit, Settings, audit_sources
 from lineage.auditing.stages.verdict import Word
 from lineage.checkpoints.find import Source
 from lineage.families.cases import tree
 from lineage.families.cases.audited import within
-from lineage.families.cases.changes import State
+from lineage.families.cases.changes import State, mixed
 from lineage.families.fitting import fitted
 from lineage.families.networks import network
 from lineage.families.plan import RUN_OF
@@ -29,6 +29,8 @@ TRAINED_ON, TRAINED = "permute, then trained on", ("c.adamw", "c.momentum")
 CHILDREN = ("c.adamw", "c.momentum", "c.decay", "c.same", "g.adamw", "c.long", "c.sgd", "g.light")
 ANOTHER = 3
 """So much later stands the child that a family gets which has its turn again: never the one that it had."""
+FRAMED, DECOYS = 0.1, ("c.adamw", "c.l2sp")
+"""The share that is mixed into a child, and of which relative: the first that is neither it nor its parent."""
 CANDIDATES = ("root", "c.light", "c.lora", "c.l2sp", "c.adamw", "init")
 
 
@@ -46,12 +48,8 @@ def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
         folder: of grown families; rows: measured before; children: of each architecture.
     """
     found = []
-    grown = [Families(folder, architecture, UNSEEN) for architecture in FITTING]
     with TemporaryDirectory() as scratch:
-        for number, families in itertools.product(range(children), grown):
-            names = sorted(families.width)
-            family = names[number % len(names)]
-            child = CHILDREN[(number + ANOTHER * (number // len(names))) % len(CHILDREN)]
+        for number, families, family, child in turns(folder, children):
             audits = Audits(families, family, child, Path(scratch))
             for how, change in plans_of(families.architecture, number):
                 case = f"{how} + {change}" if change else how or "as it is"
@@ -61,6 +59,31 @@ def cases(folder: Path, rows: Measured, children: int) -> list[dict]:
                 key = f"{families.architecture} {family} {child} {TRAINED_ON}"
                 found.append(rows.add(key, audits.of_trained_on))
     return found
+
+
+def turns(folder: Path, children: int) -> Iterator[tuple[int, Families, str, str]]:
+    """Numbers of the children of each architecture, with a family and a child of it that have their turn."""
+    grown = [Families(folder, architecture, UNSEEN) for architecture in FITTING]
+    for number, families in itertools.product(range(children), grown):
+        names = sorted(families.width)
+        turn = number + ANOTHER * (number // len(names))
+        yield number, families, names[number % len(names)], CHILDREN[turn % len(CHILDREN)]
+
+
+def framed(folder: Path, rows: Measured, children: int) -> list[dict]:
+    """Verdicts on the same children with a little of a sibling in them, disguised.
+
+    Args:
+        folder: of grown families; rows: measured before; children: of each architecture.
+    """
+    with TemporaryDirectory() as scratch:
+        return [
+            rows.add(
+                f"{families.architecture} {family} {child}",
+                Audits(families, family, child, Path(scratch)).of_framed,
+            )
+            for _, families, family, child in turns(folder, children)
+        ]
 
 
 class Audits:
@@ -80,6 +103,21 @@ class Audits:
         scales = families.in_disguise({name: np.ones_like(values) for name, values in real.items()}, of, how)
         real = {name: values / scales[name] for name, values in state.items()}
         return {"case": case} | self._verdict(state, self._in_order(of), real)
+
+    def of_framed(self) -> dict:
+        """What a verdict names on the child with FRAMED of a sibling in it, in the disguise CHANGED."""
+        families, family = self._families, self._family
+        decoy = next(model for model in DECOYS if model not in (self._child, tree.PARENT_OF[self._child]))
+        state = mixed(families.state(family, self._child), families.state(family, decoy), FRAMED)
+        hidden = families.in_disguise(state, f"{family}/{self._child}/framed", CHANGED)
+        verdict = self._audited(hidden).verdict
+        return {
+            "architecture": families.architecture,
+            "family": family,
+            "found": bool(verdict.family),
+            "decoy_named": verdict.parent == decoy,
+            "parent_named": verdict.parent == tree.PARENT_OF[self._child],
+        }
 
     def of_trained_on(self) -> dict:
         """A verdict on a child that learned what this one did, from the parent's neurons in another order."""
@@ -111,6 +149,12 @@ class Audits:
         for stranger in families.strangers(family)[:2]:
             yield Source(id=f"{stranger}/root", path=str(families.path(stranger, "root")))
 
+    def _audited(self, state: State) -> Audit:
+        path = self._scratch / "child.safetensors"
+        save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
+        cache = DigestCache(self._scratch / "digests")
+        return audit_sources(str(path), list(self._candidates()), settings=Settings(), cache=cache)
+
     def _verdict(self, state: State, in_its_order: Callable[[State], State], real: State) -> dict:
         """What an audit says, and what is true of it.
 
@@ -118,12 +162,9 @@ class Audits:
             state: the child's; real: the child in the scale of its family; in_its_order: brings another network of
                 the family into the order of `real`.
         """
-        path, sources = self._scratch / "child.safetensors", list(self._candidates())
-        save_file({name: np.ascontiguousarray(values) for name, values in state.items()}, path)
-        cache = DigestCache(self._scratch / "digests")
-        audit = audit_sources(str(path), sources, settings=Settings(), cache=cache)
-        verdict, child = audit.verdict, self._child
-        related = {source.id for source in sources if source.id in RUN_OF and source.id != "scratch"}
+        audit, child = self._audited(state), self._child
+        verdict = audit.verdict
+        related = {found.id for found in self._candidates() if found.id in RUN_OF and found.id != "scratch"}
         named = verdict.parent if verdict.word in (Word.PARENT, Word.SAME) else None
 
         def branched(candidate: str | None) -> float | None:
