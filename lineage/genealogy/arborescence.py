@@ -16,12 +16,12 @@ from scipy.sparse.linalg import splu
 
 from lineage.genealogy.answers import Pair
 
-ANCESTOR, DESCENDANT, CONTEST = 1.31, 0.80, 0.83
+ANCESTOR, DESCENDANT, CONTEST = 1.51, 0.79, 0.80
 """Weights of three logarithms: of the two probabilities, and of the contest. Like the next, they are the likeliest
 ones on random trees and grown families of seed 0: `make tree-weights` fits them."""
-DETOUR, BESIDE, BELOW_ABOVE = 2.16, -1.65, -5.43
+DETOUR, BESIDE, BELOW_ABOVE = 2.03, -1.74, -5.25
 """Weights of what distances say."""
-ABSENT = -6.46
+ABSENT = -6.49
 """Score of having no parent among the models."""
 WEIGHTS = (ANCESTOR, DESCENDANT, CONTEST, DETOUR, BESIDE, BELOW_ABOVE)
 LEAST_SCORE = -25.0
