@@ -14,8 +14,6 @@ from lineage.families.recipes import OPTIMISERS, Training
 from lineage.seeds import seed_of
 
 ARCHITECTURES = ("mlp", "mlp-norm", "conv", "mobile", "resnet", "vit", "lstm", "llama")
-PLAIN = ("plain-conv", "funnel", "shallow", "gru")
-"""Architectures without norms, of random trees alone."""
 INIT, ROOT = "init", "root"
 EPOCHS_OF_LINE = 6
 

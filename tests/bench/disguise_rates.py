@@ -24,6 +24,7 @@ from disguise_verdicts import cases, framed
 from scipy.stats import kstest
 
 from lineage.auditing.decoys import FILE
+from lineage.families.cases.scored import closest_or_within, right, strictly_wrong, wrong
 from lineage.families.cases.shown import print_bench
 from lineage.results.intervals import clustered_interval
 from lineage.storage.family_schemas import BENCH
@@ -36,9 +37,6 @@ STATED = (
 )
 RELATED = ("parent", "same family", "same weights")
 BARE = "as it is"
-RESOLVED = 0.35
-"""A named parent that is none is no error, if the bound that is stated is true and at most this, and it is no farther
-ancestor: the parent is always there."""
 
 
 def bench_rows(verdicts: pd.DataFrame, draws: pd.DataFrame, limit: float) -> Iterator[dict]:
@@ -63,25 +61,20 @@ def beside_bare(verdicts: pd.DataFrame) -> pd.DataFrame:
     """The verdicts with the closest candidate of the same child without a disguise."""
     child = verdicts["key"].str.split().str[1:3].str.join(" ")
     bare = verdicts[verdicts["case"] == BARE].set_axis(child[verdicts["case"] == BARE])["closest"]
-    return verdicts.assign(closest_bare=child.map(bare))
+    shares = dict.fromkeys(["bound", "closest_within", "named_within"], float)
+    return verdicts.assign(closest_bare=child.map(bare)).astype(shares)
 
 
 def measures(rows: pd.DataFrame, least: float) -> Iterator[tuple[str, pd.Series, tuple[str, float] | None]]:
     """What is counted of verdicts, and what is wanted of it."""
-    bound = rows["bound"].astype(float)
-    is_true = rows["closest_within"].astype(float) <= bound
-    is_wrong = rows["named"].notna() & (rows["named"] != rows["parent"])
-    is_resolved = (
-        (rows["named_within"].astype(float) <= bound) & (bound <= RESOLVED) & (rows["named_within"] != 0)
-    )
     yield "family found", rows["found"] & (rows["strangers"] == 0), (">=", least)
     yield "family found as the weights are", rows["as_is"].isin(RELATED), None
     yield "closest as without a disguise", rows["closest"] == rows["closest_bare"], None
     yield "closest right", rows["closest_right"], None
-    yield "closest right or within the bound", rows["closest_right"] | is_true, (">=", 0.95)
-    yield "parent named", rows["named"].notna() & ~is_wrong, None
-    yield "wrong parent", is_wrong & ~is_resolved, ("<=", 0.02)
-    yield "wrong parent, whatever the bound", is_wrong, None
+    yield "closest right or within the bound", closest_or_within(rows), (">=", 0.95)
+    yield "parent named", right(rows), None
+    yield "wrong parent", wrong(rows), ("<=", 0.02)
+    yield "wrong parent, whatever the bound", strictly_wrong(rows), None
 
 
 def row(

@@ -13,22 +13,22 @@ def onnx_of(path: Path, *initialisers: TensorProto) -> None:
     path.write_bytes(helper.make_model(graph).SerializeToString())
 
 
-@hostile("elsewhere.onnx", BAD, "outside")
-def _(path):
+def with_data_at(path: Path, location: str) -> None:
     tensor = TensorProto(
         name="w", data_type=TensorProto.FLOAT, dims=[64, 4], data_location=TensorProto.EXTERNAL
     )
-    tensor.external_data.add(key="location", value="../../../etc/passwd")
+    tensor.external_data.add(key="location", value=location)
     onnx_of(path, tensor)
+
+
+@hostile("elsewhere.onnx", BAD, "outside")
+def _(path):
+    with_data_at(path, "../../../etc/passwd")
 
 
 @hostile("in-a-file-without-a-name.onnx", BAD, "no file can be called so")
 def _(path):
-    tensor = TensorProto(
-        name="w", data_type=TensorProto.FLOAT, dims=[64, 4], data_location=TensorProto.EXTERNAL
-    )
-    tensor.external_data.add(key="location", value="a\0b")
-    onnx_of(path, tensor)
+    with_data_at(path, "a\0b")
 
 
 @hostile("huge-shape.onnx", BAD, "limit")

@@ -1,8 +1,11 @@
 """Families of networks: what is trained from what, and that it is the same each time."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from lineage.families import networks, plan
@@ -14,6 +17,8 @@ from lineage.families.recipes import OPTIMISERS, Training
 from lineage.families.tasks import Task, task
 
 WIDTHS = [{"width": 64, "epoch_steps": 4}, {"width": 96, "epoch_steps": 2}, {"width": 128, "epoch_steps": 1}]
+ROOT = Path(__file__).parents[2]
+PLAIN = tuple(yaml.safe_load((ROOT / "config" / "families.yaml").read_text())["trees"]["plain"])
 SMALL = Family(architecture="mlp", optimiser="adam", seed=1, width=32, epoch_steps=1)
 
 
@@ -121,7 +126,7 @@ def test_every_architecture_learns_by_every_means(architecture):
 
 
 def test_the_architectures_of_the_plan_are_those_of_the_networks():
-    assert tuple(networks.ARCHITECTURES) == plan.ARCHITECTURES + plan.PLAIN
+    assert tuple(networks.ARCHITECTURES) == plan.ARCHITECTURES + PLAIN
 
 
 def test_each_family_stands_once_in_the_plan_and_once_among_those_of_its_size():
@@ -138,7 +143,7 @@ def test_more_seeds_change_no_family_that_was_planned_before():
     assert fewer.items() <= more.items()
 
 
-@pytest.mark.parametrize("architecture", plan.PLAIN)
+@pytest.mark.parametrize("architecture", PLAIN)
 def test_plain_networks_have_no_norm_and_end_in_a_head(architecture):
     net = networks.network(architecture, width=64, classes=7, seed=0)
     assert not [module for module in net.modules() if "Norm" in type(module).__name__]

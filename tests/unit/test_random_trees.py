@@ -8,15 +8,13 @@ from safetensors.numpy import load_file
 from lineage.families import random_trees
 from lineage.families.cases.random_lines import ANOTHER, NEAR, NEAREST, OUT_OF, PARENT, cases_of_tree
 from lineage.families.grow_trees import grow_tree
-from lineage.families.plan import ARCHITECTURES, PLAIN
+from lineage.families.networks import ARCHITECTURES
 from lineage.families.random_trees import DEPTH, MODELS, OF_ALL, ROOT, SAME_IMAGES, RandomTree
 from lineage.families.recipes import OPTIMISERS
 
 TREE = RandomTree(architecture="mlp", seed=0)
 TREES = [
-    RandomTree(architecture=architecture, seed=seed)
-    for architecture in ARCHITECTURES + PLAIN
-    for seed in range(6)
+    RandomTree(architecture=architecture, seed=seed) for architecture in ARCHITECTURES for seed in range(6)
 ]
 
 

@@ -26,22 +26,22 @@ def _is_true(rows: pd.DataFrame) -> pd.Series:
     return rows["closest_within"] <= rows["bound"]
 
 
-def _strictly_wrong(rows: pd.DataFrame) -> pd.Series:
+def strictly_wrong(rows: pd.DataFrame) -> pd.Series:
     """What is named is not the parent."""
     return _named(rows) & (rows["named"] != rows["parent"])
 
 
-def _wrong(rows: pd.DataFrame) -> pd.Series:
+def wrong(rows: pd.DataFrame) -> pd.Series:
     """What is named is not the parent, and no true bound of at most RESOLVED is stated.
 
     A farther ancestor beside the parent is wrong whatever its bound: nothing parts the child's line from it.
     """
     excused = (rows["named_within"] <= rows["bound"]) & (rows["bound"] <= RESOLVED)
     is_farther = rows["parent"].notna() & (rows["named_within"] == 0)
-    return _strictly_wrong(rows) & (~excused | is_farther)
+    return strictly_wrong(rows) & (~excused | is_farther)
 
 
-def _right(rows: pd.DataFrame) -> pd.Series:
+def right(rows: pd.DataFrame) -> pd.Series:
     """The parent is named."""
     return _named(rows) & (rows["named"] == rows["parent"])
 
@@ -51,7 +51,7 @@ def _closest(rows: pd.DataFrame) -> pd.Series:
     return rows["closest_right"].eq(True)
 
 
-def _closest_or_within(rows: pd.DataFrame) -> pd.Series:
+def closest_or_within(rows: pd.DataFrame) -> pd.Series:
     """The closest is right, or a true bound is stated of it."""
     return _closest(rows) | _is_true(rows)
 
@@ -64,12 +64,12 @@ def _never(rows: pd.DataFrame) -> pd.Series:
 
 def _never_beyond(rows: pd.DataFrame) -> pd.Series:
     """What must not be named is, and no true bound of at most RESOLVED is stated."""
-    return _never(rows) & _wrong(rows)
+    return _never(rows) & wrong(rows)
 
 
 def _nearest_or_undetermined(rows: pd.DataFrame) -> pd.Series:
     """The parent is named, or none."""
-    return ~_named(rows) | _right(rows)
+    return ~_named(rows) | right(rows)
 
 
 def _contradicted(rows: pd.DataFrame) -> pd.Series:
@@ -109,39 +109,37 @@ class Measure:
 FIXED = "independent networks, fixed filters and structured initialisations"
 MEASURES = (
     Measure("parent and roots", "closest right", _closest, least=0.99),
-    Measure("parent and roots", "parent named", _right, least=0.6),
-    Measure("parent and roots", "wrong parent", _wrong, most=0.01),
-    Measure(
-        "parent, roots and siblings", "closest right or within the bound", _closest_or_within, least=0.95
-    ),
-    Measure("parent, roots and siblings", "parent named", _right, least=0.85),
-    Measure("parent, roots and siblings", "wrong parent", _wrong, most=0.02),
-    Measure("parent, roots and siblings", "wrong parent, whatever the bound", _strictly_wrong),
-    Measure("siblings only", "wrong parent", _wrong, most=0.02),
-    Measure("siblings only", "wrong parent, whatever the bound", _strictly_wrong),
-    Measure("LoRA and L2-SP siblings only", "wrong parent", _wrong, most=0.02),
-    Measure("LoRA and L2-SP siblings only", "wrong parent, whatever the bound", _strictly_wrong),
-    Measure("same initialisation only", "wrong parent", _strictly_wrong, most=0.01),
-    Measure("same initialisation only", "wrong parent, beyond the bound", _wrong),
-    Measure("grandchild, all present", "parent named", _right),
-    Measure("grandchild, all present", "wrong parent", _wrong, most=0.01),
-    Measure("grandchild, parent missing", "wrong parent", _wrong, most=0.01),
+    Measure("parent and roots", "parent named", right, least=0.6),
+    Measure("parent and roots", "wrong parent", wrong, most=0.01),
+    Measure("parent, roots and siblings", "closest right or within the bound", closest_or_within, least=0.95),
+    Measure("parent, roots and siblings", "parent named", right, least=0.85),
+    Measure("parent, roots and siblings", "wrong parent", wrong, most=0.02),
+    Measure("parent, roots and siblings", "wrong parent, whatever the bound", strictly_wrong),
+    Measure("siblings only", "wrong parent", wrong, most=0.02),
+    Measure("siblings only", "wrong parent, whatever the bound", strictly_wrong),
+    Measure("LoRA and L2-SP siblings only", "wrong parent", wrong, most=0.02),
+    Measure("LoRA and L2-SP siblings only", "wrong parent, whatever the bound", strictly_wrong),
+    Measure("same initialisation only", "wrong parent", strictly_wrong, most=0.01),
+    Measure("same initialisation only", "wrong parent, beyond the bound", wrong),
+    Measure("grandchild, all present", "parent named", right),
+    Measure("grandchild, all present", "wrong parent", wrong, most=0.01),
+    Measure("grandchild, parent missing", "wrong parent", wrong, most=0.01),
     Measure("training line", "nearest earlier epoch or undetermined", _nearest_or_undetermined, least=0.9),
-    Measure("training line", "nearest earlier epoch named", _right),
+    Measure("training line", "nearest earlier epoch named", right),
     Measure("training line", "a later one named", _never, most=0.02),
-    Measure(PARENT, "parent named", _right),
-    Measure(PARENT, "wrong parent", _wrong, most=0.01),
-    Measure(ANOTHER, "wrong parent", _wrong, most=0.02),
-    Measure(NEAR, "closest right or within the bound", _closest_or_within, least=0.95),
-    Measure(NEAR, "parent named", _right),
-    Measure(NEAR, "wrong parent", _wrong, most=0.02),
+    Measure(PARENT, "parent named", right),
+    Measure(PARENT, "wrong parent", wrong, most=0.01),
+    Measure(ANOTHER, "wrong parent", wrong, most=0.02),
+    Measure(NEAR, "closest right or within the bound", closest_or_within, least=0.95),
+    Measure(NEAR, "parent named", right),
+    Measure(NEAR, "wrong parent", wrong, most=0.02),
     Measure("descendants as candidates", "named as parents", _never, most=0.0),
     *(Measure(f"framing by {share} %", "decoy named", _never, most=0.0) for share in (5, 10, 20)),
     *(
         Measure(f"framing by {share} %", "decoy named, beyond the bound", _never_beyond)
         for share in (5, 10, 20)
     ),
-    *(Measure(f"framing by {share} %", "parent named", _right) for share in (5, 10, 20)),
+    *(Measure(f"framing by {share} %", "parent named", right) for share in (5, 10, 20)),
     Measure("copies of the child", "named its parent", _never, most=0.0),
     Measure("true claims", "contradicted", _contradicted, most=0.0),
     Measure("independent networks", "dependent", _dependent, most=0.01),
