@@ -76,7 +76,8 @@ def constant(name: str, values: np.ndarray, *, in_fields: bool = False, **change
     kinds = {"float32": 1, "float64": 2, "int32": 3, "float16": 19}
     shape = b"".join(part(2, part(1, length)) for length in changes.get("shape", values.shape))
     numbers = part(5 if in_fields else 4, np.ascontiguousarray(values).tobytes())
-    tensor = part(1, kinds[values.dtype.name]) + part(2, shape) + changes.get("numbers", numbers)
+    tensor = part(1, changes.get("dtype", kinds[values.dtype.name])) + part(2, shape)
+    tensor += changes.get("numbers", numbers)
     kind = part(5, part(1, b"dtype") + part(2, part(6, kinds[values.dtype.name])))
     value = part(5, part(1, b"value") + part(2, part(8, tensor)))
     return part(1, part(1, name.encode()) + part(2, b"Const") + kind + value)

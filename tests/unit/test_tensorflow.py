@@ -118,6 +118,7 @@ GRAPHS = {
     "truncated": (graph(GRAPH)[:-300], "broken graph"),
     "of more than it holds": (constant("w", W, shape=(4, 40)), "takes 640 bytes, found 64"),
     "of a huge constant": (constant("w", W, shape=(2**40, 2**20)), "more than the limit"),
+    "of a type in words": (constant("w", W, dtype=b"float"), "a type that is no number"),
     "of many axes": (constant("w", W, shape=(2**62,) * 100), "axes; expected 64 at most"),
     "whose names are numbers": (constant("w", W) + part(1, part(1, 7) + part(2, 8) + part(5, 9)), None),
     "whose attributes have none": (constant("w", W) + part(1, part(2, b"Const") + part(5, part(2, 5))), None),

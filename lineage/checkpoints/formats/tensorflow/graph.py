@@ -92,9 +92,10 @@ def _messages(of: Message) -> dict[int, Message]:
 
 def _entry(file: SafeFile, name: str, tensor: Message) -> Entry | None:
     """A constant of more than one number; None of texts, single numbers and repeated ones."""
-    dtype = next(
-        (DTYPES.get(kind) for number, kind in tensor.fields() if number == DTYPE and kind in DTYPES), None
-    )
+    kind = next((value for number, value in tensor.fields() if number == DTYPE), None)
+    if isinstance(kind, Message):
+        raise ValueError(f"constant {name!r} has a type that is no number")
+    dtype = DTYPES.get(kind)
     inner = _messages(tensor)
     shape = tuple(_lengths(inner[SHAPE])) if SHAPE in inner else ()
     numbers = inner.get(CONTENT, inner.get(FLOATS))
