@@ -1,8 +1,9 @@
 """Fits the model of direction on pairs of families whose common ancestors are known.
 
 Every pair is seen both ways round. What a score must reach to be believed is set on architectures that the scores'
-trees were not fitted on: of the pairs for which a level does not hold, at most a share `error` reaches it (a split
-conformal p-value; Vovk, Gammerman & Shafer 2005, doi:10.1007/b106715).
+trees were not fitted on: of the pairs for which a level does not hold, at most a share `error` reaches it, of those
+with norms and of those without (a conformal p-value by category; Vovk, Gammerman & Shafer 2005,
+doi:10.1007/b106715).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from lineage.errors import UserError
 from lineage.relation.direction.between import Between
-from lineage.relation.direction.estimate import LEVELS, Level, Model, rows_of, share_of
+from lineage.relation.direction.estimate import LEVELS, Calibration, Level, Model, rows_of, share_of
 from lineage.relation.direction.trees import Trees
 
 TREES = {
@@ -52,16 +54,24 @@ def fitted(
         pairs: a row for each pair: its features, `within` (‖a‖ / ‖c‖), `architecture`, and `weight`.
         features: names of the columns that it may look at.
         passage: the model of what lies between two networks.
-        error: how often a level may be believed wrongly.
+        error: how often a level may be believed wrongly, of pairs with norms and of those without.
         fitted_on: what the pairs are, in words.
+
+    Raises:
+        UserError: if no pair has norms, or all have.
     """
+    if len(set(pairs["norms"])) < 2:
+        raise UserError(
+            f"{fitted_on}: expected networks with norms and others without; add architectures to families or trees"
+        )
     rows = rows_of(pairs[list(features)].to_dict("records"), features)
     shares = pairs["within"].map(share_of).to_numpy()
     shares = np.concatenate([shares, 1 - shares])
     weights = np.tile(pairs["weight"].to_numpy(float), 2)
     groups = np.tile(pairs["architecture"].to_numpy(), 2)
     share = HistGradientBoostingRegressor(**TREES).fit(rows, shares - 0.5, weights)
-    levels = [_level(bound, rows, shares, weights, groups, error) for bound in LEVELS]
+    normed = np.tile(pairs["norms"].to_numpy() == 1, 2)
+    levels = [_level(bound, rows, shares, weights, groups, normed, error) for bound in LEVELS]
     return Model(
         features, share=exported(share), levels=levels, passage=passage, error=error, fitted_on=fitted_on
     )
@@ -98,15 +108,28 @@ def _unseen_scores(
 
 
 def _level(
-    bound: float, rows: np.ndarray, shares: np.ndarray, weights: np.ndarray, groups: np.ndarray, error: float
+    bound: float,
+    rows: np.ndarray,
+    shares: np.ndarray,
+    weights: np.ndarray,
+    groups: np.ndarray,
+    normed: np.ndarray,
+    error: float,
 ) -> Level:
     holds = shares <= share_of(bound)
     new = partial(HistGradientBoostingClassifier, **TREES)
     scores = _unseen_scores(new, rows, holds, groups, weights)
+    without, with_norms = (
+        _calibration(scores[kind], holds[kind], weights[kind], error) for kind in (~normed, normed)
+    )
+    trees = exported(new().fit(rows, holds, weights))
+    return Level(bound, trees, without_norms=without, with_norms=with_norms)
+
+
+def _calibration(scores: np.ndarray, holds: np.ndarray, weights: np.ndarray, error: float) -> Calibration:
+    """Of pairs of one kind, by scores of trees that were fitted on other architectures."""
     curve = LogisticRegression(C=1e6).fit(scores[:, None], holds, weights)
-    return Level(
-        bound=bound,
-        trees=exported(new().fit(rows, holds, weights)),
+    return Calibration(
         accepted_from=_quantile(scores[~holds], weights[~holds], 1 - error),
         rejected_to=_quantile(scores[holds], weights[holds], error),
         slope=float(curve.coef_[0, 0]),

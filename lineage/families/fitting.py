@@ -1,11 +1,13 @@
 """One training of a network of a family, and how well it does."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout
 from torch.nn.utils import parametrize
 
 from lineage.families.recipes import Training, learning_rate, weight_decay
@@ -22,14 +24,27 @@ ADAPTED = {nn.Linear: ("weight",), nn.Conv2d: ("weight",), nn.LSTMCell: OF_CELLS
 """What LoRA adds to."""
 
 
-def optimiser_of(name: str, net: nn.Module, rate: float, decay: float) -> torch.optim.Optimizer:
-    """One of the four optimisers, over the parameters that are trained."""
-    parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if name in ("sgd", "momentum"):
-        momentum = 0.9 if name == "momentum" else 0.0
-        return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay, fused=True)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
-    return kind(parameters, lr=rate, weight_decay=decay, fused=True)
+OPTIMISER_OF: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, fused=True),
+    "momentum": partial(torch.optim.SGD, momentum=0.9, fused=True),
+    "adam": partial(torch.optim.Adam, fused=True),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+def optimiser_of(
+    name: str, net: nn.Module, rate: float, decay: float, first_rate: float = 1.0
+) -> torch.optim.Optimizer:
+    """An optimiser over the parameters that are trained; `first_rate`: the first layer's rate over the last one's."""
+    layers: dict[str, list[nn.Parameter]] = {}
+    for parameter_name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            layers.setdefault(parameter_name.rpartition(".")[0], []).append(parameter)
+    rates = rate * first_rate ** np.linspace(0, 1, len(layers))[::-1]
+    groups = [{"params": layer, "lr": own} for layer, own in zip(layers.values(), rates, strict=True)]
+    return OPTIMISER_OF[name](groups, lr=rate, weight_decay=decay)
 
 
 def fitted(
@@ -41,13 +56,17 @@ def fitted(
         net: changed; with LoRA it is an ordinary network again once all is done.
         task: what to learn; training: how.
         architecture, optimiser: the network's, and the name of what trains it.
-        seed: of the images' order, and of LoRA's start.
+        seed: of the images' order, of LoRA's start, and of what dropout leaves out.
     """
     rate, decay = learning_rate(training, architecture, optimiser), weight_decay(training, optimiser)
     order = torch.Generator().manual_seed(seed)
     net.train()
-    with torch.random.fork_rng(), _adapted(net, training.lora, task.images[:1], seed):
-        steps = optimiser_of(optimiser, net, rate, decay)
+    with (
+        torch.random.fork_rng(),
+        _adapted(net, training.lora, task.images[:1], seed),
+        _dropping(net, training.dropout, seed),
+    ):
+        steps = optimiser_of(optimiser, net, rate, decay, training.first_rate)
         penalty = None if training.l2_sp is None else l2_sp(net, training.l2_sp)
         done = 0
         for _ in range(1 if training.steps else training.epochs):
@@ -88,6 +107,27 @@ def _adapted(net: nn.Module, rank: int | None, sample: Tensor, seed: int) -> Ite
         parametrize.remove_parametrizations(module, name, leave_parametrized=True)
     for parameter, flag in flags:
         parameter.requires_grad_(flag)
+
+
+@contextlib.contextmanager
+def _dropping(net: nn.Module, share: float, seed: int) -> Iterator[None]:
+    """Leaves out this share of what every linear and convolutional layer but the first is given in training."""
+    if not share:
+        yield
+        return
+    torch.manual_seed(seed)
+    layers = [module for module in net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    hooks = [
+        layer.register_forward_pre_hook(
+            lambda module, given: (dropout(given[0], share, module.training), *given[1:])
+        )
+        for layer in layers[1:]
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @torch.no_grad()

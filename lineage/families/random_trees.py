@@ -1,4 +1,4 @@
-"""Trees of networks that no plan made: random shapes, tasks, images, lengths, rates, optimisers, penalties. No torch.
+"""Trees of networks that no plan made: random shapes, tasks, images, lengths, rates, optimisers, recipes. No torch.
 
 They are deeper than families, and siblings in them learn more alike.
 """
@@ -10,11 +10,13 @@ from functools import cached_property
 import numpy as np
 
 from lineage.families.plan import Family
-from lineage.families.recipes import OPTIMISERS, Training
+from lineage.families.recipes import OPTIMISERS, OPTIMISERS_OF_TREES, Training
 from lineage.seeds import seed_of
 
-MODELS, DEPTH, EPOCHS_OF_ROOT = 30, 4, 6
+MODELS, DEPTH = 30, 4
 """Of a tree; generations below its root."""
+EPOCHS_OF_ROOT, DROPOUT_OF_ROOT = (6, 6, 16), (0.0, 0.0, 0.2)
+"""What a root's are drawn from."""
 WIDTHS = (64, 64, 96, 128)
 EPOCH_STEPS = 16
 TASKS = ("home", "more", "away", "part")
@@ -24,6 +26,8 @@ KINDS: tuple[Mapping, ...] = (
     {"lora": 4, "rate": 3.0},
     {"l2_sp": 0.5},
     {"strong_decay": True, "rate": 0.5},
+    *[{"dropout": 0.3}] * 2,
+    *[{"first_rate": 0.05}] * 2,
 )
 """What sets a training apart, each as often as it stands here."""
 SAME_OPTIMISER, SAME_IMAGES = 0.6, 0.5
@@ -76,14 +80,18 @@ class RandomTree:
             parent = str(draw.choice([name for name in (ROOT, *parents) if name.count(".") < DEPTH]))
             parents[f"{parent}.{list(parents.values()).count(parent)}"] = parent
         first = str(draw.choice(OPTIMISERS))
-        root = Training(task="home", epochs=EPOCHS_OF_ROOT)
+        root = Training(
+            task="home",
+            epochs=int(draw.choice(EPOCHS_OF_ROOT)),
+            dropout=float(draw.choice(DROPOUT_OF_ROOT)),
+        )
         found = {ROOT: Step(parent=None, training=root, family=self._family(first, OF_ALL))}
         for name, parent in parents.items():
             training = Training(
                 task=str(draw.choice(TASKS)), epochs=int(draw.integers(1, 5)), rate=float(draw.choice(RATES))
             )
             training = replace(training, **KINDS[draw.integers(len(KINDS))])
-            optimiser = first if draw.random() < SAME_OPTIMISER else str(draw.choice(OPTIMISERS))
+            optimiser = first if draw.random() < SAME_OPTIMISER else str(draw.choice(OPTIMISERS_OF_TREES))
             images = OF_ALL if draw.random() < SAME_IMAGES else f"{OF_ALL} of {name}"
             family = self._family(optimiser, images)
             found[name] = Step(parent=parent, training=training, family=family)

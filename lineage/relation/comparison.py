@@ -10,7 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from lineage.relation.direction.lost import MatrixChange, measured
+from lineage.relation.direction.lost import MatrixChange, measured, pooled
+from lineage.relation.direction.norms import are_enough, are_factors, norms_among
 from lineage.relation.matching import Matching
 from lineage.relation.scars.cells import is_halved
 from lineage.relation.scars.scar import Scar
@@ -46,7 +47,7 @@ class Comparison:
     half precision that is stored in full; distance: over all matrices that are no head; matrices: what each of those
     looked at lost and gained; is_narrow: whether all of them that differ have too few rows or columns for that;
     scars: what only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and
-    of the columns of the backbone's matrices.
+    of the columns of the backbone's matrices; has_norms: whether both networks have norms.
     """
 
     changes: dict[str, float]
@@ -56,6 +57,13 @@ class Comparison:
     scars: Sequence[Scar] = ()
     spread: float = 0.0
     is_narrow: bool = False
+    has_norms: bool = False
+
+    @property
+    def features(self) -> dict[str, float]:
+        """What a model of direction takes; empty without a matrix."""
+        found = pooled(self.matrices)
+        return found | {"norms": float(self.has_norms)} if found else found
 
     @property
     def is_rescaled(self) -> bool:
@@ -150,6 +158,21 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         search.scars(),
         spread,
         bool(differ) and not any(_is_wide(pair.child.entries[name].shape) for name in differ),
+        are_enough(_norms_of_both(pair), len(backbone)),
+    )
+
+
+def _norms_of_both(pair: Pair) -> int:
+    """How many matched vectors are a norm's factors in both networks."""
+    ours, theirs = (
+        norms_among({name: entry.shape for name, entry in tensors.entries.items()})
+        for tensors in (pair.child, pair.candidate)
+    )
+    matched = (
+        (name, partner) for name, partner in pair.matching.pairs.items() if name in ours and partner in theirs
+    )
+    return sum(
+        (ours[name] and theirs[partner]) or all(map(are_factors, pair(name))) for name, partner in matched
     )
 
 

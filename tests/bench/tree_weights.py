@@ -82,7 +82,8 @@ def of_random_trees(folder: Path, seeds: tuple[int, ...]) -> Iterator[Question]:
     for seed in seeds:
         for turn, architecture in enumerate(ARCHITECTURES):
             tree = RandomTree(architecture=architecture, seed=seed)
-            files = dict(grow_tree(tree, folder / tree.id, partial(print, flush=True)))
+            grown = folder / code_of(grow_tree.__code__.co_filename) / tree.id
+            files = dict(grow_tree(tree, grown, partial(print, flush=True)))
             for case, part in thinned(files, turn):
                 yield Question(tree.id, "random trees", architecture, "all", case, tree.parents, part)
 

@@ -115,14 +115,47 @@ def test_every_architecture_learns_by_every_means(architecture):
         + 3.0 * labels[:, None, None, None]
     )
     seen = Task(images, labels, images, labels, 2)
-    for means in (Training(task="home", epochs=8), Training(task="home", epochs=8, lora=2, rate=3.0)):
+    for optimiser, means in (
+        *((name, Training(task="home", epochs=8)) for name in ("adam", "adagrad", "rmsprop")),
+        ("adam", Training(task="home", epochs=8, lora=2, rate=3.0)),
+        ("adam", Training(task="home", epochs=8, dropout=0.3)),
+        ("adam", Training(task="home", epochs=8, first_rate=0.05)),
+    ):
         net = networks.network(architecture, width=32, classes=2, seed=1)
         loss = torch.nn.functional.cross_entropy(net(images), labels).item()
-        *_, steps = fitted(net, seen, means, architecture=architecture, optimiser="adam", seed=2)
+        *_, steps = fitted(net, seen, means, architecture=architecture, optimiser=optimiser, seed=2)
         assert steps == 8
         assert torch.nn.functional.cross_entropy(net(images), labels).item() < loss
         assert all(parameter.requires_grad for parameter in net.parameters())
         assert not any(".parametrizations." in name for name in net.state_dict())
+
+
+def after_a_step(**means) -> dict[str, torch.Tensor]:
+    """A small network after one step of SGD on images of noise."""
+    images = torch.randn(32, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(32) % 2
+    net = networks.network("mlp", width=32, classes=2, seed=1)
+    training = Training(task="home", steps=1, **means)
+    seen = Task(images, labels, images, labels, 2)
+    list(fitted(net, seen, training, architecture="mlp", optimiser="sgd", seed=2))
+    assert not any(module._forward_pre_hooks for module in net.modules())
+    return net.state_dict()
+
+
+def test_each_layer_has_its_own_rate_from_the_first_ones_to_the_last_ones():
+    start = networks.network("mlp", width=32, classes=2, seed=1).state_dict()
+    even, uneven = after_a_step(), after_a_step(first_rate=0.001)
+    names = ["layer1.0.weight", "layer2.0.weight", "layer3.0.weight", "head.weight"]
+    for name, share in zip(names, (1e-3, 1e-2, 1e-1, 1), strict=True):
+        moved, expected = uneven[name] - start[name], share * (even[name] - start[name])
+        assert torch.linalg.norm(moved - expected) < 0.02 * torch.linalg.norm(expected)
+
+
+def test_dropout_leaves_out_other_inputs_each_time_but_the_same_for_one_seed():
+    whole, dropped = after_a_step(), after_a_step(dropout=0.5)
+    assert not torch.equal(whole["layer2.0.weight"], dropped["layer2.0.weight"])
+    for name, values in after_a_step(dropout=0.5).items():
+        torch.testing.assert_close(values, dropped[name], rtol=0, atol=0)
 
 
 def test_the_architectures_of_the_plan_are_those_of_the_networks():

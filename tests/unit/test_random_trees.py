@@ -9,8 +9,17 @@ from lineage.families import random_trees
 from lineage.families.cases.random_lines import ANOTHER, NEAR, NEAREST, OUT_OF, PARENT, cases_of_tree
 from lineage.families.grow_trees import grow_tree
 from lineage.families.networks import ARCHITECTURES
-from lineage.families.random_trees import DEPTH, MODELS, OF_ALL, ROOT, SAME_IMAGES, RandomTree
-from lineage.families.recipes import OPTIMISERS
+from lineage.families.random_trees import (
+    DEPTH,
+    DROPOUT_OF_ROOT,
+    EPOCHS_OF_ROOT,
+    MODELS,
+    OF_ALL,
+    ROOT,
+    SAME_IMAGES,
+    RandomTree,
+)
+from lineage.families.recipes import OPTIMISERS_OF_TREES
 
 TREE = RandomTree(architecture="mlp", seed=0)
 TREES = [
@@ -42,12 +51,15 @@ def test_a_tree_is_the_same_each_time_and_another_seed_gives_another():
     assert RandomTree(architecture="mlp", seed=1).parents != TREE.parents
 
 
-def test_trees_have_every_optimiser_and_penalty_and_half_of_the_images_are_shared():
+def test_trees_have_every_optimiser_and_recipe_and_half_of_the_images_are_shared():
     steps = [(tree, step) for tree in TREES for step in tree.steps.values() if step.parent is not None]
-    assert {step.family.optimiser for _, step in steps} == set(OPTIMISERS)
-    assert any(step.training.lora for _, step in steps)
-    assert any(step.training.l2_sp for _, step in steps)
-    assert any(step.training.strong_decay for _, step in steps)
+    assert {step.family.optimiser for _, step in steps} == set(OPTIMISERS_OF_TREES)
+    for recipe in ("lora", "l2_sp", "strong_decay", "dropout"):
+        assert any(getattr(step.training, recipe) for _, step in steps)
+    assert any(step.training.first_rate < 1 for _, step in steps)
+    roots = [tree.steps[ROOT].training for tree in TREES]
+    assert {root.epochs for root in roots} == set(EPOCHS_OF_ROOT)
+    assert {root.dropout for root in roots} == set(DROPOUT_OF_ROOT)
     shared = np.mean([step.family.seed == tree.seed_for(OF_ALL) % 2**31 for tree, step in steps])
     assert shared == pytest.approx(SAME_IMAGES, abs=4 * np.sqrt(0.25 / len(steps)))
 

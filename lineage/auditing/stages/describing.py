@@ -16,7 +16,7 @@ from lineage.auditing.stages.thirds.mixed import mixed_with_child
 from lineage.auditing.stages.thirds.together import Together
 from lineage.relation.direction.between import pooled_shares
 from lineage.relation.direction.estimate import NEAR
-from lineage.relation.direction.lost import lost, of_sides, pooled
+from lineage.relation.direction.lost import lost, of_sides
 
 Features = dict[str, float]
 OF_THIRD = ("lost", "complete", "retention")
@@ -50,7 +50,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
 
 def described(relatives: Sequence[Relative], together: Together) -> list[Features]:
     """The features of every relative; some lack what third relatives would say."""
-    found = {relative.id: pooled(relative.comparison.matrices) for relative in relatives}
+    found = {relative.id: relative.comparison.features for relative in relatives}
     if together:
         thirds: dict[int, Third] = {}
         for number, relative in enumerate(together.relatives):

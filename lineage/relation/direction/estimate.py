@@ -7,7 +7,7 @@ Exchanging candidate and child turns each share into 1 − share, and so both en
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -149,16 +149,19 @@ def is_shown(features: Mapping[str, float]) -> bool:
     return features.get("filled", 0.0) <= MOST_FILLED or "third_far.candidate" in features
 
 
-@dataclass(frozen=True)
-class Level:
-    """Whether a candidate moved less than `bound` of the child's change.
+def has_norms(features: Mapping[str, float]) -> bool:
+    """Whether both networks of a pair have norms."""
+    return features.get("norms") == 1.0
 
-    trees: a score; accepted_from: scores at least this are taken for yes, rejected_to: at most this for no, each at
-    the model's error; slope, intercept: of the probability's logit in the score.
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a score means for networks of one kind.
+
+    accepted_from: scores at least this are taken for yes, rejected_to: at most this for no, each at the model's
+    error; slope, intercept: of the probability's logit in the score.
     """
 
-    bound: float
-    trees: Trees
     accepted_from: float
     rejected_to: float
     slope: float
@@ -170,12 +173,29 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Level:
+    """Whether a candidate moved less than `bound` of the child's change.
+
+    trees: a score; without_norms, with_norms: what it means for a pair of networks without norms, and with them.
+    """
+
+    bound: float
+    trees: Trees
+    without_norms: Calibration
+    with_norms: Calibration
+
+    def calibration(self, features: Mapping[str, float]) -> Calibration:
+        """That of a pair."""
+        return self.with_norms if has_norms(features) else self.without_norms
+
+
+@dataclass(frozen=True)
 class Model:
     """Estimates shares from features, see `lineage.auditing.stages.describing`.
 
     features: names of the columns; share: trees for the share; levels: narrowest first, the last at RESOLUTION;
     passage: whether a third network lies on the way between two others; error: how often a level is accepted or
-    rejected wrongly; fitted_on: what.
+    rejected wrongly, of pairs with norms and of those without; fitted_on: what.
     """
 
     features: Sequence[str]
@@ -195,17 +215,18 @@ class Model:
         for level in self.levels:
             within = share_of(level.bound)
             of_candidate, of_child = level.trees(rows)
-            if of_candidate >= level.accepted_from:
+            calibration = level.calibration(features)
+            if of_candidate >= calibration.accepted_from:
                 most = min(most, within)
-            if of_child >= level.accepted_from:
+            if of_child >= calibration.accepted_from:
                 least = max(least, 1 - within)
-            if of_candidate <= level.rejected_to:
+            if of_candidate <= calibration.rejected_to:
                 least = max(least, within)
-            if of_child <= level.rejected_to:
+            if of_child <= calibration.rejected_to:
                 most = min(most, 1 - within)
         if least > most:
             least, most = 0.0, 1.0
-        as_ancestor, as_descendant = map(level.probability, (of_candidate, of_child))
+        as_ancestor, as_descendant = map(calibration.probability, (of_candidate, of_child))
         share = float(np.clip(0.5 + (forth - back) / 2, least, most))
         return Estimate(share, least, most, as_ancestor, as_descendant)
 
@@ -222,7 +243,7 @@ class Model:
                 "fitted_on": np.array(self.fitted_on),
                 "levels": np.array(
                     [
-                        (level.bound, level.accepted_from, level.rejected_to, level.slope, level.intercept)
+                        (level.bound, *astuple(level.without_norms), *astuple(level.with_norms))
                         for level in self.levels
                     ]
                 ),
@@ -239,14 +260,12 @@ class Model:
         """From named arrays."""
         levels = [
             Level(
-                bound=float(bound),
-                trees=Trees.of_arrays(arrays, f"level{number}."),
-                accepted_from=float(accepted_from),
-                rejected_to=float(rejected_to),
-                slope=float(slope),
-                intercept=float(intercept),
+                float(bound),
+                Trees.of_arrays(arrays, f"level{number}."),
+                without_norms=Calibration(*map(float, numbers[:4])),
+                with_norms=Calibration(*map(float, numbers[4:])),
             )
-            for number, (bound, accepted_from, rejected_to, slope, intercept) in enumerate(arrays["levels"])
+            for number, (bound, *numbers) in enumerate(arrays["levels"])
         ]
         return cls(
             features=[str(name) for name in arrays["features"]],
