@@ -81,6 +81,14 @@ def resized(browser, width: int, height: int = 900) -> None:
     )
 
 
+def loaded(browser) -> float:
+    """Milliseconds that the page took to load; waits until it has."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    script = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
+    return WebDriverWait(browser, SECONDS).until(lambda _: browser.execute_script(script))
+
+
 def draw_all(browser) -> None:
     """Draws every figure, those too that nobody has scrolled to."""
     failed = browser.execute_async_script(
