@@ -17,8 +17,9 @@ from scipy.sparse.linalg import splu
 from lineage.genealogy.answers import Pair
 
 ANCESTOR, DESCENDANT, CONTEST = 1.51, 0.79, 0.80
-"""Weights of three logarithms: of the two probabilities, and of the contest. Like the next, they are the likeliest
-ones on random trees and grown families of seed 0: `make tree-weights` fits them."""
+"""Weights of three logarithms: of the two probabilities, and of the contest. Like the next, `make tree-weights`
+fitted them, on random trees without dropout and with one rate for all layers, and on families of seed 0; those that
+it fits on the present trees find no more edges of trees of another seed."""
 DETOUR, BESIDE, BELOW_ABOVE = 2.03, -1.74, -5.25
 """Weights of what distances say."""
 ABSENT = -6.49
