@@ -47,7 +47,8 @@ class Comparison:
     half precision that is stored in full; distance: over all matrices that are no head; matrices: what each of those
     looked at lost and gained; is_narrow: whether all of them that differ have too few rows or columns for that;
     scars: what only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and
-    of the columns of the backbone's matrices; has_norms: whether both networks have norms.
+    of the columns of the backbone's matrices; has_norms: whether either network shows norms, which the
+    other may have had folded into matrices, or stored under no name.
     """
 
     changes: dict[str, float]
@@ -158,22 +159,14 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         search.scars(),
         spread,
         bool(differ) and not any(_is_wide(pair.child.entries[name].shape) for name in differ),
-        are_enough(_norms_of_both(pair), len(backbone)),
+        are_enough(max(map(_norms_of, (pair.child, pair.candidate))), len(backbone)),
     )
 
 
-def _norms_of_both(pair: Pair) -> int:
-    """How many matched vectors are a norm's factors in both networks."""
-    ours, theirs = (
-        norms_among({name: entry.shape for name, entry in tensors.entries.items()})
-        for tensors in (pair.child, pair.candidate)
-    )
-    matched = (
-        (name, partner) for name, partner in pair.matching.pairs.items() if name in ours and partner in theirs
-    )
-    return sum(
-        (ours[name] and theirs[partner]) or all(map(are_factors, pair(name))) for name, partner in matched
-    )
+def _norms_of(network: Tensors) -> int:
+    """How many norms a network shows."""
+    found = norms_among({name: entry.shape for name, entry in network.entries.items()})
+    return sum(is_named or are_factors(network.read(name)) for name, is_named in found.items())
 
 
 def _is_wide(shape: tuple[int, ...]) -> bool:

@@ -32,11 +32,23 @@ def digests(tmp_path_factory):
     return tmp_path_factory.mktemp("digests")
 
 
+@pytest.fixture(scope="module")
+def as_safetensors(bases, digests, tmp_path_factory):
+    """The verdict on each kind's child in the candidates' own format."""
+    folder = tmp_path_factory.mktemp("children")
+    found = {}
+    for kind in SHAPES:
+        child = written("safetensors", child_of(network(kind, 1), 9), folder / kind)
+        found[kind] = audit(child, bases / kind, cache=digests).verdict
+    return found
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_a_child_has_its_parent_and_a_stranger_none(bases, digests, tmp_path, kind, name):
+def test_a_child_has_its_verdict_and_a_stranger_none(bases, digests, as_safetensors, tmp_path, kind, name):
     child = written(name, child_of(network(kind, 1), 9), tmp_path / "child")
     report = audit(child, bases / kind, cache=digests)
+    assert report.verdict == as_safetensors[kind]
     assert report.closest == "parent"
     assert report.family == ["parent"]
     stranger = written(name, network(kind, 3), tmp_path / "stranger")

@@ -150,7 +150,7 @@ def is_shown(features: Mapping[str, float]) -> bool:
 
 
 def has_norms(features: Mapping[str, float]) -> bool:
-    """Whether both networks of a pair have norms."""
+    """Whether the networks of a pair have norms."""
     return features.get("norms") == 1.0
 
 

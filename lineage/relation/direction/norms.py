@@ -1,8 +1,9 @@
-"""Whether two networks have norms, which leave other marks of training in what stands before them.
+"""Whether networks have norms, which leave other marks of training in what stands before them.
 
 The gradient of such a matrix is orthogonal to it (van Laarhoven 2017, arXiv:1706.05350): without weight decay, steps
 make it larger whatever is learnt. A norm is told by its name or its running variance; one without either by a bias
-beside its factors, which are about 1. What is missed, as a norm that was folded into a matrix, only costs power.
+beside its factors, which are about 1. Of two relatives one is enough, as both were trained alike. What is missed, as
+norms that were folded into matrices of both, only costs power.
 """
 
 import re
