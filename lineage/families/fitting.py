@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, dropout
+from torch.nn.functional import cross_entropy
 from torch.nn.utils import parametrize
 
 from lineage.families.recipes import Training, learning_rate, weight_decay
@@ -15,15 +15,13 @@ from lineage.families.tasks import BATCH, Task
 from lineage.networks.backbone import evaluating
 from lineage.training.freezing import LINEAR_PROBE, freeze
 from lineage.training.lora import LowRank
-from lineage.training.regularisation import l2_sp
+from lineage.training.regularisation import drop_before, l2_sp
 
 ALPHA_A_RANK = 2.0
 """LoRA's alpha over its rank."""
 OF_CELLS = ("weight_ih", "weight_hh")
 ADAPTED = {nn.Linear: ("weight",), nn.Conv2d: ("weight",), nn.LSTMCell: OF_CELLS, nn.GRUCell: OF_CELLS}
 """What LoRA adds to."""
-
-
 OPTIMISER_OF: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, fused=True),
     "momentum": partial(torch.optim.SGD, momentum=0.9, fused=True),
@@ -32,6 +30,7 @@ OPTIMISER_OF: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adagrad": torch.optim.Adagrad,
     "rmsprop": torch.optim.RMSprop,
 }
+"""Makes each optimiser of groups of parameters."""
 
 
 def optimiser_of(
@@ -117,17 +116,10 @@ def _dropping(net: nn.Module, share: float, seed: int) -> Iterator[None]:
         return
     torch.manual_seed(seed)
     layers = [module for module in net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    hooks = [
-        layer.register_forward_pre_hook(
-            lambda module, given: (dropout(given[0], share, module.training), *given[1:])
-        )
-        for layer in layers[1:]
-    ]
-    try:
+    with contextlib.ExitStack() as undo:
+        for layer in layers[1:]:
+            undo.callback(drop_before(layer, share).remove)
         yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ class Training:
     optimiser: None for the family's own; rate: times the ordinary one; lora: the rank, None trains all weights;
     l2_sp: strength of the penalty towards the start; strong_decay: whether weight decay is strong; dropout: share of
     what linear and convolutional layers but the first are given that is left out, so that an LSTM has none;
-    first_rate: the first layer's rate over the last one's; each layer's is so many times the one before.
+    first_rate: the first layer's rate over the last one's; from layer to layer it grows by the same factor.
     """
 
     task: str

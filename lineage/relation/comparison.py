@@ -18,6 +18,7 @@ from lineage.relation.scars.scar import Scar
 from lineage.relation.scars.search import ScarSearch
 from lineage.relation.sketch import chosen_rows
 from lineage.relation.spectrum import EXACT, FEWEST
+from lineage.relation.structure.settle import shapes_of
 from lineage.relation.structure.sizes import common_part, scaled_to
 from lineage.relation.structure.weaving import unwoven, woven
 
@@ -165,7 +166,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
 
 def _norms_of(network: Tensors) -> int:
     """How many norms a network shows."""
-    found = norms_among({name: entry.shape for name, entry in network.entries.items()})
+    found = norms_among(shapes_of(network))
     return sum(is_named or are_factors(network.read(name)) for name, is_named in found.items())
 
 

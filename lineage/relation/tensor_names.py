@@ -23,6 +23,8 @@ LEAVES = {
     "moving_variance": "running_var", "depthwise_kernel": "weight", "embeddings": "weight",
 }  # fmt: skip
 """What Keras calls what PyTorch calls otherwise."""
+VARIANCES = "running_var"
+"""What BatchNorm alone has, which can be folded into the layer before it."""
 HEADS = {"head", "heads", "logits"}
 LAST_OF = {"fc", "classifier", "classif", "out", "output"}
 """Names of heads that hidden layers have as well; only the last such matrix is a head."""

@@ -31,8 +31,12 @@ def l2_sp(net: nn.Module, strength: float):
 
 def drop_before_head(net: nn.Module, share: float) -> RemovableHandle:
     """Sets a share of the head's inputs to 0 in training, by torch's own random numbers."""
-    head = net.get_submodule(head_of(net))
-    return head.register_forward_pre_hook(
+    return drop_before(net.get_submodule(head_of(net)), share)
+
+
+def drop_before(layer: nn.Module, share: float) -> RemovableHandle:
+    """Sets a share of a layer's inputs to 0 in training, by torch's own random numbers."""
+    return layer.register_forward_pre_hook(
         lambda module, inputs: (dropout(inputs[0], share, training=module.training), *inputs[1:])
     )
 

@@ -149,11 +149,6 @@ def is_shown(features: Mapping[str, float]) -> bool:
     return features.get("filled", 0.0) <= MOST_FILLED or "third_far.candidate" in features
 
 
-def has_norms(features: Mapping[str, float]) -> bool:
-    """Whether the networks of a pair have norms."""
-    return features.get("norms") == 1.0
-
-
 @dataclass(frozen=True)
 class Calibration:
     """What a score means for networks of one kind.
@@ -186,7 +181,7 @@ class Level:
 
     def calibration(self, features: Mapping[str, float]) -> Calibration:
         """That of a pair."""
-        return self.with_norms if has_norms(features) else self.without_norms
+        return self.with_norms if features.get("norms") == 1.0 else self.without_norms
 
 
 @dataclass(frozen=True)

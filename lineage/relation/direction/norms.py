@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lineage.relation.tensor_names import canonical, layer_of
+from lineage.relation.tensor_names import VARIANCES, canonical, layer_of
 
 NORM = re.compile(
     r"(?:^|[._])(?:[a-z]*norm[a-z]*|[a-z]*_?(?:ln|bn|gn|rms))(?:[._]?\d+|_[a-z]+)?$", re.IGNORECASE
 )
 """Names of modules that are norms, in any of their parts' spellings."""
-FACTORS, VARIANCES = ("weight", "scale"), "running_var"
+FACTORS = ("weight", "scale")
 FEWEST_FACTORS, LEAST_POSITIVE = 8, 0.9
 """Numbers of a vector of factors, and the share of them that is positive."""
 LEAST_FACTOR, MOST_FACTOR = 0.3, 5.0

@@ -12,14 +12,12 @@ import numpy as np
 from lineage.relation.matching import MatchedBy, Matching, Shape, bare, exchanged
 from lineage.relation.structure.pieces import ALIKE, Tensors, pieces_of
 from lineage.relation.structure.sizes import common_part, is_scaled
-from lineage.relation.tensor_names import canonical
+from lineage.relation.tensor_names import VARIANCES, canonical
 
 CLEARLY = 0.02
 """A partner by order is given up for one that is more alike than by rounding."""
 SAMPLED = 4096
 """Entries of a tensor that are compared, at most."""
-VARIANCES = "running_var"
-"""What tells that a network has normalisations that can be folded into the layers before them."""
 
 
 def settled(child: Tensors, candidate: Tensors, matching: Matching) -> Matching:
