@@ -74,6 +74,12 @@ def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> So
     return Sources(_named([(path, None)], path.parent))
 
 
+def models_in(path: str) -> list[Source]:
+    """The models of a file of several, each named alone, by its id in the file."""
+    ids = [model.name.partition(MEMBER)[2] for model in open_models(path)]
+    return [Source(id=id, path=f"{path}{MEMBER}{id}") for id in ids]
+
+
 def open_source(source: Source, *, follow: bool) -> list[Checkpoint]:
     """The models of a source in plain form; of an adapter with a base, the base with it merged in.
 

@@ -24,6 +24,11 @@ def models_of(zoo: Zoo, setting: str) -> list[str]:
     return list(dict.fromkeys([*zoo.compared(setting), *ids_of(zoo.children(setting))]))
 
 
+def models_of_tree(zoo: Zoo) -> list[str]:
+    """Ids of all models but hybrids, of which a family tree is grown."""
+    return list(dict.fromkeys(id for setting in zoo.of_one_parent for id in models_of(zoo, setting)))
+
+
 def sources_of(children: Iterable[Model]) -> list[str]:
     """Ids of the models that children start from: their parents, and the other sources of hybrids."""
     children = list(children)

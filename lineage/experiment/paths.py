@@ -18,6 +18,7 @@ FOLDERS = {
     "path_features": "{experiment}/path_features/{setting}/{parent}/{block}",
     "similarity": "{experiment}/similarity/{setting}/{parent}/{block}",
     "audits": "{experiment}/audits/{setting}",
+    "grow_tree": "{experiment}/tree",
     "queries": "{experiment}/queries/{setting}",
     "answers": "{experiment}/answers/{setting}",
     "block_similarity": "{experiment}/block_similarity/{setting}/{parent}/{block}",
@@ -51,6 +52,7 @@ class Paths:
         self._trained_in = experiment.models_of.experiment if experiment.models_of else name
         self._detector = experiment.detector
         self._audited = experiment.audit
+        self._has_tree = experiment.tree
         self._asked = experiment.asking is not None
         self._seeds = range(experiment.seeds)
         self._zoo = zoo
@@ -79,6 +81,10 @@ class Paths:
         """The files of all audits, one a setting."""
         settings = self._zoo.of_one_parent if self._audited else []
         return [file_of("audits", "audits.parquet", experiment=self._name, setting=name) for name in settings]
+
+    def tree(self) -> list[str]:
+        """The file of whom the family tree names as parents, where one is grown."""
+        return [file_of("grow_tree", "parents.parquet", experiment=self._name)] * self._has_tree
 
     def answers(self) -> list[str]:
         """The files of what all children answer, one a setting."""

@@ -106,6 +106,11 @@ class Tree:
     refused: Mapping[str, str] = field(default_factory=dict)
     passed_over: Sequence[PassedOver] = ()
 
+    @property
+    def parents(self) -> list[Edge]:
+        """The edge to the parent of each model that has one for sure; a merge has several, and none of them."""
+        return [edge for edge in self.edges if edge.is_directed and edge.kind in (Kind.TRAINED, Kind.LINE)]
+
     def to_dict(self) -> dict:
         """The JSON."""
         return {"format": FORMAT} | asdict(self)

@@ -9,7 +9,7 @@ import pandas as pd
 from lineage.experiment.conditions import ABSENT, ALL_BLOCKS, STANDARD, among, ancestor_in
 from lineage.results.methods import AUDIT_CLOSEST, BASELINE, family_of, similarity_of
 
-SIMILARITIES = ("audit", "detector", "answers", "weight_l2", "l1", "cka")
+SIMILARITIES = ("audit", "tree", "detector", "answers", "weight_l2", "l1", "cka")
 """What the matrix's methods compare: the paper's, the baseline, and what it is set against; fixed, so that none is
 picked by its accuracy. The others stand in the tables."""
 LEFT_OUT = ("linear", "weights", "features")

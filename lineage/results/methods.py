@@ -1,9 +1,10 @@
 """The table of methods: what every method is called, where it stands, how it is drawn and what it can score at most.
 
 A method is a similarity of features with an approximation (`cka/path`), a similarity of weights (`weight_l2`), an
-audit (`audit/closest`, `audit/parent`), what a child answers (`answers/labels`, `answers/probabilities`) or a lineage
-detector (`detector`; `detector/weights` and `detector/features` see one of the two alone; `detector/mixed` is trained
-on all settings). Nothing outside this file decides a method's family, order, colour, marker, label or best score.
+audit (`audit/closest`, `audit/parent`), the family tree (`tree`), what a child answers (`answers/labels`,
+`answers/probabilities`) or a lineage detector (`detector`; `detector/weights` and `detector/features` see one of the
+two alone; `detector/mixed` is trained on all settings). Nothing outside this file decides a method's
+family, order, colour, marker, label or best score.
 
 The rows are families, so that a new similarity needs none: its methods fall into the rows of the approximations. Its
 best possible score is 1, as that of every normalised similarity, unless BEST_SCORES says otherwise; a test measures
@@ -21,6 +22,8 @@ from lineage.errors import UserError
 
 AUDIT_CLOSEST, AUDIT_PARENT = "audit/closest", "audit/parent"
 """What an audit of weights names: the closest candidate, and the parent, which it names only where it is sure."""
+TREE = "tree"
+"""Whom the family tree of all models names as the nearest ancestor among the candidates."""
 ANSWERS = "answers"
 ANSWERS_GIVEN = {given: f"{ANSWERS}/{given}" for given in ("labels", "probabilities")}
 """What a child answers alone, by what it gives: the name of the method."""
@@ -52,6 +55,7 @@ class Family:
 
 FAMILIES = (
     Family(pattern="audit/(closest|parent)", label="audit", order=-1, colour=INK, marker="triangle-down"),
+    Family(pattern=TREE, label="tree", order=-1, colour=INK, marker="triangle-left"),
     Family(pattern="detector", label="detector", order=0, colour=INK, marker="circle"),
     Family(pattern="detector/weights", label="detector (weights)", order=0, colour=INK, marker="square"),
     Family(

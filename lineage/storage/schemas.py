@@ -100,6 +100,16 @@ AUDITS = pa.schema(
 )
 """One row an audit of a child under a condition: its verdict, the closest candidate and the parent, if any."""
 
+PARENTS = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("child", pa.string()),
+        ("parent", pa.string()),
+        ("probability", pa.float64()),
+    ]
+)
+"""One row a model whose parent the family tree names, and how probable that edge is."""
+
 ANSWERED = pa.schema(
     [
         ("experiment", pa.string()),

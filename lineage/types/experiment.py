@@ -99,6 +99,8 @@ class Experiment(Plain):
     detector: Detectors = field(default_factory=Detectors)
     audit: bool = False
     """Whether every test child is audited against its candidates."""
+    tree: bool = False
+    """Whether the family tree of all models is grown."""
     asking: Asking | None = None
     """None: nobody is asked."""
     split: Split = field(default_factory=Split)

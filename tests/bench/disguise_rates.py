@@ -1,6 +1,6 @@
 """How often audits see through disguises, on families of networks that it grows.
 
-    python tests/bench/disguise_rates.py [--out build/disguises] [--decoys] [--children 10] [--minutes 9]
+    python tests/bench/disguise_rates.py [--out build/disguises] [--decoys] [--minutes 9]
 
 `--decoys` first measures the margins of independent networks on the families of numbers 0 and 1, and stores them
 for the package; all else is of families of numbers 5 to 7, which nothing was chosen or fitted on. What was grown and
@@ -202,7 +202,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/disguises"))
     parser.add_argument("--decoys", action="store_true")
-    parser.add_argument("--children", type=int, default=CHILDREN_EACH, help="of each architecture")
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="after which to stop; a later run goes on"
     )
@@ -217,7 +216,7 @@ def main() -> None:
     verdicts = Measured(given.out / "verdicts.jsonl", until)
     draws = Measured(given.out / "draws.jsonl", until)
     try:
-        cases(families, verdicts, given.children)
+        cases(families, verdicts, CHILDREN_EACH)
         independent(families, UNSEEN, DRAWS_EACH, draws)
     except OutOfTimeError as error:
         print(error)

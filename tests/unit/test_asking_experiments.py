@@ -21,7 +21,7 @@ from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import evaluated_settings, with_own_labels
 from lineage.experiment.paths import Paths
 from lineage.experiment.zoo import Zoo
-from lineage.results.evaluation.named import all_named, named_absence, named_outcomes
+from lineage.results.evaluation.named import all_named, named_absence, named_outcomes, of_answers, of_audits
 from lineage.storage.schemas import ANSWERED, AUDITS
 from lineage.types.evaluation import Evaluated
 
@@ -129,7 +129,9 @@ def test_answers_earn_by_whom_they_predict_and_tell_absence_by_whom_they_name():
         (ABSENT, "a", "labels", "p1", None), (ABSENT, "b", "labels", "p0", None),
     ]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["condition", "child", "given", "closest", "family"])
-    named = all_named(AUDITS.empty_table().to_pandas(), frame.assign(setting="full", candidates=2))
+    named = all_named(
+        of_audits(AUDITS.empty_table().to_pandas()), of_answers(frame.assign(setting="full", candidates=2))
+    )
     (found,) = named_outcomes(named, models)
     assert found["credit"].to_dict() == {"a": 1.0, "b": 0.0}
     assert set(found["method"]) == {"answers/labels"}

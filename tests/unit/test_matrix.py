@@ -9,7 +9,7 @@ import pytest
 from lineage.experiment.conditions import ABSENT, PRESENT, STANDARD, among, with_count
 from lineage.experiment.params import audited_parents
 from lineage.results.evaluation.absence import lead, margins
-from lineage.results.evaluation.named import named_absence, named_outcomes, of_audits
+from lineage.results.evaluation.named import named_absence, named_outcomes, of_audits, of_tree
 from lineage.results.matrix import conclusions, matrices
 from lineage.types.evaluation import Ancestors, Evaluated
 
@@ -168,6 +168,23 @@ def test_an_audit_tells_that_the_parent_is_absent_by_naming_nobody():
         ("audit/parent", 1): 0.75,
     }
     assert set(rows["condition"]) == {ABSENT}
+
+
+def test_a_tree_answers_with_the_nearest_ancestor_that_is_a_candidate_and_with_nobody_where_its_line_ends():
+    tree = pd.DataFrame([("b", "a"), ("a", "p0"), ("c", "p0")], columns=["child", "parent"])
+    named = of_tree(tree, {"full": MODELS}).set_index(["condition", "child"])["predicted"].fillna("nobody")
+    assert named[STANDARD].to_dict() == {"a": "p0", "b": "p0", "c": "p0", "d": "nobody"}
+    assert named[among("relatives")].to_dict() == {"a": "p0", "b": "a", "c": "p0", "d": "nobody"}
+
+
+def test_a_tree_which_has_seen_the_parent_is_not_asked_whether_it_is_absent():
+    tree = pd.DataFrame([("a", "p0")], columns=["child", "parent"])
+    named = of_tree(tree, {"full": MODELS})
+    assert list(named_absence(named, MODELS)) == []
+    credit = (
+        pd.concat(named_outcomes(named, MODELS)).reset_index().groupby(["condition", "child"])["credit"].max()
+    )
+    assert credit[STANDARD].to_dict() == {"a": 1.0, "b": 0.0, "c": 0.0, "d": 0.0}
 
 
 @pytest.mark.parametrize(

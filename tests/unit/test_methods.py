@@ -20,6 +20,7 @@ from lineage.results.methods import (
     INK,
     MIXED,
     MOST_SHOWN,
+    TREE,
     best_score,
     family_of,
     method_of,
@@ -34,7 +35,7 @@ EVERY_METHOD = [
     *(method_of(name, "direct") for name in WEIGHT_SIMILARITIES),
     *(DETECTORS[inputs] for inputs in INPUTS),
     MIXED,
-    *(AUDIT_CLOSEST, AUDIT_PARENT),
+    *(AUDIT_CLOSEST, AUDIT_PARENT, TREE),
     *ANSWERS_GIVEN.values(),
 ]
 PAGES = {"light": (255, 255, 255), "dark": (0x14, 0x18, 0x1F)}

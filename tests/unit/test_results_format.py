@@ -26,6 +26,7 @@ WRITTEN_BY_JOBS = {
     "block_similarity/…/scores.parquet": schemas.BLOCK_SCORES,
     "predictions.parquet": schemas.PREDICTIONS,
     "audits.parquet": schemas.AUDITS,
+    "parents.parquet": schemas.PARENTS,
     "answers.parquet": schemas.ANSWERED,
     "tree/nodes.parquet": tree_schemas.NODES,
     "tree/edges.parquet": tree_schemas.EDGES,

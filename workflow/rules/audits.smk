@@ -27,3 +27,29 @@ rule audits:
         ),
     script:
         "../scripts/audits.py"
+
+
+rule grow_tree:
+    input:
+        weights=lambda wildcards: files_of(wildcards).weights(
+            params.models_of_tree(zoo_of(wildcards))
+        ),
+    output:
+        parents="<results>/<grow_tree>/parents.parquet",
+    log:
+        text="<logs>/<grow_tree>.log",
+        time="<logs>/<grow_tree>.time.json",
+    benchmark:
+        "<benchmarks>/<grow_tree>.jsonl"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        code=lambda wildcards: code_of("grow_tree.py"),
+        reproducible=config["reproducible"],
+        models=lambda wildcards: params.models_of_tree(zoo_of(wildcards)),
+    script:
+        "../scripts/grow_tree.py"

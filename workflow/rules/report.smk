@@ -20,6 +20,7 @@ rule evaluate:
         ],
         predictions=lambda wildcards: files_of(wildcards).predictions(),
         audits=lambda wildcards: files_of(wildcards).audits(),
+        tree=lambda wildcards: files_of(wildcards).tree(),
         answers=lambda wildcards: files_of(wildcards).answers(),
         blocks=lambda wildcards: [
             rules.evaluate_blocks.output.results.format(

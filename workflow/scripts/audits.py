@@ -4,22 +4,12 @@ import tempfile
 from pathlib import Path
 
 from lineage.auditing.audit import Auditor
-from lineage.checkpoints.find import Source
-from lineage.checkpoints.read import open_models
-from lineage.checkpoints.several import MEMBER
+from lineage.checkpoints.find import models_in
 from lineage.experiment.conditions import ABSENT
 from lineage.index.digest import DigestCache
 from lineage.jobs.stage import stage
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import AUDITS
-
-
-def models_in(path):
-    """The models of a file of weights, by their ids."""
-    for model in open_models(path):
-        id = model.name.partition(MEMBER)[2]
-        yield Source(id=id, path=f"{path}{MEMBER}{id}")
-
 
 with stage(snakemake) as run, tempfile.TemporaryDirectory() as folder:
     cache = DigestCache(Path(folder))

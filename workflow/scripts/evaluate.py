@@ -4,10 +4,20 @@ import pandas as pd
 
 from lineage.jobs.stage import stage
 from lineage.results.evaluation.edges import edges, precision_and_recall
-from lineage.results.evaluation.named import all_named
+from lineage.results.evaluation.named import all_named, of_answers, of_audits, of_tree
 from lineage.results.evaluation.outcomes import alpha_curves, evaluated
 from lineage.storage.parquet import read_table, read_tables, write_table
-from lineage.storage.schemas import ANSWERED, AUDITS, CURVES, EDGES, OUTCOMES, PREDICTIONS, RESULTS, SCORES
+from lineage.storage.schemas import (
+    ANSWERED,
+    AUDITS,
+    CURVES,
+    EDGES,
+    OUTCOMES,
+    PARENTS,
+    PREDICTIONS,
+    RESULTS,
+    SCORES,
+)
 from lineage.types.evaluation import Evaluated
 
 ALL = "all"
@@ -18,9 +28,11 @@ with stage(snakemake) as run:
     predictions = read_tables(snakemake.input.predictions, PREDICTIONS)
     audits = read_tables(snakemake.input.audits, AUDITS)
     answered = read_tables(snakemake.input.answers, ANSWERED)
+    grown = [read_table(path, PARENTS) for path in snakemake.input.tree]
     of_blocks = [read_table(path, RESULTS) for path in snakemake.input.blocks]
     settings = {name: Evaluated.of(models) for name, models in snakemake.params.settings.items()}
-    outcomes, results = evaluated(scores, predictions, all_named(audits, answered), settings)
+    named = all_named(of_audits(audits), of_answers(answered), *(of_tree(tree, settings) for tree in grown))
+    outcomes, results = evaluated(scores, predictions, named, settings)
     generations = snakemake.params.generations
     network = edges(outcomes, generations)
     if max(generations.values(), default=0) > 2:

@@ -13,6 +13,7 @@ ORDER_OF_WORK = (
     *(
         "block_similarity",
         "audits",
+        "grow_tree",
         "detector",
         "mixed_detector",
         "transfer",

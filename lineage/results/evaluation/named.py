@@ -1,4 +1,4 @@
-"""From audits, and from what children answer, to verdicts on test children, as those of every other method."""
+"""From audits, a tree, and what children answer, to verdicts on test children, as those of every other method."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from lineage.experiment.conditions import ABSENT, STANDARD
+from lineage.experiment.params import audited_among
 from lineage.results.evaluation.accuracy import pooled, rows_of
-from lineage.results.methods import ANSWERS_GIVEN, AUDIT_CLOSEST, AUDIT_PARENT
+from lineage.results.methods import ANSWERS_GIVEN, AUDIT_CLOSEST, AUDIT_PARENT, TREE
 from lineage.types.evaluation import Evaluated
 
 NAMED = ["setting", "condition", "child", "candidates", "method", "predicted", "named"]
@@ -29,9 +30,32 @@ def of_answers(answered: pd.DataFrame) -> pd.DataFrame:
     return answered.assign(method=method, predicted=answered["closest"], named=answered["family"])[NAMED]
 
 
-def all_named(audits: pd.DataFrame, answered: pd.DataFrame) -> pd.DataFrame:
-    """NAMED of both, either of which may be empty."""
-    found = [frame for frame in (of_audits(audits), of_answers(answered)) if len(frame)]
+def of_tree(tree: pd.DataFrame, settings: dict[str, Evaluated]) -> pd.DataFrame:
+    """NAMED of PARENTS: under each condition the first on the line of named parents that is a candidate.
+
+    Without the parent nothing is asked: the tree has seen it.
+    """
+    parent_of = dict(zip(tree["child"], tree["parent"], strict=True))
+    rows = [
+        (setting, condition, child, len(asked), TREE, named, named)
+        for setting, models in settings.items()
+        for condition, ids in audited_among(models).items()
+        for child in models.parents
+        for asked in [set(ids) - {child}]
+        for named in [next((model for model in _line_of(child, parent_of) if model in asked), None)]
+    ]
+    return pd.DataFrame(rows, columns=NAMED)
+
+
+def _line_of(child: str, parent_of: dict[str, str]) -> Iterator[str]:
+    """A model's ancestors, the nearest first."""
+    while (child := parent_of.get(child)) is not None:
+        yield child
+
+
+def all_named(*found: pd.DataFrame) -> pd.DataFrame:
+    """NAMED of all, any of which may be empty."""
+    found = [frame for frame in found if len(frame)]
     return pd.concat(found) if found else pd.DataFrame(columns=NAMED)
 
 
@@ -75,6 +99,8 @@ def named_absence(named: pd.DataFrame, models: Evaluated) -> Iterator[dict]:
     """
     asked = named[named["condition"].isin([STANDARD, ABSENT])]
     for method, of_method in asked.groupby("method"):
+        if ABSENT not in set(of_method["condition"]):
+            continue
         right = of_method[["child"]].assign(
             right=of_method["named"].isna() == (of_method["condition"] == ABSENT)
         )
