@@ -10,6 +10,7 @@ from lineage.results.claims import claims_table
 from lineage.results.claims_page import (
     accuracy_table,
     among_table,
+    behind_table,
     blocks_table,
     generations_table,
     network_table,
@@ -90,6 +91,23 @@ def test_the_detector_is_compared_with_the_better_of_the_papers_two(detector, se
     )
     assert row["seen"] == seen
     assert f"(mean {100 * detector:.1f} against 80.0 %); as weight_l2 in 0" in row["we measured"]
+
+
+def test_the_detector_is_listed_where_a_rival_that_was_asked_the_same_is_ahead_and_nowhere_else():
+    frame = results(
+        rows("e", "full", "detector", 0.5),
+        rows("e", "full", "weight_l2", 0.5),
+        rows("e", "full", "cka/path", 1.0),
+        rows("e", "second", "detector", 0.75),
+        rows("e", "second", "audit/closest", 1.0),
+        rows("e", "second", "detector", 0.5, condition=among("relatives")),
+        rows("e", "second", "l1/path", 0.75, condition=among("relatives")),
+    )
+    first, second = behind_table(frame).to_dict("records")
+    assert (first["setting"], first["condition"]) == ("second", STANDARD)
+    assert (first["detector"], first["audit/closest"], first["l1/path"]) == ("75.0", "100.0", "")
+    assert (second["setting"], second["condition"]) == ("second", among("relatives"))
+    assert behind_table(frame[frame["setting"] == "full"]).empty
 
 
 def test_each_generation_is_set_beside_the_published_number_of_the_same_method():
