@@ -34,11 +34,11 @@ from lineage.checkpoints.sniffing import (
 from lineage.errors import UserError
 
 
-def read_hdf5(file: SafeFile) -> list[Checkpoint]:
-    """Every model of an HDF5 file; h5py is loaded when one is read."""
+def read_hdf5(file: SafeFile, wanted: str = "") -> list[Checkpoint]:
+    """Every model of an HDF5 file, or the one that is wanted; h5py is loaded when one is read."""
     from lineage.checkpoints.formats.hdf5.read import read_hdf5 as read
 
-    return read(file)
+    return read(file, wanted=wanted)
 
 
 def read_keras_archive(file: SafeFile) -> list[Checkpoint]:
@@ -50,15 +50,20 @@ def read_keras_archive(file: SafeFile) -> list[Checkpoint]:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of checkpoint: what people call it, how its content tells, and what reads its models."""
+    """A kind of checkpoint.
+
+    name: what people call it; is_it: how its content tells; read: gives its models; read_some: gives those that may
+    be the one of an id, where a file holds so many that all take long.
+    """
 
     name: str
     is_it: Callable[[Content], bool]
     read: Callable[[SafeFile], list[Checkpoint]]
+    read_some: Callable[[SafeFile, str], list[Checkpoint]] | None = None
 
 
 FORMATS = (
-    Format("HDF5, also Keras'", begins(b"\x89HDF\r\n\x1a\n"), read_hdf5),
+    Format("HDF5, also Keras'", begins(b"\x89HDF\r\n\x1a\n"), read_hdf5, read_hdf5),
     Format("Keras 3 archive", archive_of("model.weights.h5"), read_keras_archive),
     Format("PyTorch", archive_of("/data.pkl"), read_torch),
     Format("NumPy .npz", archive_of(".npy"), read_npz),
@@ -94,7 +99,9 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     text, wanted = parted(str(path))
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
-        models = [part for model in format_of(file).read(file) for part in apart(model)]
+        form = format_of(file)
+        found = form.read_some(file, wanted) if wanted and form.read_some else form.read(file)
+        models = [part for model in found for part in apart(model)]
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if wanted:

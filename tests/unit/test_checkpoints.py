@@ -191,3 +191,18 @@ def test_an_hdf5_written_by_hand_in_the_layout_is_read(tmp_path):
         file.attrs["kind"] = "weights"
         file["models/x/fc.weight"] = W
     assert np.array_equal(open_model(tmp_path / "m.h5").read("fc.weight"), W)
+
+
+def test_a_model_of_an_hdf5_file_is_read_without_those_beside_it(tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.attrs["kind"] = "weights"
+        file["models/p0/w"] = np.ones((2, 3), "f4")
+        file["models/p0.full.000/w"] = np.full((2, 3), 2, "f4")
+        file.create_group("models/p1")["w"] = h5py.SoftLink("/models/p0/w")
+    child = open_model(f"{tmp_path / 'w.h5'}::p0.full.000")
+    assert child.name == "w.h5::p0.full.000"
+    np.testing.assert_array_equal(child.read("w"), np.full((2, 3), 2))
+    assert open_model(f"{tmp_path / 'w.h5'}::p0").read("w").sum() == 6
+    for asked in ("w.h5", "w.h5::p1"):
+        with pytest.raises(UserError, match="p1/w is a link"):
+            open_models(tmp_path / asked)

@@ -18,11 +18,12 @@ Opening = Callable[[], AbstractContextManager[h5py.File]]
 """Opens the file anew: tensors are read long after it was looked at."""
 
 
-def read_hdf5(file: SafeFile, opening: Opening | None = None) -> list[Checkpoint]:
+def read_hdf5(file: SafeFile, opening: Opening | None = None, wanted: str = "") -> list[Checkpoint]:
     """Every model of a file; of several, each is named `<file>::<id>`.
 
     Args:
-        file: on disk; opening: where the HDF5 is only a part of it.
+        file: on disk; opening: where the HDF5 is only a part of it; wanted: the id of one model, or of one in it;
+            without it all are read.
 
     Raises:
         UserError: for a broken file, one that points into others, or one that says more than it holds.
@@ -40,6 +41,7 @@ def read_hdf5(file: SafeFile, opening: Opening | None = None) -> list[Checkpoint
             return [
                 walk.model(f"{file.path.name}::{name}", "hdf5", walk.datasets(models[name], ""))
                 for name in walk.hard_links(models)
+                if not wanted or f"{wanted}.".startswith(f"{name}.")
             ]
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{file.path}: broken HDF5 file: {one_line(error)}") from None
