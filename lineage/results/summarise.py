@@ -173,9 +173,8 @@ def calibration(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
 def stages(experiment: str, folder: Path) -> pd.DataFrame:
     """Rows of STAGES without their experiment, from the times and benchmarks that jobs left; in the order of work."""
     rows = []
-    for path in sorted(
-        folder.glob(f"logs/{experiment}/**/*.time.json"), key=lambda path: path.stat().st_mtime
-    ):
+    logs = sorted(folder.glob(f"logs/{experiment}/**/*.time.json"), key=lambda path: path.stat().st_mtime)
+    for path in (path for path in logs if path.stat().st_size):  # of a job that failed it is empty
         spent = _record(path)
         place = path.relative_to(folder / "logs")
         benchmark = folder / "benchmarks" / place.with_name(place.name.removesuffix(".time.json") + ".jsonl")

@@ -18,9 +18,10 @@ def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
     """Jobs and seconds of importing and of computing of each rule, in the order of the first job's end.
 
     Args:
-        logs: the `*.time.json` files that the stages wrote.
+        logs: the `*.time.json` files that the stages wrote; those of jobs that failed are empty.
     """
-    jobs = [json.loads(path.read_text()) for path in sorted(logs, key=lambda path: path.stat().st_mtime)]
+    ended = sorted(logs, key=lambda path: path.stat().st_mtime)
+    jobs = [json.loads(path.read_text()) for path in ended if path.stat().st_size]
     frame = pd.DataFrame(jobs, columns=["rule", "import", "compute"])
     return frame.groupby("rule", sort=False).agg(
         jobs=("rule", "size"), importing=("import", "sum"), computing=("compute", "sum")

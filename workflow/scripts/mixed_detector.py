@@ -22,8 +22,9 @@ with computing(snakemake) as run:
     everyone = models.everyone
     state = weights(everyone[0])
     shapes = {name: tensor.shape for name, tensor in state.items()}
-    backbone = traced(Network.of(params.network), state, params.layers or None)
-    layers = params.layers or backbone.layers[-1:]
+    network = Network.of(params.network)
+    layers = params.layers or traced(network, state, None).layers[-1:]
+    backbone = traced(network, state, layers)
     matrices = [weight_matrix(shapes, layer, backbone.parameters[layer]) for layer in layers]
     geometry = Geometry(
         [{model: weights.dataset(model, matrix) for model in everyone} for matrix in matrices], everyone
