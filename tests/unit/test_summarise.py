@@ -9,6 +9,7 @@ import pytest
 
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
 from lineage.results.summarise import calibration, pairs, stages
+from lineage.results.summary import time_by_stage
 
 
 def prediction(child: str, condition: str, **probabilities: float) -> list[dict]:
@@ -85,3 +86,14 @@ def test_stages_sum_the_times_of_a_rules_jobs_and_keep_the_largest_memory(tmp_pa
         "asked": 1000,
     }
     assert re.fullmatch(r"\w+", row["stage"])
+
+
+def test_the_empty_log_of_a_job_that_failed_counts_as_no_job(tmp_path):
+    logs = [tmp_path / "logs" / "run" / "features" / f"{name}.time.json" for name in ("failed", "done")]
+    logs[0].parent.mkdir(parents=True)
+    for log, text in zip(
+        logs, ("", json.dumps({"rule": "features", "import": 1.0, "compute": 2.0})), strict=True
+    ):
+        log.write_text(text)
+    assert stages("run", tmp_path)["jobs"].tolist() == [1]
+    assert time_by_stage(logs).loc["features"].to_dict() == {"jobs": 1, "importing": 1.0, "computing": 2.0}
