@@ -12,6 +12,7 @@ from lineage.auditing.stages.thirds.together import Together
 from lineage.genealogy.distances.geometry import Nearest
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
+from lineage.progress import Tracked, untracked
 from lineage.relation.direction.estimate import NEAR, Estimate
 from lineage.relation.scars.limits import limited
 
@@ -76,16 +77,18 @@ def answers_of(
     direction: Direction,
     *,
     follow: bool,
+    tracked: Tracked = untracked,
 ) -> Answers:
     """The answers on each model of a family as the child, and its neighbours as candidates.
 
     Args:
         models: of the family; neighbours: places of each model's candidates, no pair twice.
         cache: of digests; direction: estimates a share from features; follow: links out of the folders.
+        tracked: says how far it is.
     """
     found = Answers({}, {})
     place_of = {model.id: place for place, model in enumerate(models)}
-    for number, near in enumerate(neighbours):
+    for number, near in enumerate(tracked(neighbours, "models beside their neighbours")):
         if not near:
             continue
         source = models[number].source

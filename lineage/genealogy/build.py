@@ -16,25 +16,36 @@ from lineage.genealogy.reading import Model
 from lineage.genealogy.turns import Steps
 from lineage.genealogy.types import Edge, Kind, Merge, Node
 from lineage.index.digest import DigestCache
+from lineage.progress import Tracked, untracked
 
 SURE = 0.8
 """Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 2 % of
 the edges have a wrong parent then."""
+MANY = 24
+"""Models of a family of which it is said how far the work is."""
 LEAST_RIVAL = 0.02
 """Probability from which on another possible parent is named."""
 
 
 def family_tree(
-    models: Sequence[Model], family: str, cache: DigestCache, direction: Direction, *, follow: bool
+    models: Sequence[Model],
+    family: str,
+    cache: DigestCache,
+    direction: Direction,
+    *,
+    follow: bool,
+    tracked: Tracked = untracked,
 ) -> tuple[list[Node], list[Edge], list[Merge]]:
     """The nodes, edges and merges of one family.
 
     Args:
         models: related to each other; family: its id; cache: of digests.
         direction: estimates a share from features; follow: links out of the folders.
+        tracked: says how far it is in a family of so many that this takes long.
     """
     nodes = [node_of(model, family) for model in models]
-    known = known_of(models, cache, direction, follow=follow) if len(models) > 1 else None
+    told = tracked if len(models) >= MANY else untracked
+    known = known_of(models, cache, direction, follow=follow, tracked=told) if len(models) > 1 else None
     if known is None:
         return nodes, [], []
     answers, merges = known.answers, known.merges

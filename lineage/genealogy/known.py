@@ -16,6 +16,7 @@ from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
+from lineage.progress import Tracked, untracked
 
 NEIGHBOURS = 8
 """Models that each one is compared with: the nearest, and those that it is among the nearest of."""
@@ -58,20 +59,25 @@ class Known:
 
 
 def known_of(
-    models: Sequence[Model], cache: DigestCache, direction: Direction, *, follow: bool
+    models: Sequence[Model],
+    cache: DigestCache,
+    direction: Direction,
+    *,
+    follow: bool,
+    tracked: Tracked = untracked,
 ) -> Known | None:
     """What is known of a family of two and more; None where its models share no matrix.
 
     Args:
         models: related to each other; cache: of digests.
-        direction: estimates a share from features; follow: links out of the folders.
+        direction: estimates a share from features; follow: links out of the folders; tracked: says how far it is.
     """
     matrices = points(models, follow=follow)
     if not matrices:
         return None
     distances = Distances(matrices)
     neighbours = neighbours_of(distances.nearest(NEIGHBOURS))
-    answers = answers_of(models, neighbours, cache, direction, follow=follow)
+    answers = answers_of(models, neighbours, cache, direction, follow=follow, tracked=tracked)
     merges = merges_of(
         matrices, distances.nearest(MOST_MIXED), answers.ancestor, put_together(models, follow=follow)
     )

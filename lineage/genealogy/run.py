@@ -114,7 +114,7 @@ def tree_of(
     for number, places in enumerate(tracked(families, "families, also of one model"), start=1):
         name = f"family-{number}"
         of_family, between, merged = family_tree(
-            [models[place] for place in places], name, cache, direction, follow=follow
+            [models[place] for place in places], name, cache, direction, follow=follow, tracked=tracked
         )
         names[name] = [node.id for node in of_family]
         nodes += of_family

@@ -199,3 +199,14 @@ def test_mistakes_are_one_line(tmp_path):
         lineage.tree(tmp_path)
     with pytest.raises(UserError, match="alpha: expected a rate between 0 and 1, got 2"):
         lineage.tree(tmp_path, alpha=2)
+
+
+def test_how_far_the_work_on_a_large_family_is_is_said_and_of_small_ones_it_is_not(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("lineage.genealogy.build.MANY", 6)
+    lines: list[str] = []
+    lineage.tree(folder, cache=tmp_path, say=lines.append)
+    assert [line.partition(" in ")[0] for line in lines if "neighbours" in line] == [
+        "models beside their neighbours: 6"
+    ]

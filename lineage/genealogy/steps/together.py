@@ -15,14 +15,21 @@ from lineage.genealogy.reading import read_models
 from lineage.genealogy.steps.families import FoundFamilies, Member
 from lineage.genealogy.types import Edge, Merge, Node, Tree
 from lineage.index.digest import DigestCache
+from lineage.progress import Tracked, untracked
 
 
-def tree_of_family(key: str, sources: Sequence[Source], cache: DigestCache, direction: Direction) -> Tree:
+def tree_of_family(
+    key: str,
+    sources: Sequence[Source],
+    cache: DigestCache,
+    direction: Direction,
+    tracked: Tracked = untracked,
+) -> Tree:
     """The tree of one family, which is named by its key.
 
     Args:
         key: of the family; sources: of its models, each of one; cache: of digests.
-        direction: estimates a share from features.
+        direction: estimates a share from features; tracked: says how far it is.
 
     Raises:
         UserError: if a model cannot be read any more.
@@ -30,7 +37,7 @@ def tree_of_family(key: str, sources: Sequence[Source], cache: DigestCache, dire
     models, refused = read_models(sources, cache)
     if refused:
         raise UserError(next(iter(refused.values())))
-    nodes, edges, merges = family_tree(models, key, cache, direction, follow=False)
+    nodes, edges, merges = family_tree(models, key, cache, direction, follow=False, tracked=tracked)
     families = {key: [node.id for node in nodes]}
     return Tree(given=key, families=families, nodes=nodes, edges=edges, merges=merges)
 
