@@ -137,12 +137,13 @@ def digests_of(
     """The digests of the models of `FILE` or `FILE::ID`, computed if the cache has none; raises as `open_models`."""
     path, wanted = parted(given)
     file = safe_file(Path(path), inside=inside, follow=follow)
-    digests = cache.get(file.state)
-    if digests is None:
-        models = open_plain_models(path, inside=inside, follow=follow)
-        hashed: dict[Path, str] = {}
-        digests = [digest_of(model, tracked, hashed=hashed) for model in models]
-        cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
+    with cache.turn(file.state):
+        digests = cache.get(file.state)
+        if digests is None:
+            models = open_plain_models(path, inside=inside, follow=follow)
+            hashed: dict[Path, str] = {}
+            digests = [digest_of(model, tracked, hashed=hashed) for model in models]
+            cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
     found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
     if not found:
         raise UserError(f"{given}: the file holds no model {wanted!r}")

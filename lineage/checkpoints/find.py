@@ -74,9 +74,13 @@ def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> So
     return Sources(_named([(path, None)], path.parent))
 
 
-def models_in(path: str) -> list[Source]:
-    """The models of a file of several, each named alone, by its id in the file."""
+def sources_in_file(path: str) -> list[Source]:
+    """The models of a file that names each, by these names; raises as `open_models`."""
     ids = [model.name.partition(MEMBER)[2] for model in open_models(path)]
+    if not all(ids):
+        raise UserError(
+            f"{path}: expected models with names, as a stage writes them, but it holds one without"
+        )
     return [Source(id=id, path=f"{path}{MEMBER}{id}") for id in ids]
 
 

@@ -52,14 +52,14 @@ def read_keras_archive(file: SafeFile) -> list[Checkpoint]:
 class Format:
     """A kind of checkpoint.
 
-    name: what people call it; is_it: how its content tells; read: gives its models; read_some: gives those that may
-    be the one of an id, where a file holds so many that all take long.
+    name: what people call it; is_it: how its content tells; read: gives its models; read_one: gives those that an id
+    may name, where a file can hold so many that reading of all takes long.
     """
 
     name: str
     is_it: Callable[[Content], bool]
     read: Callable[[SafeFile], list[Checkpoint]]
-    read_some: Callable[[SafeFile, str], list[Checkpoint]] | None = None
+    read_one: Callable[[SafeFile, str], list[Checkpoint]] | None = None
 
 
 FORMATS = (
@@ -100,7 +100,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     file = safe_file(Path(text), inside=inside, follow=follow)
     try:
         form = format_of(file)
-        found = form.read_some(file, wanted) if wanted and form.read_some else form.read(file)
+        found = form.read_one(file, wanted) if wanted and form.read_one else form.read(file)
         models = [part for model in found for part in apart(model)]
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None

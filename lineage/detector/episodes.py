@@ -14,8 +14,7 @@ import h5py
 import torch
 from torch import Tensor
 
-from lineage.networks.matrices import weight_matrix
-from lineage.networks.restore import traced
+from lineage.networks.restore import weight_matrices
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.types.scoring import Network
 
@@ -137,11 +136,7 @@ def load_episodes(
     of_weights: list[Mapping[str, Image]] = []
     aligned: list[Callable[[str, str], Image]] = []
     if "weights" in kinds:
-        state = weights(candidates[0])
-        backbone = traced(network, state, layers)
-        shapes = {name: tensor.shape for name, tensor in state.items()}
-        for layer in layers:
-            name = weight_matrix(shapes, layer, backbone.parameters[layer])
+        for name in weight_matrices(network, weights(candidates[0]), layers):
             of_weights.append({model: weights.dataset(model, name) for model in models})
             if on_path and align:
                 aligned.append(partial(on_path.dataset, layer=name))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from lineage.experiment.conditions import ancestors_of
 from lineage.types.evaluation import MixedModels
 
 ABSENT_SHARE, HELD_SHARE = 0.25, 0.8
@@ -28,10 +29,7 @@ class Lines:
 
     def ancestors(self, model: str) -> list[str]:
         """The model's ancestors, the nearest first."""
-        found = []
-        while (model := self._parents.get(model)) is not None:
-            found.append(model)
-        return found
+        return ancestors_of(model, self._parents)
 
     def nearest(self, child: str, candidates: Sequence[str]) -> int:
         """The place of the child's nearest ancestor among candidates, or their number where none is there."""

@@ -4,9 +4,10 @@ Imports nothing heavy: the workflow and the tables use it too.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lineage.seeds import seed_of
+from lineage.types.evaluation import Evaluated
 
 STANDARD = "all candidates"
 """The children's own parents are candidates, and the detector was trained on other children of theirs."""
@@ -52,6 +53,14 @@ def trained_on(setting: str) -> str:
     return f"trained on {setting}"
 
 
+def ancestors_of(model: str, parents: Mapping[str, str]) -> list[str]:
+    """A model's ancestors by each one's parent, the nearest first."""
+    found = []
+    while (model := parents.get(model)) is not None:
+        found.append(model)
+    return found
+
+
 def asked_of(
     child: str, parent: str, candidates: Sequence[str], *, counts: Sequence[int], seed: int
 ) -> dict[str, list[str]]:
@@ -72,3 +81,9 @@ def some_candidates(
     others = [candidate for candidate in candidates if candidate != parent]
     drawn = random.Random(seed_of(f"{seed}/{child}/{count}")).sample(others, count - 1)
     return [candidate for candidate in candidates if candidate == parent or candidate in drawn]
+
+
+def asked_among(models: Evaluated) -> dict[str, list[str]]:
+    """The candidates of a setting's children by condition, the standard ones first."""
+    others = {condition: list(among.candidates) for condition, among in models.ancestors.items()}
+    return {STANDARD: list(models.candidates)} | others

@@ -6,7 +6,7 @@ Imported at every parse of the Snakefile, so nothing heavy is imported here.
 
 from collections.abc import Iterable
 
-from lineage.experiment.conditions import STANDARD, among, ancestor_in
+from lineage.experiment.conditions import among, ancestor_in, asked_among
 from lineage.experiment.paths import UNSEEN_PARENTS
 from lineage.experiment.zoo import Model, Zoo
 from lineage.types.detector import BOTH, Detector, Detectors
@@ -25,7 +25,7 @@ def models_of(zoo: Zoo, setting: str) -> list[str]:
 
 
 def models_of_tree(zoo: Zoo) -> list[str]:
-    """Ids of all models but hybrids, of which a family tree is grown."""
+    """Ids of the models of a family tree: all but hybrid children."""
     return list(dict.fromkeys(id for setting in zoo.of_one_parent for id in models_of(zoo, setting)))
 
 
@@ -69,18 +69,12 @@ def audited_parents(models: Evaluated) -> dict[str, str]:
     return {child: parent for child, parent in models.parents.items() if child in tested}
 
 
-def audited_among(models: Evaluated) -> dict[str, list[str]]:
-    """The candidates of an audit by condition, the standard ones first."""
-    others = {condition: list(among.candidates) for condition, among in models.ancestors.items()}
-    return {STANDARD: list(models.candidates)} | others
-
-
 def with_own_labels(zoo: Zoo, setting: str, models: Evaluated) -> list[str]:
     """The conditions under which some candidate tells other classes apart than a setting's children."""
     (own,) = {_classes_of(child) for child in zoo.children(setting)}
     return [
         condition
-        for condition, ids in audited_among(models).items()
+        for condition, ids in asked_among(models).items()
         if {_classes_of(zoo.model(id)) for id in ids} != {own}
     ]
 

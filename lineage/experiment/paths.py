@@ -18,7 +18,7 @@ FOLDERS = {
     "path_features": "{experiment}/path_features/{setting}/{parent}/{block}",
     "similarity": "{experiment}/similarity/{setting}/{parent}/{block}",
     "audits": "{experiment}/audits/{setting}",
-    "grow_tree": "{experiment}/tree",
+    "family_tree": "{experiment}/tree",
     "queries": "{experiment}/queries/{setting}",
     "answers": "{experiment}/answers/{setting}",
     "block_similarity": "{experiment}/block_similarity/{setting}/{parent}/{block}",
@@ -83,8 +83,9 @@ class Paths:
         return [file_of("audits", "audits.parquet", experiment=self._name, setting=name) for name in settings]
 
     def tree(self) -> list[str]:
-        """The file of whom the family tree names as parents, where one is grown."""
-        return [file_of("grow_tree", "parents.parquet", experiment=self._name)] * self._has_tree
+        """The file of the parents that the family tree names, where there is one."""
+        is_there = self._has_tree and self._zoo.of_one_parent
+        return [file_of("family_tree", "parents.parquet", experiment=self._name)] if is_there else []
 
     def answers(self) -> list[str]:
         """The files of what all children answer, one a setting."""

@@ -88,7 +88,7 @@ def answers_of(
     """
     found = Answers({}, {})
     place_of = {model.id: place for place, model in enumerate(models)}
-    for number, near in enumerate(tracked(neighbours, "models beside their neighbours")):
+    for number, near in enumerate(tracked(neighbours, "models compared with their neighbours")):
         if not near:
             continue
         source = models[number].source

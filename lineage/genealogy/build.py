@@ -22,7 +22,7 @@ SURE = 0.8
 """Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 2 % of
 the edges have a wrong parent then."""
 MANY = 24
-"""Models of a family of which it is said how far the work is."""
+"""Of a family of so many models and more it is said how far the work is."""
 LEAST_RIVAL = 0.02
 """Probability from which on another possible parent is named."""
 

@@ -107,8 +107,8 @@ class Tree:
     passed_over: Sequence[PassedOver] = ()
 
     @property
-    def parents(self) -> list[Edge]:
-        """The edge to the parent of each model that has one for sure; a merge has several, and none of them."""
+    def sure_edges(self) -> list[Edge]:
+        """The directed edges of training, one a child; none into merges or from an ancestor that is not here."""
         return [edge for edge in self.edges if edge.is_directed and edge.kind in (Kind.TRAINED, Kind.LINE)]
 
     def to_dict(self) -> dict:

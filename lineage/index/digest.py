@@ -102,6 +102,11 @@ class DigestCache:
         self.hits = 0
         self.trouble = ""
         self._last: tuple[Path, list[Digest]] | None = None
+        self._turns: dict[str, threading.Lock] = {}
+
+    def turn(self, state: list) -> threading.Lock:
+        """Of threads that want models of one file, one at a time reads it."""
+        return self._turns.setdefault(json.dumps(state), threading.Lock())
 
     def get(self, state: list) -> list[Digest] | None:
         """The digests of the models of a file that has not changed since; None if there are none."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lineage.experiment.conditions import ALL_BLOCKS, STANDARD, among, ancestor_in, with_count
+from lineage.experiment.conditions import ABSENT, ALL_BLOCKS, STANDARD, among, ancestor_in, with_count
 from lineage.results.claims import GENERATIONS, NETWORK, claims_table, means
 from lineage.results.methods import AUDIT_CLOSEST, BASELINE, DETECTOR, MIXED, TREE
 from lineage.results.names import number_in
@@ -59,8 +59,11 @@ def page(results: pd.DataFrame, runs: pd.DataFrame, published: pd.DataFrame) -> 
     sections = [
         ("What the paper claims, and what we saw", claims_table(results)),
         ("Scale", scale_table(runs)),
-        ("Accuracy", accuracy_table(results)),
-        ("Where another method is ahead of the detector", behind_table(results)),
+        ("Accuracy", _filled(accuracy_table(results))),
+        (
+            f"Where {', '.join(RIVALS[:-1])} or {RIVALS[-1]} has a higher mean than the detector",
+            behind_table(results),
+        ),
         ("Across generations", generations_table(results, published)),
         ("Ancestors among siblings and all earlier models", network_table(results)),
         ("The source of every block of hybrid networks", blocks_table(results)),
@@ -90,6 +93,11 @@ def accuracy_table(results: pd.DataFrame, condition: str = STANDARD) -> pd.DataF
     return _cells(found.reindex(columns=list(SHOWN)).join(pooled(results, condition))).reset_index()
 
 
+def _filled(table: pd.DataFrame) -> pd.DataFrame:
+    """Without columns that are empty throughout."""
+    return table.loc[:, (table != "").any()] if len(table) else table
+
+
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers as text; a method that was not run is empty."""
     shown = table.map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
@@ -99,16 +107,23 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def behind_table(results: pd.DataFrame) -> pd.DataFrame:
-    """The detector where one of RIVALS, asked for the same, is more accurate; in every other setting none is."""
-    asked = [name for name in results["condition"].unique() if name == STANDARD or name.startswith(OTHERS)]
-    found = [means(results, condition).assign(condition=condition) for condition in asked]
+    """The detector wherever one of RIVALS, asked for the same with other candidates than fewer, has a higher mean."""
+    asked = [
+        name
+        for name in results["condition"].unique()
+        if name in (STANDARD, ABSENT) or name.startswith(OTHERS)
+    ]
+    found = [
+        means(results, condition).join(pooled(results, condition)).assign(condition=condition)
+        for condition in asked
+    ]
     table = pd.concat(found).set_index("condition", append=True) if found else pd.DataFrame()
     rivals = [method for method in RIVALS if method in table]
     if DETECTOR not in table or not rivals:
         return pd.DataFrame()
     behind = table[table[DETECTOR] < table[rivals].max(axis=1)]
     shown = [method for method in (DETECTOR, MIXED, *rivals) if method in table]
-    return _cells(behind[shown]).reset_index()
+    return _filled(_cells(behind[[*shown, "n", "chance"]]).reset_index())
 
 
 def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +148,7 @@ def generations_table(results: pd.DataFrame, published: pd.DataFrame) -> pd.Data
     table = pd.DataFrame(rows).rename(
         columns={method: f"{method} (published)" for method in _published(paper)}
     )
-    return table.loc[:, (table != "").any()] if rows else table
+    return _filled(table)
 
 
 def _published(paper: pd.Series) -> set[str]:
@@ -184,7 +199,7 @@ def probes_table(results: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return table
     order = table["experiment"].map(lambda name: number_in(name, "probe") or np.inf)
-    return table.iloc[order.argsort(kind="stable")].loc[:, (table != "").any()]
+    return _filled(table.iloc[order.argsort(kind="stable")])
 
 
 def counts_table(results: pd.DataFrame) -> pd.DataFrame:
@@ -208,7 +223,7 @@ def _by_candidates(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     table = pd.concat([found.assign(candidates=name) for name, found in tables.items()])
     table = table.sort_values(["experiment", "setting"], kind="stable")
     first = ["experiment", "setting", "candidates"]
-    return table[[*first, *(name for name in table if name not in first)]].loc[:, (table != "").any()]
+    return _filled(table[[*first, *(name for name in table if name not in first)]])
 
 
 def scale_table(runs: pd.DataFrame) -> pd.DataFrame:

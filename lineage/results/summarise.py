@@ -170,11 +170,15 @@ def calibration(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFra
     ).reset_index()
 
 
+def ended(logs: Iterable[Path]) -> list[Path]:
+    """The logs of time of jobs that ended well, in their order; a job that failed leaves an empty one."""
+    return sorted((path for path in logs if path.stat().st_size), key=lambda path: path.stat().st_mtime)
+
+
 def stages(experiment: str, folder: Path) -> pd.DataFrame:
     """Rows of STAGES without their experiment, from the times and benchmarks that jobs left; in the order of work."""
     rows = []
-    logs = sorted(folder.glob(f"logs/{experiment}/**/*.time.json"), key=lambda path: path.stat().st_mtime)
-    for path in (path for path in logs if path.stat().st_size):  # of a job that failed it is empty
+    for path in ended(folder.glob(f"logs/{experiment}/**/*.time.json")):
         spent = _record(path)
         place = path.relative_to(folder / "logs")
         benchmark = folder / "benchmarks" / place.with_name(place.name.removesuffix(".time.json") + ".jsonl")

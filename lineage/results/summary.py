@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lineage.results.matrix import MULTIPLE, Matrix, against_leader, conclusions, leader_of, matrices
+from lineage.results.summarise import ended
 from lineage.results.tables import PUBLISHED_NUMBERS, accuracy_table, conditions_table
 from lineage.storage.parquet import read_table
 from lineage.storage.schemas import PUBLISHED, RESULTS
@@ -18,10 +19,9 @@ def time_by_stage(logs: Iterable[Path]) -> pd.DataFrame:
     """Jobs and seconds of importing and of computing of each rule, in the order of the first job's end.
 
     Args:
-        logs: the `*.time.json` files that the stages wrote; those of jobs that failed are empty.
+        logs: the `*.time.json` files that the stages wrote.
     """
-    ended = sorted(logs, key=lambda path: path.stat().st_mtime)
-    jobs = [json.loads(path.read_text()) for path in ended if path.stat().st_size]
+    jobs = [json.loads(path.read_text()) for path in ended(logs)]
     frame = pd.DataFrame(jobs, columns=["rule", "import", "compute"])
     return frame.groupby("rule", sort=False).agg(
         jobs=("rule", "size"), importing=("import", "sum"), computing=("compute", "sum")

@@ -100,7 +100,7 @@ class Experiment(Plain):
     audit: bool = False
     """Whether every test child is audited against its candidates."""
     tree: bool = False
-    """Whether the family tree of all models is grown."""
+    """Whether the family tree of all models but hybrids is found."""
     asking: Asking | None = None
     """None: nobody is asked."""
     split: Split = field(default_factory=Split)

@@ -23,8 +23,7 @@ from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import evaluated_settings, mixed_models
 from lineage.experiment.zoo import Zoo
 from lineage.networks.architectures import seeded
-from lineage.networks.matrices import weight_matrix
-from lineage.networks.restore import traced
+from lineage.networks.restore import weight_matrices
 from lineage.progress import untracked
 from lineage.storage.hdf5 import Weights
 from lineage.types.evaluation import MixedModels
@@ -33,11 +32,7 @@ from lineage.types.experiment import Experiment
 
 def geometry_of(experiment: Experiment, weights: Weights, everyone: list[str]) -> Geometry:
     """Of the layers that the experiment's detectors look at."""
-    state = weights(everyone[0])
-    shapes = {name: tensor.shape for name, tensor in state.items()}
-    backbone = traced(experiment.network, state, experiment.detector.layers)
-    layers = experiment.detector.layers or backbone.layers[-1:]
-    names = [weight_matrix(shapes, layer, backbone.parameters[layer]) for layer in layers]
+    names = weight_matrices(experiment.network, weights(everyone[0]), experiment.detector.layers)
     return Geometry([{model: weights.dataset(model, name) for model in everyone} for name in names], everyone)
 
 

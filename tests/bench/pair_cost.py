@@ -213,6 +213,7 @@ def main() -> None:
         "# What a pair costs", "",
         "Relative to one plain forward pass of the backbone on the same probe of n inputs; `path` at one alpha.",
         about, "", shown.to_markdown(index=False, disable_numparse=True), "",
+        "What the same bytes on every processor cost stands in [processors.md](processors.md).", "",
     ])  # fmt: skip
     with written_whole(root / "docs" / "bench.md") as part:
         part.write_text(text)

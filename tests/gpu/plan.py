@@ -132,7 +132,7 @@ class Plan:
                 table: self._at(name, f"{table}.parquet")
                 for table in ("pairs", "history", "calibration", "stages", "run")
             }
-            none = {"predictions": [], "audits": [], "answers": [], "blocks": []}
+            none = {"predictions": [], "audits": [], "tree": [], "answers": [], "blocks": []}
             evaluate = self._job("evaluate", name, {}, {"scores": scores} | none, made, params)
             read = {"outcomes": made["outcomes"], "scores": scores, "predictions": [], "histories": []}
             summarise = self._job(

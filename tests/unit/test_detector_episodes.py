@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from small_detectors import CPU, KINDS, detector
 from torch import Tensor
 
-from lineage.detector.episodes import Episodes, load_episodes, weight_matrix
+from lineage.detector.episodes import Episodes, load_episodes
 from lineage.detector.predict import predicted_logits
 from lineage.errors import UserError
 from lineage.networks.architectures import build
+from lineage.networks.matrices import weight_matrix
+from lineage.networks.restore import weight_matrices
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
 from lineage.types.scoring import Network
 
@@ -36,6 +38,13 @@ def test_a_layer_without_weights_shows_those_that_lead_to_it():
     assert weight_matrix(SHAPES, "pool", ["a.1.weight", "b.weight"]) == "a.1.weight"
     with pytest.raises(UserError, match=r"detector\.layers: norm"):
         weight_matrix(SHAPES, "norm", ["norm.weight"])
+
+
+def test_where_the_last_stage_has_no_weights_the_largest_matrix_that_leads_to_it_stands_for_it():
+    network = Network(name="timm:tf_efficientnet_lite0", image_size=32, channels=3)
+    state = build(network.name, classes=4, channels=3, image_size=32, seed=0).state_dict()
+    assert weight_matrices(network, state, None) == ["conv_head.weight"]
+    assert weight_matrices(network, state, ["blocks.0"]) == ["blocks.0.0.conv_pw.weight"]
 
 
 def test_a_convolution_is_an_image_of_outputs_by_everything_else():

@@ -67,9 +67,7 @@ def test_families_are_those_that_were_constructed(found):
 
 
 def test_every_directed_edge_is_true_and_most_true_edges_are_directed(found):
-    directed = {
-        (edge.parent, edge.child) for edge in found.edges if edge.is_directed and edge.kind != "merged"
-    }
+    directed = {(edge.parent, edge.child) for edge in found.sure_edges}
     assert directed <= TRUE
     assert len(directed) >= 6
 
@@ -208,5 +206,5 @@ def test_how_far_the_work_on_a_large_family_is_is_said_and_of_small_ones_it_is_n
     lines: list[str] = []
     lineage.tree(folder, cache=tmp_path, say=lines.append)
     assert [line.partition(" in ")[0] for line in lines if "neighbours" in line] == [
-        "models beside their neighbours: 6"
+        "models compared with their neighbours: 6"
     ]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lineage.experiment.config import checked, experiments_of
-from lineage.experiment.params import evaluated_settings, mixed_models
+from lineage.experiment.params import evaluated_settings, mixed_models, models_of_tree
 from lineage.experiment.paths import FOLDERS, Paths, file_of
 from lineage.experiment.zoo import Zoo
 from lineage.types.experiment import Experiment, ModelsOf
@@ -156,3 +156,13 @@ def test_no_two_rules_write_into_one_folder():
 def test_a_path_without_one_of_its_wildcards_is_refused():
     with pytest.raises(KeyError, match="root"):
         file_of("pretrain", "weights.h5", experiment="tiny")
+
+
+def test_a_family_tree_is_of_roots_and_children_and_there_is_none_of_hybrids_alone():
+    assert paths_of().tree() == []
+    assert paths_of(tree=True).tree() == ["<results>/tiny/tree/parents.parquet"]
+    assert sorted(models_of_tree(Zoo(experiment(tree=True)))) == [
+        f"p{root}{child}" for root in (0, 1) for child in ("", *(f".g2.{number:03}" for number in range(5)))
+    ]
+    hybrids = {"children": 5, "data": dict(DATA), "grid": GRID, "hybrid": {"sources": 2}}
+    assert paths_of(tree=True, settings={"mixed": hybrids}).tree() == []

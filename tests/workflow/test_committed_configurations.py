@@ -73,10 +73,11 @@ def test_generations_from_weights_on_disk_build_once_the_file_is_there(repositor
 def test_what_make_run_runs_builds_and_every_setting_is_audited_and_one_tree_grown(repository):
     jobs = planned(repository, "config")
     assert jobs.items() >= wanted(repository, "config").items()
-    assert (jobs["audits"], jobs["grow_tree"]) == (4, 1)
+    assert (jobs["audits"], jobs["family_tree"]) == (4, 1)
 
 
 def test_the_conditions_build_and_every_setting_is_audited(repository):
     jobs = planned(repository, "conditions")
     assert jobs.items() >= wanted(repository, "conditions").items()
     assert jobs["audits"] == jobs["queries"] == jobs["answers"] == 4
+    assert jobs["family_tree"] == 1

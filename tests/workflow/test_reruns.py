@@ -57,6 +57,10 @@ CONFIGURATION_EDITS = {
         set_in("detector", mixed=True),
         {"mixed_detector 0"} | TABLES,
     ),
+    "audits and the family tree": (
+        lambda experiment: experiment.update(audit=True, tree=True),
+        {"audits full", "family_tree"} | TABLES,
+    ),
     "one child appended to one parent": (
         children(p0=4),
         of_block("p0", 0) | DETECTOR | TABLES,

@@ -53,7 +53,7 @@ rule answers:
         parents=lambda wildcards: evaluated_settings(wildcards.experiment)[
             wildcards.setting
         ].parents,
-        among=lambda wildcards: params.audited_among(
+        among=lambda wildcards: asked_among(
             evaluated_settings(wildcards.experiment)[wildcards.setting]
         ),
         own_labels=lambda wildcards: params.with_own_labels(

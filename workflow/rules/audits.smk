@@ -1,8 +1,12 @@
+from lineage.auditing.direction import FILE
+
+
 rule audits:
     input:
         weights=lambda wildcards: files_of(wildcards).weights(
             params.models_of(zoo_of(wildcards), wildcards.setting)
         ),
+        direction=os.path.relpath(FILE),
     output:
         audits="<results>/<audits>/audits.parquet",
     log:
@@ -22,25 +26,26 @@ rule audits:
         parents=lambda wildcards: params.audited_parents(
             evaluated_settings(wildcards.experiment)[wildcards.setting]
         ),
-        among=lambda wildcards: params.audited_among(
+        among=lambda wildcards: asked_among(
             evaluated_settings(wildcards.experiment)[wildcards.setting]
         ),
     script:
         "../scripts/audits.py"
 
 
-rule grow_tree:
+rule family_tree:
     input:
         weights=lambda wildcards: files_of(wildcards).weights(
             params.models_of_tree(zoo_of(wildcards))
         ),
+        direction=os.path.relpath(FILE),
     output:
-        parents="<results>/<grow_tree>/parents.parquet",
+        parents="<results>/<family_tree>/parents.parquet",
     log:
-        text="<logs>/<grow_tree>.log",
-        time="<logs>/<grow_tree>.time.json",
+        text="<logs>/<family_tree>.log",
+        time="<logs>/<family_tree>.time.json",
     benchmark:
-        "<benchmarks>/<grow_tree>.jsonl"
+        "<benchmarks>/<family_tree>.jsonl"
     conda:
         "../../environment.yml"
     threads: 1
@@ -48,8 +53,8 @@ rule grow_tree:
         mem_mb=4000,
         runtime=120,
     params:
-        code=lambda wildcards: code_of("grow_tree.py"),
+        code=lambda wildcards: code_of("family_tree.py"),
         reproducible=config["reproducible"],
         models=lambda wildcards: params.models_of_tree(zoo_of(wildcards)),
     script:
-        "../scripts/grow_tree.py"
+        "../scripts/family_tree.py"

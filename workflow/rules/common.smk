@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lineage.data.source_files import source_files
 from lineage.experiment import params, paths
+from lineage.experiment.conditions import asked_among
 from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import ids_of
 from lineage.experiment.zoo import Zoo

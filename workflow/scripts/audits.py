@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from lineage.auditing.audit import Auditor
-from lineage.checkpoints.find import models_in
+from lineage.checkpoints.find import sources_in_file
 from lineage.experiment.conditions import ABSENT
 from lineage.index.digest import DigestCache
 from lineage.jobs.stage import stage
@@ -13,8 +13,7 @@ from lineage.storage.schemas import AUDITS
 
 with stage(snakemake) as run, tempfile.TemporaryDirectory() as folder:
     cache = DigestCache(Path(folder))
-    models = [model for path in snakemake.input.weights for model in models_in(path)]
-    found = {source.id: source for source in models}
+    found = {source.id: source for path in snakemake.input.weights for source in sources_in_file(path)}
     rows = []
     for child, parent in run.tracked(snakemake.params.parents.items(), "children"):
         asked = {name: set(ids) - {child} for name, ids in snakemake.params.among.items()}

@@ -7,8 +7,7 @@ from lineage.detector.mixed_model import MixedNetwork
 from lineage.detector.mixed_training import Children, train_mixed
 from lineage.jobs.device import computing
 from lineage.networks.architectures import seeded
-from lineage.networks.matrices import weight_matrix
-from lineage.networks.restore import traced
+from lineage.networks.restore import weight_matrices
 from lineage.storage.hdf5 import Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import PREDICTIONS
@@ -20,12 +19,7 @@ with computing(snakemake) as run:
     models, weights = MixedModels.of(params.models), Weights(snakemake.input.weights)
     run.device  # noqa: B018 - makes the job deterministic; so small a network computes on the CPU
     everyone = models.everyone
-    state = weights(everyone[0])
-    shapes = {name: tensor.shape for name, tensor in state.items()}
-    network = Network.of(params.network)
-    layers = params.layers or traced(network, state, None).layers[-1:]
-    backbone = traced(network, state, layers)
-    matrices = [weight_matrix(shapes, layer, backbone.parameters[layer]) for layer in layers]
+    matrices = weight_matrices(Network.of(params.network), weights(everyone[0]), params.layers)
     geometry = Geometry(
         [{model: weights.dataset(model, matrix) for model in everyone} for matrix in matrices], everyone
     )

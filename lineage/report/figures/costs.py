@@ -13,7 +13,8 @@ ORDER_OF_WORK = (
     *(
         "block_similarity",
         "audits",
-        "grow_tree",
+        "family_tree",
+        *("queries", "answers"),
         "detector",
         "mixed_detector",
         "transfer",

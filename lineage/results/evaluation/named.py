@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from lineage.experiment.conditions import ABSENT, STANDARD
-from lineage.experiment.params import audited_among
+from lineage.experiment.conditions import ABSENT, STANDARD, ancestors_of, asked_among
 from lineage.results.evaluation.accuracy import pooled, rows_of
 from lineage.results.methods import ANSWERS_GIVEN, AUDIT_CLOSEST, AUDIT_PARENT, TREE
 from lineage.types.evaluation import Evaluated
@@ -39,18 +38,12 @@ def of_tree(tree: pd.DataFrame, settings: dict[str, Evaluated]) -> pd.DataFrame:
     rows = [
         (setting, condition, child, len(asked), TREE, named, named)
         for setting, models in settings.items()
-        for condition, ids in audited_among(models).items()
+        for condition, ids in asked_among(models).items()
         for child in models.parents
         for asked in [set(ids) - {child}]
-        for named in [next((model for model in _line_of(child, parent_of) if model in asked), None)]
+        for named in [next((model for model in ancestors_of(child, parent_of) if model in asked), None)]
     ]
     return pd.DataFrame(rows, columns=NAMED)
-
-
-def _line_of(child: str, parent_of: dict[str, str]) -> Iterator[str]:
-    """A model's ancestors, the nearest first."""
-    while (child := parent_of.get(child)) is not None:
-        yield child
 
 
 def all_named(*found: pd.DataFrame) -> pd.DataFrame:

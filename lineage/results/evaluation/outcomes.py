@@ -92,7 +92,7 @@ def evaluated(
     Args:
         scores: the learning-free scores.
         predictions: the lineage detectors'.
-        named: NAMED of `lineage.results.evaluation.named`: what audits and answers name, if there are any.
+        named: NAMED of `lineage.results.evaluation.named`: what audits, answers and the tree name, if there are any.
         settings: what is known of the models of each.
 
     Returns:

@@ -22,8 +22,8 @@ def read_hdf5(file: SafeFile, opening: Opening | None = None, wanted: str = "") 
     """Every model of a file; of several, each is named `<file>::<id>`.
 
     Args:
-        file: on disk; opening: where the HDF5 is only a part of it; wanted: the id of one model, or of one in it;
-            without it all are read.
+        file: on disk; opening: where the HDF5 is only a part of it; wanted: the id of one of this project's
+            models, or of one in it; without it all are read, as Keras' one is.
 
     Raises:
         UserError: for a broken file, one that points into others, or one that says more than it holds.
