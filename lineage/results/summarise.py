@@ -115,7 +115,8 @@ def _of_candidates(scores: pd.DataFrame, configuration: dict | None) -> pd.DataF
     zoo = Zoo(Experiment.of(configuration))
     candidates = {setting: set(zoo.candidates(setting)) for setting in zoo.settings}
     pairs = zip(scores["setting"], scores["candidate"], strict=True)
-    return scores[[candidate in candidates[setting] for setting, candidate in pairs]]
+    is_candidate = [candidate in candidates[setting] for setting, candidate in pairs]
+    return scores[pd.Series(is_candidate, index=scores.index, dtype=bool)]
 
 
 def _of_seen_parents(paths: Iterable[Path]) -> list[Path]:

@@ -139,7 +139,8 @@ def network(*recalls: float) -> pd.DataFrame:
 def test_a_network_is_found_if_every_gap_is():
     assert said(network(1, 1, 1), "300 models")["seen"] == "yes"
     by_generation = rows("fc-network", "g3", "weight_l2", 1.0, condition=ancestor_in("roots"))
-    both = pd.concat([network(1, 0.99, 0.97), results(by_generation)])
+    assert said(network(1, 0.99, 0.97), "300 models")["seen"] == "mostly"
+    both = pd.concat([network(1, 0.99, 0.87), results(by_generation)])
     assert said(both, "300 models")["seen"] == "one generation at a time"
     assert "at least: weight_l2 100.0 %" in said(both, "300 models")["we measured"]
     row = said(network(0.9, 0.8, 0.7), "300 models")

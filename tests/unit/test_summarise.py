@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 
 from lineage.experiment.conditions import ABSENT, NO_PARENT, PRESENT, STANDARD
-from lineage.results.summarise import calibration, pairs, stages
+from lineage.experiment.config import checked, experiments_of
+from lineage.results.summarise import calibration, pairs, stages, tables_of
 from lineage.results.summary import time_by_stage
+from lineage.storage.parquet import write_table
+from lineage.storage.schemas import OUTCOMES, RESULTS
 
 
 def prediction(child: str, condition: str, **probabilities: float) -> list[dict]:
@@ -97,3 +100,28 @@ def test_the_empty_log_of_a_job_that_failed_counts_as_no_job(tmp_path):
         log.write_text(text)
     assert stages("run", tmp_path)["jobs"].tolist() == [1]
     assert time_by_stage(logs).loc["features"].to_dict() == {"jobs": 1, "importing": 1.0, "computing": 2.0}
+
+
+def test_an_experiment_of_hybrids_alone_which_have_no_scores_of_pairs_is_summed_up(tmp_path):
+    data = {"source": "embedded:fashion-mnist"}
+    setting = {"children": 3, "data": data, "grid": {"learning_rate": [0.1], "epochs": [1]}}
+    raw = {
+        "network": {"name": "fc", "image_size": 28, "channels": 1},
+        "roots": {"count": 2, "data": data, "learning_rate": 0.1, "epochs": 1},
+        "settings": {"mixed": setting | {"hybrid": {"sources": 2}}},
+        "probe": {"data": data, "images": 8},
+    }
+    experiment = experiments_of(checked({"experiments": {"run": raw}}))["run"]
+    write_table(tmp_path / "outcomes.parquet", OUTCOMES.empty_table().to_pandas(), OUTCOMES, ["child"])
+    (tmp_path / "run").mkdir()
+    write_table(tmp_path / "run" / "results.parquet", RESULTS.empty_table().to_pandas(), RESULTS, ["setting"])
+    none = {"scores": [], "predictions": [], "histories": []}
+    tables = tables_of(
+        "run",
+        outcomes=tmp_path / "outcomes.parquet",
+        folder=tmp_path,
+        configuration=experiment.plain(),
+        **none,
+    )
+    assert tables["pairs"].empty
+    assert {"network", "roots"} <= set(tables["run"]["what"])
