@@ -14,7 +14,7 @@ import h5py
 import torch
 from torch import Tensor
 
-from lineage.networks.restore import weight_matrices
+from lineage.networks.matrices import weight_matrices
 from lineage.storage.hdf5 import Features, PathFeatures, Weights
 from lineage.types.scoring import Network
 

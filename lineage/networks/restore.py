@@ -3,7 +3,7 @@
 theta_p and theta_c are the weights of a candidate and of the child, Delta = theta_c - theta_p.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from lineage.errors import UserError
 from lineage.networks.architectures import build, classes_of
 from lineage.networks.backbone import Backbone
-from lineage.networks.matrices import weight_matrix
 from lineage.storage.hdf5 import Weights
 from lineage.types.scoring import Network
 
@@ -38,21 +37,6 @@ def traced(network: Network, state: State, layers: Iterable[str] | None, pool: s
     """The backbone of an experiment's network; `state` only tells the size of its head."""
     size = (1, network.channels, network.image_size, network.image_size)
     return Backbone(restored(network, state), torch.zeros(size), layers=layers, pool=pool)
-
-
-def weight_matrices(network: Network, state: State, layers: Sequence[str] | None) -> list[str]:
-    """The weight matrix of each layer; of the last stage, or of what leads to it, where none is named.
-
-    Args:
-        network: an experiment's; state: of one of its models; layers: that are looked at.
-
-    Raises:
-        UserError: if a layer has none.
-    """
-    layers = layers or traced(network, state, None).layers[-1:]
-    backbone = traced(network, state, layers)
-    shapes = {name: tensor.shape for name, tensor in state.items()}
-    return [weight_matrix(shapes, layer, backbone.parameters[layer]) for layer in layers]
 
 
 def change(backbone: Backbone, parent: State, child: State) -> State:

@@ -23,7 +23,7 @@ from lineage.experiment.config import checked, experiments_of
 from lineage.experiment.params import evaluated_settings, mixed_models
 from lineage.experiment.zoo import Zoo
 from lineage.networks.architectures import seeded
-from lineage.networks.restore import weight_matrices
+from lineage.networks.matrices import weight_matrices
 from lineage.progress import untracked
 from lineage.storage.hdf5 import Weights
 from lineage.types.evaluation import MixedModels

@@ -14,8 +14,7 @@ from lineage.detector.episodes import Episodes, load_episodes
 from lineage.detector.predict import predicted_logits
 from lineage.errors import UserError
 from lineage.networks.architectures import build
-from lineage.networks.matrices import weight_matrix
-from lineage.networks.restore import weight_matrices
+from lineage.networks.matrices import weight_matrices, weight_matrix
 from lineage.storage.hdf5 import Features, Weights, write_features, write_weights
 from lineage.types.scoring import Network
 

@@ -7,7 +7,7 @@ from lineage.detector.mixed_model import MixedNetwork
 from lineage.detector.mixed_training import Children, train_mixed
 from lineage.jobs.device import computing
 from lineage.networks.architectures import seeded
-from lineage.networks.restore import weight_matrices
+from lineage.networks.matrices import weight_matrices
 from lineage.storage.hdf5 import Weights
 from lineage.storage.parquet import write_table
 from lineage.storage.schemas import PREDICTIONS
