@@ -107,7 +107,7 @@ def _cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def behind_table(results: pd.DataFrame) -> pd.DataFrame:
-    """The detector wherever one of RIVALS, asked for the same with other candidates than fewer, has a higher mean."""
+    """The detector wherever one of RIVALS, asked for the same, has a higher mean; not among fewer candidates."""
     asked = [
         name
         for name in results["condition"].unique()

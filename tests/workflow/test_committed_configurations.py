@@ -70,7 +70,7 @@ def test_generations_from_weights_on_disk_build_once_the_file_is_there(repositor
         path.parent.rmdir()
 
 
-def test_what_make_run_runs_builds_and_every_setting_is_audited_and_one_tree_grown(repository):
+def test_what_make_run_runs_builds_and_every_setting_is_audited_and_one_tree_found(repository):
     jobs = planned(repository, "config")
     assert jobs.items() >= wanted(repository, "config").items()
     assert (jobs["audits"], jobs["family_tree"]) == (4, 1)

@@ -28,10 +28,10 @@ with stage(snakemake) as run:
     predictions = read_tables(snakemake.input.predictions, PREDICTIONS)
     audits = read_tables(snakemake.input.audits, AUDITS)
     answered = read_tables(snakemake.input.answers, ANSWERED)
-    grown = [read_table(path, PARENTS) for path in snakemake.input.tree]
+    trees = [read_table(path, PARENTS) for path in snakemake.input.tree]
     of_blocks = [read_table(path, RESULTS) for path in snakemake.input.blocks]
     settings = {name: Evaluated.of(models) for name, models in snakemake.params.settings.items()}
-    named = all_named(of_audits(audits), of_answers(answered), *(of_tree(tree, settings) for tree in grown))
+    named = all_named(of_audits(audits), of_answers(answered), *(of_tree(tree, settings) for tree in trees))
     outcomes, results = evaluated(scores, predictions, named, settings)
     generations = snakemake.params.generations
     network = edges(outcomes, generations)
