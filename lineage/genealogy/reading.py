@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -14,6 +13,7 @@ from lineage.checkpoints.find import Source, id_of
 from lineage.checkpoints.several import MEMBER, parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
+from lineage.index.workers import beside_each_other
 from lineage.progress import Tracked, untracked
 from lineage.seeds import seed_of
 
@@ -73,7 +73,7 @@ def read_each(
             return []
         return [_model(source, digest, is_alone=len(digests) == 1) for digest in digests]
 
-    with ThreadPoolExecutor(2) as workers:
+    with beside_each_other() as workers:
         found = [model for models in tracked(workers.map(of_source, sources), "files") for model in models]
     return found, refused
 

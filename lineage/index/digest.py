@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +21,8 @@ from safetensors.numpy import save
 from lineage.checkpoints.checkpoint import Checkpoint, LeftOut
 from lineage.checkpoints.files import sha256_of
 from lineage.errors import UserError, one_line
-from lineage.index.summing import AT_ONCE, sums_of
+from lineage.index.summing import sums_of
+from lineage.index.workers import beside_each_other
 from lineage.progress import Tracked, untracked
 from lineage.relation.sketch import Reason, Untestable
 from lineage.storage.atomic import BeingWritten, written_whole
@@ -62,7 +62,7 @@ def digest_of(
         UserError: for NaN or infinite values, named.
     """
     stop, hashed = threading.Event(), {} if hashed is None else hashed
-    with ThreadPoolExecutor(AT_ONCE) as hashing, ThreadPoolExecutor(AT_ONCE) as workers:
+    with beside_each_other() as hashing, beside_each_other() as workers:
         try:
             new = {file.real for file in model.files} - hashed.keys()
             hashes = {real: hashing.submit(sha256_of, real, stop) for real in new}

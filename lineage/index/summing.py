@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from lineage.checkpoints.checkpoint import SMALL, Checkpoint
 from lineage.errors import UserError
+from lineage.index.workers import AT_ONCE, beside_each_other
 from lineage.progress import Tracked
 from lineage.relation.gates import along_two_steps, by_neuron, gates_of, inputs_of
 from lineage.relation.sketch import Reason, Untestable, chosen_rows, sketch, sketch_of_rows
@@ -25,8 +26,6 @@ from lineage.relation.tensor_names import heads, matrices, reason_against
 T = TypeVar("T")
 Sketched = np.ndarray | Untestable | None
 """The sketch of a matrix, or why it has none; None of other tensors."""
-AT_ONCE = 2
-"""Tensors that are worked on."""
 PART = 2**18
 """Numbers of a part: a megabyte."""
 
@@ -47,7 +46,7 @@ def sums_of(
     if sum(sizes.values()) > SMALL:
         items = tracked(items, f"tensors of {model.name}")
     summing = _Summing(model)
-    return dict(_beside_each_other(items, summing.read, summing.of, workers))
+    return dict(_worked_on(items, summing.read, summing.of, workers))
 
 
 def sketches_of_columns(model: Checkpoint, names: Iterable[str]) -> dict[str, np.ndarray | Untestable]:
@@ -63,8 +62,8 @@ def sketches_of_columns(model: Checkpoint, names: Iterable[str]) -> dict[str, np
         return sketch_of_rows(np.ascontiguousarray(np.concatenate(parts).swapaxes(0, 1)), columns)
 
     items = [(name, math.prod(model.entries[name].shape)) for name in names]
-    with ThreadPoolExecutor(AT_ONCE) as workers:
-        return dict(_beside_each_other(items, read, work, workers))
+    with beside_each_other() as workers:
+        return dict(_worked_on(items, read, work, workers))
 
 
 class _Summing:
@@ -130,7 +129,7 @@ class _Summing:
         return Untestable(self._reasons[name]) if name in self._reasons else None
 
 
-def _beside_each_other(
+def _worked_on(
     items: Iterable[tuple[str, int]],
     read: Callable[[str], list[np.ndarray]],
     work: Callable[[str, list[np.ndarray]], T],

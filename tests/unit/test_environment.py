@@ -15,7 +15,7 @@ DEPENDENCIES = [
     if not dependency.startswith(PROJECT["name"])
 ]
 HEAVY = {"torch", "torchvision", "timm", "snakemake", "scikit-learn"}
-OF_AUDITS = {"blake3", "gguf", "h5py", "ml_dtypes", "onnx", "safetensors", "scipy"}
+OF_AUDITS = {"blake3", "gguf", "h5py", "ml_dtypes", "onnx", "safetensors", "scipy", "threadpoolctl"}
 CONSTRAINTS = set((ROOT / "constraints.txt").read_text().lower().split())
 
 

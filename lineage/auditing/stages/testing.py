@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from lineage.checkpoints.find import Source, id_of, open_source
 from lineage.checkpoints.several import parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
+from lineage.index.workers import beside_each_other
 from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import ROUNDING
 from lineage.relation.matching import Matching, match
@@ -84,7 +84,7 @@ def run_tests(
                 empty.add(source.id)
             return []
 
-    with ThreadPoolExecutor(2) as workers:
+    with beside_each_other() as workers:
         found = tracked(workers.map(of_source, sources), "candidate files")
         candidates = [candidate for models in found for candidate in models]
     return Tested(candidates, refused, frozenset(empty))
