@@ -3,8 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -16,6 +16,8 @@ SMALL = 2**26
 """So many numbers may any file have."""
 PART = 2**24
 """Numbers of a large tensor that are read at once by `Checkpoint.parts`."""
+HELD = 2**24
+"""Numbers that `held` keeps in memory, at most."""
 MOST_AXES = 64
 """NumPy has no arrays of more."""
 HARMLESS = ("no weights", "beside the model")
@@ -165,6 +167,22 @@ class Checkpoint:
                 f"{self.files[0].path}: tensor {name!r}: expected shape {entry.shape}, found {values.shape}"
             )
         return values
+
+
+def held(model: Checkpoint) -> Checkpoint:
+    """The same model, whose first tensors, of HELD numbers together, stay in memory once they are read."""
+    entries, left = {}, HELD
+    for name, entry in model.entries.items():
+        left -= math.prod(entry.shape)
+        entries[name] = replace(entry, load=cache(partial(_unwritable, entry.load))) if left >= 0 else entry
+    return replace(model, entries=entries)
+
+
+def _unwritable(load: Callable[[], np.ndarray]) -> np.ndarray:
+    """What is loaded, so that no reader changes it for the next one."""
+    values = np.asarray(load())
+    values.setflags(write=False)
+    return values
 
 
 def counters_in(raw: Mapping[str, Entry]) -> dict[str, Entry]:

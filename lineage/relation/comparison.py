@@ -4,8 +4,9 @@ Tensors are read one at a time, so memory is bounded by the largest.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -45,26 +46,26 @@ class Comparison:
     """How a child differs from a candidate.
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding, also to
-    half precision that is stored in full; distance: over all matrices that are no head; matrices: what each of those
-    looked at lost and gained; is_narrow: whether all of them that differ have too few rows or columns for that;
-    scars: what only time can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and
-    of the columns of the backbone's matrices; has_norms: whether either network shows norms, which the
-    other may have had folded into matrices, or stored under no name.
+    half precision that is stored in full; distance: over all matrices that are no head; measure: reads those matrices
+    again whose spectra are looked at, and says what each lost and gained; is_narrow: whether all of them that differ
+    have too few rows or columns for that; scars: what only time can have done to one of the two; spread: see
+    `spread_of_scales`, the largest of the rows and of the columns of the backbone's matrices; has_norms: whether
+    either network shows norms, which the other may have had folded into matrices, or stored under no name.
     """
 
     changes: dict[str, float]
     unchanged: set[str]
     distance: float
-    matrices: Sequence[MatrixChange]
+    measure: Callable[[], Sequence[MatrixChange]]
     scars: Sequence[Scar] = ()
     spread: float = 0.0
     is_narrow: bool = False
     has_norms: bool = False
 
-    @property
+    @cached_property
     def features(self) -> dict[str, float]:
-        """What a model of direction takes; empty without a matrix."""
-        found = pooled(self.matrices)
+        """What a model of direction takes; empty without a matrix. Spectra are dear, and of far relatives unused."""
+        found = pooled(self.measure())
         return found | {"norms": float(self.has_norms)} if found else found
 
     @property
@@ -134,7 +135,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         backbone: the child's matched matrices that are no head.
     """
     changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
-    matrices, search, spread = [], ScarSearch(), 0.0
+    differing, search, spread = [], ScarSearch(), 0.0
     large = [name for name in backbone if pair.child.entries[name].shape[0] >= FEWEST]
     looked_at = set(evenly(large))
     for name in pair.matching.pairs:
@@ -145,7 +146,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         if changes[name] <= pair.rounding(name) or _is_half_of_other(theirs, ours, changes[name]):
             unchanged.add(name)
         if name in looked_at and changes[name] > EXACT:
-            matrices.append(measured(theirs, ours))
+            differing.append(name)
         if name in backbone:
             search.look(theirs, ours)
             by_column = spread_of_scales(theirs.swapaxes(0, 1), ours.swapaxes(0, 1))
@@ -156,12 +157,17 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         changes,
         unchanged,
         float(np.sqrt(moved / energy)) if energy else float("nan"),
-        [matrix for matrix in matrices if matrix is not None],
+        partial(_measured_again, pair, differing),
         search.scars(),
         spread,
         bool(differ) and not any(_is_wide(pair.child.entries[name].shape) for name in differ),
         are_enough(max(map(_norms_of, (pair.child, pair.candidate))), len(backbone)),
     )
+
+
+def _measured_again(pair: Pair, names: Sequence[str]) -> list[MatrixChange]:
+    """What each of these matrices lost and gained."""
+    return [found for name in names if (found := measured(*pair(name))) is not None]
 
 
 def _norms_of(network: Tensors) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from lineage.auditing.pair_tests import digest_of_child
 from lineage.checkpoints.adapters.config import shipped_base
 from lineage.checkpoints.adapters.merging import merged
-from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.checkpoint import Checkpoint, held
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import open_model
 from lineage.index.digest import Digest, DigestCache
@@ -69,5 +69,5 @@ def read_child(
     checkpoint = open_model(path, inside=inside, follow=follow)
     if base := shipped_base(checkpoint):
         checkpoint = merged(checkpoint, open_model(base))
-    checkpoint = in_plain_form(checkpoint)
+    checkpoint = held(in_plain_form(checkpoint))
     return Child(path, checkpoint, digest_of_child(checkpoint, cache, tracked))

@@ -6,6 +6,7 @@ number of the candidate has one of the child, so that swapping the two swaps the
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.child import Child
@@ -29,7 +30,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
     Args:
         together: those that are compared with each other too.
     """
-    mixed = mixed_with_child(together)
+    mixed, features_of = mixed_with_child(together), Described(together)
     return [
         Place(
             id=relative.id,
@@ -41,27 +42,32 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
             is_narrow=relative.comparison.is_narrow,
             is_outlying=bool(together) and relative.id not in together.numbers,
             scars=[*relative.comparison.scars, *([mixed[relative.id]] if relative.id in mixed else [])],
-            features=features,
+            describe=partial(features_of, relative),
             hints=hints_of(relative.counts, child.checkpoint.counts),
         )
-        for relative, features in zip(relatives, described(relatives, together), strict=True)
+        for relative in relatives
     ]
 
 
-def described(relatives: Sequence[Relative], together: Together) -> list[Features]:
-    """The features of every relative; some lack what third relatives would say."""
-    found = {relative.id: relative.comparison.features for relative in relatives}
-    if together:
-        thirds: dict[int, Third] = {}
-        for number, relative in enumerate(together.relatives):
-            if found[relative.id]:
-                far = together.points.farthest(number)
-                if far is None or not together.points.is_told_apart(far, number, NEAR):
-                    continue
-                if far not in thirds:
-                    thirds[far] = Third(together, far, found[together.relatives[far].id])
-                found[relative.id] |= together.points.features(number) | thirds[far].features(number)
-    return list(found.values())
+class Described:
+    """The features of a relative; some lack what third relatives would say."""
+
+    def __init__(self, together: Together):
+        self._together = together
+        self._thirds: dict[int, Third] = {}
+
+    def __call__(self, relative: Relative) -> Features:
+        """Of one relative."""
+        found, together = relative.comparison.features, self._together
+        if not (found and together and relative.id in together.numbers):
+            return found
+        number = together.numbers[relative.id]
+        far = together.points.farthest(number)
+        if far is None or not together.points.is_told_apart(far, number, NEAR):
+            return found
+        if far not in self._thirds:
+            self._thirds[far] = Third(together, far, together.relatives[far].comparison.features)
+        return found | together.points.features(number) | self._thirds[far].features(number)
 
 
 class Third:

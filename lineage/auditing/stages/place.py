@@ -1,21 +1,22 @@
-"""What is known of a relative of the child, in plain values."""
+"""What is known of a relative of the child."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from lineage.relation.scars.scar import Scar
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What is known of a relative, in plain values.
+    """What is known of a relative.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
     is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
     is_narrow: no matrix that differs is large enough to show a direction;
     is_outlying: other relatives are compared with each other, and this one not;
-    scars: what only time can have done to one of the two; features: of direction, see
-    `lineage.auditing.stages.describing`; hints: what counters suggest, which decides nothing.
+    scars: what only time can have done to one of the two; describe: gives its features; hints: what counters
+    suggest, which decides nothing.
     """
 
     id: str
@@ -27,5 +28,10 @@ class Place:
     is_narrow: bool = False
     is_outlying: bool = False
     scars: Sequence[Scar] = ()
-    features: Mapping[str, float] = field(default_factory=dict)
+    describe: Callable[[], Mapping[str, float]] = dict
     hints: Sequence[str] = ()
+
+    @cached_property
+    def features(self) -> Mapping[str, float]:
+        """Of direction, see `lineage.auditing.stages.describing`; computed where they are asked for."""
+        return self.describe()
