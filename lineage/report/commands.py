@@ -65,6 +65,9 @@ def results_page(
     trees: Annotated[
         Path, typer.Option(help="The page that says how often edges of trees are right.")
     ] = Path("docs/tree.md"),
+    disguises: Annotated[
+        Path, typer.Option(help="The page that says how often audits see through disguises.")
+    ] = Path("docs/disguises.md"),
     labels: Annotated[
         Path, typer.Option(help="The page that says how often answers of a suspect are read rightly.")
     ] = Path("docs/labels.md"),
@@ -74,7 +77,8 @@ def results_page(
     readme: Annotated[Path, typer.Option(help="The page that shows what a run prints.")] = Path("README.md"),
 ) -> None:
     """Makes the page of measured results beside the paper's claims, the README's screen and the rates of verdicts."""
-    from lineage.report.verdict_rates import write_rates
+    from lineage.report.disguise_rates import disguise_rates
+    from lineage.report.verdict_rates import rates, write_rates
     from lineage.results.claims_page import write_page
     from lineage.results.readme import write_screen
     from lineage.results.tables import PUBLISHED_NUMBERS
@@ -83,10 +87,16 @@ def results_page(
     typer.echo(out)
     write_screen(results, readme)
     typer.echo(readme)
-    pages = {"verdicts": audits, "tree": trees, "labels": labels, "index": searches}
-    for name, page in pages.items():
+    pages = {
+        "verdicts": (audits, rates),
+        "disguises": (disguises, disguise_rates),
+        "tree": (trees, rates),
+        "labels": (labels, rates),
+        "index": (searches, rates),
+    }
+    for name, (page, tables) in pages.items():
         if (bench := results / "bench" / f"{name}.parquet").exists():
-            write_rates(bench, page)
+            write_rates(bench, page, tables)
             typer.echo(page)
 
 

@@ -1,5 +1,6 @@
 """How often verdicts are right, by relation: tables from Parquet, put into their place on docs/audit.md."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,16 +16,17 @@ ALL = "all"
 """The architecture, or the optimiser, of a row over all of them."""
 
 
-def write_rates(bench: str | Path, path: str | Path) -> None:
+def write_rates(bench: str | Path, path: str | Path, tables: Callable[[pd.DataFrame], str]) -> None:
     """Puts the measured rates into their place on a page.
 
     Args:
-        bench: the Parquet of BENCH; path: the page.
+        bench: the Parquet of BENCH; path: the page; tables: gives the rates as Markdown.
 
     Raises:
         UserError: if there is no such Parquet, or the page has no place for the tables.
     """
-    text = filled(Path(path).read_text(encoding="utf-8"), rates(read_table(bench, BENCH)), path)
+    found = tables(read_table(bench, BENCH))
+    text = filled(Path(path).read_text(encoding="utf-8"), found, path)
     with written_whole(path) as part:
         part.write_text(text, encoding="utf-8")
 
@@ -45,12 +47,12 @@ def filled(page: str, tables: str, path: str | Path) -> str:
 def rates(bench: pd.DataFrame) -> str:
     """Every number over all cases, then those with a target by architecture and by optimiser, as Markdown."""
     overall = bench[(bench["architecture"] == ALL) & (bench["optimiser"] == ALL)]
-    tables = [_markdown(overall_table(overall))]
+    tables = [as_markdown(overall_table(overall))]
     wanted = bench[bench["wanted"].notna()]
     for part in ("architecture", "optimiser"):
         rows = wanted[wanted[part] != ALL]
         if len(rows):
-            tables.append(f"The same by {part}, per cent:\n\n{_markdown(table_by(rows, part))}")
+            tables.append(f"The same by {part}, per cent:\n\n{as_markdown(table_by(rows, part))}")
     return "\n".join(tables)
 
 
@@ -86,5 +88,6 @@ def table_by(rows: pd.DataFrame, part: str) -> pd.DataFrame:
     return table.reset_index().rename_axis(None, axis=1)
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def as_markdown(table: pd.DataFrame) -> str:
+    """A table of texts."""
     return f"{table.to_markdown(index=False, disable_numparse=True)}\n"

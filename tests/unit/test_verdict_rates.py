@@ -7,13 +7,13 @@ import pytest
 from pyarrow.parquet import read_schema
 
 from lineage.errors import UserError
+from lineage.report.disguise_rates import MEASURES, disguise_rates, table_of_copies
 from lineage.report.verdict_rates import BEGIN, END, filled, overall_table, rates, table_by, write_rates
 from lineage.storage.family_schemas import BENCH
 from lineage.storage.parquet import read_table
 
 ROOT = Path(__file__).parents[2]
-COMMITTED = ROOT / "results" / "reference" / "bench" / "verdicts.parquet"
-PAGE = ROOT / "docs" / "audit.md"
+COMMITTED = ROOT / "results" / "reference" / "bench"
 
 
 def row(case: str, value: float, **known) -> dict:
@@ -73,25 +73,48 @@ def test_the_tables_stand_between_the_marks_and_nothing_else_of_the_page_changes
 
 
 def test_every_bench_spells_what_is_wanted_one_way():
-    committed = [path for path in COMMITTED.parent.glob("*.parquet") if read_schema(path).equals(BENCH)]
+    committed = [path for path in COMMITTED.glob("*.parquet") if read_schema(path).equals(BENCH)]
     wanted = pd.concat(read_table(path, BENCH)["wanted"].dropna() for path in committed)
     assert len(committed) > 4
     assert set(wanted.str.split(" ").str[0]) <= {"<", "<=", ">", ">="}
 
 
 @pytest.mark.parametrize(
-    ("page", "committed"),
+    ("name", "bench", "tables"),
     [
-        (PAGE, COMMITTED),
-        (PAGE.with_name("tree.md"), COMMITTED.with_name("tree.parquet")),
-        (PAGE.with_name("labels.md"), COMMITTED.with_name("labels.parquet")),
+        ("audit.md", "verdicts", rates),
+        ("disguises.md", "disguises", disguise_rates),
+        ("tree.md", "tree", rates),
+        ("labels.md", "labels", rates),
+        ("index.md", "index", rates),
     ],
 )
-def test_the_committed_page_is_what_the_committed_parquet_gives(page, committed, tmp_path):
-    text = page.read_text()
-    if not committed.exists():
-        assert f"{BEGIN}\n{END}" in text
-        return
-    (tmp_path / page.name).write_text(text)
-    write_rates(committed, tmp_path / page.name)
-    assert (tmp_path / page.name).read_text() == text
+def test_the_committed_page_is_what_the_committed_parquet_gives(name, bench, tables, tmp_path):
+    text = (ROOT / "docs" / name).read_text()
+    (tmp_path / name).write_text(text)
+    write_rates(COMMITTED / f"{bench}.parquet", tmp_path / name, tables)
+    assert (tmp_path / name).read_text() == text
+
+
+def test_a_disguise_has_a_line_with_a_column_a_measure_in_per_cent_the_largest_first():
+    copies = [
+        row(case, value, metric=metric, n=n)
+        for case, value, n in (("permute", 0.5, 2), ("all disguises", 0.75, 4))
+        for metric in MEASURES
+    ]
+    framed = row("framed", 1.0, metric="family found", n=3)
+    found = table_of_copies(pd.DataFrame([*copies, framed])).to_dict("records")
+    assert [line["case"] for line in found] == ["all disguises", "framed", "permute"]
+    assert [line["n"] for line in found] == ["4", "3", "2"]
+    assert [line["wrong parent"] for line in found] == ["75.0", "", "50.0"]
+
+
+def test_what_is_no_copy_stands_in_a_table_of_its_own():
+    copies = [row("permute", 0.5, metric=metric) for metric in MEASURES]
+    others = [SECONDS, row("permute", 0.25, metric="family found", architecture="vit", n=8)]
+    copies_of, by_architecture, beside = disguise_rates(pd.DataFrame([*copies, *others])).split("|\n\n")
+    assert "permute" in copies_of
+    assert "1.23" not in copies_of
+    assert "25.0 (8)" in by_architecture
+    assert "1.23" in beside
+    assert "permute" not in beside
