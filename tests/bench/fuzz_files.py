@@ -113,6 +113,32 @@ MORE = {
     "TensorFlow Lite, sparse": of_sparse,
 }
 
+READERS = {
+    "safetensors": (
+        "safetensors", "safetensors, float16", "safetensors, bfloat16", "safetensors, 8-bit floats with a scale",
+        "bitsandbytes, 8 bits", "packed weights",
+    ),
+    "shards": ("shards of safetensors", "shards of PyTorch"),
+    "archives of PyTorch": ("PyTorch, state dict", "PyTorch, whole module", "TorchScript"),
+    "PyTorch without an archive": ("PyTorch before 1.6, as pth.tar with an epoch", "pickle of PyTorch's tensors"),
+    "pickles of arrays": ("pickle of arrays, protocol 2", "pickle of arrays, protocol 5", "joblib"),
+    "NumPy": ("NumPy .npz",),
+    "Flax": ("Flax msgpack",),
+    "HDF5 of Keras": ("Keras .weights.h5",),
+    "archives of Keras": ("Keras .keras",),
+    "TensorFlow's variables": ("TensorFlow checkpoint", "SavedModel"),
+    "TensorFlow's graphs": ("TensorFlow graph",),
+    "TensorFlow.js": ("TensorFlow.js", "TensorFlow.js, 8 bits"),
+    "TensorFlow Lite": ("TensorFlow Lite", "TensorFlow Lite, sparse"),
+    "GGUF": ("GGUF, F16", "GGUF, Q8_0"),
+    "ONNX": ("ONNX", "ONNX, Constant nodes", "ONNX, data in another file", "ONNX, DequantizeLinear"),
+    "OpenVINO": ("OpenVINO, 32 bits", "OpenVINO, 8 bits"),
+    "Core ML": ("Core ML, 16 bits", "Core ML, 8 bits", "Core ML, tables of 6 bits"),
+    "ncnn": ("ncnn, 16 bits",),
+    "adapters": ("adapter with its base",),
+}  # fmt: skip
+"""What reads which of the formats: a part of `lineage.checkpoints`."""
+
 
 def start_of(name: str, folder: Path) -> Path:
     """The file that is changed, or whose companions are."""

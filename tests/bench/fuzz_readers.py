@@ -1,15 +1,16 @@
 """Reads files with bytes that were changed at random: each must be read, or refused with one line.
 
-    python tests/bench/fuzz_readers.py [--seconds 600] [--slice 20] [--until HH:MM] [--only NAME] [--write]
+    python tests/bench/fuzz_readers.py [--seconds 600] [--slice 20] [--jobs 2] [--until HH:MM] [--only NAME] [--write]
 
 Formats of tests/unit/reading_writers.py, and adapters, packed and sparse weights, take turns of 20 seconds, each of
-other changes, until every one had its seconds of the processor. build/fuzz/counts.json holds what is done: a run
+other changes, until every reader had its seconds of the processor. build/fuzz/counts.json holds what is done: a run
 that was stopped goes on, and `--write` puts it into results/reference/bench/reading.parquet. Exits with 1 if a reader
 raised anything else, took longer than ten seconds or more than a gigabyte, or died; its file stays in build/fuzz.
 """
 
 import argparse
 import datetime
+import itertools
 import json
 import multiprocessing
 import random
@@ -25,9 +26,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 import pandas as pd
-from fuzz_files import MORE, start_of
+from fuzz_files import READERS, start_of
 from reading_formats import COLUMNS, OUT, row
-from reading_writers import WRITERS
 
 from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.plain.form import in_plain_form, open_plain_models
@@ -125,35 +125,48 @@ def report(name: str, folder: Path, seed: int, why: str) -> int:
     return 1
 
 
-def turn_of_process(name: str, seconds: float, seed: int) -> tuple[int, int, int, float]:
+class Turn:
     """A turn in a process of its own: one that dies or hangs is found, with the file that it read."""
-    with tempfile.TemporaryDirectory() as above:
-        folder = Path(above) / "files"
-        heard, said = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("fork").Process(
-            target=turn, args=(name, folder, seconds, seed, said)
+
+    def __init__(self, name: str, seconds: float, seed: int):
+        self.name, self._seconds, self._seed = name, seconds, seed
+        self._above = tempfile.TemporaryDirectory()
+        self._folder = Path(self._above.name) / "files"
+        self._heard, said = multiprocessing.Pipe(duplex=False)
+        self._process = multiprocessing.get_context("fork").Process(
+            target=turn, args=(name, self._folder, seconds, seed, said)
         )
-        process.start()
+        self._process.start()
         said.close()
-        try:
-            if heard.poll(seconds + 30 * MOST_SECONDS):
-                return heard.recv()
-            why = "hangs where no signal ends it"
-        except EOFError:
-            process.join()
-            why = f"died with {process.exitcode}"
-        finally:
-            process.kill()
-            process.join()
-        return 0, 0, report(name, folder, seed, why), seconds
+
+    def end(self) -> tuple[int, int, int, float]:
+        """Waits for it: how many files were tried, refused and neither, and how long it took."""
+        with self._above:
+            try:
+                if self._heard.poll(self._seconds + 30 * MOST_SECONDS):
+                    return self._heard.recv()
+                why = "hangs where no signal ends it"
+            except EOFError:
+                self._process.join()
+                why = f"died with {self._process.exitcode}"
+            finally:
+                self._process.kill()
+                self._process.join()
+            return 0, 0, report(self.name, self._folder, self._seed, why), self._seconds
+
+
+def of_reader(reader: str, counts: dict[str, list]) -> list:
+    """How many files were tried, refused and neither, and the seconds, of all formats of a reader."""
+    return [sum(each) for each in zip(*(counts[name][:4] for name in READERS[reader]), strict=True)]
 
 
 def write(counts: dict[str, list]) -> None:
     """Puts rows on changed files beside the others of the table."""
     before = pd.read_parquet(OUT)
     rows = []
-    for name, (tried, _, wrong, seconds, _) in counts.items():
-        case = f"changed files: {name}"
+    for reader in READERS:
+        tried, _, wrong, seconds = of_reader(reader, counts)
+        case = f"changed files: {reader}"
         rows += [
             row(case, "neither read nor refused with one line", wrong, tried, 0, is_most=True),
             row(case, "seconds of the processor", seconds, tried, WANTED),
@@ -168,32 +181,41 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=WANTED)
     parser.add_argument("--slice", type=float, default=20)
+    parser.add_argument("--jobs", type=int, default=2, help="so many formats at a time")
     parser.add_argument("--until", help="a time of day after which no turn begins")
     parser.add_argument("--only", default="")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     FOUND.mkdir(parents=True, exist_ok=True)
-    counts = json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
-    names = [name for name in (*WRITERS, *MORE) if given.only in name]
-    counts = {name: [0, 0, 0, 0.0, 0] for name in names} | counts
+    counts = {name: [0, 0, 0, 0.0, 0] for name in itertools.chain(*READERS.values())}
+    counts |= json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
+    readers = [reader for reader in READERS if given.only in reader]
     end = time_of(given.until) if given.until else float("inf")
-    while time.time() < end and (left := [name for name in names if counts[name][3] < given.seconds]):
-        name = min(left, key=lambda name: counts[name][3])
-        spent = min(given.slice, given.seconds)
-        found = turn_of_process(name, spent, counts[name][4])
-        counts[name] = [*(a + b for a, b in zip(counts[name][:4], found, strict=True)), counts[name][4] + 1]
+    while time.time() < end and (names := next_turns(readers, counts, given.seconds)[: given.jobs]):
+        turns = [Turn(name, min(given.slice, given.seconds), counts[name][4]) for name in names]
+        for each in turns:
+            counts[each.name] = [a + b for a, b in zip(counts[each.name], (*each.end(), 1), strict=True)]
         COUNTS.write_text(json.dumps(counts, indent=1))
-    for name in names:
-        tried, refused, wrong, seconds, _ = counts[name]
+    for reader in readers:
+        tried, refused, wrong, seconds = of_reader(reader, counts)
         print(
-            f"{name}: {tried:,} files in {seconds:,.0f} s, {refused:,} refused with one line, {wrong} otherwise"
+            f"{reader}: {tried:,} files in {seconds:,.0f} s, {refused:,} refused with one line, {wrong} otherwise"
         )
     if given.write:
         write(counts)
-    failures = sum(counts[name][2] for name in names)
-    print(f"{sum(counts[name][0] for name in names):,} files, {failures} that were neither read nor refused")
+    tried, _, failures, _ = (
+        sum(each) for each in zip(*(of_reader(each, counts) for each in readers), strict=True)
+    )
+    print(f"{tried:,} files, {failures} that were neither read nor refused")
     sys.exit(1 if failures else 0)
+
+
+def next_turns(readers: list[str], counts: dict[str, list], seconds: float) -> list[str]:
+    """Of each reader that is not done, the format that had least; first of the one that had least itself."""
+    spent = {reader: of_reader(reader, counts)[3] for reader in readers}
+    left = sorted((reader for reader in readers if spent[reader] < seconds), key=spent.get)
+    return [min(READERS[reader], key=lambda name: counts[name][3]) for reader in left]
 
 
 def time_of(clock: str) -> float:
