@@ -252,9 +252,13 @@ P_VALUES = pa.schema(
         ("parent", pa.string()),
         ("z", pa.float64()),
         ("log10_p", pa.float64()),
+        ("relation", pa.string()),
+        ("probability", pa.float64()),
+        ("bound", pa.float64()),
     ]
 )
-"""One row a network and candidate: what an audit says of the pair; `parent` is the network's, null for a root."""
+"""One row a network and candidate: what an audit says of the pair; `parent` is the network's, null for a root. The
+last three columns are null where the two are not related."""
 
 RUN = pa.schema([("experiment", pa.string()), ("what", pa.string()), ("value", pa.string())])
 """Where an experiment's results come from: configuration digest, date, device, versions."""

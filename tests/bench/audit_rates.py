@@ -91,8 +91,10 @@ def default_zoo(rates: Rates, results: Path = Path("results/fc-fashion")) -> Non
 
 def p_values(child: str, audit: Audit, parent: str | None = None) -> list[dict]:
     """Rows of P_VALUES without their experiment."""
+    related = {found.id: found for found in audit.verdict.relatives}
     return [
         {"child": child, "candidate": one.id, "parent": parent, "z": one.z, "log10_p": one.log10_p}
+        | {name: getattr(related.get(one.id), name, None) for name in ("relation", "probability", "bound")}
         for one in audit.candidates
     ]
 

@@ -139,6 +139,11 @@ def test_the_audits_numbers_are_in_the_parquet(readme):
     of_verdict = pairs["log10_p"].min() + math.log10(len(pairs))
     assert f"(log10 p {of_verdict:.1f})" in said
     assert f"z {pairs['z'].iloc[-1]:.1f}, outside the family at most {pairs['z'].iloc[-2]:.1f}" in said
+    (parent,) = pairs[pairs["relation"] == "parent"].itertuples()
+    of_bound = f"the child branched off within {parent.bound:.0%}".replace("%", " %")
+    assert f"relation: parent, probability {parent.probability:.2f}, {of_bound} of its own change" in said
+    headline = between(readme, "$ lineage audit --child results", "  verdict")
+    assert f"(probability {parent.probability:.2f})" in headline
 
 
 def test_the_batches_are_the_parquets():
