@@ -16,6 +16,10 @@ class Relation(StrEnum):
     UNDETERMINED = "undetermined"
 
 
+SCARS = "scars"
+"""What decides a relation that only time can have made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Related:
     """What one relative is to the child.

@@ -31,7 +31,7 @@ CANDIDATES = [
         ("unknown", PARENT, "undetermined"),
         ("p", family(Relation.UNDETERMINED), "undetermined"),
         ("q", family(Relation.UNDETERMINED), "undetermined"),
-        ("p", family(Relation.DESCENDANT), "contradicted"),
+        ("p", family(Relation.DESCENDANT), "undetermined"),
         ("stranger", family(Relation.UNDETERMINED), "contradicted"),
         ("stranger", NONE, "contradicted"),
         ("stranger", verdict(Word.CANNOT_TELL, log10_p=-0.2), "contradicted"),
@@ -39,11 +39,20 @@ CANDIDATES = [
         ("broken", NONE, "undetermined"),
     ],
 )
-def test_a_claim_is_contradicted_only_by_a_named_parent_independence_or_descent(claimed, found, state):
+def test_a_claim_is_contradicted_only_by_a_named_parent_or_independence(claimed, found, state):
     claim = claim_of(claimed, found, CANDIDATES, {"broken": "broken.pt: is a web page"}, ALPHA)
     assert (claim.parent, claim.state) == (claimed, state)
     assert claim.reason
     assert claimed != "broken" or claim.reason == "broken.pt: is a web page"
+
+
+def test_a_descendant_contradicts_a_claim_alone_where_scars_show_that_it_came_later():
+    for decided_by, state in (("scars", "contradicted"), ("what each lost of the other", "undetermined")):
+        later = dataclasses.replace(related("p", Relation.DESCENDANT), decided_by=decided_by)
+        found = verdict(
+            Word.FAMILY, family=["p"], closest="p", relation=Relation.DESCENDANT, relatives=[later]
+        )
+        assert claim_of("p", found, CANDIDATES, {}, ALPHA).state == state
 
 
 def test_both_parents_of_a_mixture_support_a_claim():

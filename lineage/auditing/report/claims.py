@@ -10,7 +10,7 @@ from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.read import MEMBER
 from lineage.relation.multiple_testing import combined
-from lineage.relation.relations import Related, Relation
+from lineage.relation.relations import SCARS, Related, Relation
 
 
 def claim_of(
@@ -22,8 +22,8 @@ def claim_of(
 ) -> Claim | None:
     """What a verdict says of a claimed parent; None without a claim.
 
-    A claim is contradicted where the claimed candidate was tested and is independent of the child, where it is its
-    sibling or descendant, and where another is named the parent with a bound that leaves no room for the claimed one:
+    A claim is contradicted where the claimed candidate was tested and is independent of the child, where scars show
+    that it is its descendant, and where another is named the parent with a bound that leaves no room for the claimed one:
     if the child branched off within b of its own change from a model, its parent is nearer to it than 1 / (1 - b)
     times that model's distance. Else a relative may be the parent.
 
@@ -65,15 +65,17 @@ def _state(
 
 def _of_relative(claimed: Related, verdict: Verdict) -> tuple[ClaimState, str]:
     """Of a relative that is not named."""
-    if claimed.relation is Relation.DESCENDANT:
-        return ClaimState.CONTRADICTED, "it is a descendant of the child"
+    is_later = claimed.relation is Relation.DESCENDANT
+    if is_later and claimed.decided_by == SCARS:
+        return ClaimState.CONTRADICTED, f"it is a descendant of the child: {claimed.reason}"
     if verdict.parent is None:
         return (
             ClaimState.UNDETERMINED,
             f"it is of the child's family, and no parent is named; its relation: {claimed.relation}",
         )
     named = " and ".join(verdict.parents) or verdict.parent
-    if claimed.relation is Relation.SIBLING or len(verdict.parents) > 1 or not _has_room(claimed, verdict):
+    is_beside = is_later or claimed.relation is Relation.SIBLING
+    if is_beside or len(verdict.parents) > 1 or not _has_room(claimed, verdict):
         return (
             ClaimState.CONTRADICTED,
             f"{named} is named ({verdict.word}); the claimed one is of the same family, its relation: "
