@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from lineage.checkpoints.find import Source, id_of
-from lineage.checkpoints.read import MEMBER, open_models
+from lineage.checkpoints.read import open_models
+from lineage.checkpoints.several import MEMBER
 from lineage.errors import UserError
 
 SHOWN = 3

@@ -11,7 +11,7 @@ import numpy as np
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
-from lineage.checkpoints.several import MEMBER, parted
+from lineage.checkpoints.several import member_of, parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache, digest_of
 from lineage.index.summing import sketches_of_columns
@@ -144,7 +144,7 @@ def digests_of(
             hashed: dict[Path, str] = {}
             digests = [digest_of(model, tracked, hashed=hashed) for model in models]
             cache.put(file.state, digests, {str(f.real): f.state for model in models for f in model.files})
-    found = [digest for digest in digests if not wanted or digest.name.partition(MEMBER)[2] == wanted]
+    found = [digest for digest in digests if not wanted or member_of(digest.name) == wanted]
     if not found:
         raise UserError(f"{given}: the file holds no model {wanted!r}")
     return found

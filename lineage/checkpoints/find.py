@@ -11,7 +11,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import main_of, open_models
-from lineage.checkpoints.several import MEMBER, parted
+from lineage.checkpoints.several import MEMBER, member_of, parted
 from lineage.errors import UserError, printable
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
@@ -76,7 +76,7 @@ def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> So
 
 def sources_in_file(path: str) -> list[Source]:
     """The models of a file that names each, by these names; raises as `open_models`."""
-    ids = [model.name.partition(MEMBER)[2] for model in open_models(path)]
+    ids = [member_of(model.name) for model in open_models(path)]
     if not all(ids):
         raise UserError(
             f"{path}: expected models with names, as a stage writes them, but it holds one without"
@@ -154,7 +154,7 @@ def _common(files: list[Path]) -> Path:
 
 def id_of(source: Source, name: str, *, is_alone: bool) -> str:
     """A model's id: its source's, with the model's own where the file holds several."""
-    own = name.partition(MEMBER)[2]
+    own = member_of(name)
     return f"{source.id}{MEMBER}{own}" if own and not is_alone else source.id
 
 

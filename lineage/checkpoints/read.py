@@ -21,7 +21,7 @@ from lineage.checkpoints.formats.tensorflow.bundle import is_bundle, read_bundle
 from lineage.checkpoints.formats.tensorflow.graph import is_graph, read_graph
 from lineage.checkpoints.formats.tfjs import is_tfjs, read_tfjs
 from lineage.checkpoints.formats.tflite.read import read_tflite
-from lineage.checkpoints.several import MEMBER, apart, parted
+from lineage.checkpoints.several import apart, member_of, parted
 from lineage.checkpoints.sniffing import (
     Content,
     archive_of,
@@ -105,7 +105,7 @@ def open_models(path: str | Path, *, inside: Path | None = None, follow: bool = 
     except OSError as error:
         raise UserError(f"{file.path}: cannot be read: {error.strerror or error}") from None
     if wanted:
-        models = [model for model in models if model.name.partition(MEMBER)[2] == wanted]
+        models = [model for model in models if member_of(model.name) == wanted]
         if not models:
             raise UserError(f"{path}: the file holds no model {wanted!r}")
     return models

@@ -27,6 +27,11 @@ def parted(given: str) -> tuple[str, str]:
     return given[:end], given[end + len(MEMBER) :]
 
 
+def member_of(name: str) -> str:
+    """A model's id within its file, by its name; empty where the file holds one. A link's name may be another one."""
+    return name.partition(MEMBER)[2]
+
+
 def _is_there(name: str, kind: Callable[[int], bool]) -> bool:
     try:
         return kind(Path(name).stat().st_mode)

@@ -30,9 +30,14 @@ def claims_of(
     directed = nx.DiGraph((edge.parent, edge.child) for edge in edges if edge.is_directed)
     for source in sources:
         child, parent = node_of.get(source.id), node_of.get(source.claimed_parent)
-        if child is None or not source.claimed_parent:
+        if not source.claimed_parent:
             continue
-        state, reason = _state(child, parent, directed, independent)
+        if source.claimed_parent == source.id:
+            state, reason = ClaimState.CONTRADICTED, "no model is its own parent"
+        elif child is None:
+            state, reason = ClaimState.UNDETERMINED, "the child could not be read"
+        else:
+            state, reason = _state(child, parent, directed, independent)
         yield Claim(child=source.id, parent=source.claimed_parent, state=state, reason=reason)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from lineage.auditing.pair_tests import digests_of
 from lineage.auditing.stages.testing import share_unread
 from lineage.checkpoints.find import Source, id_of
-from lineage.checkpoints.several import MEMBER, parted
+from lineage.checkpoints.several import MEMBER, member_of, parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
 from lineage.index.workers import beside_each_other
@@ -88,7 +88,7 @@ def without_copies(found: Sequence[Model]) -> list[Model]:
 
 def _model(source: Source, digest: Digest, *, is_alone: bool) -> Model:
     id = id_of(source, digest.name, is_alone=is_alone)
-    own = digest.name.partition(MEMBER)[2]
+    own = member_of(digest.name)
     path = source.path if is_alone or parted(source.path)[1] else f"{source.path}{MEMBER}{own}"
     return Model(
         id=id,

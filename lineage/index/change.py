@@ -9,7 +9,7 @@ from pathlib import Path
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import SafeFile, safe_file
 from lineage.checkpoints.find import look_for, open_source
-from lineage.checkpoints.several import MEMBER, parted
+from lineage.checkpoints.several import MEMBER, member_of, parted
 from lineage.errors import UserError
 from lineage.index.store import Store
 from lineage.index.vectors import vectors_of
@@ -130,7 +130,7 @@ class _Known:
 
 def id_of_model(file: SafeFile, model: Checkpoint) -> str:
     """A model's id in an index."""
-    own = model.name.partition(MEMBER)[2]
+    own = member_of(model.name)
     return f"{file.real}{MEMBER}{own}" if own else str(file.real)
 
 

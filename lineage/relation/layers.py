@@ -2,7 +2,8 @@
 
 A layer is judged by the rows of its matrix. `frozen`: equal to rounding; `fine-tuned`: dependent on the rows of its
 source; `re-initialised`: dependent on no candidate, and its spectrum is that of random numbers, or it is a head;
-`unrelated`: dependent on no candidate, and trained; `grafted`: dependent on another candidate and not on the parent.
+`unrelated`: dependent on no candidate, and trained; `grafted`: dependent on another candidate and not on the parent;
+`not tested`: no candidate has a matrix to test it against, or its rows cannot be tested.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ class State(StrEnum):
     REINITIALISED = "re-initialised"
     UNRELATED = "unrelated"
     GRAFTED = "grafted"
+    UNTESTED = "not tested"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def origin(
     source = parent if parent in dependent else nearest
     if is_unchanged and parent is not None and (source in (None, parent)):
         state, source = State.FROZEN, parent
+    elif not tests and not is_head:
+        state = State.UNTESTED
     elif source is None:
         state = State.REINITIALISED if is_head or is_random else State.UNRELATED
     else:

@@ -130,6 +130,39 @@ def test_claims_of_a_table_are_compared_with_the_tree(folder, tmp_path_factory):
     }  # fmt: skip
 
 
+def test_a_claim_on_what_could_not_be_read_is_said_to_be_open_and_none_supports_itself(folder, tmp_path):
+    rows = ["broken\tcandidate\tr0", "r0\tcandidate\tr0", "r0.a\tcandidate\tr0"]
+    lines = [row.replace("\t", f"\t{folder / row.split()[0]}.safetensors\t", 1) for row in rows]
+    table = tmp_path / "models.tsv"
+    table.write_text("\n".join(["id\tpath\trole\tclaimed_parent", *lines]) + "\n")
+    found = lineage.tree(table, store_digests=False, follow_links=True)
+    assert {claim.child: (claim.state, claim.reason) for claim in found.claims} == {
+        "broken": ("undetermined", "the child could not be read"),
+        "r0": ("contradicted", "no model is its own parent"),
+        "r0.a": ("supported", "the tree says the same"),
+    }
+
+
+def test_a_digest_that_is_stored_under_one_name_of_a_file_serves_a_link_of_another_name(tmp_path):
+    """As `HEAD.pt -> step-40.pt` in a folder of checkpoints."""
+    plain, linked = tmp_path / "plain", tmp_path / "linked"
+    for number, folder in enumerate((plain, linked)):
+        folder.mkdir()
+        save_file(network(3), folder / "root.safetensors", metadata={"number": str(number)})
+    save_file(child_of(network(3), 4), plain / "a.safetensors")
+    (linked / "b.safetensors").symlink_to(plain / "a.safetensors")
+    edges = [
+        [
+            (edge.parent, edge.child)
+            for edge in lineage.tree(folder, cache=tmp_path / "d", follow_links=True).edges
+        ]
+        for folder in (plain, linked, plain)
+    ]
+    assert edges == [[("root", "a")], [("root", "b")], [("root", "a")]]
+    report = lineage.audit(plain / "root.safetensors", linked, cache=tmp_path / "d", follow_links=True)
+    assert set(report.family) == {"b", "root"}
+
+
 @pytest.mark.parametrize(("is_independent", "state"), [(True, "contradicted"), (False, "undetermined")])
 def test_a_claimed_parent_of_another_family_is_contradicted_only_by_a_test(is_independent, state):
     nodes = [Node(id="child", family="family-1"), Node(id="other", family="family-2")]

@@ -164,7 +164,7 @@ def test_the_page_asks_for_nothing_and_holds_names_that_are_markup_as_text(tmp_p
     page = (tmp_path / "tree.html").read_text()
     assert bad not in page
     assert "<i>" not in page
-    assert "1 file hidden: i&gt;" in page
+    assert "1 file, hidden: i&gt;" in page
     assert not re.findall(r"(?:src|href)=\"(?!data:)|@import|url\(|https?://(?!www\.w3\.org)", page)
     data = json.loads(re.search(r'<script type="application/json" id="tree">(.*?)</script>', page, re.S)[1])
     assert data["nodes"][1]["id"] == bad

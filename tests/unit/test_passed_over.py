@@ -160,7 +160,7 @@ def test_the_report_says_once_what_was_passed_over_and_what_is_the_same(tmp_path
     report = audit(tmp_path / "child.safetensors", bases, store_digests=False)
     print_report(report)
     said = capsys.readouterr().out
-    assert "passed over: 5 files of no format that is known: note0.txt, note1.txt, note2.txt, ..." in said
+    assert "passed over: 5 files, of no format that is known: note0.txt, note1.txt, note2.txt, ..." in said
     assert "the same tensors, listed once: a, c, deep/b" in said
     assert said.count("deep/b") == said.count("(c, deep/b are copies of it)") + 2
     plain = json.loads(json.dumps(report.to_dict()))
@@ -184,5 +184,5 @@ def test_a_tree_says_what_it_passed_over_as_an_audit_does(tmp_path, capsys):
     assert [(files.reason, files.count) for files in found.passed_over] == [(HIDDEN, 1), (NO_MODEL, 5)]
     print_tree(found)
     said = capsys.readouterr().out
-    assert "passed over: 1 file hidden: .hidden.safetensors\n" in said
-    assert "passed over: 5 files of no format that is known: note0.txt, note1.txt, note2.txt, ..." in said
+    assert "passed over: 1 file, hidden: .hidden.safetensors\n" in said
+    assert "passed over: 5 files, of no format that is known: note0.txt, note1.txt, note2.txt, ..." in said

@@ -8,7 +8,7 @@ from scipy.special import gammaln
 from lineage.auditing.report.types import Claim, ClaimState
 from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.verdict import Verdict, Word
-from lineage.checkpoints.read import MEMBER
+from lineage.checkpoints.several import MEMBER
 from lineage.relation.multiple_testing import combined
 from lineage.relation.relations import SCARS, Related, Relation
 
@@ -23,9 +23,9 @@ def claim_of(
     """What a verdict says of a claimed parent; None without a claim.
 
     A claim is contradicted where the claimed candidate was tested and is independent of the child, where scars show
-    that it is its descendant, and where another is named the parent with a bound that leaves no room for the claimed one:
-    if the child branched off within b of its own change from a model, its parent is nearer to it than 1 / (1 - b)
-    times that model's distance. Else a relative may be the parent.
+    that it is a descendant, and where another is named the parent with a bound that leaves no room for it: if the
+    child branched off within b of its own change from a model, its parent is nearer to it than 1 / (1 - b) times that
+    model's distance. Else a relative may be the parent.
 
     Args:
         claimed: the id; verdict: on the child.

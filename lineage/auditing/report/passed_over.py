@@ -27,4 +27,4 @@ def in_words(files: PassedOver) -> str:
     """How many files, why, and the first."""
     named = ", ".join(Path(path).name for path in files.files[:NAMED])
     count = f"{files.count} file{'s' if files.count > 1 else ''}"
-    return f"{count} {files.reason}: {named}{', ...' if files.count > NAMED else ''}"
+    return f"{count}, {files.reason}: {named}{', ...' if files.count > NAMED else ''}"

@@ -11,7 +11,7 @@ from lineage.auditing.stages.child import Child
 from lineage.checkpoints.adapters.parts import parts_of
 from lineage.checkpoints.files import NoWeights
 from lineage.checkpoints.find import Source, id_of, open_source
-from lineage.checkpoints.several import parted
+from lineage.checkpoints.several import member_of, parted
 from lineage.errors import UserError
 from lineage.index.digest import Digest, DigestCache
 from lineage.index.workers import beside_each_other
@@ -93,7 +93,9 @@ def run_tests(
 def is_child(child: Child, source: Source, digest: Digest) -> bool:
     """Whether a model of a source is the child itself: the same model of the same file."""
     file = Path(parted(source.path)[0]).resolve()
-    return file == child.checkpoint.files[0].real and digest.name == child.checkpoint.name
+    return file == child.checkpoint.files[0].real and member_of(digest.name) == member_of(
+        child.checkpoint.name
+    )
 
 
 def candidate_of(
