@@ -1,7 +1,8 @@
 """The pairwise answers of audits within a family, on each model and its nearest relatives."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives
@@ -15,6 +16,7 @@ from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
 from lineage.relation.direction.estimate import NEAR, Estimate
 from lineage.relation.scars.limits import limited
+from lineage.relation.scars.scar import Later, source_of
 
 LEAST = 1e-3
 """A probability is not believed to be smaller."""
@@ -27,20 +29,28 @@ class Answers:
     """Of the pairs of a family that were compared, by places.
 
     ancestor: how probable it is that the first is an ancestor of the second, or as near to one as can be told;
-    change: how far apart the two are, relative to the candidate's weights.
+    change: how far apart the two are, relative to the candidate's weights; copied: pairs of which the second is a
+    pruned or rounded copy of the first.
     """
 
     ancestor: dict[Pair, float]
     change: dict[Pair, float]
+    copied: set[Pair] = field(default_factory=set)
+
+    def beside_sources(self) -> frozenset[Pair]:
+        """Edges into copies from what is not their source."""
+        copies = {copy for _, copy in self.copied}
+        return frozenset(pair for pair in self.ancestor if pair[1] in copies and pair not in self.copied)
 
 
-def neighbours_of(nearest: Nearest) -> list[list[int]]:
+def neighbours_of(nearest: Nearest, others: Collection[Pair] = ()) -> list[list[int]]:
     """Whom each model is compared with: every pair of near ones once, as evenly as possible.
 
     Args:
-        nearest: as many of each model as it should be compared with.
+        nearest: as many of each model as it should be compared with; others: pairs that are compared as well.
     """
-    pairs = {
+    pairs = {(min(pair), max(pair)): math.inf for pair in others}
+    pairs |= {
         (min(first, int(second)), max(first, int(second))): float(apart)
         for first, (places, squared) in enumerate(zip(nearest.places, nearest.squared, strict=True))
         for second, apart in zip(places, squared, strict=True)
@@ -99,6 +109,8 @@ def answers_of(
             place = place_of[pair.id]
             before = direction(pair.features)
             ends = ends_of(before, limited(before, pair.scars))
+            if (source := source_of(pair.scars)) is not None:
+                found.copied.add((place, number) if source is Later.CANDIDATE else (number, place))
             for (first, second), ancestor in zip(((place, number), (number, place)), ends, strict=True):
                 found.ancestor[first, second] = ancestor
                 found.change[first, second] = pair.distance

@@ -21,6 +21,8 @@ from lineage.progress import Tracked, untracked
 SURE = 0.8
 """Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 2 % of
 the edges have a wrong parent then."""
+OF_COPIES = 20.0
+"""Added to the score of an edge from what a model is a pruned or rounded copy of: no other evidence outweighs it."""
 MANY = 24
 """Of a family of so many models and more it is said how far the work is."""
 LEAST_RIVAL = 0.02
@@ -49,10 +51,11 @@ def family_tree(
     if known is None:
         return nodes, [], []
     answers, merges = known.answers, known.merges
-    barred = barred_by(merges, len(models))
+    barred = barred_by(merges, len(models)) | answers.beside_sources()
     while True:
         edges, evidence = known.edges(barred)
-        search = Search(len(models), edges, evidence @ WEIGHTS)
+        is_copied = [edge in answers.copied for edge in edges]
+        search = Search(len(models), edges, evidence @ WEIGHTS + OF_COPIES * np.array(is_copied))
         parents = search.best()
         if not (wrong := below_themselves(parents, merges)):
             break

@@ -10,9 +10,11 @@ from lineage.auditing.stages.thirds.passing import Direction
 from lineage.genealogy.answers import Answers, Pair, answers_of, neighbours_of
 from lineage.genealogy.distances.geometry import Distances
 from lineage.genealogy.distances.points import points
+from lineage.genealogy.distances.thinned import thinned_pairs
 from lineage.genealogy.evidence.contests import MOST, Contests
 from lineage.genealogy.evidence.fits import Fit, fits_of
 from lineage.genealogy.merges.find import MOST_MIXED, merges_of, put_together
+from lineage.genealogy.merges.patched import coordinates
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
@@ -76,10 +78,14 @@ def known_of(
     if not matrices:
         return None
     distances = Distances(matrices)
-    neighbours = neighbours_of(distances.nearest(NEIGHBOURS))
+    neighbours = neighbours_of(distances.nearest(NEIGHBOURS), thinned_pairs(coordinates(matrices)))
     answers = answers_of(models, neighbours, cache, direction, follow=follow, tracked=tracked)
     merges = merges_of(
-        matrices, distances.nearest(MOST_MIXED), answers.ancestor, put_together(models, follow=follow)
+        matrices,
+        distances.nearest(MOST_MIXED),
+        answers.ancestor,
+        put_together(models, follow=follow),
+        {copy for _, copy in answers.copied},
     )
     contests = Contests(matrices, answers.ancestor, merges)
     return Known(matrices, answers, merges, contests, fits_of(distances, answers.ancestor, merges))

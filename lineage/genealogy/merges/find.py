@@ -3,7 +3,7 @@
 Training after a merge hides it. Of three models on one line the one in the middle is the merge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +24,7 @@ def merges_of(
     nearest: Nearest,
     ancestor: Mapping[tuple[int, int], float],
     known: Mapping[int, Mixing] | None = None,
+    copies: Collection[int] = (),
 ) -> dict[int, Mixing]:
     """How each merge was merged, by its place; a non-linear one is of models that are no merges themselves.
 
@@ -31,15 +32,17 @@ def merges_of(
         points: some matrices of all models, [n, rows, columns] each; nearest: of each, MOST_MIXED others.
         ancestor: of pairs, the probability that the first is an ancestor of the second.
         known: merges that were put together from layers.
+        copies: pruned and rounded copies, which have values of other copies here and there, and are no merges.
     """
     chosen = coordinates(points)
     found: dict[int, Mixing] = dict(known or {})
     near_to = [[int(place) for place in places] for places in nearest.places]
-    for child, near in enumerate(near_to):
+    trained = [(child, near) for child, near in enumerate(near_to) if child not in copies]
+    for child, near in trained:
         if child not in found and (mixing := linear(near, points, child, ancestor)) is not None:
             found[child] = mixing
     whole = set(found)
-    for child, near in enumerate(near_to):
+    for child, near in trained:
         possible = [place for place in near if place not in whole][:MOST_PATCHED]
         if child not in whole and (mixing := patched(possible, chosen, child)) is not None:
             found[child] = mixing

@@ -1,0 +1,26 @@
+"""Pairs of which one may be the other, pruned: far apart by distance, and equal wherever the pruned one is not 0."""
+
+import numpy as np
+
+from lineage.relation.direction.lost import PRUNED
+
+ROUNDED = 2**-8
+"""Values that differ by less, relative to them, are the same in half precision."""
+EQUAL = 0.9
+"""Share of what is left of a pruned one that its source has too, at least."""
+
+
+def thinned_pairs(values: np.ndarray) -> set[tuple[int, int]]:
+    """The places of a source and a pruned copy of it, or of one of its copies.
+
+    Args:
+        values: some coordinates of all models, [n, k].
+    """
+    pruned = np.flatnonzero((values == 0).mean(1) >= PRUNED)
+    found = set()
+    for copy in pruned:
+        left = values[copy] != 0
+        if left.any():
+            equal = np.isclose(values[:, left], values[copy, left], rtol=ROUNDED, atol=0).mean(1)
+            found |= {(int(source), int(copy)) for source in np.flatnonzero(equal >= EQUAL) if source != copy}
+    return found
