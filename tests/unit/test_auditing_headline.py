@@ -1,5 +1,7 @@
 """The sentence that an audit says: what was found, and no more."""
 
+import dataclasses
+
 import pytest
 from known_verdicts import CANNOT_TELL, NONE, PARENT, family, verdict
 
@@ -13,6 +15,8 @@ from lineage.relation.relations import Relation
     [
         (PARENT, "c was fine-tuned from p (copy is a copy of it), or from a model within 12 % of its own change "
                  "from it (probability 0.99)."),
+        (dataclasses.replace(PARENT, bound=0.0, probability=None, reason="the child has 50% zeros where p has none"),
+         "c is p (copy is a copy of it), changed afterwards: the child has 50% zeros where p has none."),
         (verdict(Word.SAME, closest="p", parent="p", family=["p"]), "c has the same weights as p."),
         (verdict(Word.PARENT, closest="p", parent="p", family=["p", "q"], parents={"p": 0.7, "q": 0.3}),
          "c is a mixture of 0.70 p + 0.30 q."),

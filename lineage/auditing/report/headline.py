@@ -29,6 +29,8 @@ def headline_of(child: str, verdict: Verdict, candidates: int) -> str:
         return f"{child} has the same weights as {_closest(verdict)}{_others_alike(verdict)}."
     if verdict.word is Word.PARENT and len(verdict.parents) > 1:
         return f"{child} is a mixture of {mixed(verdict.parents)}."
+    if verdict.word is Word.PARENT and verdict.bound == 0:
+        return f"{child} is {_closest(verdict)}, changed afterwards: {verdict.reason}."
     if verdict.word is Word.PARENT:
         nearly = f", or from a model {within(verdict.bound)} from it" if is_informative(verdict.bound) else ""
         return f"{child} was fine-tuned from {_closest(verdict)}{nearly}{_surely(verdict)}."

@@ -9,7 +9,6 @@ from lineage.auditing.report.alignment import alignment_lines
 from lineage.auditing.report.headline import is_informative, listed, mixed, shown, within
 from lineage.auditing.report.passed_over import in_words
 from lineage.auditing.report.types import AuditReport, CandidateReport, Margin, ProbeReport
-from lineage.auditing.stages.verdict import Word
 from lineage.relation.layers import moves
 from lineage.screen import Screen
 
@@ -62,7 +61,7 @@ def relation_of(report: AuditReport) -> str:
     said = str(report.relation)
     if report.probability is not None:
         said += f", probability {shown(report.probability)}"
-    if is_informative(report.bound) and report.verdict is not Word.SAME:
+    if report.bound and is_informative(report.bound):
         said += f", the child branched off {within(report.bound)}"
     return said
 
