@@ -101,7 +101,7 @@ bench-index: $(READY) ## how often an index of 100,000 models finds a child's re
 
 bench-disguises: $(READY) ## how often audits see through disguises, on families that it grows; an hour or two; DECOYS=1 measures the null anew
 	@$(RUN)/python tests/bench/disguise_rates.py $(if $(DECOYS),--decoys)
-	@$(RUN)/lineage results-page
+	@$(if $(DECOYS),,$(RUN)/lineage results-page)
 
 bench-processors: $(READY) ## where other processors give the same bytes, and what that costs; needs qemu-user; minutes
 	@PYTHONPATH=. $(RUN)/python tests/bench/processor_bytes.py

@@ -170,11 +170,12 @@ class Checkpoint:
 
 
 def held(model: Checkpoint) -> Checkpoint:
-    """The same model, whose first tensors, of HELD numbers together, stay in memory once they are read."""
-    entries, left = {}, HELD
+    """The same model, of which tensors of HELD numbers together, as they come, stay in memory once they are read."""
+    entries, left = dict(model.entries), HELD
     for name, entry in model.entries.items():
-        left -= math.prod(entry.shape)
-        entries[name] = replace(entry, load=cache(partial(_unwritable, entry.load))) if left >= 0 else entry
+        if (size := math.prod(entry.shape)) <= left:
+            left -= size
+            entries[name] = replace(entry, load=cache(partial(_unwritable, entry.load)))
     return replace(model, entries=entries)
 
 

@@ -12,6 +12,7 @@ from lineage.checkpoints.files import NoWeights, SafeFile, Unsupported
 from lineage.checkpoints.followers import followers
 from lineage.checkpoints.quantised.weights import weights_of
 from lineage.checkpoints.trees import Leaf, is_beside_a_model, models_in
+from lineage.errors import UserError
 
 MEMBER = "::"
 TOP = "top"
@@ -28,8 +29,20 @@ def parted(given: str) -> tuple[str, str]:
 
 
 def member_of(name: str) -> str:
-    """A model's id within its file, by its name; empty where the file holds one. A link's name may be another one."""
+    """A model's id within its file, by its name; empty where the file holds one."""
     return name.partition(MEMBER)[2]
+
+
+def model_of(models: Sequence[Checkpoint], name: str) -> Checkpoint:
+    """The model that was found under a name, maybe that of a link to the same file.
+
+    Raises:
+        UserError: if the file holds it no more.
+    """
+    for model in models:
+        if member_of(model.name) == member_of(name):
+            return model
+    raise UserError(f"{name}: the file holds no such model any more; it was changed: run again")
 
 
 def _is_there(name: str, kind: Callable[[int], bool]) -> bool:

@@ -109,8 +109,8 @@ def answers_of(
             place = place_of[pair.id]
             before = direction(pair.features)
             ends = ends_of(before, limited(before, pair.scars))
-            if (source := source_of(pair.scars)) is not None:
-                found.copied.add((place, number) if source is Later.CANDIDATE else (number, place))
+            if (earlier := source_of(pair.scars)) is not None:
+                found.copied.add((place, number) if earlier is Later.CANDIDATE else (number, place))
             for (first, second), ancestor in zip(((place, number), (number, place)), ends, strict=True):
                 found.ancestor[first, second] = ancestor
                 found.change[first, second] = pair.distance

@@ -22,7 +22,7 @@ SURE = 0.8
 """Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 2 % of
 the edges have a wrong parent then."""
 OF_COPIES = 20.0
-"""Added to the score of an edge from what a model is a pruned or rounded copy of: no other evidence outweighs it."""
+"""Added to the score of an edge from what a model is a copy of: more than other evidence takes from one edge."""
 MANY = 24
 """Of a family of so many models and more it is said how far the work is."""
 LEAST_RIVAL = 0.02

@@ -77,11 +77,12 @@ def known_of(
     matrices = points(models, follow=follow)
     if not matrices:
         return None
-    distances = Distances(matrices)
-    neighbours = neighbours_of(distances.nearest(NEIGHBOURS), thinned_pairs(coordinates(matrices)))
+    distances, chosen = Distances(matrices), coordinates(matrices)
+    neighbours = neighbours_of(distances.nearest(NEIGHBOURS), thinned_pairs(chosen))
     answers = answers_of(models, neighbours, cache, direction, follow=follow, tracked=tracked)
     merges = merges_of(
         matrices,
+        chosen,
         distances.nearest(MOST_MIXED),
         answers.ancestor,
         put_together(models, follow=follow),

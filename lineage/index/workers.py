@@ -4,6 +4,7 @@ A BLAS starts threads for products as small as a sketch's, and they wait for the
 checkpoint that is as much as hashing it.
 """
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,14 +13,36 @@ from functools import cache
 from threadpoolctl import ThreadpoolController
 
 AT_ONCE = 2
-"""Of them."""
+"""Threads of a pool."""
 
 
 @contextmanager
 def beside_each_other() -> Iterator[ThreadPoolExecutor]:
-    """So many threads; ends when all that was submitted is done."""
-    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(AT_ONCE) as workers:
+    """AT_ONCE threads; ends when all that was submitted is done."""
+    with _one_thread, ThreadPoolExecutor(AT_ONCE) as workers:
         yield workers
+
+
+class _OneThread:
+    """The limit of the process, while anyone is inside: the first one sets it, and the last one takes it back."""
+
+    def __init__(self):
+        self._lock, self._inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = _libraries().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.restore_original_limits()
+
+
+_one_thread = _OneThread()
 
 
 @cache

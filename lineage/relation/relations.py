@@ -16,10 +16,6 @@ class Relation(StrEnum):
     UNDETERMINED = "undetermined"
 
 
-SCARS = "scars"
-"""What decides a relation that only time can have made."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Related:
     """What one relative is to the child.
@@ -27,6 +23,7 @@ class Related:
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
     the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
     distance: of weights, relative to the relative's; is_final: whether more candidates would not show more.
+    no_ancestor: the scars by which the relative cannot be an ancestor of the child.
     """
 
     id: str
@@ -38,3 +35,4 @@ class Related:
     share: float | None = None
     distance: float | None = None
     is_final: bool = False
+    no_ancestor: str = ""

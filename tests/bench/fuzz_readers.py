@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--slice", type=float, default=20)
     parser.add_argument("--jobs", type=int, default=2, help="so many formats at a time")
     parser.add_argument("--until", help="a time of day after which no turn begins")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="readers with this in their names")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -191,6 +191,8 @@ def main() -> None:
     counts = {name: [0, 0, 0, 0.0, 0] for name in itertools.chain(*READERS.values())}
     counts |= json.loads(COUNTS.read_text()) if COUNTS.exists() else {}
     readers = [reader for reader in READERS if given.only in reader]
+    if not readers:
+        parser.error(f"--only: no reader is called {given.only}; there are {', '.join(READERS)}")
     end = time_of(given.until) if given.until else float("inf")
     while time.time() < end and (names := next_turns(readers, counts, given.seconds)[: given.jobs]):
         turns = [Turn(name, min(given.slice, given.seconds), counts[name][4]) for name in names]

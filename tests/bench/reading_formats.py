@@ -131,11 +131,11 @@ def of_large(gigabytes: float, folder: Path) -> list[dict]:
         (seconds_of_reading(files), *(audit_of_large(folder, candidate, files) for candidate in CANDIDATES))
         for _ in range(ROUNDS)
     ]
-    for place, candidate in enumerate(CANDIDATES, start=1):
+    for column, candidate in enumerate(CANDIDATES, start=1):
         against = f"of its audit against {candidate}"
-        peak = max(each[place][1] for each in rounds)
+        peak = max(each[column][1] for each in rounds)
         speed = float(
-            np.median([each[0] for each in rounds]) / np.median([each[place][0] for each in rounds])
+            np.median([each[0] for each in rounds]) / np.median([each[column][0] for each in rounds])
         )
         rows.append(row(case, f"memory {against}, GiB", peak, ROUNDS, MOST_MEMORY, is_most=True))
         rows.append(

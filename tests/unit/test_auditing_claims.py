@@ -47,8 +47,8 @@ def test_a_claim_is_contradicted_only_by_a_named_parent_or_independence(claimed,
 
 
 def test_a_descendant_contradicts_a_claim_alone_where_scars_show_that_it_came_later():
-    for decided_by, state in (("scars", "contradicted"), ("what each lost of the other", "undetermined")):
-        later = dataclasses.replace(related("p", Relation.DESCENDANT), decided_by=decided_by)
+    for scars, state in (("it has 50% zeros", "contradicted"), ("", "undetermined")):
+        later = related("p", Relation.DESCENDANT, no_ancestor=scars)
         found = verdict(
             Word.FAMILY, family=["p"], closest="p", relation=Relation.DESCENDANT, relatives=[later]
         )

@@ -118,3 +118,17 @@ def test_no_direction_is_said_of_a_relative_farther_than_those_that_were_compare
     closest, outlying = relate([near, far], share_of_place({"near": 0.0, "far": 0.0}))
     assert (closest.id, closest.relation) == ("near", "parent")
     assert (outlying.relation, outlying.bound) == ("undetermined", None)
+
+
+def test_the_features_of_a_far_relative_are_never_computed_and_of_others_once():
+    asked = []
+
+    def describe(name: str) -> dict[str, str]:
+        asked.append(name)
+        return {"of": name}
+
+    near = dataclasses.replace(place("near", 0.3), describe=partial(describe, "near"))
+    far = dataclasses.replace(place("far", 0.9), describe=partial(describe, "far"), is_outlying=True)
+    for _ in range(2):
+        relate([near, far], share_of_place({"near": 0.5}))
+    assert asked == ["near"]

@@ -62,6 +62,7 @@ def test_pairs_of_a_source_and_its_pruned_copies_are_those_that_agree_where_the_
     values[2] = np.where(np.arange(1000) % 4 == 1, np.float16(values[0]), 0)
     assert thinned_pairs(values) == {(0, 1), (0, 2), (1, 2)}
     assert thinned_pairs(np.zeros((2, 10))) == set()
+    assert thinned_pairs(np.where(np.arange(1000) % 2, values[:1] + 1e-5 * values, 0)) == set()
 
 
 def test_pairs_that_are_far_apart_are_compared_where_they_are_asked_for():

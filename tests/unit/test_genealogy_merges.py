@@ -12,6 +12,7 @@ from lineage.genealogy.distances.geometry import Nearest
 from lineage.genealogy.merges.find import merges_of
 from lineage.genealogy.merges.linear import on_plane, solved
 from lineage.genealogy.merges.passthrough import covering
+from lineage.genealogy.merges.patched import coordinates
 from lineage.genealogy.merges.types import Mixing, Recipe
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4, 7: 0}
@@ -44,7 +45,9 @@ def found_in(points: list[np.ndarray], ancestor=ANCESTOR) -> dict:
     apart = ((flat[:, None] - flat[None]) ** 2).sum(2)
     np.fill_diagonal(apart, np.inf)
     places = np.argsort(apart, axis=1)[:, :-1]
-    return merges_of(points, Nearest(places, np.take_along_axis(apart, places, axis=1)), ancestor)
+    return merges_of(
+        points, coordinates(points), Nearest(places, np.take_along_axis(apart, places, axis=1)), ancestor
+    )
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -28,6 +28,17 @@ def test_workers_within_a_worker_leave_the_limit_of_the_outer_ones() -> None:
         assert workers.submit(threads_of_blas).result() == {1}
 
 
+def test_the_limit_lasts_until_the_last_of_those_is_done_that_overlap() -> None:
+    with threadpool_limits(AT_ONCE, user_api="blas"):
+        first, second = beside_each_other(), beside_each_other()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert threads_of_blas() == {1}
+        second.__exit__(None, None, None)
+        assert threads_of_blas() == {AT_ONCE}
+
+
 def test_an_error_of_a_worker_is_raised_and_the_limit_ends() -> None:
     with threadpool_limits(AT_ONCE, user_api="blas"):
         with pytest.raises(ZeroDivisionError), beside_each_other() as workers:

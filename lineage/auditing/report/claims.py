@@ -10,7 +10,7 @@ from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.verdict import Verdict, Word
 from lineage.checkpoints.several import MEMBER
 from lineage.relation.multiple_testing import combined
-from lineage.relation.relations import SCARS, Related, Relation
+from lineage.relation.relations import Related, Relation
 
 
 def claim_of(
@@ -66,16 +66,16 @@ def _state(
 def _of_relative(claimed: Related, verdict: Verdict) -> tuple[ClaimState, str]:
     """Of a relative that is not named."""
     is_later = claimed.relation is Relation.DESCENDANT
-    if is_later and claimed.decided_by == SCARS:
-        return ClaimState.CONTRADICTED, f"it is a descendant of the child: {claimed.reason}"
+    if is_later and claimed.no_ancestor:
+        return ClaimState.CONTRADICTED, f"it is a descendant of the child: {claimed.no_ancestor}"
     if verdict.parent is None:
         return (
             ClaimState.UNDETERMINED,
             f"it is of the child's family, and no parent is named; its relation: {claimed.relation}",
         )
     named = " and ".join(verdict.parents) or verdict.parent
-    is_beside = is_later or claimed.relation is Relation.SIBLING
-    if is_beside or len(verdict.parents) > 1 or not _has_room(claimed, verdict):
+    is_no_parent = is_later or claimed.relation is Relation.SIBLING
+    if is_no_parent or len(verdict.parents) > 1 or not _has_room(claimed, verdict):
         return (
             ClaimState.CONTRADICTED,
             f"{named} is named ({verdict.word}); the claimed one is of the same family, its relation: "

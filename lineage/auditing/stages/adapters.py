@@ -11,7 +11,7 @@ from lineage.checkpoints.adapters.config import config_beside
 from lineage.checkpoints.adapters.fit import fit
 from lineage.checkpoints.adapters.parts import parts_of
 from lineage.checkpoints.find import Source, open_source
-from lineage.checkpoints.several import member_of, parted
+from lineage.checkpoints.several import model_of, parted
 from lineage.errors import UserError
 
 MOST_BASES = 8
@@ -76,11 +76,7 @@ def bases_of(adapter: Candidate, candidates: Sequence[Candidate], *, follow: boo
     """The candidates that an adapter fits: of several, the one that its configuration names."""
     parts = parts_of(adapter.shapes)
     fitting = [candidate for candidate in candidates if fit(parts, candidate.shapes)]
-    model = next(
-        model
-        for model in open_source(adapter.source, follow=follow)
-        if member_of(model.name) == member_of(adapter.model)
-    )
+    model = model_of(open_source(adapter.source, follow=follow), adapter.model)
     claimed = config_beside(model).base.rstrip("/").rpartition("/")[2].casefold()
     named = [base for base in fitting if claimed and claimed in _names(base)]
     return named if len(named) == 1 else fitting

@@ -10,7 +10,7 @@ from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import backbone_of
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.find import Source, open_source
-from lineage.checkpoints.several import member_of, parted
+from lineage.checkpoints.several import model_of, parted
 from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import Comparison, Pair, compare, evenly, sampled
 from lineage.relation.mixture import Mixture, mixture
@@ -41,8 +41,7 @@ class Opener:
         whole = source if source.base else replace(source, path=parted(source.path)[0], id="")
         if whole not in self._models:
             self._models[whole] = open_source(whole, follow=self._follow)
-        own = member_of(candidate.model)
-        return next(model for model in self._models[whole] if member_of(model.name) == own)
+        return model_of(self._models[whole], candidate.model)
 
 
 def compare_relatives(

@@ -13,7 +13,7 @@ from lineage.auditing.stages.thirds.nearest import LiesBetween, ahead_of_others,
 from lineage.auditing.stages.thirds.passing import Direction
 from lineage.relation.direction.estimate import UNKNOWN, Estimate
 from lineage.relation.direction.thirds import goes_on
-from lineage.relation.relations import SCARS, Related, Relation
+from lineage.relation.relations import Related, Relation
 from lineage.relation.scars.limits import limited
 from lineage.relation.scars.scar import Later, source_of
 from lineage.relation.spectrum import FEWEST
@@ -117,13 +117,16 @@ def _related(
     return Related(
         id=place.id,
         relation=relation,
-        decided_by=SCARS if is_by_scars else "what each lost of the other",
+        decided_by="scars" if is_by_scars else "what each lost of the other",
         reason=scars if is_by_scars else AVERAGED if is_averaged else _reason(place, relation),
         probability=estimate.probability,
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
         distance=place.distance,
         is_final=is_averaged or _is_narrow(place, relation),
+        no_ancestor="; ".join(
+            scar.evidence for scar in place.scars if scar.forbids and scar.later is Later.CANDIDATE
+        ),
     )
 
 

@@ -11,16 +11,17 @@ EQUAL = 0.9
 
 
 def thinned_pairs(values: np.ndarray) -> set[tuple[int, int]]:
-    """The places of a source and a pruned copy of it, or of one of its copies.
+    """The places of a source and a pruned copy of it, or of one of its copies; not of two with the same zeros.
 
     Args:
-        values: some coordinates of all models, [n, k].
+        values: some coordinates of all models, [n, k]; a model with zeros in few of them is not seen to be pruned.
     """
-    pruned = np.flatnonzero((values == 0).mean(1) >= PRUNED)
+    is_zero = values == 0
     found = set()
-    for copy in pruned:
-        left = values[copy] != 0
-        if left.any():
-            equal = np.isclose(values[:, left], values[copy, left], rtol=ROUNDED, atol=0).mean(1)
-            found |= {(int(source), int(copy)) for source in np.flatnonzero(equal >= EQUAL) if source != copy}
+    for copy in np.flatnonzero(is_zero.mean(1) >= PRUNED):
+        left = ~is_zero[copy]
+        fuller = np.flatnonzero((is_zero[copy] & ~is_zero).mean(1) >= PRUNED)
+        if left.any() and len(fuller):
+            equal = np.isclose(values[fuller][:, left], values[copy, left], rtol=ROUNDED, atol=0).mean(1)
+            found |= {(int(source), int(copy)) for source in fuller[equal >= EQUAL]}
     return found

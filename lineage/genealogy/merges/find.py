@@ -11,7 +11,7 @@ from lineage.checkpoints.plain.form import open_plain_model
 from lineage.genealogy.distances.geometry import Nearest
 from lineage.genealogy.merges.linear import linear
 from lineage.genealogy.merges.passthrough import Marks, passthrough
-from lineage.genealogy.merges.patched import MOST_PATCHED, alike, coordinates, patched
+from lineage.genealogy.merges.patched import MOST_PATCHED, alike, patched
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
 
@@ -21,6 +21,7 @@ MOST_MIXED = 48
 
 def merges_of(
     points: Sequence[np.ndarray],
+    chosen: np.ndarray,
     nearest: Nearest,
     ancestor: Mapping[tuple[int, int], float],
     known: Mapping[int, Mixing] | None = None,
@@ -29,12 +30,12 @@ def merges_of(
     """How each merge was merged, by its place; a non-linear one is of models that are no merges themselves.
 
     Args:
-        points: some matrices of all models, [n, rows, columns] each; nearest: of each, MOST_MIXED others.
+        points: some matrices of all models, [n, rows, columns] each; chosen: some coordinates of them, [n, k].
+        nearest: of each, MOST_MIXED others.
         ancestor: of pairs, the probability that the first is an ancestor of the second.
         known: merges that were put together from layers.
         copies: pruned and rounded copies, which have values of other copies here and there, and are no merges.
     """
-    chosen = coordinates(points)
     found: dict[int, Mixing] = dict(known or {})
     near_to = [[int(place) for place in places] for places in nearest.places]
     trained = [(child, near) for child, near in enumerate(near_to) if child not in copies]
