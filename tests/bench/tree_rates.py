@@ -31,6 +31,7 @@ import tree_rivals
 import tree_tables
 import tree_zoos
 from safetensors.numpy import load_file
+from threadpoolctl import threadpool_limits
 from tree_rivals import Answer, rivals
 from tree_zoos import Zoo, grown, many_trees, three_hundred
 
@@ -283,7 +284,7 @@ def main() -> None:
     if settings.so_far:
         print(f"{len(left)} of {len(jobs)} zoos are not in the table", file=sys.stderr)
         jobs, left = [job for job in jobs if job not in left], []
-    with ProcessPoolExecutor(settings.jobs) as workers:
+    with ProcessPoolExecutor(settings.jobs, initializer=threadpool_limits, initargs=(1,)) as workers:
         for name, _ in workers.map(partial(measured, settings), left[: settings.most]):
             print(name, file=sys.stderr, flush=True)
     if settings.most is not None and len(left) > settings.most:
