@@ -8,9 +8,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 AT_ONCE = 2
 """Threads of a pool."""
@@ -24,7 +23,10 @@ def beside_each_other() -> Iterator[ThreadPoolExecutor]:
 
 
 class _OneThread:
-    """The limit of the process, while anyone is inside: the first one sets it, and the last one takes it back."""
+    """The limit of the process, while anyone is inside: the first one sets it, and the last one takes it back.
+
+    To set it takes a millisecond, which those inside of others do not pay.
+    """
 
     def __init__(self):
         self._lock, self._inside = threading.Lock(), 0
@@ -32,7 +34,7 @@ class _OneThread:
     def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
-                self._limit = _libraries().limit(limits=1, user_api="blas")
+                self._limit = threadpool_limits(1, user_api="blas")
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -43,9 +45,3 @@ class _OneThread:
 
 
 _one_thread = _OneThread()
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Those that have threads; NumPy's is loaded before any other is, and to look for them takes a millisecond."""
-    return ThreadpoolController()

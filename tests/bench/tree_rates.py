@@ -9,8 +9,7 @@ the model's own parent was left out, an open node above it is right as well. A w
 the own one by more than audits resolve: 0.35 of what the child changed. Rivals are told which models are related.
 The large families of the 300 models are looked at one at a time, each beside the first models of the others.
 
-What was measured of a zoo lies in the folder of `--work`, so that a run that was stopped goes on; it is measured
-again once code or the model of direction has changed.
+What was measured lies in the folder of `--work` until code or the model of direction changes; a stopped run goes on.
 """
 
 import argparse
