@@ -41,7 +41,8 @@ def _wait(reader: int) -> None:
     with open(reader, "rb", buffering=0) as pipe:
         while number := pipe.read(1):
             if number[0] in SIGNALS:
-                remove_unfinished()
                 name = signal.Signals(number[0]).name
-                print(f"stopped by {name}; nothing is left half-written", file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError):  # nobody may read it any more
+                    print(f"stopped by {name}; nothing is left half-written", file=sys.stderr, flush=True)
+                remove_unfinished()
                 os._exit(128 + number[0])

@@ -88,7 +88,9 @@ def _pass_on(part: Path, stream: Path) -> None:
 @contextlib.contextmanager
 def _held(part: Path, path: Path) -> Iterator[None]:
     """Creates and locks the temporary file, where the file system has locks; removes it if the body raises."""
-    with part.open("ab") as file:
+    with _changing:  # nothing is begun once all is removed
+        file = part.open("ab")
+    with file:
         try:
             _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
