@@ -19,8 +19,8 @@ from lineage.index.digest import DigestCache
 from lineage.progress import Tracked, untracked
 
 SURE = 0.8
-"""Probability from which on an edge is given a direction: of random trees that the weights were not fitted on, 2 % of
-the edges have a wrong parent then."""
+"""Probability from which on an edge is given a direction; `make tree-weights` prints how many then have a wrong
+parent in random trees that the weights were not fitted on."""
 OF_COPIES = 20.0
 """Added to the score of an edge from what a model is a copy of: more than other evidence takes from one edge."""
 MANY = 24

@@ -22,10 +22,10 @@ def claim_of(
 ) -> Claim | None:
     """What a verdict says of a claimed parent; None without a claim.
 
-    A claim is contradicted where the claimed candidate was tested and is independent of the child, where scars show
-    that it is a descendant, and where another is named the parent with a bound that leaves no room for it: if the
-    child branched off within b of its own change from a model, its parent is nearer to it than 1 / (1 - b) times that
-    model's distance. Else a relative may be the parent.
+    A claim is contradicted where the claimed candidate was tested and is independent of the child, where it looks
+    like a descendant and scars show that it is no ancestor, and where another is named the parent with a bound that
+    leaves no room for it: if the child branched off within b of its own change from a model, its parent is nearer to
+    it than 1 / (1 - b) times that model's distance. Else a relative may be the parent.
 
     Args:
         claimed: the id; verdict: on the child.
