@@ -36,6 +36,7 @@ from lineage.auditing.stages.verdict import (
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
+from lineage.index.workers import one_thread
 from lineage.progress import Tracked, untracked
 from lineage.relation.layers import LayerOrigin
 from lineage.relation.matching import Matching
@@ -215,6 +216,7 @@ class Judge:
         self._direction = direction
         self._refused = [id for id in tested.refused if id not in tested.empty]
 
+    @one_thread
     def __call__(self, candidates: Sequence[Candidate], level: Level, opened: Opened) -> Judged:
         """What the candidates are to the child.
 

@@ -18,6 +18,7 @@ from lineage.genealogy.merges.patched import coordinates
 from lineage.genealogy.merges.types import Mixing
 from lineage.genealogy.reading import Model
 from lineage.index.digest import DigestCache
+from lineage.index.workers import one_thread
 from lineage.progress import Tracked, untracked
 
 NEIGHBOURS = 8
@@ -60,6 +61,7 @@ class Known:
         return edges, np.array(evidence, float).reshape(-1, 6)
 
 
+@one_thread
 def known_of(
     models: Sequence[Model],
     cache: DigestCache,

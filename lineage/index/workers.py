@@ -7,7 +7,7 @@ checkpoint that is as much as hashing it.
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 
 from threadpoolctl import threadpool_limits
 
@@ -18,11 +18,11 @@ AT_ONCE = 2
 @contextmanager
 def beside_each_other() -> Iterator[ThreadPoolExecutor]:
     """AT_ONCE threads; ends when all that was submitted is done."""
-    with _one_thread, ThreadPoolExecutor(AT_ONCE) as workers:
+    with one_thread, ThreadPoolExecutor(AT_ONCE) as workers:
         yield workers
 
 
-class _OneThread:
+class _OneThread(ContextDecorator):
     """The limit of the process, while anyone is inside: the first one sets it, and the last one takes it back.
 
     To set it takes a millisecond, which those inside of others do not pay.
@@ -44,4 +44,5 @@ class _OneThread:
                 self._limit.restore_original_limits()
 
 
-_one_thread = _OneThread()
+one_thread = _OneThread()
+"""In it, linear algebra has the thread that asks for it alone, which is as fast for small matrices."""

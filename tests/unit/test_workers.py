@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lineage.index.workers import AT_ONCE, beside_each_other
+from lineage.index.workers import AT_ONCE, beside_each_other, one_thread
 
 
 def threads_of_blas() -> set[int]:
@@ -43,4 +43,10 @@ def test_an_error_of_a_worker_is_raised_and_the_limit_ends() -> None:
     with threadpool_limits(AT_ONCE, user_api="blas"):
         with pytest.raises(ZeroDivisionError), beside_each_other() as workers:
             workers.submit(lambda: 1 / 0).result()
+        assert threads_of_blas() == {AT_ONCE}
+
+
+def test_a_function_may_run_with_linear_algebra_of_one_thread() -> None:
+    with threadpool_limits(AT_ONCE, user_api="blas"):
+        assert one_thread(threads_of_blas)() == {1}
         assert threads_of_blas() == {AT_ONCE}
