@@ -117,6 +117,8 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
                 "or --follow-links"
             )
         notes.append(f"a link to {real}")
+    if stat.S_ISDIR(status.st_mode) and (why := why_closed(real)):
+        raise UserError(f"{path}: is a folder that cannot be looked into: {why}")
     if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path}: expected a regular file, found {_kind(status.st_mode)}")
     if status.st_size == 0:
@@ -126,9 +128,31 @@ def safe_file(path: Path, *, inside: Path | None = None, follow: bool = False) -
             f"{path}: has {status.st_size:,} bytes, more than the limit of {LIMITS.file_bytes:,}; "
             "split it into shards"
         )
-    if not os.access(real, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not may(os.R_OK, real):
         raise UserError(f"{path}: cannot be read: permission denied")
     return SafeFile(path, real, status.st_size, status.st_mtime_ns, status.st_ino, tuple(notes))
+
+
+def may(do: int, path: Path) -> bool:
+    """Whether this process may read a file (os.R_OK), or open what lies in a folder (os.X_OK)."""
+    return os.access(path, do, effective_ids=os.access in os.supports_effective_ids)
+
+
+def mode_of(path: Path) -> int:
+    """The mode of a file or folder; 0 of what is not there or cannot be looked at."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def why_closed(folder: Path) -> str:
+    """Why a folder cannot be looked into; empty if it can: its files can be listed and opened."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        return os.strerror(error.errno).lower()
+    return "" if may(os.X_OK, folder) else "permission denied"
 
 
 def companion(file: SafeFile, suffix: str) -> SafeFile:

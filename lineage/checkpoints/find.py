@@ -1,13 +1,16 @@
 """The models that a user names: a folder, a glob, a table of models, or one file."""
 
 import csv
+import os
+import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.checkpoint import Checkpoint
+from lineage.checkpoints.files import mode_of, why_closed
 from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form
 from lineage.checkpoints.read import main_of, open_models
@@ -16,6 +19,7 @@ from lineage.errors import UserError, printable
 
 COLUMNS = ("id", "path", "architecture", "claimed_parent", "role")
 ROLES = ("candidate", "child", "unrelated")
+WILDCARDS = "*?["
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +61,16 @@ def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> So
     path = Path(given)
     if not given:
         raise UserError("expected a folder, a glob, a table of models or a file, got an empty name")
-    if path.suffix in (".tsv", ".csv") and path.is_file():
+    if path.suffix in (".tsv", ".csv") and stat.S_ISREG(mode_of(path)):
         found = [source for source in read_table_of_models(path) if source.role == role]
         if not found:
             raise UserError(f"{path}: expected rows with the role {role}, but there are none")
         return Sources(found)
-    if path.is_dir():
+    if stat.S_ISDIR(mode_of(path)):
         found = models_in_folder(path, follow=follow)
         return Sources(_named([(file, path) for file in found.models], path), found.passed_over)
-    if any(letter in given for letter in "*?[") and not Path(parted(given)[0]).exists():
-        anchor = Path(path.anchor) if path.anchor else Path()
-        files = sorted(file for file in anchor.glob(str(path.relative_to(path.anchor))) if not file.is_dir())
-        if not files:
-            raise UserError(f"{given}: no file is called like that")
+    if any(letter in given for letter in WILDCARDS) and not mode_of(Path(parted(given)[0])):
+        files = _called_like(path)
         return Sources(_named([(file, None) for file in files], _common(files)))
     return Sources(_named([(path, None)], path.parent))
 
@@ -125,6 +126,45 @@ def read_table_of_models(path: Path) -> list[Source]:
     if twice := [name for name, count in Counter(source.id for source in found).items() if count > 1]:
         raise UserError(f"{path}: expected each id once, but {twice[0]!r} stands there more often")
     return found
+
+
+def _called_like(pattern: Path) -> list[Path]:
+    """The files of a glob, sorted, with the folders on its way that cannot be looked into.
+
+    Raises:
+        UserError: if there are no files.
+    """
+    anchor = Path(pattern.anchor)
+    parts = pattern.relative_to(anchor).parts
+    found = [file for file in anchor.glob(str(Path(*parts))) if not stat.S_ISDIR(mode_of(file))]
+    files = {file for file in found if not _why_unseen(file)}
+    closed = dict(_closed(anchor, parts))
+    if not files:
+        also = next((f"; {folder} cannot be looked into: {why}" for folder, why in closed.items()), "")
+        raise UserError(f"{pattern}: no file is called like that{also}")
+    return sorted(files | closed.keys())
+
+
+def _closed(anchor: Path, parts: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    """The folders on the way that cannot be looked into, each with the reason."""
+    for count, part in enumerate(parts):
+        is_listed = any(letter in part for letter in WILDCARDS) or parts[max(count - 1, 0)] == "**"
+        for folder in anchor.glob(str(Path(*parts[:count]))) if count else [anchor]:
+            if stat.S_ISDIR(mode_of(folder)):
+                why = why_closed(folder) if is_listed else _why_unseen(folder / part)
+                if why:
+                    yield folder, why
+
+
+def _why_unseen(path: Path) -> str:
+    """Why it cannot be said whether something is there; empty if it can."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return os.strerror(error.errno).lower()
+    return ""
 
 
 def _named(files: list[tuple[Path, Path | None]], base: Path) -> list[Source]:

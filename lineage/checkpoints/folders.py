@@ -2,11 +2,12 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lineage.checkpoints.files import safe_file
+from lineage.checkpoints.files import may, mode_of, safe_file, why_closed
 from lineage.checkpoints.formats.shards import weight_map
 from lineage.checkpoints.formats.tfjs import is_tfjs, manifest_of, paths_of
 from lineage.checkpoints.read import FORMATS, is_model
@@ -60,31 +61,35 @@ class Folder:
 def models_in_folder(folder: Path, *, follow: bool = False) -> Folder:
     """The models of a folder and of those below it.
 
-    A packed archive counts as a model, for it may hold one, and so do a checkpoint of Orbax and a link to a folder
-    elsewhere that is not followed: these are refused by name, and not passed over.
+    A packed archive counts as a model, for it may hold one, and so do a checkpoint of Orbax, a link to a folder
+    elsewhere that is not followed, and a file or folder that cannot be read: these are refused by name, and not
+    passed over.
 
     Args:
         folder: where; follow: links out of it.
 
     Raises:
-        UserError: if there are none.
+        UserError: if there are none, or the folder cannot be looked into.
     """
+    if why := why_closed(folder):
+        raise UserError(f"{folder}: is a folder that cannot be looked into: {why}")
     below = _below(folder, follow=follow)
-    files = sorted([*below.files, *below.left])
+    files = sorted([*below.files, *below.left, *below.closed])
     passed_over = dict.fromkeys(below.again, TWICE_BELOW)
     passed_over |= {path: HIDDEN for path in (*files, *below.again) if _is_hidden(folder, path)}
     visible = [path for path in files if path not in passed_over]
     shards = {shard for path in visible if path.suffix == ".json" for shard in _shards_of(path)}
     orbax = _folders_of_orbax(visible)
     found: dict[Path, Path] = {path: path for path in orbax.values()}
+    refused = {*below.left, *below.closed}
     for path in visible:
         if path in shards or _is_companion(path) or not orbax.keys().isdisjoint(path.parents):
             continue
-        is_named = path in below.left or _is_called_model(path)
+        is_named = path in refused or _is_called_model(path) or _is_closed(path)
         if not (is_named or is_model(path, inside=folder) or _is_packed(path)):
             passed_over[path] = NO_MODEL
             continue
-        real = path.resolve() if path.exists() else path
+        real = path.resolve() if mode_of(path) else path
         if real not in found:
             found[real] = path
             continue
@@ -98,19 +103,30 @@ def models_in_folder(folder: Path, *, follow: bool = False) -> Folder:
 
 @dataclass(frozen=True)
 class _Below:
-    """Files below a folder, links to folders elsewhere that are left, those to folders that are entered anyway."""
+    """Files below a folder, and links to folders elsewhere that are left.
+
+    again: links to folders that are entered anyway; closed: folders that cannot be looked into.
+    """
 
     files: list[Path]
     left: list[Path]
     again: list[Path]
+    closed: list[Path]
 
 
 def _below(folder: Path, *, follow: bool) -> _Below:
     """What lies below a folder. Links to folders elsewhere are entered once each, so that none goes in circles."""
-    found, root = _Below([], [], []), folder.resolve()
+    found, root = _Below([], [], [], []), folder.resolve()
     entered, waiting = set(), [folder]
     while waiting:
-        for here, folders, files in os.walk(waiting.pop()):
+        top = waiting.pop()
+        for here, folders, files in os.walk(
+            top, onerror=lambda error: found.closed.append(Path(error.filename))
+        ):
+            if not may(os.X_OK, Path(here)):
+                found.closed.append(Path(here))
+                folders.clear()
+                continue
             found.files.extend(Path(here, name) for name in files)
             for link in (path for name in folders if (path := Path(here, name)).is_symlink()):
                 real = link.resolve()
@@ -139,6 +155,15 @@ def _is_of_orbax(path: Path) -> bool:
         return is_orbax(Content(safe_file(path, follow=True)))
     except UserError:
         return False
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether nobody may read a file, or look at what a link leads to."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return stat.S_ISREG(mode) and not may(os.R_OK, path)
 
 
 def _is_called_model(path: Path) -> bool:

@@ -1,6 +1,7 @@
 """`lineage.tree`: the family tree of a folder of models, as typed values."""
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -10,6 +11,7 @@ from lineage.auditing.direction import shipped
 from lineage.auditing.report.passed_over import by_reason
 from lineage.auditing.report.types import PassedOver
 from lineage.auditing.stages.thirds.passing import Direction
+from lineage.checkpoints.files import mode_of
 from lineage.checkpoints.find import Source, Sources, look_for, read_table_of_models
 from lineage.errors import UserError
 from lineage.genealogy.build import family_tree
@@ -77,7 +79,7 @@ def tree(
 def rows_of(given: str, *, follow: bool = False) -> Sources:
     """The files that a path names; of a table of models every row, whatever its role; follow: links to folders."""
     path = Path(given)
-    if path.suffix in (".tsv", ".csv") and path.is_file():
+    if path.suffix in (".tsv", ".csv") and stat.S_ISREG(mode_of(path)):
         return Sources(read_table_of_models(path))
     return look_for(given, follow=follow)
 
