@@ -12,6 +12,7 @@ from lineage.auditing.stages.testing import run_tests
 from lineage.checkpoints.find import Source
 from lineage.genealogy.types import Claim, Edge, Node
 from lineage.index.digest import DigestCache
+from lineage.relation.direction.estimate import RESOLUTION
 
 Independent = Callable[[str, str], bool]
 """Whether a test of two models, by their ids, shows them to be independent."""
@@ -27,7 +28,9 @@ def claims_of(
         independent: tests a child and a claimed parent of another family.
     """
     node_of = {id: node for node in nodes for id in (node.id, *node.copies)}
-    directed = nx.DiGraph((edge.parent, edge.child) for edge in edges if edge.is_directed)
+    directed = nx.DiGraph(
+        (edge.parent, edge.child, {"change": edge.change}) for edge in edges if edge.is_directed
+    )
     for source in sources:
         child, parent = node_of.get(source.id), node_of.get(source.claimed_parent)
         if not source.claimed_parent:
@@ -64,9 +67,25 @@ def _state(
         if directed.has_node(parent.id) and nx.has_path(directed, child.id, parent.id):
             return ClaimState.CONTRADICTED, "it descends from the child"
         above = sorted(directed.predecessors(child.id))
+        if [named for named in above if _is_near(named, parent.id, child.id, directed)]:
+            return (
+                ClaimState.UNDETERMINED,
+                f"the tree names {', '.join(above)}, which is too near to it to tell",
+            )
         if above:
             return ClaimState.CONTRADICTED, f"the tree names {', '.join(above)}"
     return ClaimState.UNDETERMINED, "the child has no parent that is sure"
+
+
+def _is_near(named: str, claimed: str, child: str, directed: nx.DiGraph) -> bool:
+    """Whether an edge between two models is so short beside the child's own that either may be the parent."""
+    own = directed.edges[named, child]["change"]
+    between = [
+        directed.edges[edge]["change"]
+        for edge in ((named, claimed), (claimed, named))
+        if directed.has_edge(*edge)
+    ]
+    return own is not None and any(change is not None and change <= RESOLUTION * own for change in between)
 
 
 def independent_by_rows(

@@ -88,7 +88,7 @@ def known_of(
         distances.nearest(MOST_MIXED),
         answers.ancestor,
         put_together(models, follow=follow),
-        {copy for _, copy in answers.copied},
+        answers.copied,
     )
     contests = Contests(matrices, answers.ancestor, merges)
     return Known(matrices, answers, merges, contests, fits_of(distances, answers.ancestor, merges))

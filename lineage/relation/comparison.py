@@ -45,12 +45,13 @@ FEWEST_ROWS = 16
 class Comparison:
     """How a child differs from a candidate.
 
-    changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding, also to
-    half precision that is stored in full; distance: over all matrices that are no head; measure: reads those matrices
-    again whose spectra are looked at, and says what each lost and gained; is_narrow: whether all of them that differ
-    have too few rows or columns for that; scars: what only time can have done to one of the two; spread: see
-    `spread_of_scales`, the largest of the rows and of the columns of the backbone's matrices; has_norms: whether
-    either network shows norms, which the other may have had folded into matrices, or stored under no name.
+    changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding, also to half
+    precision that is stored in full; distance: over all matrices that are no head, beside what scales a whole matrix,
+    as weight decay does; measure: reads those matrices again whose spectra are looked at, and says what each lost and
+    gained; is_narrow: whether all of them that differ have too few rows or columns for that; scars: what only time
+    can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and of the columns of the
+    backbone's matrices; has_norms: whether either network shows norms, which the other may have had folded into
+    matrices, or stored under no name.
     """
 
     changes: dict[str, float]
@@ -151,7 +152,8 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
             search.look(theirs, ours)
             by_column = spread_of_scales(theirs.swapaxes(0, 1), ours.swapaxes(0, 1))
             spread = max(spread, spread_of_scales(theirs, ours), by_column)
-            moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
+            moved += min(float(difference), beside_scale(theirs, ours)) ** 2
+            energy += float(size) ** 2
     differ = [name for name in backbone if changes[name] > EXACT]
     return Comparison(
         changes,
@@ -200,6 +202,13 @@ def spread_of_scales(before: np.ndarray, after: np.ndarray) -> float:
         return 0.0
     low, high = np.quantile(np.log(sizes[1][alive] / sizes[0][alive]), (0.16, 0.84))
     return float(high - low) / 2
+
+
+def beside_scale(before: np.ndarray, after: np.ndarray) -> float:
+    """‖after − b before‖, with the b that leaves least."""
+    before, after = before.reshape(-1), after.reshape(-1)
+    energy = np.vdot(before, before)
+    return float(np.linalg.norm(after - np.vdot(before, after) / energy * before if energy else after))
 
 
 def sampled(values: np.ndarray) -> np.ndarray:

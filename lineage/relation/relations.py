@@ -22,8 +22,8 @@ class Related:
 
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
     the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
-    distance: of weights, relative to the relative's; is_final: whether more candidates would not show more.
-    no_ancestor: the scars by which the relative cannot be an ancestor of the child.
+    distance: of weights beside their scale, relative to the relative's; is_final: whether more candidates would not
+    show more; no_ancestor: the scars by which the relative cannot be an ancestor of the child.
     """
 
     id: str

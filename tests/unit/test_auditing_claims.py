@@ -91,6 +91,13 @@ def test_beside_a_copy_of_the_child_its_ancestors_may_be_its_parent():
     assert claim_of("q", found, CANDIDATES, {}, ALPHA).state == "undetermined"
 
 
+def test_a_child_that_is_a_changed_copy_of_the_named_one_may_be_meant_by_a_claim_of_its_ancestors():
+    """Pruned or quantised, it branched off at the named one itself, which may have been trained from q."""
+    relatives = [related("p", Relation.PARENT, distance=0.01), related("q", Relation.ANCESTOR, distance=0.4)]
+    found = dataclasses.replace(PARENT, bound=0.0, relatives=relatives)
+    assert claim_of("q", found, CANDIDATES, {}, ALPHA).state == "undetermined"
+
+
 def test_every_candidate_with_the_childs_weights_is_named_and_supports_a_claim():
     relatives = [related(name, Relation.SAME) for name in "pq"]
     found = verdict(Word.SAME, family=["p", "q"], closest="p", parent="p", relatives=relatives)

@@ -131,6 +131,30 @@ def test_a_mixture_names_both_parents_and_their_weights(zoo, weight):
     assert audit.verdict.parents == pytest.approx({"p1": weight, "p3": 1 - weight}, abs=0.01)
 
 
+def test_of_a_merge_its_parts_alone_are_parents_and_the_report_agrees_with_the_headline(zoo):
+    first, second, other = (child_of(ROOTS["p1"], seed) for seed in (1, 2, 3))
+    mixed = {name: (0.7 * first[name] + 0.3 * second[name]).astype(np.float32) for name in first}
+    audit = zoo.audit(mixed, {"root": ROOTS["p1"], "first": first, "second": second, "other": other})
+    relatives = audit.verdict.relatives
+    assert [each.id for each in relatives[:2]] == list(audit.verdict.family[:2]) == ["first", "second"]
+    assert {each.id for each in relatives if each.relation is Relation.PARENT} == {"first", "second"}
+
+
+def test_weight_decay_that_relatives_share_brings_none_of_them_nearer(zoo):
+    """A sibling of the parent that shrank as the child did is nearer to it, but for the scale."""
+    parent = child_of(ROOTS["p1"], 1)
+    child, sibling = (
+        {name: np.float32(0.8) * values for name, values in child_of(start, seed, strength=0.1).items()}
+        for start, seed in ((parent, 2), (ROOTS["p1"], 3))
+    )
+    plain = [sum(np.square(child[name] - each[name]).sum() for name in child) for each in (parent, sibling)]
+    assert plain[1] < plain[0]
+    verdict = zoo.audit(child, {"parent": parent, "sibling": sibling}).verdict
+    assert verdict.closest == "parent"
+    distances = {each.id: each.distance for each in verdict.relatives}
+    assert distances["parent"] < distances["sibling"]
+
+
 def test_grafted_layers_are_located(zoo):
     child = child_of(ROOTS["p0"], 9)
     child["layer2.weight"] = ROOTS["p3"]["layer2.weight"]

@@ -2,6 +2,7 @@
 
 import ml_dtypes
 import numpy as np
+import pytest
 from safetensors.numpy import save_file
 from small_networks import child_of, network
 
@@ -54,6 +55,31 @@ def test_copies_in_half_precision_are_no_merges_of_the_source_and_each_other(tmp
     assert {(edge.parent, edge.child) for edge in found.edges} == {
         ("root", name) for name in ("half", "brain", "child")
     }
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_a_child_is_no_merge_of_its_own_copies_and_others(tmp_path, dtype):
+    root = network(0)
+    child = child_of(root, 1)
+    half = {key: values.astype(dtype).astype(np.float32) for key, values in child.items()}
+    pruned = {
+        key: np.where(abs(values) >= np.quantile(abs(values), 0.3), values, 0)
+        for key, values in child.items()
+    }
+    models = {
+        "root": root,
+        "child": child,
+        "half": half,
+        "pruned": pruned,
+        "grandchild": {**child_of(child, 2), "layer0.weight": child["layer0.weight"]},
+    }
+    for name, state in models.items():
+        save_file(
+            {key: np.float32(values) for key, values in state.items()}, tmp_path / f"{name}.safetensors"
+        )
+    found = lineage.tree(tmp_path, store_digests=False)
+    assert not found.merges
+    assert {(edge.parent, edge.child) for edge in found.edges} >= {("child", "half"), ("child", "pruned")}
 
 
 def test_pairs_of_a_source_and_its_pruned_copies_are_those_that_agree_where_the_copy_is_not_0():

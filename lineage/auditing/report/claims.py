@@ -74,23 +74,24 @@ def _of_relative(claimed: Related, verdict: Verdict) -> tuple[ClaimState, str]:
             f"it is of the child's family, and no parent is named; its relation: {claimed.relation}",
         )
     named = " and ".join(verdict.parents) or verdict.parent
+    are = "are" if len(verdict.parents) > 1 else "is"
     is_no_parent = is_later or claimed.relation is Relation.SIBLING
     if is_no_parent or len(verdict.parents) > 1 or not _has_room(claimed, verdict):
         return (
             ClaimState.CONTRADICTED,
-            f"{named} is named ({verdict.word}); the claimed one is of the same family, its relation: "
+            f"{named} {are} named ({verdict.word}); the claimed one is of the same family, its relation: "
             f"{claimed.relation}",
         )
     return (
         ClaimState.UNDETERMINED,
-        f"{named} is named ({verdict.word}), but the claimed one is of the same family too, "
+        f"{named} {are} named ({verdict.word}), but the claimed one is of the same family too, "
         "and may be where the child branched off",
     )
 
 
 def _has_room(claimed: Related, verdict: Verdict) -> bool:
-    """Whether a relative may be the parent though another is named: that one is a copy of the child, or as far."""
-    if verdict.word is Word.SAME or verdict.bound is None or verdict.bound >= 1:
+    """Whether a relative may be the parent though another is named: that one is the child, changed, or as far."""
+    if verdict.word is Word.SAME or not verdict.bound or verdict.bound >= 1:
         return True
     named = next(related for related in verdict.relatives if related.id == verdict.closest)
     return claimed.distance <= named.distance / (1 - verdict.bound)

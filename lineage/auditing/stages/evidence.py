@@ -122,8 +122,12 @@ def of_parts(verdict: Verdict, parts: Mapping[str, float]) -> Verdict:
     if verdict.word is not Word.PARENT or verdict.parents != parts:
         return verdict
     said = ", ".join(f"{share:.0%} of {id}" for id, share in parts.items())
+    by_layers = "order of neurons, layer by layer"
     return replace(
         verdict,
-        decided_by="order of neurons, layer by layer",
+        relatives=[
+            replace(each, decided_by=by_layers) if each.id in parts else each for each in verdict.relatives
+        ],
+        decided_by=by_layers,
         reason=f"its layers are those of several: {said}",
     )

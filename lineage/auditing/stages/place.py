@@ -11,12 +11,11 @@ from lineage.relation.scars.scar import Scar
 class Place:
     """What is known of a relative.
 
-    similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not explain;
-    is_narrow: no matrix that differs is large enough to show a direction;
-    is_outlying: other relatives are compared with each other, and this one not;
-    scars: what only time can have done to one of the two; describe: gives its features; hints: what counters
-    suggest, which decides nothing.
+    similarity: mean cosine of rows; tests: matrices tested; distance: of weights beside their scale, relative to the
+    candidate's; is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not
+    explain; is_narrow: no matrix that differs is large enough to show a direction; is_outlying: other relatives are
+    compared with each other, and this one not; scars: what only time can have done to one of the two; describe: gives
+    its features; hints: what counters suggest, which decides nothing.
     """
 
     id: str

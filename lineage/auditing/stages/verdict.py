@@ -21,6 +21,8 @@ from lineage.relation.sketch import Reason
 
 MOST = 0.5
 """Share of the testable weights that has to come from a parent; a shared first layer alone is no parent."""
+MIXED = "non-negative least squares"
+"""What shows a merge."""
 MOST_NAMED = 5
 """Candidates, or tensors, that a reason names."""
 
@@ -123,16 +125,19 @@ def decide(
             "(neurons that someone reordered on purpose would hide a relation)",
             log10_p=min(corrected.values()),
         )
+    is_merged = len(merged) >= 2 and relatives[0].relation is not Relation.SAME
+    if is_merged:
+        relatives = _beside_parts(relatives, merged)
     ordered = [relative.id for relative in relatives]
     shared = {
         "family": [*ordered, *sorted(family.difference(ordered))],
         "relatives": relatives,
     }
-    if len(merged) >= 2 and relatives[0].relation is not Relation.SAME:
+    if is_merged:
         heaviest = next(iter(merged))
         return Verdict(
             word=Word.PARENT,
-            decided_by="non-negative least squares",
+            decided_by=MIXED,
             reason=" + ".join(f"{weight:.2f} x {name}" for name, weight in merged.items()),
             closest=heaviest,
             relation=Relation.PARENT,
@@ -172,6 +177,28 @@ def decide(
         helps=() if closest.is_final else HELPS.get(closest.relation, MORE),
         **shared,
     )
+
+
+def _beside_parts(relatives: Sequence[Related], merged: Mapping[str, float]) -> list[Related]:
+    """What each relative is to a merge: its parts are its parents, the heaviest first, and no other one is."""
+    by_id = {relative.id: relative for relative in relatives}
+    parts = [
+        Related(
+            id=id,
+            relation=Relation.PARENT,
+            decided_by=MIXED,
+            reason=f"{weight:.2f} of the child",
+            distance=by_id[id].distance,
+        )
+        for id, weight in merged.items()
+        if id in by_id
+    ]
+    others = [
+        replace(relative, relation=Relation.ANCESTOR) if relative.relation is Relation.PARENT else relative
+        for relative in relatives
+        if relative.id not in merged
+    ]
+    return [*parts, *others]
 
 
 def _untested(evidence: Sequence[Evidence]) -> Verdict:

@@ -3,8 +3,9 @@
 Training after a merge hides it. Of three models on one line the one in the middle is the merge.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import networkx as nx
 import numpy as np
 
 from lineage.checkpoints.plain.form import open_plain_model
@@ -25,7 +26,7 @@ def merges_of(
     nearest: Nearest,
     ancestor: Mapping[tuple[int, int], float],
     known: Mapping[int, Mixing] | None = None,
-    copies: Collection[int] = (),
+    copied: Collection[tuple[int, int]] = (),
 ) -> dict[int, Mixing]:
     """How each merge was merged, by its place; a non-linear one is of models that are no merges themselves.
 
@@ -34,11 +35,11 @@ def merges_of(
         nearest: of each, MOST_MIXED others.
         ancestor: of pairs, the probability that the first is an ancestor of the second.
         known: merges that were put together from layers.
-        copies: pruned and rounded copies, which have values of other copies here and there, and are no merges.
+        copied: pairs of a source and a pruned or rounded copy. Copies have values of each other here and there, and
+            are no merges; their sources are no merges of them.
     """
     found: dict[int, Mixing] = dict(known or {})
-    near_to = [[int(place) for place in places] for places in nearest.places]
-    trained = [(child, near) for child, near in enumerate(near_to) if child not in copies]
+    trained = list(_without_copies(nearest, copied))
     for child, near in trained:
         if child not in found and (mixing := linear(near, points, child, ancestor)) is not None:
             found[child] = mixing
@@ -55,6 +56,16 @@ def merges_of(
         and alike(chosen, mixing.base, mixing.weights) > alike(chosen, child, found[mixing.base].weights)
     }
     return {child: mixing for child, mixing in found.items() if child not in exchanged}
+
+
+def _without_copies(nearest: Nearest, copied: Collection[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+    """Each model that is no copy, and those near it that are no copies of it, nor of its copies."""
+    sources = nx.DiGraph(copied)
+    sources.add_nodes_from(range(len(nearest.places)))
+    for child, places in enumerate(nearest.places):
+        if not sources.in_degree(child):
+            own = nx.descendants(sources, child)
+            yield child, [int(place) for place in places if int(place) not in own]
 
 
 def put_together(models: Sequence[Model], *, follow: bool) -> dict[int, Mixing]:
