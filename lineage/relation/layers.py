@@ -1,18 +1,20 @@
 """Where each layer of the child comes from.
 
-A layer is judged by the rows of its matrix. `frozen`: equal to rounding; `fine-tuned`: dependent on the rows of its
-source; `re-initialised`: dependent on no candidate, and its spectrum is that of random numbers, or it is a head;
-`unrelated`: dependent on no candidate, and trained; `grafted`: dependent on another candidate and not on the parent;
-`not tested`: no candidate has a matrix to test it against, or its rows cannot be tested.
+A layer is judged by the rows of its matrix, a head without enough of them by its columns. `frozen`: equal to its
+source, to rounding; `fine-tuned`: dependent on the rows of its source; `re-initialised`: dependent on no candidate,
+and its spectrum is that of random numbers, or it is a head; `unrelated`: dependent on no candidate, and trained;
+`grafted`: no head, dependent on another candidate and not on the parent; `not tested`: no candidate has a matrix to
+test it against, its rows cannot be tested, or it is a head that may be an old one or a new one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from lineage.relation.permutation_test import RowTest
+from lineage.relation.structure.pieces import ALIKE
 from lineage.relation.tensor_names import NUMBERS, canonical
 
 EDGE = 1.15
@@ -65,32 +67,40 @@ def origin(
     parent: str | None,
     limit: float,
     change: float | None,
-    is_unchanged: bool,
+    equal_to: Sequence[str],
     is_head: bool,
     is_random: bool,
     is_evidence: bool,
+    is_open: bool = False,
 ) -> LayerOrigin:
     """The origin of one matrix.
+
+    A new head that is trained on the same neurons becomes dependent on the old one by what both learn of them; so a
+    head is the old one, fine-tuned, only where it is alike too. The closest may have got a new head, and its parent's
+    is then another relative's: that is no graft.
 
     Args:
         tensor: its name.
         tests: of this matrix against each candidate.
         parent: the parent's id, None if there is none.
         limit: log10 p at most this is dependence.
-        change: relative change from the parent; is_unchanged: whether that is rounding.
+        change: relative change from the parent; equal_to: relatives that have it, to rounding, most similar first.
         is_head: a head; is_random: its spectrum is that of random numbers; is_evidence: its rows' order is free.
+        is_open: whether there is no relative, or one has a matrix of this shape that it could not be tested against.
     """
     dependent = {name: test for name, test in tests.items() if test.log10_p <= limit}
-    nearest = max(dependent, key=lambda name: dependent[name].similarity, default=None)
-    source = parent if parent in dependent else nearest
-    if is_unchanged and parent is not None and (source in (None, parent)):
-        state, source = State.FROZEN, parent
-    elif not tests and not is_head:
+    alike = {name: test for name, test in dependent.items() if not is_head or test.similarity >= ALIKE}
+    nearest = max(alike, key=lambda name: alike[name].similarity, default=None)
+    source = parent if parent in alike else nearest
+    equal = parent if parent in equal_to else next(iter(equal_to), None)
+    if equal is not None and (is_head or source in (None, parent)):
+        state, source = State.FROZEN, equal
+    elif source is not None:
+        state = State.FINE_TUNED if is_head or source == parent or parent is None else State.GRAFTED
+    elif (is_open or dependent) if is_head else not tests:
         state = State.UNTESTED
-    elif source is None:
-        state = State.REINITIALISED if is_head or is_random else State.UNRELATED
     else:
-        state = State.FINE_TUNED if source == parent or parent is None else State.GRAFTED
+        state = State.REINITIALISED if is_head or is_random else State.UNRELATED
     test = tests.get(source)
     return LayerOrigin(
         tensor,

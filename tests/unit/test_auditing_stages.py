@@ -175,7 +175,7 @@ def test_each_matrix_is_tested_at_its_share_of_the_level(limit, covered):
 def test_layers_without_relatives_come_from_nobody(child, tested):
     found = layer_origins(child, [found for found in tested if found.id != "p2"], [], None, -10)
     assert {(layer.tensor, layer.state, layer.source) for layer in found} == {
-        ("head.weight", State.REINITIALISED, None),
+        ("head.weight", State.UNTESTED, None),
         *((f"layer{number}.weight", State.UNRELATED, None) for number in range(3)),
     }
 

@@ -20,12 +20,19 @@ def of(z: float, similarity: float = 0.1) -> RowTest:
     return RowTest(rows=64, similarity=similarity, change=1.3, z=z, matches=1, log10_p=-z)
 
 
+HEAD = {"is_head": True}
+
+
 @pytest.mark.parametrize(
     ("tests", "given", "state", "source"),
     [
         ({"p": of(50)}, {}, State.FINE_TUNED, "p"),
-        ({"p": of(50)}, {"is_unchanged": True}, State.FROZEN, "p"),
-        ({}, {"is_unchanged": True}, State.FROZEN, "p"),
+        ({"p": of(50)}, {"equal_to": ["p"]}, State.FROZEN, "p"),
+        ({}, {"equal_to": ["p"]}, State.FROZEN, "p"),
+        ({}, {"equal_to": ["q", "p"]}, State.FROZEN, "p"),
+        ({}, {"equal_to": ["q"]}, State.FROZEN, "q"),
+        ({"p": of(10), "q": of(50)}, {"equal_to": ["q"]}, State.FROZEN, "q"),
+        ({"p": of(1), "q": of(50)}, {"equal_to": ["q"]}, State.GRAFTED, "q"),
         ({"p": of(1), "q": of(50)}, {}, State.GRAFTED, "q"),
         ({"p": of(10), "q": of(50)}, {}, State.FINE_TUNED, "p"),
         ({"q": of(50)}, {"parent": None}, State.FINE_TUNED, "q"),
@@ -33,13 +40,20 @@ def of(z: float, similarity: float = 0.1) -> RowTest:
         ({"p": of(1)}, {}, State.UNRELATED, None),
         ({}, {}, State.UNTESTED, None),
         ({}, {"is_random": True}, State.UNTESTED, None),
-        ({}, {"is_head": True}, State.REINITIALISED, None),
         ({"p": of(1)}, {"is_random": True}, State.REINITIALISED, None),
-        ({"p": of(1)}, {"is_head": True}, State.REINITIALISED, None),
+        ({}, HEAD, State.REINITIALISED, None),
+        ({}, HEAD | {"is_open": True}, State.UNTESTED, None),
+        ({"p": of(1)}, HEAD, State.REINITIALISED, None),
+        ({"p": of(1)}, HEAD | {"is_open": True}, State.UNTESTED, None),
+        ({"p": of(50, 0.3)}, HEAD, State.UNTESTED, None),
+        ({"p": of(50, 0.6)}, HEAD, State.FINE_TUNED, "p"),
+        ({"p": of(50, 0.3), "q": of(50, 0.6)}, HEAD, State.FINE_TUNED, "q"),
+        ({"p": of(1), "q": of(50, 0.6)}, HEAD, State.FINE_TUNED, "q"),
+        ({"p": of(1), "q": of(50, 1.0)}, HEAD | {"equal_to": ["q"]}, State.FROZEN, "q"),
     ],
 )
 def test_a_layer_has_one_state_and_one_source(tests, given, state, source):
-    known = {"parent": "p", "is_unchanged": False, "is_head": False, "is_random": False} | given
+    known = {"parent": "p", "equal_to": (), "is_head": False, "is_random": False} | given
     found = origin("w", tests, limit=-5, change=0.3, is_evidence=True, **known)
     assert (found.state, found.source) == (state, source)
     assert found.change == (0.3 if source == known["parent"] else None)

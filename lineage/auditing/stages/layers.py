@@ -1,7 +1,7 @@
 """Where each matrix of the child comes from, once the verdict is known."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.relation.comparison import sampled
 from lineage.relation.layers import LayerOrigin, looks_random, origin
+from lineage.relation.matching import orientation
 from lineage.relation.permutation_test import RowTest, row_test
 from lineage.relation.sketch import Untestable, sketch
 
@@ -38,7 +39,8 @@ def layer_origins(
         evidence = {
             candidate.id: candidate.tests[name] for candidate in candidates if name in candidate.tests
         }
-        tests = evidence or tests_of_untestable(relatives, name)
+        is_head = name in child.heads
+        tests = evidence or tests_of_untestable(relatives, name, by_columns=is_head)
         is_dependent = any(test.log10_p <= limit for test in tests.values())
         found.append(
             origin(
@@ -47,12 +49,13 @@ def layer_origins(
                 parent=reference.id if reference else None,
                 limit=limit,
                 change=reference.comparison.changes.get(name) if reference else None,
-                is_unchanged=reference is not None and name in reference.comparison.unchanged,
-                is_head=name in child.heads,
+                equal_to=[relative.id for relative in relatives if name in relative.comparison.unchanged],
+                is_head=is_head,
                 is_random=bool(relatives)
                 and not is_dependent
                 and looks_random(sampled(child.checkpoint.read(name))),
                 is_evidence=bool(evidence),
+                is_open=not relatives or any(_is_open(relative, name, tests) for relative in relatives),
             )
         )
     return [
@@ -61,13 +64,38 @@ def layer_origins(
     ]
 
 
-def tests_of_untestable(relatives: Sequence[Relative], name: str) -> dict[str, RowTest]:
-    """The same test for a matrix whose rows' order is not free, by relative: it describes, and is no evidence."""
+def tests_of_untestable(relatives: Sequence[Relative], name: str, *, by_columns: bool) -> dict[str, RowTest]:
+    """The same test for a matrix whose rows' order is not free, by relative: it describes, and is no evidence.
+
+    by_columns: where the rows cannot be tested, the columns are, as those of a head: they stand for hidden neurons.
+    """
     tests = {}
     for relative in relatives:
         if name not in relative.candidate.matching.pairs:
             continue
-        theirs, ours = map(sketch, relative.pair(name))
-        if not isinstance(theirs, Untestable) and not isinstance(ours, Untestable):
-            tests[relative.id] = row_test(theirs.astype(np.float32), ours.astype(np.float32))
+        pair = relative.pair(name)
+        test = _test(*pair)
+        if test is None and by_columns:
+            test = _test(*(values.swapaxes(0, 1) for values in pair))
+        if test is not None:
+            tests[relative.id] = test
     return tests
+
+
+def _test(theirs: np.ndarray, ours: np.ndarray) -> RowTest | None:
+    """The test of the rows of two matrices; None where they cannot be tested."""
+    first, second = sketch(theirs), sketch(ours)
+    if isinstance(first, Untestable) or isinstance(second, Untestable):
+        return None
+    return row_test(first.astype(np.float32), second.astype(np.float32))
+
+
+def _is_open(relative: Relative, name: str, tests: Mapping[str, RowTest]) -> bool:
+    """Whether a relative has a matrix of the shape of this one that it was not tested against."""
+    if relative.id in tests:
+        return False
+    matching, pair = relative.candidate.matching, relative.pair
+    shape, theirs = pair.child.entries[name].shape, pair.candidate.entries
+    return name in matching.pairs or any(
+        orientation(shape, theirs[free].shape) is not None for free in matching.only_candidate
+    )
