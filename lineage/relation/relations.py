@@ -1,5 +1,6 @@
 """What a relative can be to a child, in words, and how sure that is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,7 +24,8 @@ class Related:
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
     the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
     distance: of weights beside their scale, relative to the relative's; is_final: whether more candidates would not
-    show more; no_ancestor: the scars by which the relative cannot be an ancestor of the child.
+    show more; no_ancestor: the scars by which the relative cannot be an ancestor of the child; differs: of the same
+    weights, what differs beside them, in words.
     """
 
     id: str
@@ -36,3 +38,4 @@ class Related:
     distance: float | None = None
     is_final: bool = False
     no_ancestor: str = ""
+    differs: Sequence[str] = ()

@@ -105,6 +105,14 @@ def test_every_candidate_with_the_childs_weights_is_named_and_supports_a_claim()
     assert claim_of("q", found, CANDIDATES, {}, ALPHA).state == "supported"
 
 
+def test_a_claim_of_the_childs_matrices_speaks_of_no_more_than_these():
+    relatives = [related("p", Relation.SAME), related("q", Relation.SAME, differs=["biases"])]
+    found = verdict(Word.SAME, family=["p", "q"], closest="p", parent="p", relatives=relatives)
+    claim = claim_of("q", found, CANDIDATES, {}, ALPHA)
+    assert claim.state == "supported"
+    assert claim.reason == "it has the same matrices as the child, but for a head"
+
+
 def test_a_fixed_part_that_both_hold_leaves_a_claim_undetermined():
     alike = dataclasses.replace(
         candidate("p", 30, log10_p=-40), unmoved=frozenset({"w0", "w1"}), elsewhere=0.9

@@ -51,7 +51,8 @@ def _state(
         return ClaimState.SUPPORTED, f"it is named: {verdict.word}"
     of_claimed = next((related for related in verdict.relatives if related.id == claimed), None)
     if verdict.word is Word.SAME and of_claimed and of_claimed.relation is Relation.SAME:
-        return ClaimState.SUPPORTED, "it has the same weights as the child"
+        shared, but = ("matrices", ", but for a head") if of_claimed.differs else ("weights", "")
+        return ClaimState.SUPPORTED, f"it has the same {shared} as the child{but}"
     if verdict.parent and claimed in verdict.copies:
         return ClaimState.SUPPORTED, f"it is a copy of {verdict.closest}, which is named: {verdict.word}"
     if not found.is_evidence:

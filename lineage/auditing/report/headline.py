@@ -26,7 +26,7 @@ def headline_of(child: str, verdict: Verdict, candidates: int) -> str:
         child: as the user calls it; verdict: on it; candidates: how many there were.
     """
     if verdict.word is Word.SAME:
-        return f"{child} has the same weights as {_closest(verdict)}{_others_alike(verdict)}."
+        return f"{child} has {_same_as(verdict)}."
     if verdict.word is Word.PARENT and len(verdict.parents) > 1:
         return f"{child} is a mixture of {mixed(verdict.parents)}."
     if verdict.word is Word.PARENT and verdict.bound == 0:
@@ -77,13 +77,29 @@ def _closest(verdict: Verdict) -> str:
     return f"{verdict.closest} ({listed(verdict.copies)} {are} of it)"
 
 
-def _others_alike(verdict: Verdict) -> str:
-    """Other candidates with the child's weights that are no copies: their heads or their rounding differ."""
-    named = (verdict.closest, *verdict.copies)
-    alike = [
-        found.id for found in verdict.relatives if found.relation is Relation.SAME and found.id not in named
-    ]
-    return f" and as {listed(alike)}" if alike else ""
+def _same_as(verdict: Verdict) -> str:
+    """What the child has in common with the closest, and with others that are no copies of it; and what differs."""
+    same = {found.id: tuple(found.differs) for found in verdict.relatives if found.relation is Relation.SAME}
+    alike = {same.get(verdict.closest or "", ()): [str(verdict.closest)]}
+    for id, differs in same.items():
+        if id not in (verdict.closest, *verdict.copies):
+            alike.setdefault(differs, []).append(id)
+    return ", and ".join(_in_common(verdict, ids, differs) for differs, ids in alike.items())
+
+
+def _in_common(verdict: Verdict, ids: Sequence[str], differs: Sequence[str]) -> str:
+    """What the child has in common with candidates from which it differs in one way."""
+    others = [id for id in ids if id != verdict.closest]
+    named = [_closest(verdict)] if len(others) < len(ids) else []
+    with_whom = " and as ".join([*named, *([listed(others)] if others else [])])
+    if not differs:
+        return f"the same weights as {with_whom}"
+    return f"the same matrices as {with_whom}, but not the same {_either(differs)}"
+
+
+def _either(words: Sequence[str]) -> str:
+    """Words as a choice: a, b or c."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _surely(verdict: Verdict) -> str:

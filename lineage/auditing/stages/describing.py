@@ -10,7 +10,7 @@ from functools import partial
 
 from lineage.auditing.stages.candidates import Relative
 from lineage.auditing.stages.child import Child
-from lineage.auditing.stages.evidence import is_same
+from lineage.auditing.stages.evidence import differences_of, is_same
 from lineage.auditing.stages.hints import hints_of
 from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.thirds.mixed import mixed_with_child
@@ -31,13 +31,15 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
         together: those that are compared with each other too.
     """
     mixed, features_of = mixed_with_child(together), Described(together)
+    same = {relative.id for relative in relatives if is_same(child, relative)}
     return [
         Place(
             id=relative.id,
             similarity=relative.candidate.similarity,
             tests=len(relative.tests),
             distance=relative.comparison.distance,
-            is_same=is_same(child, relative),
+            is_same=relative.id in same,
+            differs=differences_of(child, relative) if relative.id in same else (),
             is_rescaled=relative.comparison.is_rescaled,
             is_narrow=relative.comparison.is_narrow,
             is_outlying=bool(together) and relative.id not in together.numbers,

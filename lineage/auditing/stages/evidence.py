@@ -7,12 +7,19 @@ from dataclasses import replace
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.verdict import Evidence, Verdict, Word
+from lineage.relation.direction.norms import norms_among
 from lineage.relation.permutation_test import RowTest, conformal_p_values
 from lineage.relation.scars.grown import GROWN
 from lineage.relation.structure.composed import composed
 from lineage.relation.structure.screen import SURE
 from lineage.relation.structure.settle import shapes_of
-from lineage.relation.tensor_names import heads, matrices
+from lineage.relation.tensor_names import canonical, heads, layer_of, matrices
+
+HEAD, SIZES, SCALES, BIASES, NORMS = "head", "sizes", "scale of rows", "biases", "norms"
+REST, NAMES = "other tensors", "set of tensors"
+ORDER = (HEAD, SIZES, SCALES, BIASES, NORMS, REST, NAMES)
+"""What may differ where matrices are the same, in the order in which a headline says "not the same" of it."""
+BIAS = "bias"
 
 
 def evidence_of(
@@ -82,6 +89,41 @@ def is_same(child: Child, relative: Relative) -> bool:
     alone = ours & set(matching.only_child), backbone_of(theirs) & set(matching.only_candidate)
     shares = _share(alone[0], ours, child.digest.shapes), _share(alone[1], backbone_of(theirs), theirs)
     return relative.comparison.unchanged.issuperset(matched) and min(shares) < ELSEWHERE
+
+
+def differences_of(child: Child, relative: Relative) -> tuple[str, ...]:
+    """What is not equal to rounding beside the matrices; empty where all tensors are.
+
+    Of what only one of the two has, a head is named, and all else is another set of tensors.
+    """
+    matching, shapes = relative.pair.matching, child.digest.shapes
+    of_heads = {layer_of(name) for name in child.heads}
+    norms = {layer_of(name) for name in norms_among(shapes)}
+    theirs = {layer_of(name) for name in heads(shapes_of(relative.pair.candidate))}
+    found = {
+        HEAD if layer in layers else NAMES
+        for names, layers in ((matching.only_child, of_heads), (matching.only_candidate, theirs))
+        for layer in map(layer_of, names)
+    }
+    for name in matching.pairs:
+        if layer_of(name) in of_heads:
+            if _differs(name, relative):
+                found.add(HEAD)
+        elif name in matching.resized:
+            found.add(SIZES)
+        elif name in matching.scaled:
+            found.add(SCALES)
+        elif _differs(name, relative):
+            found.add(NORMS if layer_of(name) in norms else BIASES if _is_bias(name) else REST)
+    return tuple(sorted(found, key=ORDER.index))
+
+
+def _differs(name: str, relative: Relative) -> bool:
+    return name in relative.pair.matching.resized or name not in relative.comparison.unchanged
+
+
+def _is_bias(name: str) -> bool:
+    return BIAS in canonical(name).rpartition(".")[2]
 
 
 def backbone_of(shapes: Mapping[str, tuple[int, ...]]) -> set[str]:

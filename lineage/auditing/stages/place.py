@@ -12,10 +12,11 @@ class Place:
     """What is known of a relative.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights beside their scale, relative to the
-    candidate's; is_same: only the head differs; is_rescaled: neurons differ in scale as training alone does not
-    explain; is_narrow: no matrix that differs is large enough to show a direction; is_outlying: other relatives are
-    compared with each other, and this one not; scars: what only time can have done to one of the two; describe: gives
-    its features; hints: what counters suggest, which decides nothing.
+    candidate's; is_same: all matrices but the head's are equal; differs: what then differs, in words; is_rescaled:
+    neurons differ in scale as training alone does not explain; is_narrow: no matrix that differs is large enough to
+    show a direction; is_outlying: other relatives are compared with each other, and this one not; scars: what only
+    time can have done to one of the two; describe: gives its features; hints: what counters suggest, which decides
+    nothing.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Place:
     tests: int
     distance: float
     is_same: bool = False
+    differs: Sequence[str] = ()
     is_rescaled: bool = False
     is_narrow: bool = False
     is_outlying: bool = False

@@ -108,6 +108,7 @@ def _related(
             bound=0.0,
             share=estimate.share,
             distance=place.distance,
+            differs=place.differs,
         )
     if is_averaged:
         estimate = replace(estimate, most=1.0)

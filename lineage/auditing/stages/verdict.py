@@ -4,7 +4,7 @@ The rule, in order (docs/audit.md gives the reasons):
 1. no candidate has two matrices that can be tested → `cannot tell`, with what would help;
 2. no candidate is dependent, at the level alpha over all candidates → `none of these`; but `cannot tell` if one
    shares a fixed part, or if too much of the child or of a candidate could not be read;
-3. the closest has the same tensors but for rounding and a head → `same weights`;
+3. the closest has the same matrices but for rounding and a head → `same weights`;
 4. a non-negative mixture of two or more explains the child much better than any one → `parent`, with their weights;
 5. the closest is an ancestor, at the stated error, and accounts for most of what can be tested → `parent`;
 6. else → `same family`: the closest is named, and what it is to the child as far as the weights show it.
