@@ -16,7 +16,7 @@ from lineage.genealogy.merges.patched import coordinates
 from lineage.genealogy.merges.types import Mixing, Recipe
 
 PARENT = {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 6: 4, 7: 0}
-SIZE = 64
+SIZE, GRID = 64, np.float32(2**12)
 FIRST, SECOND, MERGED = 2, 7, 8
 PLACES = {"base": 0, "first": FIRST, "second": SECOND}
 ANCESTOR = {(parent, child): 0.9 for child, parent in PARENT.items()}
@@ -81,6 +81,69 @@ def test_a_merge_whose_base_is_not_here_has_its_parents(kind):
 def test_of_a_merge_that_needs_its_base_nothing_is_said_without_it(kind):
     points = [matrices[1:] for matrices in points_with(MERGINGS[kind][0], 4)]
     assert found_in(points, {}) == {}
+
+
+BESIDE = [
+    ("average", ("base", "first")),
+    ("average", ("base", "second")),
+    ("weighted average", ("base", "first")),
+    ("weighted average", ("first", "second")),
+    ("WiSE-FT", ("first", "second")),
+    ("WiSE-FT", ("base", "second")),
+    ("task arithmetic", ("base", "first")),
+    ("task arithmetic, strong", ("base", "first")),
+    ("task arithmetic, strong", ("first", "second")),
+]
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("kind", "averaged"), BESIDE)
+def test_another_merge_of_the_same_models_is_no_parent(kind, averaged, order, seed):
+    merge, wanted = MERGINGS[kind]
+    points = points_with(merge, 30 + seed)
+    for number, matrices in enumerate(points):
+        mean = sum(matrices[PLACES[part]].astype(float) for part in averaged) / 2
+        points[number] = np.concatenate([matrices, mean[None].astype(np.float32)])[::order]
+    last = len(points[0]) - 1
+
+    def place(number: int) -> int:
+        return number if order == 1 else last - number
+
+    found = found_in(
+        points, {(place(above), place(below)): share for (above, below), share in ANCESTOR.items()}
+    )
+    assert {child: dict(mixing.weights) for child, mixing in found.items()} == {
+        place(MERGED): {place(PLACES[part]): pytest.approx(share) for part, share in wanted.items()},
+        place(MERGED + 1): {place(PLACES[part]): pytest.approx(0.5) for part in averaged},
+    }
+    assert found[place(MERGED)].recipe == recipe_of(kind)
+
+
+@pytest.mark.parametrize("kind", ["average", "WiSE-FT", "task arithmetic, strong"])
+def test_a_rounded_copy_of_a_merge_hides_none_of_its_parents(kind):
+    merge, wanted = MERGINGS[kind]
+    points = [
+        np.concatenate([matrices, np.round(matrices[-1:] * GRID) / GRID])
+        for matrices in points_with(merge, 40)
+    ]
+    assert found_in(points)[MERGED].weights == {
+        PLACES[part]: pytest.approx(share, abs=1e-3) for part, share in wanted.items()
+    }
+
+
+@pytest.mark.parametrize("between", [[0.5], [0.25, 0.5, 0.75], [0.06, 0.2, 0.4, 0.5, 0.7, 0.94], [0.85, 0.9]])
+def test_of_models_on_one_line_those_between_are_merges_of_the_ends_which_are_none(between):
+    shares = dict(enumerate(between, start=MERGED))
+    points = []
+    for number in range(2):
+        matrices = grown(50 + number).astype(np.float32)
+        between = [(1 - share) * matrices[FIRST] + share * matrices[SECOND] for share in shares.values()]
+        points.append(np.concatenate([matrices, between]).astype(np.float32))
+    assert {child: dict(mixing.weights) for child, mixing in found_in(points).items()} == {
+        child: {FIRST: pytest.approx(1 - share), SECOND: pytest.approx(share)}
+        for child, share in shares.items()
+    }
 
 
 def test_the_share_that_dare_drops_is_known():

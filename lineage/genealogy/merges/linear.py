@@ -2,10 +2,13 @@
 
 Average, weighted average, SLERP (Shoemake 1985, doi:10.1145/325334.325242), WiSE-FT (Wortsman et al. 2022,
 arXiv:2109.01903) and task arithmetic (Ilharco et al. 2023, arXiv:2212.04089): (1 − Σλ) base + Σλ_k parent_k, so the
-base's weight may be negative. An exact mixture of points that are not on one line or plane is the only one.
+base's weight may be negative. An exact mixture of points that are not on one line or plane is the only one; of others
+the one of fewest points is taken.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -23,6 +26,8 @@ SIMPLER = 3.0
 """A simpler recipe may leave so many times what the best one leaves."""
 ROUNDING = 1e-3
 """An error up to this is rounding."""
+MOST_TRIED = 2000
+"""Choices of so many parents, at most, of which the right one is sought: all that there are of four of sixteen."""
 BASE = 0.5
 """Probability from which on a model is an ancestor."""
 
@@ -65,7 +70,7 @@ def mixed(near: Sequence[int], products: np.ndarray) -> tuple[int, ...] | None:
     Args:
         near: places; products: inner products of their arrays and, last, the mixture's.
     """
-    heavy = heaviest(products)
+    heavy = fewest(products, heaviest(products))
     if is_mixture(products, heavy):
         return tuple(sorted(near[place] for place in heavy))
     few = min(len(near), MOST_POSITIVE)
@@ -81,32 +86,52 @@ def heaviest(products: np.ndarray) -> list[int]:
     """
     found = distinct(products[:-1, :-1])
     while found:
-        chosen = [*found, len(products) - 1]
-        part = products[np.ix_(chosen, chosen)]
+        part = with_last(products, found)
         weights = solved(part)
-        apart = weights**2 @ (part[-1, -1] - 2 * part[:-1, -1] + np.diagonal(part)[:-1])
         lightest = int(np.abs(weights).argmin())
         if abs(weights[lightest]) >= SMALLEST or left_by(weights, part) > EXACT * max(
-            apart, part[-1, -1] * SAME
+            weights**2 @ from_last(part), part[-1, -1] * SAME
         ):
             break
         del found[lightest]
     return found
 
 
+def fewest(products: np.ndarray, heavy: Sequence[int]) -> list[int]:
+    """The fewest of some arrays that the last one is mixed of about as exactly as of all; none if these are no merge.
+
+    Another merge among them lies on one line or plane with its own parents, so that all share the weights. Of as few
+    the farthest are taken: of three on a line the one in the middle is the merge, and an end is none of the others.
+    Rounded copies of the last one do not count.
+    """
+    part = with_last(products, heavy)
+    weights = solved(part)
+    left = left_by(weights, part)
+    if left > EXACT * (weights**2 @ from_last(part)):
+        return list(heavy)
+    bound = max(SIMPLER**2 * left, ROUNDING**2 * from_last(part).min())
+    different = [place for place in distinct(products[:-1, :-1]) if from_last(products)[place] > bound]
+    for count in range(2, len(heavy) + 1):
+        among = next((some for some in (different, heavy) if comb(len(some), count) <= MOST_TRIED), ())
+        few = np.array(list(combinations(among, count)), int).reshape(-1, count)
+        fit = few[left_by_each(few, products) <= bound]
+        if len(fit):
+            merges = [list(places) for places in fit if is_mixture(products, places)]
+            return max(merges, key=lambda places: from_last(products)[places].sum(), default=[])
+    return list(heavy)
+
+
 def is_mixture(products: np.ndarray, heavy: Sequence[int]) -> bool:
     """Whether the last array is an exact mixture of some others, one of them at most with a negative weight."""
     if len(heavy) < 2:
         return False
-    chosen = [*heavy, len(products) - 1]
-    part = products[np.ix_(chosen, chosen)]
+    part = with_last(products, heavy)
     weights = solved(part)
-    apart = weights**2 @ (part[-1, -1] - 2 * part[:-1, -1] + np.diagonal(part)[:-1])
     return bool(
         SUM[0] <= weights.sum() <= SUM[1]
         and (weights < 0).sum() <= (len(heavy) > 2)
         and np.abs(weights).min() >= SMALLEST
-        and left_by(weights, part) <= EXACT * apart
+        and left_by(weights, part) <= EXACT * (weights**2 @ from_last(part))
     )
 
 
@@ -124,7 +149,7 @@ def best_recipe(
     fits = {Recipe.AVERAGE: [even] * len(used), Recipe.WEIGHTED: [on_plane(total)] * len(used)}
     if len(parents) == 2:
         share, fits[Recipe.SLERP] = slerped(used)
-    nearest = float((total[-1, -1] - 2 * total[:-1, -1] + np.diagonal(total)[:-1]).min())
+    nearest = float(from_last(total).min())
     errors = {
         recipe: float(np.sqrt(sum(map(left_by, weights, used)) / max(nearest, 1e-30)))
         for recipe, weights in fits.items()
@@ -183,16 +208,34 @@ def left_by(weights: np.ndarray, products: np.ndarray) -> float:
     return max(float(signed @ products @ signed), 0.0)
 
 
+def left_by_each(few: np.ndarray, products: np.ndarray) -> np.ndarray:
+    """‖nearest mixture − the last one‖² for arrays at these places, [sets, places each]."""
+    grams, towards = products[few[:, :, None], few[:, None, :]], products[few, -1]
+    weights = np.einsum("sij,sj->si", np.linalg.pinv(grams, rcond=1e-13, hermitian=True), towards)
+    explained = 2 * (weights * towards).sum(1) - np.einsum("si,sij,sj->s", weights, grams, weights)
+    return np.maximum(products[-1, -1] - explained, 0.0)
+
+
 def inner_products(matrices: np.ndarray, places: Sequence[int]) -> np.ndarray:
     """Of some models' matrices, around the last one: [k, k] in float64."""
     values = flat(matrices[list(places)]).astype(np.float64)
     return values @ values.T
 
 
+def with_last(products: np.ndarray, places: Sequence[int]) -> np.ndarray:
+    """Inner products of some of the arrays and the last one."""
+    chosen = [*places, len(products) - 1]
+    return products[np.ix_(chosen, chosen)]
+
+
+def from_last(products: np.ndarray) -> np.ndarray:
+    """‖array − last one‖² of each of the others."""
+    return products[-1, -1] - 2 * products[:-1, -1] + np.diagonal(products)[:-1]
+
+
 def equal_to_last(products: np.ndarray) -> np.ndarray:
     """Which arrays are the last one, up to rounding."""
-    sizes, energy = np.diagonal(products)[:-1], products[-1, -1]
-    return energy - 2 * products[:-1, -1] + sizes <= SAME * energy
+    return from_last(products) <= SAME * products[-1, -1]
 
 
 def distinct(products: np.ndarray) -> list[int]:
