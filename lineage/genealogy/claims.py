@@ -1,7 +1,7 @@
 """What a table of models claims of parents, beside the tree."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import networkx as nx
 
@@ -28,9 +28,8 @@ def claims_of(
         independent: tests a child and a claimed parent of another family.
     """
     node_of = {id: node for node in nodes for id in (node.id, *node.copies)}
-    directed = nx.DiGraph(
-        (edge.parent, edge.child, {"change": edge.change}) for edge in edges if edge.is_directed
-    )
+    directed = nx.DiGraph((edge.parent, edge.child) for edge in edges if edge.is_directed)
+    change = {frozenset((edge.parent, edge.child)): edge.change for edge in edges}
     for source in sources:
         child, parent = node_of.get(source.id), node_of.get(source.claimed_parent)
         if not source.claimed_parent:
@@ -40,12 +39,16 @@ def claims_of(
         elif child is None:
             state, reason = ClaimState.UNDETERMINED, "the child could not be read"
         else:
-            state, reason = _state(child, parent, directed, independent)
+            state, reason = _state(child, parent, directed, change, independent)
         yield Claim(child=source.id, parent=source.claimed_parent, state=state, reason=reason)
 
 
 def _state(
-    child: Node, parent: Node | None, directed: nx.DiGraph, independent: Independent
+    child: Node,
+    parent: Node | None,
+    directed: nx.DiGraph,
+    change: Mapping[frozenset[str], float | None],
+    independent: Independent,
 ) -> tuple[ClaimState, str]:
     if parent is None:
         return ClaimState.UNDETERMINED, "the claimed parent is not among the models that were read"
@@ -67,25 +70,24 @@ def _state(
         if directed.has_node(parent.id) and nx.has_path(directed, child.id, parent.id):
             return ClaimState.CONTRADICTED, "it descends from the child"
         above = sorted(directed.predecessors(child.id))
-        if [named for named in above if _is_near(named, parent.id, child.id, directed)]:
+        near = [
+            named
+            for named in above
+            if _is_short(change.get(frozenset((named, parent.id))), change[frozenset((named, child.id))])
+        ]
+        if near:
             return (
                 ClaimState.UNDETERMINED,
-                f"the tree names {', '.join(above)}, which is too near to it to tell",
+                f"the tree names {', '.join(near)}, which is too near to it to tell",
             )
         if above:
             return ClaimState.CONTRADICTED, f"the tree names {', '.join(above)}"
     return ClaimState.UNDETERMINED, "the child has no parent that is sure"
 
 
-def _is_near(named: str, claimed: str, child: str, directed: nx.DiGraph) -> bool:
-    """Whether an edge between two models is so short beside the child's own that either may be the parent."""
-    own = directed.edges[named, child]["change"]
-    between = [
-        directed.edges[edge]["change"]
-        for edge in ((named, claimed), (claimed, named))
-        if directed.has_edge(*edge)
-    ]
-    return own is not None and any(change is not None and change <= RESOLUTION * own for change in between)
+def _is_short(between: float | None, own: float | None) -> bool:
+    """Whether two models are so near to each other, beside the child's own change from one, that either may be it."""
+    return between is not None and own is not None and between <= RESOLUTION * own
 
 
 def independent_by_rows(

@@ -152,7 +152,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
             search.look(theirs, ours)
             by_column = spread_of_scales(theirs.swapaxes(0, 1), ours.swapaxes(0, 1))
             spread = max(spread, spread_of_scales(theirs, ours), by_column)
-            moved += min(float(difference), beside_scale(theirs, ours)) ** 2
+            moved += beside_scale(theirs, ours) ** 2 if difference else 0.0
             energy += float(size) ** 2
     differ = [name for name in backbone if changes[name] > EXACT]
     return Comparison(
@@ -205,10 +205,12 @@ def spread_of_scales(before: np.ndarray, after: np.ndarray) -> float:
 
 
 def beside_scale(before: np.ndarray, after: np.ndarray) -> float:
-    """‖after − b before‖, with the b that leaves least."""
-    before, after = before.reshape(-1), after.reshape(-1)
-    energy = np.vdot(before, before)
-    return float(np.linalg.norm(after - np.vdot(before, after) / energy * before if energy else after))
+    """‖after − b before‖, with the b that leaves least; twice, as products of 32 bits leave some of it at first."""
+    before, left = before.reshape(-1), (after - before).reshape(-1)
+    if energy := float(np.vdot(before, before)):
+        for _ in range(2):
+            left = left - np.vdot(before, left) / energy * before
+    return float(np.linalg.norm(left))
 
 
 def sampled(values: np.ndarray) -> np.ndarray:

@@ -86,7 +86,7 @@ def origin(
         limit: log10 p at most this is dependence.
         change: relative change from the parent; equal_to: relatives that have it, to rounding, most similar first.
         is_head: a head; is_random: its spectrum is that of random numbers; is_evidence: its rows' order is free.
-        is_open: whether there is no relative, or one has a matrix of this shape that it could not be tested against.
+        is_open: a head, where there is no relative, or one has a matrix of this shape that it was not tested against.
     """
     dependent = {name: test for name, test in tests.items() if test.log10_p <= limit}
     alike = {name: test for name, test in dependent.items() if not is_head or test.similarity >= ALIKE}

@@ -110,7 +110,7 @@ def test_a_claim_of_the_childs_matrices_speaks_of_no_more_than_these():
     found = verdict(Word.SAME, family=["p", "q"], closest="p", parent="p", relatives=relatives)
     claim = claim_of("q", found, CANDIDATES, {}, ALPHA)
     assert claim.state == "supported"
-    assert claim.reason == "it has the same matrices as the child, but for a head"
+    assert claim.reason == "it has the same matrices as the child, but not the same biases"
 
 
 def test_a_fixed_part_that_both_hold_leaves_a_claim_undetermined():

@@ -176,12 +176,15 @@ def test_a_claimed_parent_of_another_family_is_contradicted_only_by_a_test(is_in
     ("between", "state"), [(0.001, "undetermined"), (0.034, "undetermined"), (0.09, "contradicted")]
 )
 @pytest.mark.parametrize("is_copy", [True, False])
-def test_a_claimed_parent_is_not_contradicted_by_a_model_too_near_to_it_to_tell(between, state, is_copy):
+@pytest.mark.parametrize("is_directed", [True, False])
+def test_a_claimed_parent_is_not_contradicted_by_a_model_too_near_to_it_to_tell(
+    between, state, is_copy, is_directed
+):
     nodes = [Node(id=id, family="family-1") for id in ("claimed", "named", "child")]
     near = ("claimed", "named") if is_copy else ("named", "claimed")
     edges = [
-        Edge(parent=parent, child=child, kind=Kind.TRAINED, probability=0.99, is_directed=True, change=change)
-        for parent, child, change in ((*near, between), ("named", "child", 0.1))
+        Edge(parent=parent, child=child, kind=Kind.TRAINED, probability=0.99, is_directed=sure, change=change)
+        for parent, child, change, sure in ((*near, between, is_directed), ("named", "child", 0.1, True))
     ]
     sources = [Source(id="child", path="child.pt", claimed_parent="claimed")]
     (claim,) = claims_of(sources, nodes, edges, lambda *pair: False)

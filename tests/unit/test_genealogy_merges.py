@@ -138,12 +138,32 @@ def test_of_models_on_one_line_those_between_are_merges_of_the_ends_which_are_no
     points = []
     for number in range(2):
         matrices = grown(50 + number).astype(np.float32)
-        between = [(1 - share) * matrices[FIRST] + share * matrices[SECOND] for share in shares.values()]
-        points.append(np.concatenate([matrices, between]).astype(np.float32))
+        merges = [(1 - share) * matrices[FIRST] + share * matrices[SECOND] for share in shares.values()]
+        points.append(np.concatenate([matrices, merges]).astype(np.float32))
     assert {child: dict(mixing.weights) for child, mixing in found_in(points).items()} == {
         child: {FIRST: pytest.approx(1 - share), SECOND: pytest.approx(share)}
         for child, share in shares.items()
     }
+
+
+def test_a_strong_merge_is_found_beyond_an_average_of_its_parents_on_a_line_with_the_base():
+    weights = {0: -0.4, FIRST: 0.7, SECOND: 0.7}
+    points = []
+    for number in range(2):
+        matrices = grown(60 + number).astype(np.float32)
+        average = (matrices[FIRST] + matrices[SECOND]) / 2
+        strong = sum(np.float32(weight) * matrices[place] for place, weight in weights.items())
+        points.append(np.concatenate([matrices, average[None], strong[None]]))
+    found = found_in(points)
+    assert found[MERGED].weights == {FIRST: pytest.approx(0.5), SECOND: pytest.approx(0.5)}
+    assert found[MERGED + 1].weights == {
+        place: pytest.approx(weight, abs=1e-3) for place, weight in weights.items()
+    }
+
+
+def test_a_model_of_zeros_is_no_merge():
+    points = [np.concatenate([grown(70 + number), np.zeros((1, SIZE, SIZE))]) for number in range(2)]
+    assert found_in([matrices.astype(np.float32) for matrices in points]) == {}
 
 
 def test_the_share_that_dare_drops_is_known():

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.special import gammaln
 
+from lineage.auditing.report.headline import same_as
 from lineage.auditing.report.types import Claim, ClaimState
 from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.verdict import Verdict, Word
@@ -25,7 +26,8 @@ def claim_of(
     A claim is contradicted where the claimed candidate was tested and is independent of the child, where it looks
     like a descendant and scars show that it is no ancestor, and where another is named the parent with a bound that
     leaves no room for it: if the child branched off within b of its own change from a model, its parent is nearer to
-    it than 1 / (1 - b) times that model's distance. Else a relative may be the parent.
+    it than 1 / (1 - b) times that model's distance. Else a relative may be the parent, or where the child is that
+    model, pruned or quantised, what the model was trained from.
 
     Args:
         claimed: the id; verdict: on the child.
@@ -47,12 +49,11 @@ def _state(
             claimed.partition(MEMBER)[0], "it is not among the candidates that were compared"
         )
         return ClaimState.UNDETERMINED, reason
-    if claimed in verdict.parents or claimed == verdict.parent:
-        return ClaimState.SUPPORTED, f"it is named: {verdict.word}"
     of_claimed = next((related for related in verdict.relatives if related.id == claimed), None)
     if verdict.word is Word.SAME and of_claimed and of_claimed.relation is Relation.SAME:
-        shared, but = ("matrices", ", but for a head") if of_claimed.differs else ("weights", "")
-        return ClaimState.SUPPORTED, f"it has the same {shared} as the child{but}"
+        return ClaimState.SUPPORTED, f"it has {same_as('the child', of_claimed.differs)}"
+    if claimed in verdict.parents or claimed == verdict.parent:
+        return ClaimState.SUPPORTED, f"it is named: {verdict.word}"
     if verdict.parent and claimed in verdict.copies:
         return ClaimState.SUPPORTED, f"it is a copy of {verdict.closest}, which is named: {verdict.word}"
     if not found.is_evidence:
@@ -83,10 +84,10 @@ def _of_relative(claimed: Related, verdict: Verdict) -> tuple[ClaimState, str]:
             f"{named} {are} named ({verdict.word}); the claimed one is of the same family, its relation: "
             f"{claimed.relation}",
         )
+    room = "what that one was trained from" if verdict.bound == 0 else "where the child branched off"
     return (
         ClaimState.UNDETERMINED,
-        f"{named} {are} named ({verdict.word}), but the claimed one is of the same family too, "
-        "and may be where the child branched off",
+        f"{named} {are} named ({verdict.word}), but the claimed one is of the same family too, and may be {room}",
     )
 
 

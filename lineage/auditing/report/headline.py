@@ -89,17 +89,17 @@ def _same_as(verdict: Verdict) -> str:
 
 def _in_common(verdict: Verdict, ids: Sequence[str], differs: Sequence[str]) -> str:
     """What the child has in common with candidates from which it differs in one way."""
-    others = [id for id in ids if id != verdict.closest]
-    named = [_closest(verdict)] if len(others) < len(ids) else []
-    with_whom = " and as ".join([*named, *([listed(others)] if others else [])])
+    named = [_closest(verdict) if id == verdict.closest else id for id in ids[:NAMED]]
+    more = [f"{len(ids) - NAMED} more"] if len(ids) > NAMED else []
+    return same_as(" and as ".join([*named, *more]), differs)
+
+
+def same_as(whom: str, differs: Sequence[str]) -> str:
+    """What two networks have in common whose matrices are the same, and what differs: of a, b or c each."""
     if not differs:
-        return f"the same weights as {with_whom}"
-    return f"the same matrices as {with_whom}, but not the same {_either(differs)}"
-
-
-def _either(words: Sequence[str]) -> str:
-    """Words as a choice: a, b or c."""
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+        return f"the same weights as {whom}"
+    either = " or ".join(filter(None, (", ".join(differs[:-1]), differs[-1])))
+    return f"the same matrices as {whom}, but not the same {either}"
 
 
 def _surely(verdict: Verdict) -> str:

@@ -15,8 +15,8 @@ from lineage.relation.structure.screen import SURE
 from lineage.relation.structure.settle import shapes_of
 from lineage.relation.tensor_names import canonical, heads, layer_of, matrices
 
-HEAD, SIZES, SCALES, BIASES, NORMS = "head", "sizes", "scale of rows", "biases", "norms"
-REST, NAMES = "other tensors", "set of tensors"
+HEAD, SIZES, SCALES, BIASES, NORMS = "head", "number of rows", "scale of rows", "biases", "norms"
+REST, NAMES = "tensors beside them", "set of tensors"
 ORDER = (HEAD, SIZES, SCALES, BIASES, NORMS, REST, NAMES)
 """What may differ where matrices are the same, in the order in which a headline says "not the same" of it."""
 BIAS = "bias"

@@ -55,7 +55,8 @@ def layer_origins(
                 and not is_dependent
                 and looks_random(sampled(child.checkpoint.read(name))),
                 is_evidence=bool(evidence),
-                is_open=not relatives or any(_is_open(relative, name, tests) for relative in relatives),
+                is_open=is_head
+                and (not relatives or any(_is_open(relative, name, tests) for relative in relatives)),
             )
         )
     return [

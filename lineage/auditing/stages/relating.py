@@ -32,8 +32,8 @@ def relate(
 ) -> list[Related]:
     """What each relative is to the child, closest first; of several ancestors, the closest may be the parent.
 
-    Closest are the same weights; then the nearest ancestor; then what may be an ancestor, descendants, and small
-    parts of a merge, each by how far from the child their lines part.
+    Closest are the same weights, first those of which nothing else differs; then the nearest ancestor; then what may
+    be an ancestor, descendants, and small parts of a merge, each by how far from the child their lines part.
 
     Args:
         places: of a child's relatives.
@@ -65,10 +65,17 @@ def relate(
         nearest = ahead_of_others(remaining, lies_between)
     averaged = {place.id for place in places if _may_be_average(place, estimates[place.id])} - by_scars
 
-    def rank(place: Place) -> tuple[bool, bool, bool, bool, float]:
+    def rank(place: Place) -> tuple[bool, bool, bool, bool, bool, float]:
         estimate = estimates[place.id]
         remoteness = place.distance**2 * (1 - estimate.share + OWN * estimate.share)
-        return not place.is_same, place is not nearest, is_part(place), _is_later(estimate), remoteness
+        return (
+            not place.is_same,
+            bool(place.differs),
+            place is not nearest,
+            is_part(place),
+            _is_later(estimate),
+            remoteness,
+        )
 
     return [
         _related(

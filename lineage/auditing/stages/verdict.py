@@ -183,12 +183,13 @@ def _beside_parts(relatives: Sequence[Related], merged: Mapping[str, float]) -> 
     """What each relative is to a merge: its parts are its parents, the heaviest first, and no other one is."""
     by_id = {relative.id: relative for relative in relatives}
     parts = [
-        Related(
-            id=id,
+        replace(
+            by_id[id],
             relation=Relation.PARENT,
             decided_by=MIXED,
             reason=f"{weight:.2f} of the child",
-            distance=by_id[id].distance,
+            probability=None,
+            bound=None,
         )
         for id, weight in merged.items()
         if id in by_id

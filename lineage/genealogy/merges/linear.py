@@ -101,24 +101,30 @@ def fewest(products: np.ndarray, heavy: Sequence[int]) -> list[int]:
     """The fewest of some arrays that the last one is mixed of about as exactly as of all; none if these are no merge.
 
     Another merge among them lies on one line or plane with its own parents, so that all share the weights. Of as few
-    the farthest are taken: of three on a line the one in the middle is the merge, and an end is none of the others.
+    the farthest are taken, of equally far ones the first: of three on a line the one in the middle is the merge, and
+    an end is none of the others. Nor do a line's ends count, beside more, where they alone would leave as little.
     Rounded copies of the last one do not count.
     """
+    if len(heavy) < 2:
+        return list(heavy)
     part = with_last(products, heavy)
     weights = solved(part)
     left = left_by(weights, part)
     if left > EXACT * (weights**2 @ from_last(part)):
         return list(heavy)
     bound = max(SIMPLER**2 * left, ROUNDING**2 * from_last(part).min())
-    different = [place for place in distinct(products[:-1, :-1]) if from_last(products)[place] > bound]
+    apart = from_last(products)
+    different = [place for place in distinct(products[:-1, :-1]) if apart[place] > bound]
+    fitting: list[set[int]] = []
     for count in range(2, len(heavy) + 1):
         among = next((some for some in (different, heavy) if comb(len(some), count) <= MOST_TRIED), ())
         few = np.array(list(combinations(among, count)), int).reshape(-1, count)
-        fit = few[left_by_each(few, products) <= bound]
-        if len(fit):
-            merges = [list(places) for places in fit if is_mixture(products, places)]
-            return max(merges, key=lambda places: from_last(products)[places].sum(), default=[])
-    return list(heavy)
+        fit = few[left_by_each(few, products) <= bound].tolist()
+        fit = [places for places in fit if not any(fewer <= set(places) for fewer in fitting)]
+        if merges := [places for places in fit if is_mixture(products, places)]:
+            return max(merges, key=lambda places: float(f"{apart[places].sum():.1e}"))
+        fitting += map(set, fit)
+    return [] if fitting else list(heavy)
 
 
 def is_mixture(products: np.ndarray, heavy: Sequence[int]) -> bool:

@@ -5,6 +5,7 @@ there, as if its source lay between the child and all others.
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,7 +40,8 @@ def shared_places(relatives: Sequence[Relative], matrices: Sequence[Matrices]) -
 def _is_at_child(relative: Relative) -> bool:
     """Whether the child and a relative are the same weights, or one is a copy of the other."""
     comparison = relative.comparison
-    return comparison.distance <= EXACT or source_of(comparison.scars) is not None
+    is_same = all(comparison.changes.get(name, math.inf) <= EXACT for name in relative.tests)
+    return is_same or source_of(comparison.scars) is not None
 
 
 def are_copies(first: Matrices, second: Matrices) -> bool:
