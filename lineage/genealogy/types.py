@@ -47,9 +47,8 @@ class Edge:
     """A parent and its child.
 
     probability: that this edge is right; of an undirected edge, that the two are neighbours in the tree, whichever
-    came earlier; weight: the parent's share of a merge; change: ‖child − b parent‖ / ‖parent‖ over common matrices,
-    with the b of each that leaves least; rivals: other models that may be the parent, the most probable first, and
-    how probable each is.
+    came earlier; weight: the parent's share of a merge; change: ‖child − parent‖ / ‖parent‖ over common matrices;
+    rivals: other models that may be the parent, the most probable first, and how probable each is.
     """
 
     parent: str

@@ -46,17 +46,18 @@ class Comparison:
     """How a child differs from a candidate.
 
     changes: ‖c − p‖ / ‖p‖ of each matched tensor, by the child's name; unchanged: those within rounding, also to half
-    precision that is stored in full; distance: over all matrices that are no head, beside what scales a whole matrix,
-    as weight decay does; measure: reads those matrices again whose spectra are looked at, and says what each lost and
-    gained; is_narrow: whether all of them that differ have too few rows or columns for that; scars: what only time
-    can have done to one of the two; spread: see `spread_of_scales`, the largest of the rows and of the columns of the
-    backbone's matrices; has_norms: whether either network shows norms, which the other may have had folded into
-    matrices, or stored under no name.
+    precision that is stored in full; distance: over all matrices that are no head; beside_scale: the same, with the
+    scale of each matrix that leaves least, which weight decay changes; measure: reads those matrices again whose
+    spectra are looked at, and says what each lost and gained; is_narrow: whether all of them that differ have too few
+    rows or columns for that; scars: what only time can have done to one of the two; spread: see `spread_of_scales`,
+    the largest of the rows and of the columns of the backbone's matrices; has_norms: whether either network shows
+    norms, which the other may have had folded into matrices, or stored under no name.
     """
 
     changes: dict[str, float]
     unchanged: set[str]
     distance: float
+    beside_scale: float
     measure: Callable[[], Sequence[MatrixChange]]
     scars: Sequence[Scar] = ()
     spread: float = 0.0
@@ -135,7 +136,7 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
         pair: the two checkpoints.
         backbone: the child's matched matrices that are no head.
     """
-    changes, unchanged, moved, energy = {}, set(), 0.0, 0.0
+    changes, unchanged, moved, left, energy = {}, set(), 0.0, 0.0, 0.0
     differing, search, spread = [], ScarSearch(), 0.0
     large = [name for name in backbone if pair.child.entries[name].shape[0] >= FEWEST]
     looked_at = set(evenly(large))
@@ -152,13 +153,14 @@ def compare(pair: Pair, backbone: list[str]) -> Comparison:
             search.look(theirs, ours)
             by_column = spread_of_scales(theirs.swapaxes(0, 1), ours.swapaxes(0, 1))
             spread = max(spread, spread_of_scales(theirs, ours), by_column)
-            moved += beside_scale(theirs, ours) ** 2 if difference else 0.0
-            energy += float(size) ** 2
+            moved, energy = moved + float(difference) ** 2, energy + float(size) ** 2
+            left += beside_scale(theirs, ours) ** 2 if difference else 0.0
     differ = [name for name in backbone if changes[name] > EXACT]
     return Comparison(
         changes,
         unchanged,
         float(np.sqrt(moved / energy)) if energy else float("nan"),
+        float(np.sqrt(left / energy)) if energy else float("nan"),
         partial(_measured_again, pair, differing),
         search.scars(),
         spread,

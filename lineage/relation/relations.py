@@ -23,9 +23,9 @@ class Related:
 
     probability: of the relation, calibrated; bound: the child branched off within this share of its own change from
     the relative; share: ‖a‖² / (‖a‖² + ‖c‖²), see `lineage.relation.direction.estimate`; None where there is none.
-    distance: of weights beside their scale, relative to the relative's; is_final: whether more candidates would not
-    show more; no_ancestor: the scars by which the relative cannot be an ancestor of the child; differs: of the same
-    weights, what differs beside them, in words.
+    distance: of weights, relative to the relative's; beside_scale: the same beside the scale of each matrix;
+    is_final: whether more candidates would not show more; no_ancestor: the scars by which the relative cannot be an
+    ancestor of the child; differs: of the same weights, what differs beside them, in words.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Related:
     bound: float | None = None
     share: float | None = None
     distance: float | None = None
+    beside_scale: float | None = None
     is_final: bool = False
     no_ancestor: str = ""
     differs: Sequence[str] = ()

@@ -68,7 +68,7 @@ def test_only_a_candidate_whose_scale_was_not_undone_can_be_a_copys_source(
     sources = [Source(id="p1", path=str(candidates / "p1.safetensors"))]
     found = audit_sources(str(child), sources).aligned.found["p1"]
     scar = Scar(kind=ScarKind.GRID, later=Later.CHILD, evidence="a grid", is_copy=True)
-    relative = Relative(found, None, Comparison({}, set(), 0.1, list, [scar]), {})
+    relative = Relative(found, None, Comparison({}, set(), 0.1, 0.1, list, [scar]), {})
     assert [scar.is_copy for scar in without_copies([relative])[0].comparison.scars] == [is_copy]
 
 

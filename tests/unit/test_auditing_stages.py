@@ -127,9 +127,12 @@ def test_comparing_opens_relatives_alone_most_similar_first(child, tested, folde
     assert opened == [relative.id for relative in relatives] == ["p2"]
     parent, ours = ROOTS["p2"], child_of(ROOTS["p2"], 27)
     names = [f"layer{number}.weight" for number in range(3)]
-    left = [np.linalg.lstsq(parent[name].reshape(-1, 1), ours[name].ravel())[1].item() for name in names]
-    expected = math.sqrt(sum(left) / sum(np.square(parent[name]).sum() for name in names))
-    assert relatives[0].comparison.distance == pytest.approx(expected, rel=1e-5)
+    energy = sum(np.square(parent[name]).sum() for name in names)
+    moved = sum(np.square(ours[name] - parent[name]).sum() for name in names)
+    left = sum(np.linalg.lstsq(parent[name].reshape(-1, 1), ours[name].ravel())[1].item() for name in names)
+    comparison = relatives[0].comparison
+    assert comparison.distance == pytest.approx(math.sqrt(moved / energy), rel=1e-5)
+    assert comparison.beside_scale == pytest.approx(math.sqrt(left / energy), rel=1e-5)
     every = compare_relatives(child, tested, 0.0, Opener(follow=False))
     assert every[0].id == "p2"
     similarities = [relative.candidate.similarity for relative in every]

@@ -151,8 +151,8 @@ def test_weight_decay_that_relatives_share_brings_none_of_them_nearer(zoo):
     assert plain[1] < plain[0]
     verdict = zoo.audit(child, {"parent": parent, "sibling": sibling}).verdict
     assert verdict.closest == "parent"
-    distances = {each.id: each.distance for each in verdict.relatives}
-    assert distances["parent"] < distances["sibling"]
+    beside_scale = {each.id: each.beside_scale for each in verdict.relatives}
+    assert beside_scale["parent"] < beside_scale["sibling"]
 
 
 def test_grafted_layers_are_located(zoo):

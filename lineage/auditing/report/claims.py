@@ -26,8 +26,8 @@ def claim_of(
     A claim is contradicted where the claimed candidate was tested and is independent of the child, where it looks
     like a descendant and scars show that it is no ancestor, and where another is named the parent with a bound that
     leaves no room for it: if the child branched off within b of its own change from a model, its parent is nearer to
-    it than 1 / (1 - b) times that model's distance. Else a relative may be the parent, or where the child is that
-    model, pruned or quantised, what the model was trained from.
+    it than 1 / (1 - b) times that model's distance, plain or beside the scale of each matrix. Else a relative may be
+    the parent, or where the child is that model, pruned or quantised, what the model was trained from.
 
     Args:
         claimed: the id; verdict: on the child.
@@ -96,7 +96,11 @@ def _has_room(claimed: Related, verdict: Verdict) -> bool:
     if verdict.word is Word.SAME or not verdict.bound or verdict.bound >= 1:
         return True
     named = next(related for related in verdict.relatives if related.id == verdict.closest)
-    return claimed.distance <= named.distance / (1 - verdict.bound)
+    pairs = ((claimed.distance, named.distance), (claimed.beside_scale, named.beside_scale))
+    return any(
+        own is not None and others is not None and own <= others / (1 - verdict.bound)
+        for own, others in pairs
+    )
 
 
 def _of_independent(found: Candidate, verdict: Verdict, limit: float) -> tuple[ClaimState, str]:

@@ -34,10 +34,9 @@ class CandidateReport:
     own change from it; share_lost: see `lineage.relation.direction.estimate`; decided_by, reason: of the relation;
     hints: what counters in the files suggest, which is no evidence; log10_p, p_value: its own, for at least two
     dependent matrices; conformal_p: share of all networks that look at least as related; z: mean over the tested
-    matrices; coverage: share of the testable weights that depend on it; distance: ‖child − b candidate‖ / ‖candidate‖
-    over the backbone's matrices, with the b of each that leaves least; tests: by the child's name of each matrix;
-    no_evidence: those that look dependent but count for nothing, with the reason. None: not computed for this
-    candidate.
+    matrices; coverage: share of the testable weights that depend on it; distance: ‖child − candidate‖ / ‖candidate‖
+    over the backbone's matrices; tests: by the child's name of each matrix; no_evidence: those that look dependent
+    but count for nothing, with the reason. None: not computed for this candidate.
     """
 
     id: str

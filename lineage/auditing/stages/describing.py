@@ -38,6 +38,7 @@ def places_of(child: Child, relatives: Sequence[Relative], together: Together) -
             similarity=relative.candidate.similarity,
             tests=len(relative.tests),
             distance=relative.comparison.distance,
+            beside_scale=relative.comparison.beside_scale,
             is_same=relative.id in same,
             differs=differences_of(child, relative) if relative.id in same else (),
             is_rescaled=relative.comparison.is_rescaled,

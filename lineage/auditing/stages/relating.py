@@ -115,6 +115,7 @@ def _related(
             bound=0.0,
             share=estimate.share,
             distance=place.distance,
+            beside_scale=place.beside_scale,
             differs=place.differs,
         )
     if is_averaged:
@@ -131,6 +132,7 @@ def _related(
         bound=estimate.bound if math.isfinite(estimate.bound) else None,
         share=estimate.share,
         distance=place.distance,
+        beside_scale=place.beside_scale,
         is_final=is_averaged or _is_narrow(place, relation),
         no_ancestor="; ".join(
             scar.evidence for scar in place.scars if scar.forbids and scar.later is Later.CANDIDATE

@@ -68,7 +68,7 @@ def _facts(edge: Edge) -> list[str]:
     else:
         facts.append(f"probability {shown(edge.probability)} that they are neighbours")
     if edge.change is not None:
-        facts.append(f"their weights are {100 * edge.change:.1f} % of the parent's norm apart, beside scale")
+        facts.append(f"their weights are {100 * edge.change:.1f} % of the parent's norm apart")
     if edge.rivals:
         named = [f"{id} {shown(rate)}" for id, rate in list(edge.rivals.items())[:RIVALS]]
         facts.append(f"other possible parents: {', '.join(named)}")

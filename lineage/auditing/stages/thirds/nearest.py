@@ -78,9 +78,9 @@ def search(
 
         def is_on_the_way(place: Place, ways=ways, before=nearest) -> bool:
             if (way := ways[place.id]) is None:
-                return place.distance < before.distance
+                return place.is_nearer(before)
             if way.apart > NEAR:
-                return way.is_probable or place.distance < CLEARLY * before.distance
+                return way.is_probable or place.is_nearer(before, CLEARLY)
             back = lies_between(place.id, before.id)
             return way.probability - (back.probability if back else 0.0) >= LIKELIER
 
