@@ -32,11 +32,12 @@ def test_constants_quantised_ones_and_tables_are_read_under_the_names_of_their_l
     assert "shape" in model.left_out
 
 
-def test_weights_of_a_kind_that_is_not_read_are_named(tmp_path):
+@pytest.mark.parametrize("part", ["nonzero_data", ""])
+def test_weights_of_a_kind_that_is_not_read_are_named(tmp_path, part):
     program = Program(tmp_path / "model.mlmodel")
     program.constant("conv_weight", W)
     program.operation(
-        "constexpr_sparse_to_dense", "fc_weight", "float16", (24, 10), nonzero_data=program.stored(V)
+        "constexpr_sparse_to_dense", "fc_weight", "float16", (24, 10), **{part: program.stored(V)}
     )
     assert "not read" in open_model(program.saved()).left_out["fc_weight"].reason
 

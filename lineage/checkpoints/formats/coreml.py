@@ -97,11 +97,12 @@ def _program(file: SafeFile, program: Message) -> Checkpoint:
     entries, left_out, files = {}, {}, {}
     for kind, output, parts in _operations(program):
         name = _bare(output)
-        main = parts.get(HOLDERS.get(kind, ""))
         if kind not in HOLDERS:
             reason = f"{kind}: quantised weights, of a kind that is not read"
             numbers = sum(math.prod(part.shape) for part in parts.values())
             left_out[name] = LeftOut(reason, numbers=2 * numbers)
+            continue
+        main = parts.get(HOLDERS[kind])
         if main is None or not main.file:
             continue
         for part in parts.values():
