@@ -69,7 +69,7 @@ def look_for(given: str, role: str = "candidate", *, follow: bool = False) -> So
     if stat.S_ISDIR(mode_of(path)):
         found = models_in_folder(path, follow=follow)
         return Sources(_named([(file, path) for file in found.models], path), found.passed_over)
-    if any(letter in given for letter in WILDCARDS) and not mode_of(Path(parted(given)[0])):
+    if _is_glob(given) and not mode_of(Path(parted(given)[0])):
         files = _called_like(path)
         return Sources(_named([(file, None) for file in files], _common(files)))
     return Sources(_named([(path, None)], path.parent))
@@ -128,6 +128,11 @@ def read_table_of_models(path: Path) -> list[Source]:
     return found
 
 
+def _is_glob(pattern: str) -> bool:
+    """Whether any letter stands for others."""
+    return any(letter in pattern for letter in WILDCARDS)
+
+
 def _called_like(pattern: Path) -> list[Path]:
     """The files of a glob, sorted, with the folders on its way that cannot be looked into.
 
@@ -148,7 +153,7 @@ def _called_like(pattern: Path) -> list[Path]:
 def _closed(anchor: Path, parts: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
     """The folders on the way that cannot be looked into, each with the reason."""
     for count, part in enumerate(parts):
-        is_listed = any(letter in part for letter in WILDCARDS) or parts[max(count - 1, 0)] == "**"
+        is_listed = _is_glob(part) or parts[max(count - 1, 0)] == "**"
         for folder in anchor.glob(str(Path(*parts[:count]))) if count else [anchor]:
             if stat.S_ISDIR(mode_of(folder)):
                 why = why_closed(folder) if is_listed else _why_unseen(folder / part)

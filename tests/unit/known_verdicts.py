@@ -57,4 +57,4 @@ CANNOT_TELL = verdict(Word.CANNOT_TELL)
 
 
 def place(name: str, distance: float) -> Place:
-    return Place(id=name, similarity=0.5, tests=2, distance=distance)
+    return Place(id=name, similarity=0.5, tests=2, distance=distance, beside_scale=distance)

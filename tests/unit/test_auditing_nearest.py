@@ -22,7 +22,7 @@ from lineage.relation.direction.estimate import NEAR, Estimate
 
 
 def place(id):
-    return Place(id=id, similarity=0.9, tests=3, distance=0.3)
+    return Place(id=id, similarity=0.9, tests=3, distance=0.3, beside_scale=0.3)
 
 
 def of_table(table):

@@ -11,7 +11,7 @@ from lineage.checkpoints.adapters.config import config_beside
 from lineage.checkpoints.adapters.fit import fit
 from lineage.checkpoints.adapters.parts import parts_of
 from lineage.checkpoints.find import Source, open_source
-from lineage.checkpoints.several import model_of, parted
+from lineage.checkpoints.several import MEMBER, member_of, model_of, parted
 from lineage.errors import UserError
 
 MOST_BASES = 8
@@ -91,8 +91,8 @@ def _names(base: Candidate) -> set[str]:
 def _member(candidate: Candidate) -> str:
     """The path that names a candidate's model alone."""
     path, own = parted(candidate.source.path)
-    own = own or candidate.model.partition("::")[2]
-    return f"{path}::{own}" if own else path
+    own = own or member_of(candidate.model)
+    return f"{path}{MEMBER}{own}" if own else path
 
 
 def of_adapter(child: Child, candidates: Sequence[Candidate], verdict: Verdict) -> Verdict:

@@ -12,18 +12,18 @@ class Place:
     """What is known of a relative.
 
     similarity: mean cosine of rows; tests: matrices tested; distance: of weights, relative to the candidate's;
-    beside_scale: the same beside the scale of each matrix, None where that is no other; is_same: all matrices but the
-    head's are equal; differs: what then differs, in words; is_rescaled: neurons differ in scale as training alone
-    does not explain; is_narrow: no matrix that differs is large enough to show a direction; is_outlying: other
-    relatives are compared with each other, and this one not; scars: what only time can have done to one of the two;
-    describe: gives its features; hints: what counters suggest, which decides nothing.
+    beside_scale: the same beside the scale of each matrix; is_same: all matrices but the head's are equal; differs:
+    what then differs, in words; is_rescaled: neurons differ in scale as training alone does not explain; is_narrow:
+    no matrix that differs is large enough to show a direction; is_outlying: other relatives are compared with each
+    other, and this one not; scars: what only time can have done to one of the two; describe: gives its features;
+    hints: what counters suggest, which decides nothing.
     """
 
     id: str
     similarity: float
     tests: int
     distance: float
-    beside_scale: float | None = None
+    beside_scale: float
     is_same: bool = False
     differs: Sequence[str] = ()
     is_rescaled: bool = False
@@ -43,10 +43,5 @@ class Place:
 
         Weight decay that two relatives have had brings them nearer to each other, and growth drives them apart.
         """
-        own, others = ((place.distance, place.unscaled) for place in (self, than))
+        own, others = ((place.distance, place.beside_scale) for place in (self, than))
         return all(mine < share * theirs for mine, theirs in zip(own, others, strict=True))
-
-    @property
-    def unscaled(self) -> float:
-        """The distance beside the scale of each matrix."""
-        return self.distance if self.beside_scale is None else self.beside_scale

@@ -110,7 +110,7 @@ def fewest(products: np.ndarray, heavy: Sequence[int]) -> list[int]:
     part = with_last(products, heavy)
     weights = solved(part)
     left = left_by(weights, part)
-    if left > EXACT * (weights**2 @ from_last(part)):
+    if not is_exact(weights, part):
         return list(heavy)
     bound = max(SIMPLER**2 * left, ROUNDING**2 * from_last(part).min())
     apart = from_last(products)
@@ -137,8 +137,13 @@ def is_mixture(products: np.ndarray, heavy: Sequence[int]) -> bool:
         SUM[0] <= weights.sum() <= SUM[1]
         and (weights < 0).sum() <= (len(heavy) > 2)
         and np.abs(weights).min() >= SMALLEST
-        and left_by(weights, part) <= EXACT * (weights**2 @ from_last(part))
+        and is_exact(weights, part)
     )
+
+
+def is_exact(weights: np.ndarray, part: np.ndarray) -> bool:
+    """Whether a mixture leaves little of its parts' squared differences from the last array."""
+    return bool(left_by(weights, part) <= EXACT * (weights**2 @ from_last(part)))
 
 
 def best_recipe(
