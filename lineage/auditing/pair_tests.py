@@ -13,7 +13,7 @@ from lineage.checkpoints.files import safe_file
 from lineage.checkpoints.plain.form import open_plain_model, open_plain_models
 from lineage.checkpoints.several import member_of, parted
 from lineage.errors import UserError
-from lineage.index.digest import Digest, DigestCache, digest_of
+from lineage.index.digest import Digest, DigestCache, digest_of, is_of
 from lineage.index.summing import sketches_of_columns
 from lineage.progress import Tracked, untracked
 from lineage.relation.gates import is_recurrent
@@ -115,9 +115,9 @@ class ChildSketches:
         """The sketches of matrices' columns, of those whose order may be free; read by one thread at a time."""
         free = [name for name in names if not self._is_tied(name)]
         with self._reading:
-            new = [name for name in free if name not in self._transposed]
-            for name, found in sketches_of_columns(self._child, new).items():
-                self._transposed[name] = None if isinstance(found, Untestable) else found
+            if new := [name for name in free if name not in self._transposed]:
+                for name, found in sketches_of_columns(self._child, new).items():
+                    self._transposed[name] = None if isinstance(found, Untestable) else found
         return {name: found for name in free if (found := self._transposed[name]) is not None}
 
     def _is_tied(self, name: str) -> bool:
@@ -138,7 +138,7 @@ def digests_of(
     path, wanted = parted(given)
     file = safe_file(Path(path), inside=inside, follow=follow)
     with cache.turn(file.state):
-        digests = cache.get(file.state)
+        digests = cache.get(file.state, wanted)
         if digests is None:
             models = open_plain_models(path, inside=inside, follow=follow)
             hashed: dict[Path, str] = {}
@@ -151,10 +151,14 @@ def digests_of(
 
 
 def digest_of_child(child: Checkpoint, cache: DigestCache, tracked: Tracked = untracked) -> Digest:
-    """The digest of one open model."""
+    """The digest of one open model; that of its file, if it is a candidate elsewhere and as it was opened there."""
     state = [child.name, *(file.state for file in child.files)]
     if found := cache.get(state):
         return found[0]
+    if len(child.files) == 1:
+        for digest in cache.get(child.files[0].state, member_of(child.name)) or ():
+            if is_of(digest, child):
+                return digest
     digest = digest_of(child, tracked)
     cache.put(state, [digest], {str(file.real): file.state for file in child.files})
     return digest

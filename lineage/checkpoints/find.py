@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lineage.checkpoints.adapters.merging import merged
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.files import mode_of, why_closed
+from lineage.checkpoints.files import mode_of, safe_file, why_closed
 from lineage.checkpoints.folders import SUFFIXES, models_in_folder
 from lineage.checkpoints.plain.form import in_plain_form
-from lineage.checkpoints.read import main_of, open_models
+from lineage.checkpoints.read import format_of, main_of, open_models
 from lineage.checkpoints.several import MEMBER, member_of, parted
 from lineage.errors import UserError, printable
 
@@ -83,6 +83,14 @@ def sources_in_file(path: str) -> list[Source]:
             f"{path}: expected models with names, as a stage writes them, but it holds one without"
         )
     return [Source(id=id, path=f"{path}{MEMBER}{id}") for id in ids]
+
+
+def is_opened_alone(source: Source, *, follow: bool) -> bool:
+    """Whether a source is a model of a file that is opened without the others in it; raises as `open_models`."""
+    path, wanted = parted(source.path)
+    return bool(wanted) and bool(
+        format_of(safe_file(Path(path), inside=source.inside, follow=follow)).read_one
+    )
 
 
 def open_source(source: Source, *, follow: bool) -> list[Checkpoint]:

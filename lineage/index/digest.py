@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from lineage.checkpoints.checkpoint import Checkpoint, LeftOut
 from lineage.checkpoints.files import sha256_of
+from lineage.checkpoints.several import member_of
 from lineage.errors import UserError, one_line
 from lineage.index.summing import sums_of
 from lineage.index.workers import beside_each_other
@@ -86,14 +87,23 @@ def digest_of(
     )
 
 
-VERSION = 9
+def is_of(digest: Digest, model: Checkpoint) -> bool:
+    """Whether the digest of a model of the same files is this model's: called, laid out and read as this one is."""
+    return (
+        digest.name == model.name
+        and digest.notes == model.notes
+        and digest.shapes == {name: entry.shape for name, entry in model.entries.items()}
+        and digest.hashes.keys() == {str(file.path) for file in model.files}
+    )
+
+
+VERSION = 10
 """Of the layout; digests of another version are not found."""
 
 
 class DigestCache:
     """Digests on disk, found by their files' place, size and time; without a folder, none are stored.
 
-    The digests of the file read last stay in memory: the models of one file are looked up one after another.
     A folder that cannot be written costs time and nothing else: `trouble` says why, and nothing more is stored.
     """
 
@@ -101,27 +111,26 @@ class DigestCache:
         self.folder = folder
         self.hits = 0
         self.trouble = ""
-        self._last: tuple[Path, list[Digest]] | None = None
         self._turns: dict[str, threading.Lock] = {}
 
     def turn(self, state: list) -> threading.Lock:
         """Of threads that want models of one file, one at a time reads it."""
         return self._turns.setdefault(json.dumps(state), threading.Lock())
 
-    def get(self, state: list) -> list[Digest] | None:
-        """The digests of the models of a file that has not changed since; None if there are none."""
+    def get(self, state: list, wanted: str = "") -> list[Digest] | None:
+        """The digests of the models of a file that has not changed since, of the wanted one alone where one is named.
+
+        None if there are none.
+        """
         if self.folder is None:
             return None
         with contextlib.suppress(OSError, ValueError, KeyError, SafetensorError):
             index = self._path(state, "json")
-            count, dependents = json.loads(index.read_text())
+            names, dependents = json.loads(index.read_text())
             if all(_state(path) == state_then for path, state_then in dependents.items()):
                 self.hits += 1
-                if self._last and self._last[0] == index:
-                    return self._last[1]
-                found = [_loaded(self._path(state, f"{number}.safetensors")) for number in range(count)]
-                self._last = index, found
-                return found
+                asked = [number for number, name in enumerate(names) if wanted in ("", member_of(name))]
+                return [_loaded(self._path(state, f"{number}.safetensors")) for number in asked]
         return None
 
     def put(self, state: list, digests: list[Digest], dependents: dict[str, list]) -> None:
@@ -136,7 +145,7 @@ class DigestCache:
                 with written_whole(self._path(state, f"{number}.safetensors")) as part:
                     _save(digest, part)
             with written_whole(self._path(state, "json")) as part:
-                part.write_text(json.dumps([len(digests), dependents]))
+                part.write_text(json.dumps([[digest.name for digest in digests], dependents]))
         except BeingWritten:
             return
         except (UserError, SafetensorError) as error:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from known_verdicts import candidate_of
 from safetensors.numpy import save_file
 from scipy.optimize import nnls
@@ -11,6 +12,7 @@ from small_networks import ROOTS, child_of, save_all
 
 from lineage.auditing import pair_tests
 from lineage.auditing.audit import dependent_of
+from lineage.auditing.stages import comparing
 from lineage.auditing.stages.candidates import Candidate, level_of
 from lineage.auditing.stages.child import read_child
 from lineage.auditing.stages.comparing import Opener, compare_relatives, mixture_of
@@ -18,12 +20,13 @@ from lineage.auditing.stages.evidence import coverage_of
 from lineage.auditing.stages.layers import layer_origins
 from lineage.auditing.stages.testing import run_tests
 from lineage.auditing.stages.verdict import EXIT_CODES, Evidence, Word, decide
-from lineage.checkpoints.find import Source
+from lineage.checkpoints.find import Source, open_source
 from lineage.errors import UserError
 from lineage.index.digest import DigestCache
 from lineage.relation.layers import State
 from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Related, Relation
+from lineage.storage.hdf5 import write_weights
 
 NO_CACHE = DigestCache(None)
 
@@ -137,6 +140,29 @@ def test_comparing_opens_relatives_alone_most_similar_first(child, tested, folde
     assert every[0].id == "p2"
     similarities = [relative.candidate.similarity for relative in every]
     assert similarities == sorted(similarities, reverse=True)
+
+
+@pytest.mark.parametrize(("suffix", "each"), [("h5", [1, 1]), ("pt", [2])])
+def test_of_a_file_of_several_models_the_asked_one_is_opened_alone_or_all_of_them_once(
+    tmp_path, child, monkeypatch, suffix, each
+):
+    path, opened = tmp_path / f"zoo.{suffix}", []
+    models = {id: {key: torch.from_numpy(values) for key, values in ROOTS[id].items()} for id in ("p0", "p1")}
+    if suffix == "h5":
+        write_weights(path, [({"id": id, "seed": 0}, models[id]) for id in models], code="", device="cpu")
+    else:
+        torch.save(models, path)
+
+    def counted(source, *, follow):
+        opened.append(open_source(source, follow=follow))
+        return opened[-1]
+
+    monkeypatch.setattr(comparing, "open_source", counted)
+    sources = [Source(id=id, path=f"{path}::{id}") for id in models]
+    found, opener = run_tests(child, sources, NO_CACHE).candidates, Opener(follow=False)
+    values = [opener(candidate).read("layer1.weight") for candidate in found]
+    assert [len(models) for models in opened] == each
+    np.testing.assert_array_equal(values, [ROOTS[id]["layer1.weight"] for id in models])
 
 
 def test_the_mixture_is_that_of_scipy_on_all_shared_matrices(child, tested):

@@ -12,9 +12,11 @@ from limits import files_at_most
 from safetensors.numpy import save_file
 from small_networks import ROOTS, save_all
 
-from lineage.auditing.pair_tests import digests_of
+from lineage.auditing import pair_tests
+from lineage.auditing.pair_tests import digest_of_child, digests_of
 from lineage.auditing.run import audit
 from lineage.checkpoints.files import sha256_of
+from lineage.checkpoints.plain.form import open_plain_model
 from lineage.checkpoints.read import open_model
 from lineage.errors import UserError
 from lineage.genealogy.run import tree
@@ -51,6 +53,35 @@ def test_a_file_of_several_models_is_hashed_once(tmp_path, monkeypatch):
     found = digests_of(str(path), DigestCache(None))
     assert hashed == [path.resolve()]
     assert [each.hashes for each in found] == 2 * [{str(path): hashlib.sha256(path.read_bytes()).hexdigest()}]
+
+
+def test_of_a_stored_file_only_the_named_model_is_loaded(tmp_path, monkeypatch):
+    path, loaded = tmp_path / "weights.h5", []
+    tensors = {
+        name: {key: torch.from_numpy(values) for key, values in ROOTS[name].items()} for name in ("p0", "p1")
+    }
+    write_weights(path, [({"id": name, "seed": 0}, tensors[name]) for name in tensors], code="", device="cpu")
+    cache, load = DigestCache(tmp_path / "cache"), digest._loaded
+    fresh = digests_of(str(path), cache)
+    monkeypatch.setattr(digest, "_loaded", lambda stored: loaded.append(stored) or load(stored))
+    (found,) = digests_of(f"{path}::p1", cache)
+    assert len(loaded) == 1
+    assert (found.name, found.content) == (fresh[1].name, fresh[1].content)
+    assert [each.name for each in digests_of(str(path), cache)] == [each.name for each in fresh]
+    with pytest.raises(UserError, match="holds no model 'p2'"):
+        digests_of(f"{path}::p2", cache)
+
+
+def test_a_child_that_is_a_candidate_elsewhere_is_not_digested_again(tmp_path, monkeypatch):
+    path, cache = tmp_path / "p0.safetensors", DigestCache(tmp_path / "cache")
+    save_file(ROOTS["p0"], path)
+    (known,) = digests_of(str(path), cache)
+    child, linked = open_plain_model(path), tmp_path / "linked.safetensors"
+    assert vars(digest_of_child(child, DigestCache(None))).keys() == vars(known).keys()
+    linked.symlink_to(path)
+    assert digest_of_child(open_plain_model(linked), cache).name == "linked.safetensors"
+    monkeypatch.setattr(pair_tests, "digest_of", None)
+    assert digest_of_child(child, cache).content == known.content
 
 
 def content(path, save, tensors) -> str:

@@ -9,7 +9,7 @@ from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import backbone_of
 from lineage.checkpoints.checkpoint import Checkpoint
-from lineage.checkpoints.find import Source, open_source
+from lineage.checkpoints.find import Source, is_opened_alone, open_source
 from lineage.checkpoints.several import model_of, parted
 from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import Comparison, Pair, compare, evenly, sampled
@@ -29,7 +29,7 @@ Opened = Callable[[Candidate], Checkpoint]
 
 
 class Opener:
-    """Opens candidates' checkpoints, each file once."""
+    """Opens candidates' checkpoints, each file once, or each model where a file gives one without the others."""
 
     def __init__(self, *, follow: bool):
         self._follow = follow
@@ -38,10 +38,11 @@ class Opener:
     def __call__(self, candidate: Candidate) -> Checkpoint:
         """The candidate's model."""
         source = candidate.source
-        whole = source if source.base else replace(source, path=parted(source.path)[0], id="")
-        if whole not in self._models:
-            self._models[whole] = open_source(whole, follow=self._follow)
-        return model_of(self._models[whole], candidate.model)
+        is_apart = source.base or is_opened_alone(source, follow=self._follow)
+        opened = source if is_apart else replace(source, path=parted(source.path)[0], id="")
+        if opened not in self._models:
+            self._models[opened] = open_source(opened, follow=self._follow)
+        return model_of(self._models[opened], candidate.model)
 
 
 def compare_relatives(

@@ -14,14 +14,13 @@ child's aside, and what is left is what a contest is weighed by.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, permutations
 
 import numpy as np
 
 from lineage.genealogy.answers import Pair
 from lineage.genealogy.distances.geometry import at_one_scale
-from lineage.relation.direction.updates import whitener
 
 CORNER = (128, 256)
 """Rows and columns of a matrix that are looked at."""
@@ -99,14 +98,34 @@ class Contests:
     ) -> Iterator[tuple[float, float]]:
         """Of every contest ⟨B − A, z⟩ and ‖B − A‖² in one matrix, in units of z's variance there."""
         values = at_one_scale(corner(matrices).astype(np.float64))
+        if values.shape[1] > values.shape[2]:
+            values = values.swapaxes(1, 2)
         for (parent, child), same in groupby(contests, key=lambda contest: contest[:2]):
-            change = values[child] - values[parent]
-            left, right = (whitener(square, RIDGE) for square in (change @ change.T, change.T @ change))
-            white = left @ change @ right
-            variance = max(float(np.mean(white**2)), 1e-30)
-            for *_, rival in same:
-                apart = left @ (values[rival] - values[parent]) @ right
-                yield float(np.vdot(apart, white)) / variance, float(np.vdot(apart, apart)) / variance
+            apart = (values[rival] - values[parent] for *_, rival in same)
+            yield from whitened_products(values[child] - values[parent], apart)
+
+
+def whitened_products(change: np.ndarray, apart: Iterable[np.ndarray]) -> Iterator[tuple[float, float]]:
+    """⟨D, z⟩ and ‖D‖² of differences D after whitening by a change z, in units of the whitened z's variance.
+
+    The rows are weighed by R⁻¹ and the columns by C⁻¹, R = zzᵀ and C = zᵀz with RIDGE of their mean variance ρ added.
+    With R's vectors u, its energies e, and Q = uᵀDzᵀu, C⁻¹ need not be computed (Woodbury 1950):
+    uᵀDC⁻¹Dᵀu = (‖uᵀD‖² − Σ Q² / (e + ρ)) / ρ.
+
+    Args:
+        change: z, [n, m], n ≤ m; apart: the differences, [n, m] each.
+    """
+    energies, left = np.linalg.eigh(change @ change.T)
+    energies = np.maximum(energies, 0)
+    of_rows, of_columns = (RIDGE * float(energies.sum()) / size or 1.0 for size in change.shape)
+    by_row, by_column = 1 / (energies + of_rows), 1 / (energies + of_columns)
+    variance = max(float(np.sum(energies * by_row * by_column)) / change.size, 1e-30)
+    of_change = change.T @ left
+    for difference in apart:
+        turned = left.T @ difference
+        along = turned @ of_change
+        beside = (np.einsum("ij,ij->i", turned, turned) - along**2 @ by_column) / of_columns
+        yield float(along.diagonal() @ (by_row * by_column)) / variance, float(beside @ by_row) / variance
 
 
 def corner(matrices: np.ndarray) -> np.ndarray:
