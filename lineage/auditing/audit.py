@@ -16,7 +16,13 @@ from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.aligning.words import explained
 from lineage.auditing.stages.candidates import Candidate, Relative, level_of
 from lineage.auditing.stages.child import Child, read_child
-from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of
+from lineage.auditing.stages.comparing import (
+    Opened,
+    Opener,
+    compare_relatives,
+    mixture_of,
+    with_resized,
+)
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, parts_of
 from lineage.auditing.stages.layers import layer_origins
@@ -225,7 +231,7 @@ class Judge:
         """
         child, settings = self._child, self._settings
         parts = parts_of(child, candidates)
-        candidates = as_parts(candidates, parts)
+        candidates = [with_resized(child, candidate, opened) for candidate in as_parts(candidates, parts)]
         relatives = without_copies(
             compare_relatives(
                 child, candidates, level.limit, opened, compared=self._compared, tracked=self._tracked

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from lineage.auditing.stages.child import read_child
+from lineage.auditing.stages.comparing import Opener, with_resized
 from lineage.auditing.stages.testing import run_tests
 from lineage.genealogy.reading import DIMENSIONS, Model
 from lineage.index.digest import DigestCache
@@ -59,8 +60,11 @@ def by_rows(cache: DigestCache, *, follow: bool) -> PairTest:
     def test(first: Model, second: Model) -> float:
         source = first.source
         child = read_child(source.path, cache, inside=source.inside, follow=follow)
-        tested = run_tests(child, [second.source], cache, follow=follow).candidates
-        return min((candidate.log10_p for candidate in tested), default=0.0)
+        tested, opened = (
+            run_tests(child, [second.source], cache, follow=follow).candidates,
+            Opener(follow=follow),
+        )
+        return min((with_resized(child, candidate, opened).log10_p for candidate in tested), default=0.0)
 
     return test
 

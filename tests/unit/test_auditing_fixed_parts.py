@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from audited_tensors import audit_of
 from fixed_parts import alibi, dirac, forecasts, fourier, gabor, interleaved_fourier, mel, principal_axes
-from small_networks import ROOTS, child_of, learnt, network
+from small_networks import ROOTS, child_of, learnt, network, save_all
 
+import lineage
 from lineage.auditing.audit import Audit
 from lineage.auditing.report.build import report_of
 from lineage.auditing.stages.verdict import Word
@@ -186,3 +187,24 @@ def test_copies_are_told_by_their_tensors_whatever_they_are_called(audited):
     keys = {candidate.id: candidate.copy_key for candidate in audit.candidates}
     assert keys["first"] == keys["second"] != keys["other"]
     assert {audit.verdict.closest, *audit.verdict.copies} == {"first", "second"}
+
+
+def grown(table: np.ndarray, seed: int) -> np.ndarray:
+    return np.concatenate([table, random(seed, 24, table.shape[1])])
+
+
+@pytest.mark.parametrize("of_child", [False, True])
+def test_a_table_that_grew_in_one_of_them_and_is_most_of_the_weights_is_no_part_that_was_not_looked_at(
+    audited, tmp_path, of_child
+):
+    rest, tables = FIRST, (random(1, 900, 64), random(2, 900, 64))
+    small = [rest | {"words.w": table} for table in tables]
+    large = [rest | {"words.w": grown(table, seed)} for seed, table in enumerate(tables, start=3)]
+    children, parents = (large, small) if of_child else (small, large)
+    assert audited(children[0], p=parents[0], q=SECOND).verdict.family == ["p"]
+    assert audited(children[0], p=parents[1], q=SECOND).verdict.word is Word.CANNOT_TELL
+    (tmp_path / "zoo").mkdir()
+    zoo = {"child": children[0], "p": parents[0], "q": parents[1]}
+    in_32_bits = {name: {key: values.astype(np.float32) for key, values in zoo[name].items()} for name in zoo}
+    families = lineage.tree(save_all(tmp_path / "zoo", in_32_bits), store_digests=False).families
+    assert sorted(map(sorted, families.values())) == [["child", "p"], ["q"]]

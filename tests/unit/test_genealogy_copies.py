@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from small_networks import child_of, network
+from small_networks import child_of, network, save_all
 
 import lineage
 from lineage.genealogy.answers import Answers, neighbours_of
@@ -104,3 +104,20 @@ def test_pairs_that_are_far_apart_are_compared_where_they_are_asked_for():
 def test_into_a_copy_no_edge_leads_but_from_its_source():
     answers = Answers({(0, 1): 0.5, (1, 0): 0.5, (2, 1): 0.9, (1, 2): 0.1}, {}, {(0, 1)})
     assert answers.beside_sources() == {(2, 1)}
+
+
+@pytest.mark.parametrize("kind", ["rounded", "pruned", "grown"])
+def test_a_model_with_nothing_but_its_copies_has_a_tree(tmp_path, kind):
+    root = network(5) | {"words.w": np.random.default_rng(0).normal(size=(300, 64)).astype(np.float32)}
+    copies = {
+        "rounded": {
+            name: (values.view(np.uint32) >> 16 << 16).view(np.float32) for name, values in root.items()
+        },
+        "pruned": {name: np.where(np.abs(values) < 0.1, 0, values) for name, values in root.items()},
+        "grown": root | {"words.w": np.concatenate([root["words.w"], root["words.w"][:9] * 2])},
+    }
+    found = lineage.tree(
+        save_all(tmp_path / "zoo", {"root": root, "copy": copies[kind]}), store_digests=False
+    )
+    assert [(edge.parent, edge.child) for edge in found.edges] == [("root", "copy")]
+    assert found.merges == []

@@ -52,12 +52,17 @@ class Candidate:
         """Whether the tests can say anything of the whole: one matrix alone cannot."""
         return len(self.tests) > 1
 
+    @property
+    def may_share_a_fixed_part(self) -> bool:
+        """Whether all that was tested is the same in both, and too much of both was not tested."""
+        return not self.is_part and self.elsewhere >= ELSEWHERE and self.unmoved.issuperset(self.tests)
+
     @cached_property
     def log10_p(self) -> float:
         """The candidate's own, not corrected: for at least two dependent matrices that are more than a fixed part."""
         if self.is_part:
             return combined([test.log10_p for test in self.tests.values()])
-        if self.elsewhere >= ELSEWHERE and self.unmoved.issuperset(self.tests):
+        if self.may_share_a_fixed_part:
             return 0.0
         return beyond_a_fixed_part(self.tests, self.unmoved)
 

@@ -8,6 +8,7 @@ import numpy as np
 from lineage.auditing.stages.candidates import Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.evidence import backbone_of
+from lineage.auditing.stages.testing import share_untested
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.find import Source, is_opened_alone, open_source
 from lineage.checkpoints.several import model_of, parted
@@ -43,6 +44,33 @@ class Opener:
         if opened not in self._models:
             self._models[opened] = open_source(opened, follow=self._follow)
         return model_of(self._models[opened], candidate.model)
+
+
+def with_resized(child: Child, candidate: Candidate, opened: Opened) -> Candidate:
+    """The candidate, and where it may share a fixed part alone, with its resized matrices counted as tested.
+
+    The rows of a matrix that has more of them in one of the two, as an embedding, cannot be paired before both files
+    are open, so it is no part of the tests. Where it is most of the weights, these alone may be of a fixed part.
+
+    Args:
+        child: opened and digested; candidate: tested; opened: opens it.
+    """
+    if not candidate.may_share_a_fixed_part:
+        return candidate
+    checkpoint = opened(candidate)
+    matching = settled(child.checkpoint, checkpoint, candidate.matching)
+    pair = Pair(child.checkpoint, checkpoint, matching)
+    dependent = {name for name in matching.resized if _is_dependent(pair, name)}
+    untested = share_untested(child.digest, dependent | candidate.tests.keys())
+    return replace(candidate, elsewhere=min(untested, candidate.elsewhere))
+
+
+def _is_dependent(pair: Pair, name: str) -> bool:
+    """Whether the order of the rows of what both have of a matrix says so."""
+    theirs, ours = (sketch(values) for values in pair(name))
+    if isinstance(theirs, Untestable) or isinstance(ours, Untestable):
+        return False
+    return row_test(theirs, ours).log10_p <= SURE
 
 
 def compare_relatives(

@@ -130,10 +130,10 @@ def candidate_of(
         is_whole=share_unread(digest) < ELSEWHERE,
         unmoved=frozenset(name for name in tests if _is_unmoved(name, tests, matching, child.digest, digest)),
         elsewhere=min(
-            _share_untested(child.digest, set(tests)),
-            _share_untested(digest, {matching.pairs[name] for name in tests}),
+            share_untested(child.digest, set(tests)),
+            share_untested(digest, {matching.pairs[name] for name in tests}),
         ),
-        apart=_share_untested(
+        apart=share_untested(
             digest, {matching.pairs[name] for name, test in tests.items() if test.log10_p <= SURE}
         ),
     )
@@ -157,7 +157,7 @@ def share_unread(digest: Digest) -> float:
     return left_out / (left_out + read) if left_out else 0.0
 
 
-def _share_untested(digest: Digest, tested: set[str]) -> float:
+def share_untested(digest: Digest, tested: set[str]) -> float:
     """The share of the testable weights of a network that are in other matrices than those tested."""
     sizes = {name: math.prod(digest.shapes[name]) for name in digest.sketches.keys() | tested}
     untested = sum(size for name, size in sizes.items() if name not in tested)

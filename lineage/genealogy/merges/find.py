@@ -59,13 +59,14 @@ def merges_of(
 
 
 def _without_copies(nearest: Nearest, copied: Collection[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
-    """Each model that is no copy, and those near it that are no copies of it, nor of its copies."""
+    """Each model that is no copy, and those near it that are no copies of it, nor of its copies, if there are any."""
     sources = nx.DiGraph(copied)
     sources.add_nodes_from(range(len(nearest.places)))
     for child, places in enumerate(nearest.places):
         if not sources.in_degree(child):
             own = nx.descendants(sources, child)
-            yield child, [int(place) for place in places if int(place) not in own]
+            if others := [int(place) for place in places if int(place) not in own]:
+                yield child, others
 
 
 def put_together(models: Sequence[Model], *, follow: bool) -> dict[int, Mixing]:
