@@ -99,8 +99,8 @@ def share_an_origin(before: np.ndarray, after: np.ndarray) -> bool | None:
 
 
 def is_constant(values: np.ndarray) -> bool:
-    """Whether all entries are equal."""
-    return bool((values == values.reshape(-1)[:1]).all())
+    """Whether all entries are equal, as those of none are."""
+    return not values.size or bool((values == values.reshape(-1)[:1]).all())
 
 
 def rank_in(before: np.ndarray, after: np.ndarray) -> tuple[int | None, int | None]:

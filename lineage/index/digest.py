@@ -97,7 +97,7 @@ def is_of(digest: Digest, model: Checkpoint) -> bool:
     )
 
 
-VERSION = 10
+VERSION = 11
 """Of the layout; digests of another version are not found."""
 
 

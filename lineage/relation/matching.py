@@ -199,14 +199,18 @@ class _Matcher:
         pairs = [
             name for name in self.pairs if len(self._child[name]) == 2 and self.how[name] != MatchedBy.WEIGHTS
         ]
-        squares = {name for name in pairs if self._child[name][0] == self._child[name][1]}
+        squares = {
+            name
+            for name in pairs
+            if self._child[name][0] == self._child[name][1] and len(self._candidate[self.pairs[name]]) >= 2
+        }
         straight = set(pairs) - squares - self.transposed
         if len(self.transposed) > len(straight):
             self.transposed |= squares
 
     def pair(self, name: str, partner: str, how: MatchedBy, *, transposed: bool) -> None:
-        """Pairs a tensor of the child with a candidate's."""
+        """Pairs a tensor of the child with a candidate's; one with a single axis is laid out alone."""
         self.pairs[name], self.how[name] = partner, how
         self.free.pop(partner, None)
-        if transposed:
+        if transposed and len(self._candidate[partner]) >= 2:
             self.transposed.add(name)

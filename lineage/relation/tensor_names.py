@@ -163,7 +163,8 @@ def _is_input_of_attention(name: str, shapes: Mapping[str, tuple[int, ...]]) -> 
     others = QUERIES | KEYS | VALUES | FUSED
     if any(_is_beside(name, beside, words, others - words) for words in kinds for beside in shapes):
         return True
-    is_inside = any(_words(part)[-1].rstrip(DIGITS).endswith(ATTENTION) for part in _path(name)[-3:])
+    last = [words[-1] for part in _path(name)[-3:] if (words := _words(part))]
+    is_inside = any(word.rstrip(DIGITS).endswith(ATTENTION) for word in last)
     is_output = bool(OUTPUTS_OF_ATTENTION & own) and "c" not in own and not kinds
     return is_inside and not is_output
 

@@ -278,3 +278,10 @@ def test_values_that_are_no_numbers_are_named(tmp_path):
     with pytest.raises(UserError, match=r"b\.safetensors: tensor 'layer0.bias' holds 96 NaN"):
         diff(stored(tmp_path, A, "a.safetensors"), stored(tmp_path, broken))
     assert load_file(tmp_path / "b.safetensors").keys() == A.keys()
+
+
+def test_a_tensor_without_entries_is_none_that_changed(tmp_path):
+    added = diff(
+        stored(tmp_path, A, "a.safetensors"), stored(tmp_path, A | {"none": np.zeros((0, 5), np.float32)})
+    )
+    assert added.counts == {"identical": len(A), "added": 1}

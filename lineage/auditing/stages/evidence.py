@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate, Relative
 from lineage.auditing.stages.child import Child
-from lineage.auditing.stages.verdict import Evidence, Verdict, Word
+from lineage.auditing.stages.verdict import MOST, Evidence, Verdict, Word
 from lineage.relation.direction.norms import norms_among
 from lineage.relation.permutation_test import RowTest, conformal_p_values
 from lineage.relation.scars.grown import GROWN
@@ -78,6 +78,7 @@ def coverage_of(
 def is_same(child: Child, relative: Relative) -> bool:
     """Whether all matrices that are no head are equal to rounding, and one of the two has none that the other lacks.
 
+    Nor has either of them more beside these than they are: a network that holds another one has its weights in part.
     A network that is another one but for what was added to it is none of the same weights: its source is known.
     """
     matching = relative.pair.matching
@@ -88,7 +89,8 @@ def is_same(child: Child, relative: Relative) -> bool:
     ours = set(child.matrices) - child.heads
     alone = ours & set(matching.only_child), backbone_of(theirs) & set(matching.only_candidate)
     shares = _share(alone[0], ours, child.digest.shapes), _share(alone[1], backbone_of(theirs), theirs)
-    return relative.comparison.unchanged.issuperset(matched) and min(shares) < ELSEWHERE
+    is_all = min(shares) < ELSEWHERE and max(shares) < 1 - MOST
+    return is_all and relative.comparison.unchanged.issuperset(matched)
 
 
 def differences_of(child: Child, relative: Relative) -> tuple[str, ...]:

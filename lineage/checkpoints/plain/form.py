@@ -8,7 +8,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.checkpoints.files import Unsupported
 from lineage.checkpoints.plain.adapters import layers_named
 from lineage.checkpoints.plain.constants import set_aside
-from lineage.checkpoints.plain.kernels import USUAL, outputs_first
+from lineage.checkpoints.plain.kernels import USUAL, of_one_place, outputs_first
 from lineage.checkpoints.plain.parts import whole
 from lineage.checkpoints.plain.recurrent import gates_in_order
 from lineage.checkpoints.read import open_model, open_models
@@ -39,7 +39,8 @@ def in_plain_form(model: Checkpoint) -> Checkpoint:
             f"{model.files[0].path}: an adapter of the kind {kind} alone, which says nothing of its base; "
             "merge it with its base, and give that"
         )
-    for step in (whole, layers_named, gates_in_order, partial(outputs_first, usual=USUAL.get(model.format))):
+    kernels = partial(outputs_first, usual=USUAL.get(model.format))
+    for step in (whole, layers_named, gates_in_order, of_one_place, kernels):
         model.entries, remark = step(model.entries)
         if remark:
             model.remarks.append(remark)

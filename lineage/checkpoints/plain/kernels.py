@@ -3,6 +3,7 @@
 A kernel's places in space are few and mostly equal, or odd numbers; its inputs and outputs are neither.
 """
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -12,6 +13,7 @@ from lineage.checkpoints.plain.parts import Entries, read
 
 WIDEST, WIDEST_PATCH = 13, 32
 """A kernel is seldom wider; one that cuts an image into squares may be, with more outputs than places on a side."""
+WEIGHT = re.compile(r"(^|[./])(weight|kernel|w)(:0)?$")
 NARROW = 4
 """Up to so many places a kernel's space may well be even."""
 
@@ -35,6 +37,27 @@ def outputs_first(entries: Entries, usual: str | None = None) -> tuple[dict[str,
         return dict(entries), None
     moved = {name: _moved(entry, order) if name in kernels else entry for name, entry in entries.items()}
     return moved, f"kernels lie as {ORDERS[order]} and were read as outputs x inputs x space"
+
+
+def of_one_place(entries: Entries) -> tuple[dict[str, Entry], str | None]:
+    """The tensors with kernels of one place, [1, inputs, outputs] or [1, outputs, inputs], as matrices.
+
+    A table of positions has the shape of one as well, but is seldom called a weight; a layer of one output is narrow.
+    """
+    lying = {
+        name
+        for name, entry in entries.items()
+        if len(entry.shape) == 3
+        and entry.shape[0] == 1
+        and min(entry.shape[1:]) > WIDEST
+        and WEIGHT.search(name)
+    }
+    flat = {name: _matrix(entry) if name in lying else entry for name, entry in entries.items()}
+    return flat, f"{len(lying)} kernels of one place were read as matrices" if lying else None
+
+
+def _matrix(entry: Entry) -> Entry:
+    return Entry(entry.shape[1:], entry.dtype, lambda: read(entry)[0])
 
 
 ORDERS = {

@@ -23,7 +23,7 @@ from lineage.relation.alignment.canonical import in_scale
 from lineage.relation.alignment.disguises import turned, without_gains
 from lineage.relation.alignment.neurons import EXACT, Sides, sides_of
 from lineage.relation.alignment.rescaling import fitted, is_rescaled, ratios
-from lineage.relation.alignment.search import FIRST_LOOK, ascend, outwards, search_turned
+from lineage.relation.alignment.search import FIRST_LOOK, ascend, may_be_turned, outwards, search_turned
 from lineage.relation.alignment.structure import structure_of
 from lineage.relation.alignment.traced.drawn import structure_like, structure_within
 from lineage.relation.multiple_testing import combined
@@ -33,6 +33,8 @@ from lineage.relation.tensor_names import canonical
 PLAUSIBLE = 0.08
 """A margin below this after the first pass, or of each group that it begins with, is no relation: nothing more is
 tried. Such groups stay as they are."""
+SHUFFLES = 3
+"""Of a candidate, that show what margin chance alone gives."""
 MOVED, BACKWARDS = 0.1, 0.02
 """Units are in another order where a larger share has another place; of fewer units, where more steps go back."""
 
@@ -115,12 +117,28 @@ def align(child: State, candidate: State, drawn: Structure | None = None) -> Ali
     first = _median(sides, FIRST_LOOK)
     if first >= PLAUSIBLE:
         ascend(sides)
-    elif sides.ours.is_rotatable and sides.theirs.is_rotatable:
+    elif may_be_turned(sides):
         turn, tests = search_turned(sides)
     is_given_up = any(group.id not in sides.orders for group in sides.matchable())
     margin = first if is_given_up else _median(sides)
     unmatched = _left_as_given(sides)
     return pair.alignment(sides, blocks, turn, margin=margin, tests=tests, unmatched=unmatched)
+
+
+def margin_by_chance(child: State, candidate: State, drawn: Structure | None = None) -> float:
+    """The largest margin of a child and a candidate whose numbers were shuffled within each tensor.
+
+    Units that few numbers tell apart, and orders that no fixed axis anchors, fit each other by chance alone.
+    Arguments and errors as of `align`.
+    """
+    drawing, margins = np.random.default_rng(0), []
+    for _ in range(SHUFFLES):
+        shuffled = {
+            name: drawing.permutation(values.ravel()).reshape(values.shape) if values.ndim > 1 else values
+            for name, values in candidate.items()
+        }
+        margins.append(align(child, shuffled, drawn).margin)
+    return max(margins)
 
 
 def align_as(child: State, candidate: State, known: Alignment) -> Alignment:

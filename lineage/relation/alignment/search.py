@@ -72,6 +72,13 @@ def ascend(sides: Sides) -> None:
             return
 
 
+def may_be_turned(sides: Sides) -> bool:
+    """Whether a rotation of one residual stream may give the other: both may be rotated, and are of one size."""
+    both = sides.ours, sides.theirs
+    sizes = {group.size for structure in both for group in structure.of_kind(Kind.STREAM)[:1]}
+    return all(structure.is_rotatable for structure in both) and len(sizes) == 1
+
+
 def turn_of(sides: Sides, members: list[Member]) -> np.ndarray:
     """The rotation that takes the candidate's residual stream nearest to the child's (Schönemann 1966).
 

@@ -22,8 +22,8 @@ from lineage.auditing.stages.verdict import Evidence, Verdict, Word
 from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
-from lineage.relation.alignment.align import Alignment, align
-from lineage.relation.alignment.axes import UnknownStructureError
+from lineage.relation.alignment.align import Alignment, align, margin_by_chance
+from lineage.relation.alignment.axes import State, UnknownStructureError
 from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest, row_test
@@ -32,6 +32,9 @@ from lineage.relation.tensor_names import canonical
 
 WHOLE = 0.9
 """Share of the testable weights beyond which nothing is left that a disguise could hide."""
+BEYOND_CHANCE = 2.0
+"""How many times the margin of shuffled weights a candidate's has to be; independent small networks whose margin is
+beyond the table reach 1.2 times as much, of those that learnt the same images 1.8."""
 MOST_ALIGNED = 20
 """Candidates that are aligned with one child: those that have the most tensors of its shapes, in the order given."""
 MOST_WEIGHTS = 2**27
@@ -137,13 +140,14 @@ def aligned_candidates(
             if (weights := _weights_in(checkpoint)) > MOST_WEIGHTS:
                 refused[candidate.id] = f"it has {weights:,} weights, at most {MOST_WEIGHTS:,} are aligned"
                 continue
-            alignment = align(layout.state, _theirs(candidate, checkpoint, layout), layout.drawn)
+            theirs = _theirs(candidate, checkpoint, layout)
+            alignment = align(layout.state, theirs, layout.drawn)
         except (UnknownStructureError, UserError) as error:
             refused[candidate.id] = str(error)
             continue
         tried += 1
         by_rank = decoys.log10_p(alignment.margin)
-        if by_rank <= decoys.log10_p(np.inf) + 1e-9:
+        if by_rank <= decoys.log10_p(np.inf) + 1e-9 and not _may_be_chance(alignment, theirs, layout):
             near.append(Near(candidate, checkpoint, alignment, by_rank))
         else:
             apart[candidate.id] = candidate.matching
@@ -157,6 +161,16 @@ def aligned_candidates(
     natural = child if scaled is None else with_tensors(child, layout.as_in_file(scaled))
     found = [_candidate_of(natural, each, layout.as_in_file(each.alignment.tensors)) for each in near]
     return Aligned(natural, {each.id: each for each in found if each.is_evidence}, tried, refused)
+
+
+def _may_be_chance(alignment: Alignment, theirs: State, layout: Layout) -> bool:
+    """Whether what has nothing in common would align about as well; held-out tensors say so by themselves.
+
+    Decoys are of networks of usual sizes, whose tensors all correspond.
+    """
+    if alignment.log10_p is not None:
+        return False
+    return alignment.margin < BEYOND_CHANCE * margin_by_chance(layout.state, theirs, layout.drawn)
 
 
 def _weights_in(checkpoint: Checkpoint) -> int:
