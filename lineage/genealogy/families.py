@@ -60,10 +60,8 @@ def by_rows(cache: DigestCache, *, follow: bool) -> PairTest:
     def test(first: Model, second: Model) -> float:
         source = first.source
         child = read_child(source.path, cache, inside=source.inside, follow=follow)
-        tested, opened = (
-            run_tests(child, [second.source], cache, follow=follow).candidates,
-            Opener(follow=follow),
-        )
+        tested = run_tests(child, [second.source], cache, follow=follow).candidates
+        opened = Opener(follow=follow)
         return min((with_resized(child, candidate, opened).log10_p for candidate in tested), default=0.0)
 
     return test

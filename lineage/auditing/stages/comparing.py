@@ -70,7 +70,7 @@ def _is_dependent(pair: Pair, name: str) -> bool:
     theirs, ours = (sketch(values) for values in pair(name))
     if isinstance(theirs, Untestable) or isinstance(ours, Untestable):
         return False
-    return row_test(theirs, ours).log10_p <= SURE
+    return row_test(theirs.astype(np.float32), ours.astype(np.float32)).log10_p <= SURE
 
 
 def compare_relatives(

@@ -13,9 +13,10 @@ from lineage.checkpoints.plain.parts import Entries, read
 
 WIDEST, WIDEST_PATCH = 13, 32
 """A kernel is seldom wider; one that cuts an image into squares may be, with more outputs than places on a side."""
-WEIGHT = re.compile(r"(^|[./])(weight|kernel|w)(:0)?$")
 NARROW = 4
 """Up to so many places a kernel's space may well be even."""
+WEIGHT = re.compile(r"(^|[./])(weight|kernel|w)(:0)?$")
+"""What frameworks call the matrix of a layer."""
 
 
 def outputs_first(entries: Entries, usual: str | None = None) -> tuple[dict[str, Entry], str | None]:

@@ -4,6 +4,7 @@ Only as much as is needed: a group of units that is in the child's order keeps i
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -128,8 +129,8 @@ def align(child: State, candidate: State, drawn: Structure | None = None) -> Ali
 def margin_by_chance(child: State, candidate: State, drawn: Structure | None = None) -> float:
     """The largest margin of a child and a candidate whose numbers were shuffled within each tensor.
 
-    Units that few numbers tell apart, and orders that no fixed axis anchors, fit each other by chance alone.
-    Arguments and errors as of `align`.
+    Units that few numbers tell apart, and orders that no fixed axis anchors, fit each other by chance alone. Where a
+    candidate's blocks are found by their values, shuffled ones may have none, and no margin. Arguments as of `align`.
     """
     drawing, margins = np.random.default_rng(0), []
     for _ in range(SHUFFLES):
@@ -137,8 +138,9 @@ def margin_by_chance(child: State, candidate: State, drawn: Structure | None = N
             name: drawing.permutation(values.ravel()).reshape(values.shape) if values.ndim > 1 else values
             for name, values in candidate.items()
         }
-        margins.append(align(child, shuffled, drawn).margin)
-    return max(margins)
+        with suppress(UnknownStructureError):
+            margins.append(align(child, shuffled, drawn).margin)
+    return max(margins, default=-np.inf)
 
 
 def align_as(child: State, candidate: State, known: Alignment) -> Alignment:
