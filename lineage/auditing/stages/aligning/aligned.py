@@ -23,7 +23,7 @@ from lineage.checkpoints.checkpoint import Checkpoint
 from lineage.errors import UserError
 from lineage.progress import Tracked, untracked
 from lineage.relation.alignment.align import Alignment, align, margin_by_chance
-from lineage.relation.alignment.axes import State, UnknownStructureError
+from lineage.relation.alignment.axes import State, UnknownStructureError, shapes_of
 from lineage.relation.matching import MatchedBy, Matching, laid_out
 from lineage.relation.multiple_testing import Level
 from lineage.relation.permutation_test import RowTest, row_test
@@ -129,6 +129,7 @@ def aligned_candidates(
     if _weights_in(child.checkpoint) > MOST_WEIGHTS:
         return None
     layout = Layout.of(child)
+    chance = _Chance(layout)
     near, tried, refused, apart = [], 0, {}, {} if apart is None else apart
     chosen = sorted(candidates, key=lambda candidate: -len(candidate.matching.pairs))[:MOST_ALIGNED]
     for candidate in tracked(chosen, "alignments"):
@@ -147,7 +148,7 @@ def aligned_candidates(
             continue
         tried += 1
         by_rank = decoys.log10_p(alignment.margin)
-        if by_rank <= decoys.log10_p(np.inf) + 1e-9 and not _may_be_chance(alignment, theirs, layout):
+        if by_rank <= decoys.log10_p(np.inf) + 1e-9 and not chance.may_be(alignment, theirs):
             near.append(Near(candidate, checkpoint, alignment, by_rank))
         else:
             apart[candidate.id] = candidate.matching
@@ -163,14 +164,24 @@ def aligned_candidates(
     return Aligned(natural, {each.id: each for each in found if each.is_evidence}, tried, refused)
 
 
-def _may_be_chance(alignment: Alignment, theirs: State, layout: Layout) -> bool:
-    """Whether what has nothing in common would align about as well; held-out tensors say so by themselves.
+class _Chance:
+    """How well a child aligns with what has nothing in common with it, by the shapes of a candidate.
 
     Decoys are of networks of usual sizes, whose tensors all correspond.
     """
-    if alignment.log10_p is not None:
-        return False
-    return alignment.margin < BEYOND_CHANCE * margin_by_chance(layout.state, theirs, layout.drawn)
+
+    def __init__(self, layout: Layout):
+        self._layout = layout
+        self._margins: dict[frozenset[tuple[str, tuple[int, ...]]], float] = {}
+
+    def may_be(self, alignment: Alignment, theirs: State) -> bool:
+        """Whether a candidate's shuffled tensors would align about as well; held-out ones say so by themselves."""
+        if alignment.log10_p is not None:
+            return False
+        shapes = frozenset(shapes_of(theirs).items())
+        if shapes not in self._margins:
+            self._margins[shapes] = margin_by_chance(self._layout.state, theirs, self._layout.drawn)
+        return alignment.margin < BEYOND_CHANCE * self._margins[shapes]
 
 
 def _weights_in(checkpoint: Checkpoint) -> int:
