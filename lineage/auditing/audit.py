@@ -16,13 +16,7 @@ from lineage.auditing.stages.aligning.copies import without_copies
 from lineage.auditing.stages.aligning.words import explained
 from lineage.auditing.stages.candidates import Candidate, Relative, level_of
 from lineage.auditing.stages.child import Child, read_child
-from lineage.auditing.stages.comparing import (
-    Opened,
-    Opener,
-    compare_relatives,
-    mixture_of,
-    with_resized,
-)
+from lineage.auditing.stages.comparing import Opened, Opener, compare_relatives, mixture_of, with_resized
 from lineage.auditing.stages.describing import places_of
 from lineage.auditing.stages.evidence import as_parts, evidence_of, of_parts, parts_of
 from lineage.auditing.stages.layers import layer_origins
@@ -232,6 +226,7 @@ class Judge:
         child, settings = self._child, self._settings
         parts = parts_of(child, candidates)
         candidates = [with_resized(child, candidate, opened) for candidate in as_parts(candidates, parts)]
+        unrelated = [with_resized(child, candidate, opened) for candidate in self._unrelated]
         relatives = without_copies(
             compare_relatives(
                 child, candidates, level.limit, opened, compared=self._compared, tracked=self._tracked
@@ -247,10 +242,10 @@ class Judge:
         mixture = mixture_of(child, relatives, later)
         merged = mixture.parents if mixture and mixture.is_merge else parts
         evidence = []
-        if contradicting := dependent_of(self._unrelated, settings.alpha):
+        if contradicting := dependent_of(unrelated, settings.alpha):
             verdict = withheld(contradicting.id)
         else:
-            evidence = evidence_of(child, candidates, self._unrelated, relatives, level.limit)
+            evidence = evidence_of(child, candidates, unrelated, relatives, level.limit)
             untested = [
                 candidate.id for candidate in candidates if not (candidate.is_evidence and candidate.is_whole)
             ]

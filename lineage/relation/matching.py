@@ -199,13 +199,13 @@ class _Matcher:
         pairs = [
             name for name in self.pairs if len(self._child[name]) == 2 and self.how[name] != MatchedBy.WEIGHTS
         ]
-        squares = {
-            name
-            for name in pairs
-            if self._child[name][0] == self._child[name][1] and len(self._candidate[self.pairs[name]]) >= 2
+        both = {name: (self._child[name], self._candidate[self.pairs[name]]) for name in self.pairs}
+        tell = {
+            name for name, shapes in both.items() if all(sum(n > 1 for n in shape) > 1 for shape in shapes)
         }
-        straight = set(pairs) - squares - self.transposed
-        if len(self.transposed) > len(straight):
+        squares = {name for name in pairs if name in tell and self._child[name][0] == self._child[name][1]}
+        straight = (set(pairs) & tell) - squares - self.transposed
+        if len(self.transposed & tell) > len(straight):
             self.transposed |= squares
 
     def pair(self, name: str, partner: str, how: MatchedBy, *, transposed: bool) -> None:

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from audited_tensors import audit_of
+from audited_tensors import audit_of, saved_sources
 from fixed_parts import alibi, dirac, forecasts, fourier, gabor, interleaved_fourier, mel, principal_axes
 from small_networks import ROOTS, child_of, learnt, network, save_all
 
@@ -208,3 +208,30 @@ def test_a_table_that_grew_in_one_of_them_and_is_most_of_the_weights_is_no_part_
     in_32_bits = {name: {key: values.astype(np.float32) for key, values in zoo[name].items()} for name in zoo}
     families = lineage.tree(save_all(tmp_path / "zoo", in_32_bits), store_digests=False).families
     assert sorted(map(sorted, families.values())) == [["child", "p"], ["q"]]
+
+
+OWN = {"own.0.weight": random(20, 90, 70), "own.1.weight": random(21, 70, 90)}
+OTHER = {"other.0.weight": random(22, 80, 100), "other.1.weight": random(23, 100, 80)}
+"""Layers of two networks, of other shapes."""
+
+
+@pytest.mark.parametrize("name", ["pos_embed.weight", "relative_position_bias_table.weight", "words.w"])
+def test_a_frozen_part_and_a_table_of_another_length_beside_own_layers_tell_nothing(audited, name):
+    """Positions are counted by nobody; of a table of words, what both have counts, and no more."""
+    table, is_of_words = random(1, 3000, 64), name == "words.w"
+    longer = np.concatenate([table[:60], random(2, 2000, 64)]) if is_of_words else table
+    shorter = table[: 60 if is_of_words else 2000]
+    found = audited(FIRST | OWN | {name: longer}, p=FIRST | OTHER | {name: shorter}, q=SECOND)
+    assert found.verdict.word is Word.CANNOT_TELL
+
+
+def test_an_unrelated_network_that_shares_a_table_that_grew_withholds_the_verdict(tmp_path):
+    table = random(1, 900, 64)
+    child, beside = FIRST | {"words.w": grown(table, 3)}, FIRST | {"words.w": table}
+    in_32_bits = [
+        {key: np.float32(values) for key, values in state.items()} for state in (child, beside, SECOND)
+    ]
+    (unrelated,) = saved_sources(tmp_path, {"unrelated": in_32_bits[1]})
+    found = audit_of(tmp_path, in_32_bits[0], {"p": in_32_bits[1], "q": in_32_bits[2]}, unrelated=[unrelated])
+    assert found.verdict.word is Word.CANNOT_TELL
+    assert "unrelated" in found.verdict.reason

@@ -6,6 +6,7 @@ from audited_tensors import audit_of
 from small_networks import ROOTS, child_of, network
 
 from lineage.auditing.stages.verdict import Word
+from lineage.relation.alignment.disguises import disguised
 
 Tensors = dict[str, np.ndarray]
 CHILD = child_of(ROOTS["p2"], 27)
@@ -123,6 +124,62 @@ def test_kernels_of_one_place_are_the_matrices_of_a_linear_layer(tmp_path, has_b
     assert found.verdict.family == ["a"]
     assert {each.id: each.coverage for each in found.evidence}["a"] > 0.9
     assert audit_of(tmp_path, child, {"b": roots["b"]}).verdict.word is Word.NONE
+
+
+def test_with_biases_of_another_layout_square_layers_stay_as_they_are(tmp_path):
+    roots = {name: network(seed, widths=(48, 64, 64, 64, 64, 10)) for name, seed in (("a", 1), ("b", 2))}
+    child = child_of(roots["a"], 7)
+    rows = {
+        name: {key: values if values.ndim > 1 else values[None] for key, values in root.items()}
+        for name, root in roots.items()
+    }
+    assert audit_of(tmp_path, child, rows).verdict.family == ["a"]
+
+
+def one_dimensional(seed: int, places: int) -> Tensors:
+    """Convolutions over time, the last of which has one output."""
+    found = {}
+    for number, (inputs, outputs) in enumerate(((2, 48), (48, 64), (64, 64))):
+        found[f"body.{number}.weight"] = random(100 * seed + number, outputs, inputs, 3)
+        found[f"body.{number}.bias"] = 0.1 * random(100 * seed + 9 + number, outputs)
+    return found | {"post.weight": random(seed, 1, 64, places), "post.bias": random(seed + 1, 1)}
+
+
+@pytest.mark.parametrize("places", [9, 15, 31])
+def test_a_kernel_of_one_output_stays_one_however_many_places_it_has(tmp_path, places):
+    child = disguised(drifted(one_dimensional(1, places), 3), ["permute"], np.random.default_rng(5))
+    strangers = {f"s{seed}": one_dimensional(seed, places) for seed in (2, 3)}
+    verdict = audit_of(tmp_path, child, {"p": one_dimensional(1, places)} | strangers).verdict
+    assert verdict.family == ["p"]
+
+
+@pytest.mark.parametrize("side", [1, 4])
+def test_another_image_size_hides_no_permuted_parent(tmp_path, side):
+    def convolutions(seed: int, side: int) -> Tensors:
+        found = {}
+        for number, (inputs, outputs) in enumerate(((3, 32), (32, 48), (48, 64), (64, 64))):
+            found[f"features.{2 * number}.weight"] = random(100 * seed + number, outputs, inputs, 3, 3)
+            found[f"features.{2 * number}.bias"] = 0.1 * random(100 * seed + 9 + number, outputs)
+        found["classifier.0.weight"] = random(seed, 96, 64 * side**2)
+        return found | {
+            "classifier.0.bias": random(seed, 96),
+            "classifier.2.weight": random(seed + 5, 10, 96),
+        }
+
+    child = drifted(convolutions(1, 7), 3) | {"classifier.0.weight": random(77, 96, 64 * side**2)}
+    hidden = disguised(child, ["permute"], np.random.default_rng(5))
+    candidates = {"p": convolutions(1, 7), "s": convolutions(2, 7), "t": convolutions(3, 7)}
+    assert audit_of(tmp_path, hidden, candidates).verdict.family == ["p"]
+
+
+def test_tied_matrices_that_are_stored_twice_are_the_same_weights(tmp_path):
+    table = random(1, 900, 64)
+    tied = ROOTS["p1"] | {"shared.weight": table}
+    stored = tied | {f"{part}.embed_tokens.weight": table for part in ("encoder", "decoder")}
+    for number, (child, candidate) in enumerate(((tied, stored), (stored, tied))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert audit_of(folder, child, {"p1": candidate, "p2": ROOTS["p2"]}).verdict.word is Word.SAME
 
 
 def test_convolutions_that_only_small_parts_let_compare_are_not_aligned_by_chance(tmp_path):

@@ -1,5 +1,6 @@
 """Compare: the candidates that are not independent of the child, tensor by tensor."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -47,7 +48,7 @@ class Opener:
 
 
 def with_resized(child: Child, candidate: Candidate, opened: Opened) -> Candidate:
-    """The candidate, and where it may share a fixed part alone, with its resized matrices counted as tested.
+    """The candidate, and where it may share a fixed part alone, with what both have of resized matrices as tested.
 
     The rows of a matrix that has more of them in one of the two, as an embedding, cannot be paired before both files
     are open, so it is no part of the tests. Where it is most of the weights, these alone may be of a fixed part.
@@ -55,22 +56,25 @@ def with_resized(child: Child, candidate: Candidate, opened: Opened) -> Candidat
     Args:
         child: opened and digested; candidate: tested; opened: opens it.
     """
-    if not candidate.may_share_a_fixed_part:
+    if not (candidate.is_evidence and candidate.may_share_a_fixed_part):
         return candidate
     checkpoint = opened(candidate)
     matching = settled(child.checkpoint, checkpoint, candidate.matching)
     pair = Pair(child.checkpoint, checkpoint, matching)
-    dependent = {name for name in matching.resized if _is_dependent(pair, name)}
-    untested = share_untested(child.digest, dependent | candidate.tests.keys())
+    testable = matching.resized & child.digest.sketches.keys()
+    in_part = {name: _share_in_common(pair, name) for name in testable}
+    untested = share_untested(child.digest, set(candidate.tests), in_part)
     return replace(candidate, elsewhere=min(untested, candidate.elsewhere))
 
 
-def _is_dependent(pair: Pair, name: str) -> bool:
-    """Whether the order of the rows of what both have of a matrix says so."""
-    theirs, ours = (sketch(values) for values in pair(name))
+def _share_in_common(pair: Pair, name: str) -> float:
+    """The share of one of the child's matrices that the candidate has as well, if the order of its rows says so."""
+    common = pair(name)
+    theirs, ours = (sketch(values) for values in common)
     if isinstance(theirs, Untestable) or isinstance(ours, Untestable):
-        return False
-    return row_test(theirs.astype(np.float32), ours.astype(np.float32)).log10_p <= SURE
+        return 0.0
+    is_dependent = row_test(theirs.astype(np.float32), ours.astype(np.float32)).log10_p <= SURE
+    return common[1].size / math.prod(pair.child.entries[name].shape) if is_dependent else 0.0
 
 
 def compare_relatives(

@@ -1,5 +1,6 @@
 """Decide, first part: what is known of each candidate, in the numbers that the verdict rests on."""
 
+import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate, Relative
 from lineage.auditing.stages.child import Child
 from lineage.auditing.stages.verdict import MOST, Evidence, Verdict, Word
+from lineage.relation.comparison import Tensors
 from lineage.relation.direction.norms import norms_among
 from lineage.relation.permutation_test import RowTest, conformal_p_values
 from lineage.relation.scars.grown import GROWN
@@ -89,8 +91,25 @@ def is_same(child: Child, relative: Relative) -> bool:
     ours = set(child.matrices) - child.heads
     alone = ours & set(matching.only_child), backbone_of(theirs) & set(matching.only_candidate)
     shares = _share(alone[0], ours, child.digest.shapes), _share(alone[1], backbone_of(theirs), theirs)
-    is_all = min(shares) < ELSEWHERE and max(shares) < 1 - MOST
-    return is_all and relative.comparison.unchanged.issuperset(matched)
+    if min(shares) >= ELSEWHERE or not relative.comparison.unchanged.issuperset(matched):
+        return False
+    if max(shares) < 1 - MOST:
+        return True
+    partners = [matching.pairs[name] for name in matched]
+    more = _untied(child.checkpoint, alone[0], matched), _untied(relative.pair.candidate, alone[1], partners)
+    shares = _share(more[0], ours, child.digest.shapes), _share(more[1], backbone_of(theirs), theirs)
+    return max(shares) < 1 - MOST
+
+
+def _untied(network: Tensors, names: Collection[str], beside: Collection[str]) -> list[str]:
+    """Those of some matrices that are no copies of others, as tied ones are that are stored twice."""
+    shapes = {network.entries[name].shape for name in names}
+    known = {_content(network, name) for name in beside if network.entries[name].shape in shapes}
+    return [name for name in names if _content(network, name) not in known]
+
+
+def _content(network: Tensors, name: str) -> bytes:
+    return hashlib.sha256(network.read(name).tobytes()).digest()
 
 
 def differences_of(child: Child, relative: Relative) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_of
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate
@@ -157,8 +158,14 @@ def share_unread(digest: Digest) -> float:
     return left_out / (left_out + read) if left_out else 0.0
 
 
-def share_untested(digest: Digest, tested: set[str]) -> float:
-    """The share of the testable weights of a network that are in other matrices than those tested."""
+def share_untested(
+    digest: Digest, tested: set[str], in_part: Mapping[str, float] = MappingProxyType({})
+) -> float:
+    """The share of the testable weights of a network that are in other matrices than those tested.
+
+    Args:
+        digest: of the network; tested: matrices; in_part: of others, the share that counts as tested.
+    """
     sizes = {name: math.prod(digest.shapes[name]) for name in digest.sketches.keys() | tested}
-    untested = sum(size for name, size in sizes.items() if name not in tested)
+    untested = sum(size * (1 - in_part.get(name, 0.0)) for name, size in sizes.items() if name not in tested)
     return untested / sum(sizes.values()) if sizes else 0.0

@@ -15,7 +15,7 @@ WIDEST, WIDEST_PATCH = 13, 32
 """A kernel is seldom wider; one that cuts an image into squares may be, with more outputs than places on a side."""
 NARROW = 4
 """Up to so many places a kernel's space may well be even."""
-WEIGHT = re.compile(r"(^|[./])(weight|kernel|w)(:0)?$")
+WEIGHT = re.compile(r"(?:^|[./])(?P<leaf>weight|(?:pointwise_)?kernel|w)(?P<ending>:0)?$")
 """What frameworks call the matrix of a layer."""
 
 
@@ -43,18 +43,23 @@ def outputs_first(entries: Entries, usual: str | None = None) -> tuple[dict[str,
 def of_one_place(entries: Entries) -> tuple[dict[str, Entry], str | None]:
     """The tensors with kernels of one place, [1, inputs, outputs] or [1, outputs, inputs], as matrices.
 
-    A table of positions has the shape of one as well, but is seldom called a weight; a layer of one output is narrow.
+    A table of positions has the shape of one as well, but is seldom called a weight; a kernel of one output has a
+    single bias, or fewer places than WIDEST_PATCH.
     """
-    lying = {
-        name
-        for name, entry in entries.items()
-        if len(entry.shape) == 3
-        and entry.shape[0] == 1
-        and min(entry.shape[1:]) > WIDEST
-        and WEIGHT.search(name)
-    }
+    lying = {name for name, entry in entries.items() if _is_of_one_place(name, entry.shape, entries)}
     flat = {name: _matrix(entry) if name in lying else entry for name, entry in entries.items()}
     return flat, f"{len(lying)} kernels of one place were read as matrices" if lying else None
+
+
+def _is_of_one_place(name: str, shape: tuple[int, ...], entries: Entries) -> bool:
+    found = WEIGHT.search(name)
+    if found is None or len(shape) != 3 or shape[0] != 1 or min(shape[1:]) == 1:
+        return False
+    stem, ending = name[: found.start("leaf")], found["ending"] or ""
+    biases = [entries[bias].shape for leaf in ("bias", "b") if (bias := f"{stem}{leaf}{ending}") in entries]
+    if biases:
+        return any(bias in (shape[1:2], shape[2:]) for bias in biases)
+    return min(shape[1:]) > WIDEST_PATCH
 
 
 def _matrix(entry: Entry) -> Entry:

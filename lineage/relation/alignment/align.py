@@ -127,7 +127,7 @@ def align(child: State, candidate: State, drawn: Structure | None = None) -> Ali
 
 
 def margin_by_chance(child: State, candidate: State, drawn: Structure | None = None) -> float:
-    """The largest margin of a child and a candidate whose numbers were shuffled within each tensor.
+    """The largest margin of a child and a candidate whose numbers were shuffled within each matrix and kernel.
 
     Units that few numbers tell apart, and orders that no fixed axis anchors, fit each other by chance alone. Where a
     candidate's blocks are found by their values, shuffled ones may have none, and no margin. Arguments as of `align`.

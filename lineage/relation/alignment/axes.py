@@ -174,7 +174,7 @@ def check(groups: Sequence[Group], shapes: Shapes) -> None:
 
 
 def check_alike(ours: Structure, theirs: Structure) -> None:
-    """Raises UnknownStructureError unless each group corresponds, axis by axis, with no more units in the child."""
+    """Raises UnknownStructureError unless each group corresponds, and has no more units or places in the child."""
     if [(group.id, group.kind) for group in ours.groups] != [
         (group.id, group.kind) for group in theirs.groups
     ]:
@@ -186,7 +186,7 @@ def check_alike(ours: Structure, theirs: Structure) -> None:
             )
         each = {(member.tensor, member.axis): member.each for member in their.members}
         for member in own.members:
-            if each.get((member.tensor, member.axis), member.each) != member.each:
+            if each.get((member.tensor, member.axis), member.each) < member.each:
                 raise UnknownStructureError(
                     f"{member.tensor}: {member.each} places a unit in the child, "
                     f"{each[member.tensor, member.axis]} in the candidate"

@@ -33,8 +33,8 @@ from lineage.relation.tensor_names import canonical
 WHOLE = 0.9
 """Share of the testable weights beyond which nothing is left that a disguise could hide."""
 BEYOND_CHANCE = 2.0
-"""How many times the margin of shuffled weights a candidate's has to be; independent small networks whose margin is
-beyond the table reach 1.2 times as much, of those that learnt the same images 1.8."""
+"""How many times the margin of shuffled weights a candidate's has to be. Strangers whose layers have a dozen neurons
+or fewer may reach more."""
 MOST_ALIGNED = 20
 """Candidates that are aligned with one child: those that have the most tensors of its shapes, in the order given."""
 MOST_WEIGHTS = 2**27
