@@ -8,8 +8,7 @@ import numpy as np
 from lineage.diffing.rank import largest_rank, rank_of_change
 from lineage.relation.comparison import sampled
 from lineage.relation.layers import looks_random
-from lineage.relation.permutation_test import row_test
-from lineage.relation.sketch import Untestable, sketch
+from lineage.relation.permutation_test import row_test_of
 
 DEPENDENT = -6.0
 """log10 p of the order of rows up to which two matrices share an origin."""
@@ -84,11 +83,8 @@ def share_an_origin(before: np.ndarray, after: np.ndarray) -> bool | None:
 
     Rows whose order is free are tested by it; else entries are correlated, beyond what columns have in common.
     """
-    if before.ndim >= 2:
-        ours, theirs = sketch(after), sketch(before)
-        if not isinstance(ours, Untestable) and not isinstance(theirs, Untestable):
-            test = row_test(theirs.astype(np.float32), ours.astype(np.float32))
-            return test.log10_p <= DEPENDENT
+    if before.ndim >= 2 and (test := row_test_of(before, after)):
+        return test.log10_p <= DEPENDENT
     if before.size < LEAST:
         return None
     first, second = (_centred(values) for values in (before, after))

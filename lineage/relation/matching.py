@@ -89,6 +89,11 @@ def bare(shape: Shape) -> Shape:
     return (*shape[:1], *(length for length in shape[1:] if length != 1))
 
 
+def has_sides(shape: Shape) -> bool:
+    """Whether more than one axis is longer than 1, so that axes can be exchanged."""
+    return sum(length > 1 for length in shape) > 1
+
+
 def exchanged(shape: Shape) -> Shape:
     """A shape with its first two axes exchanged."""
     return (shape[1], shape[0], *shape[2:])
@@ -196,21 +201,21 @@ class _Matcher:
 
     def transpose_squares(self) -> None:
         """Takes square matrices as transposed too, where most of those whose shape can tell are."""
-        pairs = [
-            name for name in self.pairs if len(self._child[name]) == 2 and self.how[name] != MatchedBy.WEIGHTS
-        ]
-        both = {name: (self._child[name], self._candidate[self.pairs[name]]) for name in self.pairs}
-        tell = {
-            name for name, shapes in both.items() if all(sum(n > 1 for n in shape) > 1 for shape in shapes)
+        pairs = {
+            name
+            for name in self.pairs
+            if len(self._child[name]) == 2
+            and has_sides(self._child[name])
+            and self.how[name] != MatchedBy.WEIGHTS
         }
-        squares = {name for name in pairs if name in tell and self._child[name][0] == self._child[name][1]}
-        straight = (set(pairs) & tell) - squares - self.transposed
-        if len(self.transposed & tell) > len(straight):
+        squares = {name for name in pairs if self._child[name][0] == self._child[name][1]}
+        straight = pairs - squares - self.transposed
+        if len(self.transposed) > len(straight):
             self.transposed |= squares
 
     def pair(self, name: str, partner: str, how: MatchedBy, *, transposed: bool) -> None:
-        """Pairs a tensor of the child with a candidate's; one with a single axis is laid out alone."""
+        """Pairs a tensor of the child with a candidate's; a vector is laid out by its shape alone."""
         self.pairs[name], self.how[name] = partner, how
         self.free.pop(partner, None)
-        if transposed and len(self._candidate[partner]) >= 2:
+        if transposed and has_sides(self._child[name]) and has_sides(self._candidate[partner]):
             self.transposed.add(name)

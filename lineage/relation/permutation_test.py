@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, log_ndtr
 
+from lineage.relation.sketch import Untestable, sketch
+
 LN10 = math.log(10)
 TIE = 1e-6
 """Cosines that differ by less are equal but for rounding."""
@@ -70,6 +72,14 @@ def row_test(candidate: np.ndarray, child: np.ndarray) -> RowTest:
     matches = int(np.count_nonzero(as_similar.sum(1) == 1))
     by_z, by_matches = float(log_ndtr(-z)), -float(gammaln(matches + 1))
     return RowTest(rows, similarity, change, z, matches, min(0.0, max(by_z, by_matches) / LN10))
+
+
+def row_test_of(candidate: np.ndarray, child: np.ndarray) -> RowTest | None:
+    """The test of two whole matrices of one shape, by their sketches; None where either has none."""
+    sketches = [sketch(values) for values in (candidate, child)]
+    if any(isinstance(found, Untestable) for found in sketches):
+        return None
+    return row_test(*(rows.astype(np.float32) for rows in sketches))
 
 
 def conformal_p_values(scores: Sequence[float]) -> list[float | None]:

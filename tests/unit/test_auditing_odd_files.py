@@ -54,6 +54,19 @@ def depthwise(seed: int, space: int, width: int = 24) -> Tensors:
     return {name: values.astype(np.float32) for name, values in found.items()}
 
 
+def convolutions(seed: int, side: int = 1) -> Tensors:
+    """Convolutions under two linear layers, for images that become side x side."""
+    found = {}
+    for number, (inputs, outputs) in enumerate(((3, 32), (32, 48), (48, 64), (64, 64))):
+        found[f"features.{2 * number}.weight"] = random(100 * seed + number, outputs, inputs, 3, 3)
+        found[f"features.{2 * number}.bias"] = 0.1 * random(100 * seed + 9 + number, outputs)
+    found["classifier.0.weight"] = random(seed, 96, 64 * side**2)
+    return found | {
+        "classifier.0.bias": random(seed, 96),
+        "classifier.2.weight": random(seed + 5, 10, 96),
+    }
+
+
 def llama(seed: int, width: int, layers: int = 3) -> Tensors:
     draw, found = np.random.default_rng(seed), {}
     for name in ("model.embed_tokens", "lm_head"):
@@ -155,17 +168,6 @@ def test_a_kernel_of_one_output_stays_one_however_many_places_it_has(tmp_path, p
 
 @pytest.mark.parametrize("side", [1, 4])
 def test_another_image_size_hides_no_permuted_parent(tmp_path, side):
-    def convolutions(seed: int, side: int) -> Tensors:
-        found = {}
-        for number, (inputs, outputs) in enumerate(((3, 32), (32, 48), (48, 64), (64, 64))):
-            found[f"features.{2 * number}.weight"] = random(100 * seed + number, outputs, inputs, 3, 3)
-            found[f"features.{2 * number}.bias"] = 0.1 * random(100 * seed + 9 + number, outputs)
-        found["classifier.0.weight"] = random(seed, 96, 64 * side**2)
-        return found | {
-            "classifier.0.bias": random(seed, 96),
-            "classifier.2.weight": random(seed + 5, 10, 96),
-        }
-
     child = drifted(convolutions(1, 7), 3) | {"classifier.0.weight": random(77, 96, 64 * side**2)}
     hidden = disguised(child, ["permute"], np.random.default_rng(5))
     candidates = {"p": convolutions(1, 7), "s": convolutions(2, 7), "t": convolutions(3, 7)}
@@ -194,16 +196,6 @@ def test_a_narrower_transformer_is_not_rotated_into_a_wider_one(tmp_path):
 
 
 def test_a_kernel_that_one_of_two_strangers_has_flat_is_not_aligned(tmp_path):
-    def convolutions(seed: int) -> Tensors:
-        found = {}
-        for number, (inputs, outputs) in enumerate(((3, 32), (32, 48), (48, 64), (64, 64))):
-            found[f"features.{2 * number}.weight"] = random(seed + number, outputs, inputs, 3, 3)
-            found[f"features.{2 * number}.bias"] = random(seed + 9 + number, outputs)
-        return found | {
-            "classifier.0.weight": random(seed, 96, 64),
-            "classifier.2.weight": random(seed, 10, 96),
-        }
-
     child = convolutions(0)
     child["features.2.weight"] = child["features.2.weight"].reshape(48, -1)
     found = audit_of(tmp_path, child, {"stranger": convolutions(50)})

@@ -16,7 +16,7 @@ from lineage.checkpoints.several import model_of, parted
 from lineage.progress import Tracked, untracked
 from lineage.relation.comparison import Comparison, Pair, compare, evenly, sampled
 from lineage.relation.mixture import Mixture, mixture
-from lineage.relation.permutation_test import RowTest, row_test
+from lineage.relation.permutation_test import RowTest, row_test, row_test_of
 from lineage.relation.scars.grown import grown
 from lineage.relation.scars.scar import Later, Scar
 from lineage.relation.sketch import Untestable, sketch
@@ -63,18 +63,15 @@ def with_resized(child: Child, candidate: Candidate, opened: Opened) -> Candidat
     pair = Pair(child.checkpoint, checkpoint, matching)
     testable = matching.resized & child.digest.sketches.keys()
     in_part = {name: _share_in_common(pair, name) for name in testable}
-    untested = share_untested(child.digest, set(candidate.tests), in_part)
+    untested = share_untested(child.digest, in_part | dict.fromkeys(candidate.tests, 1.0))
     return replace(candidate, elsewhere=min(untested, candidate.elsewhere))
 
 
 def _share_in_common(pair: Pair, name: str) -> float:
     """The share of one of the child's matrices that the candidate has as well, if the order of its rows says so."""
-    common = pair(name)
-    theirs, ours = (sketch(values) for values in common)
-    if isinstance(theirs, Untestable) or isinstance(ours, Untestable):
-        return 0.0
-    is_dependent = row_test(theirs.astype(np.float32), ours.astype(np.float32)).log10_p <= SURE
-    return common[1].size / math.prod(pair.child.entries[name].shape) if is_dependent else 0.0
+    theirs, ours = pair(name)
+    test = row_test_of(theirs, ours)
+    return ours.size / math.prod(pair.child.entries[name].shape) if test and test.log10_p <= SURE else 0.0
 
 
 def compare_relatives(

@@ -90,15 +90,17 @@ def is_same(child: Child, relative: Relative) -> bool:
     theirs = shapes_of(relative.pair.candidate)
     ours = set(child.matrices) - child.heads
     alone = ours & set(matching.only_child), backbone_of(theirs) & set(matching.only_candidate)
-    shares = _share(alone[0], ours, child.digest.shapes), _share(alone[1], backbone_of(theirs), theirs)
-    if min(shares) >= ELSEWHERE or not relative.comparison.unchanged.issuperset(matched):
+
+    def shares(of_child: Collection[str], of_candidate: Collection[str]) -> tuple[float, float]:
+        return _share(of_child, ours, child.digest.shapes), _share(of_candidate, backbone_of(theirs), theirs)
+
+    if min(shares(*alone)) >= ELSEWHERE or not relative.comparison.unchanged.issuperset(matched):
         return False
-    if max(shares) < 1 - MOST:
+    if max(shares(*alone)) < 1 - MOST:
         return True
     partners = [matching.pairs[name] for name in matched]
     more = _untied(child.checkpoint, alone[0], matched), _untied(relative.pair.candidate, alone[1], partners)
-    shares = _share(more[0], ours, child.digest.shapes), _share(more[1], backbone_of(theirs), theirs)
-    return max(shares) < 1 - MOST
+    return max(shares(*more)) < 1 - MOST
 
 
 def _untied(network: Tensors, names: Collection[str], beside: Collection[str]) -> list[str]:

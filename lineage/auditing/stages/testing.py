@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 from lineage.auditing.pair_tests import ChildSketches, digest_of_child, digests_of
 from lineage.auditing.stages.candidates import ELSEWHERE, Candidate
@@ -131,11 +130,11 @@ def candidate_of(
         is_whole=share_unread(digest) < ELSEWHERE,
         unmoved=frozenset(name for name in tests if _is_unmoved(name, tests, matching, child.digest, digest)),
         elsewhere=min(
-            share_untested(child.digest, set(tests)),
-            share_untested(digest, {matching.pairs[name] for name in tests}),
+            share_untested(child.digest, dict.fromkeys(tests, 1)),
+            share_untested(digest, {matching.pairs[name]: 1 for name in tests}),
         ),
         apart=share_untested(
-            digest, {matching.pairs[name] for name, test in tests.items() if test.log10_p <= SURE}
+            digest, {matching.pairs[name]: 1 for name, test in tests.items() if test.log10_p <= SURE}
         ),
     )
 
@@ -158,14 +157,12 @@ def share_unread(digest: Digest) -> float:
     return left_out / (left_out + read) if left_out else 0.0
 
 
-def share_untested(
-    digest: Digest, tested: set[str], in_part: Mapping[str, float] = MappingProxyType({})
-) -> float:
-    """The share of the testable weights of a network that are in other matrices than those tested.
+def share_untested(digest: Digest, tested: Mapping[str, float]) -> float:
+    """The share of the testable weights of a network that were not tested.
 
     Args:
-        digest: of the network; tested: matrices; in_part: of others, the share that counts as tested.
+        digest: of the network; tested: of matrices, which share of each.
     """
-    sizes = {name: math.prod(digest.shapes[name]) for name in digest.sketches.keys() | tested}
-    untested = sum(size * (1 - in_part.get(name, 0.0)) for name, size in sizes.items() if name not in tested)
+    sizes = {name: math.prod(digest.shapes[name]) for name in digest.sketches.keys() | tested.keys()}
+    untested = sum(size * (1 - tested.get(name, 0)) for name, size in sizes.items())
     return untested / sum(sizes.values()) if sizes else 0.0

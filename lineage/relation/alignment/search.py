@@ -10,8 +10,7 @@ import numpy as np
 from lineage.relation.alignment.axes import Group, Kind, Member
 from lineage.relation.alignment.disguises import turned
 from lineage.relation.alignment.neurons import Sides
-from lineage.relation.permutation_test import RowTest, row_test
-from lineage.relation.sketch import Untestable, sketch
+from lineage.relation.permutation_test import RowTest, row_test_of
 
 SWEEPS = 4
 TURNS = 3
@@ -57,10 +56,8 @@ def _tests(sides: Sides, group: Group, members: list[Member]) -> dict[str, RowTe
     tests = {}
     for member in members:
         candidate, child = sides.pair(member, group)
-        sketches = [sketch(values) for values in (candidate[sides.orders[group.id]], child)]
-        if not any(isinstance(found, Untestable) for found in sketches):
-            candidate, child = (rows.astype(np.float32) for rows in sketches)
-            tests[f"{group.id}/{member.tensor}"] = row_test(candidate, child)
+        if test := row_test_of(candidate[sides.orders[group.id]], child):
+            tests[f"{group.id}/{member.tensor}"] = test
     return tests
 
 
