@@ -81,6 +81,26 @@ def resized(browser, width: int, height: int = 900) -> None:
     )
 
 
+def visit(browser, page: Path, width: int, height: int = 900) -> None:
+    """Opens a page afresh and waits until it has loaded, which the driver of a busy machine does not always do.
+
+    What the page before it said and asked for is forgotten.
+    """
+    resized(browser, width, height)
+    _wait_for(browser, "about:blank")
+    browser.get_log("browser")
+    requests(browser)
+    _wait_for(browser, page.as_uri())
+
+
+def _wait_for(browser, address: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get(address)
+    script = "return location.href === arguments[0] && document.readyState === 'complete'"
+    WebDriverWait(browser, SECONDS).until(lambda _: browser.execute_script(script, address))
+
+
 def loaded(browser) -> float:
     """Milliseconds that the page took to load; waits until it has."""
     from selenium.webdriver.support.ui import WebDriverWait

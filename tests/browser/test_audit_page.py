@@ -4,7 +4,7 @@ import pytest
 from safetensors.numpy import save_file
 from unit.small_networks import ROOTS, child_of, save_all
 
-from browser.conftest import requests, resized
+from browser.conftest import requests, resized, visit
 from lineage.auditing.report.bundle import write_html
 from lineage.auditing.run import audit
 
@@ -31,9 +31,7 @@ def page(tmp_path_factory):
 @pytest.fixture
 def opened(browser, page):
     """The page, at a laptop's width."""
-    resized(browser, 1400)
-    requests(browser)
-    browser.get(page.as_uri())
+    visit(browser, page, 1400)
     return browser
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from browser.conftest import SECONDS, draw_all, loaded, requests, resized
+from browser.conftest import SECONDS, draw_all, loaded, requests, resized, visit
 
 BY_ID = "id"
 BY_CSS = "css selector"
@@ -14,9 +14,7 @@ def opened(browser, page):
     """The page at a laptop's width, all figures drawn, as they are by themselves while nobody scrolls."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    resized(browser, 1400)
-    requests(browser)
-    browser.get(page.as_uri())
+    visit(browser, page, 1400)
     WebDriverWait(browser, SECONDS).until(
         lambda _: browser.execute_script("return figures.every((figure) => figure.dataset.drawn)")
     )
@@ -175,8 +173,11 @@ def test_nothing_overflows(opened, width):
     resized(opened, width)
     draw_all(opened)
     assert opened.execute_script("return document.documentElement.scrollWidth") <= width
-    too_wide = opened.execute_script(
-        "return figures.filter((figure) => figure.querySelector('svg').getBoundingClientRect().width > "
-        "figure.clientWidth + 1).map((figure) => figure.id)"
+    too_wide, too_small = opened.execute_script(
+        """const all = figures.map((figure) => [figure, figure.querySelector('svg')]);
+           const named = (which) => all.filter(([figure, { viewBox, clientWidth }]) =>
+             which(clientWidth, figure.clientWidth, viewBox.baseVal.width)).map(([{ id }]) => id);
+           return [named((wide, room) => wide > room + 1), named((wide, _, drawn) => wide < 0.9 * drawn)];"""
     )
     assert too_wide == []
+    assert too_small == [], "text of charts that is shown at less than nine tenths of its size"

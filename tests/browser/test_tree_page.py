@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from unit.drawn_trees import FAMILIES, large_tree, small_tree
 
-from browser.conftest import loaded, requests, resized
+from browser.conftest import loaded, requests, visit
 from browser.test_audit_page import coloured, contrast
 from lineage.genealogy.page.write import write_html
 
@@ -30,10 +30,7 @@ def opened(browser, pages):
     """Opens a page at a width."""
 
     def opening(name: str, width: int = 1280, height: int = 800):
-        resized(browser, width, height)
-        browser.get_log("browser")
-        requests(browser)
-        browser.get(pages[name].as_uri())
+        visit(browser, pages[name], width, height)
         return browser
 
     return opening
