@@ -87,13 +87,13 @@ def visit(browser, page: Path, width: int, height: int = 900) -> None:
     What the page before it said and asked for is forgotten.
     """
     resized(browser, width, height)
-    _wait_for(browser, "about:blank")
+    _load(browser, "about:blank")
     browser.get_log("browser")
     requests(browser)
-    _wait_for(browser, page.as_uri())
+    _load(browser, page.as_uri())
 
 
-def _wait_for(browser, address: str) -> None:
+def _load(browser, address: str) -> None:
     from selenium.webdriver.support.ui import WebDriverWait
 
     browser.get(address)

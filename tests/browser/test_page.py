@@ -175,8 +175,9 @@ def test_nothing_overflows(opened, width):
     assert opened.execute_script("return document.documentElement.scrollWidth") <= width
     too_wide, too_small = opened.execute_script(
         """const all = figures.map((figure) => [figure, figure.querySelector('svg')]);
-           const named = (which) => all.filter(([figure, { viewBox, clientWidth }]) =>
-             which(clientWidth, figure.clientWidth, viewBox.baseVal.width)).map(([{ id }]) => id);
+           const named = (which) => all.filter(([figure, drawing]) =>
+             which(drawing.getBoundingClientRect().width, figure.clientWidth, drawing.viewBox.baseVal.width)
+           ).map(([{ id }]) => id);
            return [named((wide, room) => wide > room + 1), named((wide, _, drawn) => wide < 0.9 * drawn)];"""
     )
     assert too_wide == []
