@@ -24,7 +24,7 @@ from lineage.auditing.stages.place import Place
 from lineage.auditing.stages.relating import relate
 from lineage.auditing.stages.testing import Known, Tested, run_tests, share_unread
 from lineage.auditing.stages.thirds.passing import Direction, Passing
-from lineage.auditing.stages.thirds.together import Together
+from lineage.auditing.stages.thirds.together import Computed, Together
 from lineage.auditing.stages.verdict import (
     Evidence,
     Verdict,
@@ -140,6 +140,7 @@ class Auditor:
         self._child = read_child(child_path, self._cache, follow=settings.follow, tracked=tracked)
         self._opened = Opener(follow=settings.follow)
         self._compared: dict[str, Relative] = {}
+        self._computed = Computed()
         self._apart: dict[str, Matching] = {}
 
     def audit(self, candidates: Sequence[Source], unrelated: Sequence[Source] = ()) -> Audit:
@@ -154,11 +155,13 @@ class Auditor:
             )
         direction = settings.direction or shipped()
 
-        def judge_of(child: Child, compared: dict[str, Relative]) -> Judge:
-            return Judge(child, tested, outside.candidates, direction, settings, compared, self._tracked)
+        def judge_of(child: Child, compared: dict[str, Relative], computed: Computed) -> Judge:
+            return Judge(
+                child, tested, outside.candidates, direction, settings, compared, computed, self._tracked
+            )
 
         level = level_of(tested.candidates, settings.alpha)
-        as_is = judged = judge_of(child, self._compared)(tested.candidates, level, opened)
+        as_is = judged = judge_of(child, self._compared, self._computed)(tested.candidates, level, opened)
         aligned = None
         rescaled = any(place.is_rescaled for place in as_is.places)
         if settings.undisguise and (rescaled or is_needed(as_is.verdict, as_is.evidence)):
@@ -174,7 +177,7 @@ class Auditor:
             if aligned and as_is.verdict.family and not aligned.undid:
                 aligned = None
             elif aligned and aligned.found:
-                judge = judge_of(aligned.child, {})
+                judge = judge_of(aligned.child, {}, Computed())
                 judged = judged_again(as_is, aligned, level, judge, of_aligned(opened))
             if aligned:
                 judged = replace(judged, verdict=explained(judged.verdict, aligned))
@@ -209,10 +212,11 @@ class Judge:
         direction: Direction,
         settings: Settings,
         compared: dict[str, Relative],
+        computed: Computed,
         tracked: Tracked,
     ):
         self._child, self._unrelated, self._settings, self._tracked = child, unrelated, settings, tracked
-        self._compared = compared
+        self._compared, self._computed = compared, computed
         self._direction = direction
         self._refused = [id for id in tested.refused if id not in tested.empty]
 
@@ -234,7 +238,7 @@ class Judge:
         )
         settled = {relative.id: relative.candidate for relative in relatives}
         candidates = [settled.get(candidate.id, candidate) for candidate in candidates]
-        together, direction = Together(relatives), self._direction
+        together, direction = Together(relatives, self._computed), self._direction
         places = places_of(child, relatives, together)
         related = relate(places, direction, Passing(together, direction))
         later = {found.id for found in related if found.relation is Relation.DESCENDANT}

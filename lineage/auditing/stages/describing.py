@@ -17,7 +17,7 @@ from lineage.auditing.stages.thirds.mixed import mixed_with_child
 from lineage.auditing.stages.thirds.together import Together
 from lineage.relation.direction.between import pooled_shares
 from lineage.relation.direction.estimate import NEAR
-from lineage.relation.direction.lost import lost, of_sides
+from lineage.relation.direction.lost import of_sides
 
 Features = dict[str, float]
 OF_THIRD = ("lost", "complete", "retention")
@@ -83,10 +83,9 @@ class Third:
         """Of one relative and the child."""
         sides, sizes = [], []
         for name in self._together.names:
-            before, after = (self._together.matrix(name, at) for at in (self._number, number))
-            if before is not None and (side := lost(before, after)) is not None:
+            if (side := self._together.lost(name, self._number, number)) is not None:
                 sides.append(side)
-                sizes.append(before.size)
+                sizes.append(self._together.matrix(name, self._number).size)
         by_candidate = of_sides(sides, sizes) if sides else {}
         found = {}
         for name in OF_THIRD:

@@ -13,10 +13,14 @@ from lineage.relation.direction.updates import Shares
 
 def pooled_shares(matrices: Sequence[Shares], prefix: str = "", suffix: str = "") -> dict[str, float]:
     """Quantiles over matrices of how much of an update is contained, by name; empty without a matrix."""
+    if not matrices:
+        return {}
+    values = [[shares[name] for name in matrices[0]] for shares in matrices]
+    found = np.quantile(values, list(QUANTILES.values()), axis=0)
     return {
-        f"{prefix}{name}_{end}{suffix}": float(np.quantile([shares[name] for shares in matrices], at))
-        for name in (matrices[0] if matrices else ())
-        for end, at in QUANTILES.items()
+        f"{prefix}{name}_{end}{suffix}": float(value)
+        for end, of_end in zip(QUANTILES, found, strict=True)
+        for name, value in zip(matrices[0], of_end, strict=True)
     }
 
 

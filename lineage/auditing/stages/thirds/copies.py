@@ -6,7 +6,7 @@ there, as if its source lay between the child and all others.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,18 +20,18 @@ from lineage.relation.spectrum import EXACT
 Matrices = Sequence[np.ndarray]
 
 
-def shared_places(relatives: Sequence[Relative], matrices: Sequence[Matrices]) -> list[int]:
+def shared_places(relatives: Sequence[Relative], are_alike: Callable[[int, int], bool]) -> list[int]:
     """The place where each relative stands: AT_CHILD, or the number of the first of the copies of one network.
 
     Args:
-        relatives: of a child; matrices: of each the same ones, in one order.
+        relatives: of a child; are_alike: whether two of them are copies, by number.
     """
     places = list(range(len(relatives)))
     for second, relative in enumerate(relatives):
         if _is_at_child(relative):
             places[second] = AT_CHILD
     for first, second in itertools.combinations(range(len(relatives)), 2):
-        if places[first] != places[second] and are_copies(matrices[first], matrices[second]):
+        if places[first] != places[second] and are_alike(first, second):
             stays, goes = sorted((places[first], places[second]))
             places = [stays if place == goes else place for place in places]
     return places
