@@ -7,10 +7,12 @@ from small_networks import OF_P2, ROOTS, child_of, network
 
 from lineage.auditing.audit import Audit, Auditor, audit_sources
 from lineage.auditing.stages import comparing
+from lineage.auditing.stages.thirds import together
 from lineage.auditing.stages.verdict import Evidence, Word, decide
 from lineage.checkpoints.find import Source
 from lineage.errors import UserError
 from lineage.relation.comparison import compare
+from lineage.relation.direction.updates import shares_both_ways
 from lineage.relation.multiple_testing import Level
 from lineage.relation.relations import Relation
 
@@ -80,15 +82,19 @@ def test_a_later_audit_of_one_child_finds_what_a_first_one_does(zoo, monkeypatch
     sources = [zoo.save(name, tensors) for name, tensors in (ROOTS | {"middle": middle}).items()]
     auditor = Auditor(child)
     among = [sources, sources[::-1], [source for source in sources if source.id != "middle"], sources[1:]]
-    expected, compared = [audit_sources(child, candidates) for candidates in among], []
+    expected, compared, shared = [audit_sources(child, candidates) for candidates in among], [], []
     monkeypatch.setattr(
         comparing, "compare", lambda pair, names: compared.append(pair) or compare(pair, names)
+    )
+    monkeypatch.setattr(
+        together, "shares_both_ways", lambda *updates: shared.append(updates) or shares_both_ways(*updates)
     )
     for candidates, first in zip(among, expected, strict=True):
         later = auditor.audit(candidates)
         assert (later.verdict, later.evidence, later.layers) == (first.verdict, first.evidence, first.layers)
         assert [place.features for place in later.places] == [place.features for place in first.places]
     assert len(compared) == 2
+    assert len(shared) == 2 * len(auditor.audit(sources).together.names)
 
 
 def test_a_shared_first_layer_alone_is_no_relation(zoo):
