@@ -51,7 +51,11 @@ def test_a_saved_model_is_found_by_its_variables(tmp_path):
         (tmp_path / "saved" / name).write_bytes(b"\x08\x01\x12\x03abc")
     for path in WRITTEN.glob("objects.*"):
         shutil.copy(path, tmp_path / "saved" / "variables" / path.name.replace("objects", "variables"))
-    assert models_in_folder(tmp_path).models == [tmp_path / "saved" / "variables" / "variables.index"]
+    variables = tmp_path / "saved" / "variables" / "variables.index"
+    assert models_in_folder(tmp_path).models == [variables]
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"\x08\x01" + part(2, part(9, b"abc")))
+    with pytest.raises(Unsupported, match=f"saved_model.pb: a TensorFlow graph .* give {variables}"):
+        open_model(tmp_path / "saved" / "saved_model.pb")
 
 
 def test_many_blocks_and_types(tmp_path):

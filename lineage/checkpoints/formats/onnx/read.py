@@ -44,6 +44,8 @@ def read_onnx(file: SafeFile) -> list[Checkpoint]:
         entries, left_out = _entries(file, found)
     except (IndexError, ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{file.path}: broken ONNX file: {one_line(error)}") from None
+    if not entries and (variables := file.path.with_name("variables") / "variables.index").exists():
+        raise Unsupported(f"{file.path}: a TensorFlow graph without its weights; give {variables}")
     if not entries:
         raise Unsupported(
             f"{file.path}: this ONNX graph holds no float tensors; expected a network's weights"
