@@ -11,7 +11,7 @@ from lineage.checkpoints.files import may, mode_of, safe_file, why_closed
 from lineage.checkpoints.formats.shards import weight_map
 from lineage.checkpoints.formats.tfjs import is_tfjs, manifest_of, paths_of
 from lineage.checkpoints.read import FORMATS, is_model
-from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle, is_orbax
+from lineage.checkpoints.sniffing import Content, is_index, is_old_pickle, is_orbax, variables_beside
 from lineage.errors import UserError
 
 SUFFIXES = {
@@ -194,7 +194,7 @@ def _is_hidden(folder: Path, path: Path) -> bool:
 def _is_companion(path: Path) -> bool:
     if (data := OF_INDEX.fullmatch(path.name)) and path.with_name(f"{data[1]}.index").is_file():
         return True
-    if path.suffix == ".pb" and (path.parent / "variables" / "variables.index").is_file():
+    if path.suffix == ".pb" and variables_beside(path):
         return True
     if path.name == OF_CORE_ML and any(path.parent.parent.glob("*.mlmodel")):
         return True

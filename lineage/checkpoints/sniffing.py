@@ -1,8 +1,9 @@
-"""What the first bytes of a file, or the names in an archive, say of its format."""
+"""What the first bytes of a file, the names in an archive, or files beside it say of its format."""
 
 import struct
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 from lineage.checkpoints.archives import checked_members
 from lineage.checkpoints.files import SafeFile, head_of_file
@@ -88,3 +89,9 @@ def is_old_pickle(content: Content) -> bool:
 def is_protobuf(content: Content) -> bool:
     """A message whose first field is a small number, as a version."""
     return content.head[:1] == b"\x08" and len(content.head) > 2
+
+
+def variables_beside(path: Path) -> Path | None:
+    """The table of variables that a SavedModel of TensorFlow has beside its graph."""
+    table = path.with_name("variables") / "variables.index"
+    return table if table.is_file() else None

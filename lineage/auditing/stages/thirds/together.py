@@ -28,12 +28,12 @@ Network = Pair | None
 class Computed:
     """What is known of a child's matrices and its relatives', for audits of it among several sets of candidates.
 
-    matrices, ancestors, updates, shares, losses: by the name of a matrix and the networks; copies: by all names.
+    matrices, ancestors, shares, losses: by the name of a matrix and the networks; copies: by all names. An
+    ancestor comes with the child's update over it.
     """
 
     matrices: dict[tuple[str, Network], np.ndarray | None] = field(default_factory=dict)
-    ancestors: dict[tuple[str, Network], Ancestor] = field(default_factory=dict)
-    updates: dict[tuple[str, Network, Network], WeightUpdate] = field(default_factory=dict)
+    ancestors: dict[tuple[str, Network], tuple[Ancestor, WeightUpdate]] = field(default_factory=dict)
     shares: dict[tuple[str, Network, Network], tuple[Shares, Shares] | None] = field(default_factory=dict)
     losses: dict[tuple[str, Network, Network], Side | None] = field(default_factory=dict)
     copies: dict[tuple[tuple[str, ...], Network, Network], bool] = field(default_factory=dict)
@@ -111,15 +111,12 @@ class Together:
             known[key] = None if before is None else lost(before, after)
         return known[key]
 
-    def _update(self, name: str, start: int, number: int) -> WeightUpdate:
-        """What a network added to one matrix of another."""
-        known, before = self._computed.updates, self._network(start)
-        key = (name, before, self._network(number))
+    def _ancestor(self, name: str, start: int) -> tuple[Ancestor, WeightUpdate]:
+        """A relative's matrix, and what the child added to it."""
+        known, key = self._computed.ancestors, (name, self._network(start))
         if key not in known:
-            ancestors = self._computed.ancestors
-            if (name, before) not in ancestors:
-                ancestors[name, before] = Ancestor(self.matrix(name, start))
-            known[key] = ancestors[name, before].update_of(self.matrix(name, number))
+            ancestor = Ancestor(self.matrix(name, start))
+            known[key] = ancestor, ancestor.update_of(self.matrix(name, CHILD))
         return known[key]
 
     def shares(self, start: int, number: int) -> tuple[list[Shares], list[Shares]]:
@@ -137,8 +134,8 @@ class Together:
     def _shares(self, name: str, start: int, number: int) -> tuple[Shares, Shares] | None:
         known, key = self._computed.shares, (name, self._network(start), self._network(number))
         if key not in known:
-            updates = (self._update(name, start, at) for at in (number, CHILD))
-            known[key] = shares_both_ways(*updates)
+            ancestor, of_child = self._ancestor(name, start)
+            known[key] = shares_both_ways(ancestor.update_of(self.matrix(name, number)), of_child)
         return known[key]
 
 

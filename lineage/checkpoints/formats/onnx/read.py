@@ -22,6 +22,7 @@ from lineage.checkpoints.formats.onnx.values import dtype_name, values_of
 from lineage.checkpoints.formats.protobuf import message
 from lineage.checkpoints.quantised.arithmetic import scaled
 from lineage.checkpoints.quantised.weights import FLOATS, left_out_of
+from lineage.checkpoints.sniffing import variables_beside
 from lineage.errors import UserError, one_line
 
 QUANTISED = {"int8", "uint8", "int4", "uint4", "int16", "uint16", "int32"}
@@ -44,7 +45,7 @@ def read_onnx(file: SafeFile) -> list[Checkpoint]:
         entries, left_out = _entries(file, found)
     except (IndexError, ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{file.path}: broken ONNX file: {one_line(error)}") from None
-    if not entries and (variables := file.path.with_name("variables") / "variables.index").exists():
+    if not entries and (variables := variables_beside(file.path)):
         raise Unsupported(f"{file.path}: a TensorFlow graph without its weights; give {variables}")
     if not entries:
         raise Unsupported(
