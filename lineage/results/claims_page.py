@@ -228,7 +228,7 @@ def _by_candidates(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
     """What each experiment is made of. The paper's: ImageNet weights, 224 px, up to 500 children a set."""
-    facts = ["network", "roots", "children", "probe", "device", "date", "torch"]
+    facts = ["network", "roots", "children", "probe", "device", "processor", "date", "torch"]
     if runs.empty:
         return pd.DataFrame()
     table = runs.pivot_table(index="experiment", columns="what", values="value", aggfunc="first")
